@@ -1,1 +1,32 @@
+//! The words of Openrun: pure types and rules, no I/O.
+//!
+//! A [`Sale`] is what people queue for. A [`Ticket`] is a signed place in its line; the [`standing`] of a ticket
+//! follows from its number and the public [`Frame`]. Who is called [enters](pass) with a [`Pass`], reserves an
+//! [`order`], pays, and the unit is theirs. Every step leaves an [`event`].
 
+pub mod clock;
+pub mod event;
+pub mod frame;
+pub mod ids;
+pub mod keys;
+pub mod language;
+pub mod money;
+pub mod order;
+pub mod pass;
+pub mod sale;
+pub mod secret;
+pub mod standing;
+pub mod ticket;
+pub mod token;
+
+pub use clock::{Clock, Timestamp};
+pub use event::{Event, EventKind};
+pub use frame::Frame;
+pub use ids::{BuyerId, Epoch, HoldId, ItemId, OrderId, PassId, SaleId, SessionId, Term};
+pub use keys::Keys;
+pub use language::{Language, Text};
+pub use money::{Currency, Money};
+pub use order::{HoldState, OrderState, PaymentState};
+pub use pass::{Pass, PassClaims};
+pub use sale::{Admission, Item, Sale, SaleState};
+pub use ticket::Ticket;

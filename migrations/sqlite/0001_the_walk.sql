@@ -1,0 +1,277 @@
+-- Times are milliseconds since the Unix epoch, money is in minor units, states are the words of the API.
+
+CREATE TABLE sales (
+    id               TEXT PRIMARY KEY,
+    kind             TEXT NOT NULL,
+    name_ko          TEXT NOT NULL,
+    name_en          TEXT NOT NULL,
+    message_ko       TEXT NOT NULL DEFAULT '',
+    message_en       TEXT NOT NULL DEFAULT '',
+    opens_at         BIGINT NOT NULL,
+    closes_at        BIGINT,
+    per_buyer_limit  BIGINT NOT NULL CHECK (per_buyer_limit > 0),
+    hold_seconds     BIGINT NOT NULL,
+    enter_seconds    BIGINT NOT NULL,
+    pass_seconds     BIGINT NOT NULL,
+    mode             TEXT NOT NULL,
+    per_minute       BIGINT NOT NULL CHECK (per_minute >= 0),
+    max_active       BIGINT NOT NULL CHECK (max_active >= 0),
+    overcall_permille BIGINT NOT NULL DEFAULT 0 CHECK (overcall_permille >= 0),
+    paused           BIGINT NOT NULL DEFAULT 0,
+    closing          BIGINT NOT NULL DEFAULT 0,
+    closed           BIGINT NOT NULL DEFAULT 0,
+    -- One life of the queue store's contents; 0 before it was filled for the first time.
+    epoch            BIGINT NOT NULL DEFAULT 0,
+    epoch_at         BIGINT NOT NULL DEFAULT 0,
+    -- No number above the ceiling was ever given; every number up to the cursor may have been called.
+    ceiling          BIGINT NOT NULL DEFAULT 0,
+    cursor           BIGINT NOT NULL DEFAULT 0 CHECK (cursor <= ceiling),
+    -- The admission leader: who, which reign, until when.
+    leader           TEXT NOT NULL DEFAULT '',
+    term             BIGINT NOT NULL DEFAULT 0,
+    leads_until      BIGINT NOT NULL DEFAULT 0,
+    version          BIGINT NOT NULL DEFAULT 1,
+    created_at       BIGINT NOT NULL
+);
+
+CREATE TABLE items (
+    sale      TEXT NOT NULL REFERENCES sales (id),
+    id        TEXT NOT NULL,
+    position  BIGINT NOT NULL,
+    name_ko   TEXT NOT NULL,
+    name_en   TEXT NOT NULL,
+    amount    BIGINT NOT NULL CHECK (amount >= 0),
+    currency  TEXT NOT NULL,
+    total     BIGINT NOT NULL CHECK (total >= 0),
+    held      BIGINT NOT NULL DEFAULT 0 CHECK (held >= 0),
+    sold      BIGINT NOT NULL DEFAULT 0 CHECK (sold >= 0),
+    PRIMARY KEY (sale, id),
+    CHECK (held + sold <= total)
+);
+
+-- Units that a buyer holds or has bought. No row ever expires: the limit is for the whole sale.
+CREATE TABLE buyers (
+    sale   TEXT NOT NULL REFERENCES sales (id),
+    buyer  TEXT NOT NULL,
+    units  BIGINT NOT NULL CHECK (units >= 0),
+    PRIMARY KEY (sale, buyer)
+);
+
+-- One pass per ticket ever.
+CREATE TABLE passes (
+    id          TEXT NOT NULL UNIQUE,
+    sale        TEXT NOT NULL REFERENCES sales (id),
+    number      BIGINT NOT NULL,
+    buyer       TEXT NOT NULL,
+    bound       BIGINT NOT NULL,
+    issued_at   BIGINT NOT NULL,
+    expires_at  BIGINT NOT NULL,
+    -- The buyer gave the pass back by leaving.
+    ended       BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (sale, number)
+);
+
+CREATE TABLE orders (
+    id           TEXT PRIMARY KEY,
+    sale         TEXT NOT NULL REFERENCES sales (id),
+    -- The pass that bought it; one order per pass.
+    pass         TEXT NOT NULL UNIQUE,
+    number       BIGINT NOT NULL,
+    buyer        TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    -- SHA-256 of the request, to tell a repeated key with another body.
+    request_hash TEXT NOT NULL,
+    amount       BIGINT NOT NULL CHECK (amount >= 0),
+    currency     TEXT NOT NULL,
+    locale       TEXT NOT NULL,
+    -- E-mail address, AES-256-GCM with the key's id in front; NULL when none was given.
+    contact      BLOB,
+    -- W3C trace id of the request that placed it.
+    trace        TEXT NOT NULL DEFAULT '',
+    created_at   BIGINT NOT NULL,
+    changed_at   BIGINT NOT NULL
+);
+CREATE INDEX orders_of_sale ON orders (sale, created_at DESC, id);
+CREATE INDEX orders_of_buyer ON orders (buyer, sale);
+
+CREATE TABLE order_lines (
+    order_id  TEXT NOT NULL REFERENCES orders (id),
+    sale      TEXT NOT NULL,
+    item      TEXT NOT NULL,
+    quantity  BIGINT NOT NULL CHECK (quantity > 0),
+    -- Price of one unit, frozen when it was reserved.
+    amount    BIGINT NOT NULL,
+    PRIMARY KEY (order_id, item),
+    FOREIGN KEY (sale, item) REFERENCES items (sale, id)
+);
+
+CREATE TABLE order_history (
+    order_id  TEXT NOT NULL REFERENCES orders (id),
+    nth       BIGINT NOT NULL,
+    state     TEXT NOT NULL,
+    at        BIGINT NOT NULL,
+    PRIMARY KEY (order_id, nth)
+);
+
+-- Units set aside. The id is the order's, or `{order}:2` for units that a late payment took again.
+-- A row without an order is the mark of the reconciler: this hold was freed in the gate and must never be placed.
+CREATE TABLE holds (
+    id        TEXT PRIMARY KEY,
+    order_id  TEXT NOT NULL,
+    sale      TEXT NOT NULL REFERENCES sales (id),
+    buyer     TEXT NOT NULL,
+    state     TEXT NOT NULL,
+    deadline  BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- The gate has been told how the hold ended.
+    gate_told BIGINT NOT NULL DEFAULT 0
+);
+CREATE INDEX holds_of_order ON holds (order_id);
+CREATE INDEX holds_by_deadline ON holds (deadline) WHERE state IN ('held', 'paying');
+CREATE INDEX holds_untold ON holds (sale) WHERE gate_told = 0 AND state NOT IN ('held', 'paying');
+
+CREATE TABLE payments (
+    id               TEXT PRIMARY KEY,
+    order_id         TEXT NOT NULL REFERENCES orders (id),
+    attempt          BIGINT NOT NULL,
+    idempotency_key  TEXT NOT NULL,
+    method           TEXT NOT NULL,
+    amount           BIGINT NOT NULL CHECK (amount >= 0),
+    currency         TEXT NOT NULL,
+    state            TEXT NOT NULL,
+    -- capture or void; set once, before the provider is told.
+    intent           TEXT,
+    -- Declined for good: no other attempt is allowed.
+    final            BIGINT NOT NULL DEFAULT 0,
+    provider_id      TEXT,
+    -- When the provider was first called; NULL before.
+    sent_at          BIGINT,
+    -- When to ask the provider again; NULL when nothing is open.
+    ask_at           BIGINT,
+    asked            BIGINT NOT NULL DEFAULT 0,
+    created_at       BIGINT NOT NULL,
+    changed_at       BIGINT NOT NULL,
+    UNIQUE (order_id, attempt),
+    UNIQUE (order_id, idempotency_key)
+);
+CREATE INDEX payments_to_ask ON payments (ask_at) WHERE ask_at IS NOT NULL;
+
+CREATE TABLE refunds (
+    id          TEXT PRIMARY KEY,
+    payment_id  TEXT NOT NULL REFERENCES payments (id),
+    order_id    TEXT NOT NULL REFERENCES orders (id),
+    amount      BIGINT NOT NULL CHECK (amount > 0),
+    state       TEXT NOT NULL,
+    tries       BIGINT NOT NULL DEFAULT 0,
+    ask_at      BIGINT,
+    created_at  BIGINT NOT NULL,
+    changed_at  BIGINT NOT NULL
+);
+CREATE INDEX refunds_to_ask ON refunds (ask_at) WHERE ask_at IS NOT NULL;
+
+-- Events of the same transaction as their cause. With the embedded log this table is the log.
+CREATE TABLE outbox (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id      TEXT NOT NULL UNIQUE,
+    kind          TEXT NOT NULL,
+    order_id      TEXT NOT NULL,
+    body          TEXT NOT NULL,
+    trace         TEXT NOT NULL DEFAULT '',
+    published_at  BIGINT
+);
+CREATE INDEX outbox_unpublished ON outbox (id) WHERE published_at IS NULL;
+
+CREATE TABLE inbox (
+    consumer  TEXT NOT NULL,
+    event_id  TEXT NOT NULL,
+    at        BIGINT NOT NULL,
+    PRIMARY KEY (consumer, event_id)
+);
+
+-- How far each group has read the embedded log.
+CREATE TABLE log_cursors (
+    consumer  TEXT PRIMARY KEY,
+    outbox_id BIGINT NOT NULL
+);
+
+CREATE TABLE dead_letters (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    consumer  TEXT NOT NULL,
+    place     TEXT NOT NULL,
+    body      BLOB NOT NULL,
+    reason    TEXT NOT NULL,
+    at        BIGINT NOT NULL,
+    UNIQUE (consumer, place)
+);
+
+CREATE TABLE leases (
+    name    TEXT PRIMARY KEY,
+    holder  TEXT NOT NULL,
+    term    BIGINT NOT NULL,
+    until   BIGINT NOT NULL
+);
+
+-- The ledger of the sandbox provider, as if it were another company's.
+CREATE TABLE sandbox_charges (
+    key         TEXT PRIMARY KEY,
+    order_id    TEXT NOT NULL,
+    method      TEXT NOT NULL,
+    amount      BIGINT NOT NULL,
+    currency    TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    final       BIGINT NOT NULL DEFAULT 0,
+    -- When the buyer's bank answers; NULL when it never does.
+    answers_at  BIGINT,
+    created_at  BIGINT NOT NULL,
+    changed_at  BIGINT NOT NULL
+);
+CREATE INDEX sandbox_charges_of_order ON sandbox_charges (order_id);
+
+CREATE TABLE sandbox_refunds (
+    key         TEXT PRIMARY KEY,
+    charge_key  TEXT NOT NULL REFERENCES sandbox_charges (key),
+    amount      BIGINT NOT NULL CHECK (amount > 0),
+    created_at  BIGINT NOT NULL
+);
+
+-- The embedded mailbox. Recipient, subject and body are personal data: AES-256-GCM.
+CREATE TABLE mails (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    message_id  TEXT NOT NULL UNIQUE,
+    recipient   BLOB NOT NULL,
+    subject     BLOB NOT NULL,
+    body        BLOB NOT NULL,
+    at          BIGINT NOT NULL
+);
+
+-- Sellers by a blind index of their address; links and sessions by a hash of the secret.
+CREATE TABLE sellers (
+    email_hash  TEXT PRIMARY KEY,
+    email       BLOB NOT NULL,
+    authority   TEXT NOT NULL,
+    created_at  BIGINT NOT NULL
+);
+
+CREATE TABLE sign_in_links (
+    hash        TEXT PRIMARY KEY,
+    email_hash  TEXT NOT NULL REFERENCES sellers (email_hash),
+    expires_at  BIGINT NOT NULL,
+    used_at     BIGINT
+);
+
+CREATE TABLE console_sessions (
+    hash        TEXT PRIMARY KEY,
+    email_hash  TEXT NOT NULL REFERENCES sellers (email_hash),
+    expires_at  BIGINT NOT NULL
+);
+
+-- Every act of a seller.
+CREATE TABLE acts (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    sale    TEXT NOT NULL,
+    at      BIGINT NOT NULL,
+    actor   TEXT NOT NULL,
+    act     TEXT NOT NULL,
+    detail  TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX acts_of_sale ON acts (sale, id);

@@ -1,0 +1,146 @@
+//! Time: instants in milliseconds, and the one clock that decides deadlines.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Instant,
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
+
+/// An instant: milliseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, as JWT claims count them.
+    pub const fn as_seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    #[must_use]
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    #[must_use]
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        self.plus_millis(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds from `earlier` to this instant; negative when it lies after it.
+    pub const fn millis_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Reads an RFC 3339 text with any offset.
+    pub fn parse(text: &str) -> Option<Self> {
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(parsed.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
+    }
+
+    /// The calendar moment in UTC; instants beyond the calendar are shown as its first moment.
+    pub fn to_utc(self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with milliseconds, the one form that leaves this program.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+        f.write_str(&self.to_utc().format(&form).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("expected an RFC 3339 time"))
+    }
+}
+
+/// The database's clock, carried on by this machine's monotonic one.
+///
+/// One clock decides every deadline of an installation: the database's. A process measures it from time to time with
+/// [`Clock::set`] and carries it on without looking at its own wall clock, so a stepped clock on one host moves nothing.
+#[derive(Debug)]
+pub struct Clock {
+    started: Instant,
+    offset_ms: AtomicI64,
+}
+
+impl Clock {
+    /// A clock that shows `now` at this moment.
+    pub fn at(now: Timestamp) -> Self {
+        let clock = Self { started: monotonic(), offset_ms: AtomicI64::new(0) };
+        clock.set(now);
+        clock
+    }
+
+    /// A clock that starts from this machine's wall clock, for the time before the database has answered.
+    #[expect(clippy::disallowed_methods, reason = "the one reading of the wall clock")]
+    pub fn system() -> Self {
+        let since_epoch = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX));
+        Self::at(Timestamp(since_epoch))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.offset_ms.load(Ordering::Relaxed).saturating_add(self.elapsed_ms()))
+    }
+
+    /// Corrects the clock to a fresh reading of the database's.
+    pub fn set(&self, now: Timestamp) {
+        self.offset_ms.store(now.0.saturating_sub(self.elapsed_ms()), Ordering::Relaxed);
+    }
+
+    fn elapsed_ms(&self) -> i64 {
+        i64::try_from(monotonic().duration_since(self.started).as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// This machine's monotonic clock, for rates and time-outs only.
+#[expect(clippy::disallowed_methods, reason = "the one reading of the monotonic clock")]
+pub fn monotonic() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_reads_back_as_written() {
+        for text in ["2026-11-21T09:00:00.000Z", "1999-12-31T23:59:59.999Z"] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Timestamp::parse("2026-11-21T18:00:00+09:00"), Timestamp::parse("2026-11-21T09:00:00Z"));
+        assert_eq!(Timestamp::parse("tomorrow"), None);
+    }
+
+    #[test]
+    fn a_clock_follows_its_last_setting() {
+        let clock = Clock::at(Timestamp::from_millis(1_000));
+        clock.set(Timestamp::from_millis(50_000));
+        assert!(clock.now().as_millis() >= 50_000);
+        assert!(clock.now().as_millis() < 60_000);
+    }
+}

@@ -1,0 +1,278 @@
+//! Names of things. Each is parsed once, at the edge, and is then known to be well formed.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use rand::RngExt as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+
+/// One life of the queue store's contents; raised in the database whenever the store was lost.
+pub type Epoch = i64;
+
+/// One reign of an admission leader.
+pub type Term = i64;
+
+/// A text that cannot be the id it was given for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id is 1 to 64 of a-z, 0-9 and -")]
+pub struct BadId;
+
+fn slug(text: &str) -> Result<Arc<str>, BadId> {
+    let fits = (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if fits { Ok(text.into()) } else { Err(BadId) }
+}
+
+macro_rules! slug_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadId;
+            fn from_str(text: &str) -> Result<Self, BadId> {
+                slug(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+slug_id! {
+    /// A sale: `[a-z0-9-]{1,64}`.
+    SaleId
+}
+slug_id! {
+    /// An item of a sale: `[a-z0-9-]{1,64}`.
+    ItemId
+}
+
+/// Sixteen bytes that read as 22 characters of base64url.
+fn decode_16(text: &str) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let written = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    (written == 16).then_some(bytes)
+}
+
+fn digest_16(label: &str, parts: &[&[u8]]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    hash.update(label.as_bytes());
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.finalize()[..16]);
+    bytes
+}
+
+/// A buyer's session: the secret in the cookie. It is never stored, logged or put into a token; see [`BuyerId`].
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionId([u8; 16]);
+
+impl SessionId {
+    pub fn random() -> Self {
+        Self(rand::rng().random())
+    }
+
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        decode_16(text).map(Self)
+    }
+
+    /// The cookie's value.
+    pub fn reveal(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// Who this session is to the rest of the system.
+    pub fn buyer(&self) -> BuyerId {
+        BuyerId(digest_16("openrun buyer", &[&self.0]))
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(hidden)")
+    }
+}
+
+/// A buyer as stores, tickets and passes know one: a hash of the session, useless as a cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BuyerId([u8; 16]);
+
+impl BuyerId {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        decode_16(text).map(Self)
+    }
+}
+
+impl fmt::Display for BuyerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// The id that `parts` name at `made_at`: a UUIDv7 whose random bits are their hash, so the same parts
+            /// give the same id in every process and after every crash.
+            pub fn derive(made_at: Timestamp, parts: &[&[u8]]) -> Self {
+                let hash = digest_16(stringify!($name), parts);
+                let mut random = [0; 10];
+                random.copy_from_slice(&hash[..10]);
+                let millis = u64::try_from(made_at.as_millis()).unwrap_or(0);
+                Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                Uuid::try_parse(text).ok().map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(&String::deserialize(deserializer)?)
+                    .ok_or_else(|| serde::de::Error::custom("expected a UUID"))
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// An order, derived from the pass and the buyer's idempotency key.
+    OrderId
+}
+uuid_id! {
+    /// A pass (`jti`), derived from its ticket.
+    PassId
+}
+uuid_id! {
+    /// A payment attempt, derived from its order and attempt number.
+    PaymentId
+}
+uuid_id! {
+    /// A fact on the event log.
+    EventId
+}
+
+/// The units set aside for an order: the order's id, or `{order}:2` when a late payment took them a second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HoldId {
+    pub order: OrderId,
+    pub retaken: bool,
+}
+
+impl HoldId {
+    pub const fn of(order: OrderId) -> Self {
+        Self { order, retaken: false }
+    }
+
+    pub const fn retaken(order: OrderId) -> Self {
+        Self { order, retaken: true }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_suffix(":2") {
+            Some(order) => OrderId::parse(order).map(Self::retaken),
+            None => OrderId::parse(text).map(Self::of),
+        }
+    }
+}
+
+impl fmt::Display for HoldId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.order.fmt(f)?;
+        if self.retaken { f.write_str(":2") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sale_ids_are_lower_case_slugs() {
+        for good in ["a", "sneaker-2026", &"x".repeat(64)] {
+            assert!(good.parse::<SaleId>().is_ok(), "{good}");
+        }
+        for bad in ["", "Sneaker", "a_b", "a/b", "a b", &"x".repeat(65), "운동화"] {
+            assert!(bad.parse::<SaleId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_same_parts_name_the_same_order() {
+        let now = Timestamp::from_millis(1_780_000_000_000);
+        let first = OrderId::derive(now, &[b"pass", b"key"]);
+        assert_eq!(first, OrderId::derive(now, &[b"pass", b"key"]));
+        assert_ne!(first, OrderId::derive(now, &[b"passk", b"ey"]));
+        assert_eq!(OrderId::parse(&first.to_string()), Some(first));
+        assert_eq!(HoldId::parse(&format!("{first}:2")), Some(HoldId::retaken(first)));
+    }
+
+    #[test]
+    fn a_session_is_not_told_by_its_buyer() {
+        let session = SessionId::from_bytes([7; 16]);
+        assert_ne!(session.reveal(), session.buyer().to_string());
+        assert_eq!(SessionId::parse(&session.reveal()).map(|s| s.buyer()), Some(session.buyer()));
+        assert_eq!(format!("{session:?}"), "SessionId(hidden)");
+    }
+}

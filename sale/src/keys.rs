@@ -1,0 +1,168 @@
+//! The keys file: what signs tickets, passes and tokens, and what hides personal data.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use rand::RngExt as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Thirty-two secret bytes. Never shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret([u8; 32]);
+
+impl Secret {
+    pub fn random() -> Self {
+        Self(rand::rng().random())
+    }
+
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut bytes = [0; 32];
+        match URL_SAFE_NO_PAD.decode_slice(&text, &mut bytes) {
+            Ok(32) => Ok(Self(bytes)),
+            _ => Err(serde::de::Error::custom("a key is 32 bytes in base64url")),
+        }
+    }
+}
+
+/// One key of a ring.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    pub id: u32,
+    pub secret: Secret,
+}
+
+/// The keys of one purpose, oldest first. The last one signs; all of them verify, so what was signed before a
+/// rotation stays good.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ring(Vec<Key>);
+
+impl Ring {
+    pub fn generate() -> Self {
+        Self(vec![Key { id: 1, secret: Secret::random() }])
+    }
+
+    /// The key that signs.
+    pub fn current(&self) -> &Key {
+        &self.0[self.0.len() - 1]
+    }
+
+    pub fn find(&self, id: u32) -> Option<&Key> {
+        self.0.iter().find(|key| key.id == id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter()
+    }
+
+    fn rotate(&mut self) {
+        let id = self.0.iter().map(|key| key.id).max().unwrap_or(0).saturating_add(1);
+        self.0.push(Key { id, secret: Secret::random() });
+    }
+}
+
+/// All keys of an installation, as they lie in the keys file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// MAC keys of tickets.
+    pub tickets: Ring,
+    /// Ed25519 seeds of passes.
+    pub passes: Ring,
+    /// MAC keys of the bearer tokens of sellers and operators.
+    pub tokens: Ring,
+    /// AES-256 keys of personal data at rest.
+    pub personal_data: Ring,
+    /// MAC key from which sessions of clients without cookies are derived. It never rotates: the same idempotency key
+    /// must name the same session for the whole sale.
+    pub sessions: Secret,
+}
+
+/// What is wrong with a keys file.
+#[derive(Debug, thiserror::Error)]
+pub enum BadKeys {
+    #[error("the keys file is not what `openrun keys init` writes: {0}")]
+    Malformed(#[from] serde_json::Error),
+    #[error("the keys file has no key for {0}; make a new one with `openrun keys init`")]
+    Empty(&'static str),
+}
+
+impl Keys {
+    pub fn generate() -> Self {
+        Self {
+            tickets: Ring::generate(),
+            passes: Ring::generate(),
+            tokens: Ring::generate(),
+            personal_data: Ring::generate(),
+            sessions: Secret::random(),
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, BadKeys> {
+        let keys: Self = serde_json::from_str(text)?;
+        let rings = [
+            ("tickets", &keys.tickets),
+            ("passes", &keys.passes),
+            ("tokens", &keys.tokens),
+            ("personal_data", &keys.personal_data),
+        ];
+        let empty = rings.into_iter().find(|(_, ring)| ring.0.is_empty()).map(|(name, _)| name);
+        empty.map_or(Ok(keys), |name| Err(BadKeys::Empty(name)))
+    }
+
+    /// Adds a new key to every ring; the old ones stay to verify what they signed.
+    pub fn rotate(&mut self) {
+        for ring in [&mut self.tickets, &mut self.passes, &mut self.tokens, &mut self.personal_data] {
+            ring.rotate();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rotation_keeps_the_old_keys() {
+        let mut keys = Keys::generate();
+        let before = keys.tickets.current().clone();
+        keys.rotate();
+        assert_ne!(keys.tickets.current().secret, before.secret);
+        assert_eq!(keys.tickets.find(before.id).unwrap().secret, before.secret);
+    }
+
+    #[test]
+    fn a_keys_file_reads_back_and_an_empty_ring_is_refused() {
+        let keys = Keys::generate();
+        let text = serde_json::to_string(&keys).unwrap();
+        assert_eq!(Keys::parse(&text).unwrap().sessions, keys.sessions);
+        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        value["passes"] = serde_json::json!([]);
+        assert!(matches!(Keys::parse(&value.to_string()), Err(BadKeys::Empty("passes"))));
+        assert!(!format!("{keys:?}").contains(&text[40..60]));
+    }
+}

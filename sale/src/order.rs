@@ -1,0 +1,101 @@
+//! Orders, holds and payment attempts: their states and the moves between them.
+//!
+//! The database carries out every move as a guarded update that names the state it leaves, so of two that race exactly
+//! one wins and a repeated one changes nothing.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! states {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)+
+        }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+states! {
+    /// What the buyer sees of an order.
+    OrderState {
+        PendingPayment = "pending_payment",
+        PaymentProcessing = "payment_processing",
+        /// The provider has not told how the payment ended; the units stay held.
+        PaymentUnknown = "payment_unknown",
+        Paid = "paid",
+        /// Declined for good; the units went back.
+        PaymentFailed = "payment_failed",
+        /// Not paid by the deadline; the units went back.
+        Expired = "expired",
+        /// The buyer let it go; the units went back.
+        Cancelled = "cancelled",
+        /// Money was taken without a unit, or is to go back; the refund is under way.
+        RefundPending = "refund_pending",
+        Refunded = "refunded",
+        /// A person must look at it.
+        NeedsReview = "needs_review",
+    }
+}
+
+states! {
+    /// Units set aside for an order.
+    HoldState {
+        Held = "held",
+        /// A payment was asked for.
+        Paying = "paying",
+        /// Sold.
+        Committed = "committed",
+        Released = "released",
+        Expired = "expired",
+    }
+}
+
+states! {
+    /// One attempt to pay.
+    PaymentState {
+        /// Written down; the provider may not know it yet.
+        Created = "created",
+        Authorised = "authorised",
+        Captured = "captured",
+        Declined = "declined",
+        Failed = "failed",
+        Voided = "voided",
+        /// The provider did not answer, or not clearly: ask again.
+        Unknown = "unknown",
+        RefundPending = "refund_pending",
+        Refunded = "refunded",
+    }
+}
+
+states! {
+    /// What is to become of an authorised payment. Set once, before the provider is told, so that capture and void
+    /// never cross.
+    Intent {
+        Capture = "capture",
+        Void = "void",
+    }
+}
+
+impl OrderState {
+    /// Whether the units are still in this order's hands.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::PendingPayment | Self::PaymentProcessing | Self::PaymentUnknown)
+    }
+
+    /// Whether the buyer still counts as inside the checkout. An unknown payment does not keep others out.
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::PendingPayment | Self::PaymentProcessing)
+    }
+}

@@ -1,0 +1,240 @@
+//! The pass: a JWT (EdDSA) that admits one buyer to one sale's checkout, once.
+
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation,
+    jwk::{Jwk, JwkSet, PublicKeyUse},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    ids::{BuyerId, PassId, SaleId},
+    keys::{Key, Keys},
+};
+
+/// The `typ` of a pass, so that no other token of the installation can stand in for one.
+pub const PASS_TYPE: &str = "openrun-pass+jwt";
+/// Longer than any pass that was ever signed.
+const MAX_TEXT_BYTES: usize = 2_000;
+
+/// What a pass says, as its row in the database says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pass {
+    pub id: PassId,
+    pub sale: SaleId,
+    pub buyer: BuyerId,
+    pub number: u64,
+    pub issued_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Whether it counts only together with the session cookie of its buyer.
+    pub bound: bool,
+}
+
+/// The claims of the JWT.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PassClaims {
+    pub iss: String,
+    pub aud: String,
+    pub sub: String,
+    pub ticket: String,
+    pub jti: String,
+    pub iat: i64,
+    pub nbf: i64,
+    pub exp: i64,
+    #[serde(default)]
+    pub bound: bool,
+}
+
+/// Why a pass does not admit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadPass {
+    /// Forged, altered, not a pass, or of an unknown key.
+    Invalid,
+    Expired,
+}
+
+/// Signs and reads the passes of one installation.
+pub struct PassBook {
+    issuer: String,
+    kid: String,
+    signing: EncodingKey,
+    verifying: Vec<(String, DecodingKey)>,
+    jwks: String,
+}
+
+/// The PKCS#8 prefix (RFC 8410) that makes a DER document of an Ed25519 seed.
+const PKCS8_ED25519: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+
+fn encoding_key(key: &Key) -> EncodingKey {
+    EncodingKey::from_ed_der(&[&PKCS8_ED25519[..], key.secret.as_bytes()].concat())
+}
+
+fn kid(key: &Key) -> String {
+    format!("pass-{}", key.id)
+}
+
+impl PassBook {
+    /// The book of the installation at `issuer` (its public URL).
+    ///
+    /// # Errors
+    /// When a seed of the ring is not an Ed25519 one.
+    pub fn new(issuer: &str, keys: &Keys) -> Result<Self, jsonwebtoken::errors::Error> {
+        let mut set = Vec::new();
+        let mut verifying = Vec::new();
+        for key in keys.passes.iter() {
+            let mut jwk = Jwk::from_encoding_key(&encoding_key(key), Algorithm::EdDSA)?;
+            jwk.common.key_id = Some(kid(key));
+            jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+            verifying.push((kid(key), DecodingKey::from_jwk(&jwk)?));
+            set.push(jwk);
+        }
+        let current = keys.passes.current();
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            kid: kid(current),
+            signing: encoding_key(current),
+            verifying,
+            jwks: serde_json::to_string(&JwkSet { keys: set })?,
+        })
+    }
+
+    /// The public keys as a JWK set, for `/.well-known/jwks.json`.
+    pub fn jwks(&self) -> &str {
+        &self.jwks
+    }
+
+    /// The pass as its buyer carries it.
+    ///
+    /// # Errors
+    /// When the key cannot sign, which the constructor would have told.
+    pub fn sign(&self, pass: &Pass) -> Result<String, jsonwebtoken::errors::Error> {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(PASS_TYPE.to_owned());
+        header.kid = Some(self.kid.clone());
+        let claims = PassClaims {
+            iss: self.issuer.clone(),
+            aud: pass.sale.to_string(),
+            sub: pass.buyer.to_string(),
+            ticket: format!("{}.{}", pass.sale, pass.number),
+            jti: pass.id.to_string(),
+            iat: pass.issued_at.as_seconds(),
+            nbf: pass.issued_at.as_seconds(),
+            exp: pass.expires_at.as_seconds(),
+            bound: pass.bound,
+        };
+        jsonwebtoken::encode(&header, &claims, &self.signing)
+    }
+
+    /// Reads a pass of this installation. Only EdDSA by a known key counts, whatever the token's header asks for.
+    /// The time is checked apart, with [`Pass::check_time`], because an expired pass still opens its own order.
+    pub fn read(&self, text: &str) -> Result<Pass, BadPass> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(BadPass::Invalid);
+        }
+        let header = jsonwebtoken::decode_header(text).map_err(|_| BadPass::Invalid)?;
+        if header.typ.as_deref() != Some(PASS_TYPE) {
+            return Err(BadPass::Invalid);
+        }
+        let (_, key) = self.verifying.iter().find(|(kid, _)| Some(kid) == header.kid.as_ref()).ok_or(BadPass::Invalid)?;
+        let mut rules = Validation::new(Algorithm::EdDSA);
+        rules.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
+        rules.set_issuer(&[&self.issuer]);
+        rules.validate_aud = false;
+        rules.validate_exp = false;
+        rules.validate_nbf = false;
+        let claims = jsonwebtoken::decode::<PassClaims>(text, key, &rules).map_err(|_| BadPass::Invalid)?.claims;
+        Pass::from_claims(&claims).ok_or(BadPass::Invalid)
+    }
+}
+
+impl Pass {
+    fn from_claims(claims: &PassClaims) -> Option<Self> {
+        let (sale, number) = claims.ticket.rsplit_once('.')?;
+        (sale == claims.aud).then_some(())?;
+        Some(Self {
+            id: PassId::parse(&claims.jti)?,
+            sale: claims.aud.parse().ok()?,
+            buyer: BuyerId::parse(&claims.sub)?,
+            number: number.parse().ok()?,
+            issued_at: Timestamp::from_millis(claims.iat.checked_mul(1000)?),
+            expires_at: Timestamp::from_millis(claims.exp.checked_mul(1000)?),
+            bound: claims.bound,
+        })
+    }
+
+    /// Whether the pass counts at `now`. A second of slack at its beginning, because its times are whole seconds.
+    pub fn check_time(&self, now: Timestamp) -> Result<(), BadPass> {
+        if now.plus_seconds(1) < self.issued_at {
+            return Err(BadPass::Invalid);
+        }
+        if now >= self.expires_at { Err(BadPass::Expired) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+
+    fn pass() -> Pass {
+        Pass {
+            id: PassId::derive(NOW, &[b"t"]),
+            sale: "sneaker".parse().unwrap(),
+            buyer: BuyerId::from_bytes([9; 16]),
+            number: 5,
+            issued_at: NOW,
+            expires_at: NOW.plus_seconds(600),
+            bound: false,
+        }
+    }
+
+    #[test]
+    fn a_pass_reads_back_and_ends() {
+        let mut keys = Keys::generate();
+        let signed = PassBook::new("https://a.example", &keys).unwrap().sign(&pass()).unwrap();
+        keys.rotate();
+        let read = PassBook::new("https://a.example", &keys).unwrap().read(&signed).unwrap();
+        assert_eq!(read, pass());
+        assert_eq!(read.check_time(NOW.plus_seconds(599)), Ok(()));
+        assert_eq!(read.check_time(NOW.plus_seconds(600)), Err(BadPass::Expired));
+        assert_eq!(read.check_time(NOW.plus_seconds(-5)), Err(BadPass::Invalid));
+    }
+
+    /// The classic ways to forge a JWT; each must be refused as one sentence, never a panic.
+    #[test]
+    fn a_forged_pass_is_refused() {
+        let keys = Keys::generate();
+        let book = PassBook::new("https://a.example", &keys).unwrap();
+        let signed = book.sign(&pass()).unwrap();
+        let parts: Vec<&str> = signed.split('.').collect();
+        let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let none = part(json!({"alg": "none", "typ": PASS_TYPE, "kid": "pass-1"}));
+        let public = serde_json::from_str::<serde_json::Value>(book.jwks()).unwrap()["keys"][0]["x"].to_string();
+        let mut hs = Header::new(Algorithm::HS256);
+        hs.typ = Some(PASS_TYPE.to_owned());
+        hs.kid = Some("pass-1".to_owned());
+        let claims: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
+        let hs256 = jsonwebtoken::encode(&hs, &claims, &EncodingKey::from_secret(public.as_bytes())).unwrap();
+        let plain_jwt = part(json!({"alg": "EdDSA", "typ": "JWT", "kid": "pass-1"}));
+        let unknown = part(json!({"alg": "EdDSA", "typ": PASS_TYPE, "kid": "../../etc/passwd"}));
+        for forged in [
+            format!("{none}.{}.", parts[1]),
+            format!("{none}.{}.{}", parts[1], parts[2]),
+            hs256,
+            format!("{plain_jwt}.{}.{}", parts[1], parts[2]),
+            format!("{unknown}.{}.{}", parts[1], parts[2]),
+            format!("{}.{}.{}", parts[0], part(json!({"exp": "9"})), parts[2]),
+            PassBook::new("https://b.example", &keys).unwrap().sign(&pass()).unwrap(),
+            PassBook::new("https://a.example", &Keys::generate()).unwrap().sign(&pass()).unwrap(),
+            String::new(),
+            "x".repeat(100_000),
+        ] {
+            assert_eq!(book.read(&forged), Err(BadPass::Invalid), "{:.80}", forged);
+        }
+    }
+}

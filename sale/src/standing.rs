@@ -1,0 +1,155 @@
+//! The standing of a ticket: where its holder is between joining and the order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::Frame;
+
+/// What the outside sees of a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TicketState {
+    Waiting,
+    Called,
+    /// Missed the call once; waits at the front for a second one.
+    Late,
+    Admitted,
+    /// The pass was used for an order.
+    Consumed,
+    Left,
+    /// Missed both calls.
+    Expired,
+    /// The sale ended first.
+    Closed,
+}
+
+impl TicketState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Called => "called",
+            Self::Late => "late",
+            Self::Admitted => "admitted",
+            Self::Consumed => "consumed",
+            Self::Left => "left",
+            Self::Expired => "expired",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// How long the wait may still be, in seconds, as a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Eta {
+    pub p50: u64,
+    pub p90: u64,
+}
+
+/// People ahead of `number`, from the frame alone; `None` once the number may have been called, when only the store
+/// knows.
+///
+/// Live tickets in the whole buckets before mine, plus the smaller of my offset among the uncalled numbers of my bucket
+/// and what can still be live in it (numbers not given yet count as live, so that a filling bucket raises nothing). It
+/// is an upper bound, and within an epoch it only falls: tickets leave and are called, and newcomers stand behind.
+pub fn ahead(frame: &Frame, number: u64) -> Option<u64> {
+    if number <= frame.serving {
+        return None;
+    }
+    let bucket = frame.histogram.bucket.max(1);
+    let mine = (number.saturating_sub(1)) / bucket;
+    let index = usize::try_from(mine).unwrap_or(usize::MAX);
+    let whole = frame.histogram.live.iter().take(index).copied().fold(0_u64, u64::saturating_add);
+    let before_bucket = mine.saturating_mul(bucket);
+    let bucket_end = before_bucket.saturating_add(bucket);
+    let offset = number.saturating_sub(1).saturating_sub(before_bucket.max(frame.serving));
+    let live = frame.histogram.live.get(index).copied().unwrap_or(0);
+    let not_given = bucket_end.saturating_sub(frame.last_number.max(before_bucket));
+    Some(whole.saturating_add(live.saturating_add(not_given).min(offset)))
+}
+
+/// The range of the wait for somebody with `ahead` people before, at the rate in force; `None` while nobody is called.
+///
+/// The middle is the line moving at the seller's rate. The far end allows for units that come back late and for people
+/// inside who take their time: half as long again and half a minute.
+pub fn eta(ahead: u64, per_minute: u32) -> Option<Eta> {
+    if per_minute == 0 {
+        return None;
+    }
+    let p50 = ahead.saturating_add(1).saturating_mul(60) / u64::from(per_minute);
+    Some(Eta { p50, p90: p50.saturating_add(p50 / 2).saturating_add(30) })
+}
+
+/// How long clients wait between polls, in milliseconds: short lines are answered often, long ones spread out.
+pub fn poll_after_ms(waiting: u64) -> u64 {
+    match waiting {
+        0..10_000 => 2_000,
+        10_000..100_000 => 4_000,
+        _ => 8_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame::Histogram;
+
+    fn frame_of(live: &BTreeSet<u64>, serving: u64, last_number: u64, bucket: u64) -> Frame {
+        let buckets = usize::try_from(last_number.div_ceil(bucket)).unwrap();
+        let mut counts = vec![0; buckets];
+        for number in live.iter().filter(|number| **number > serving) {
+            counts[usize::try_from((number - 1) / bucket).unwrap()] += 1;
+        }
+        Frame { serving, last_number, histogram: Histogram { bucket, live: counts }, ..Frame::empty("s".parse().unwrap()) }
+    }
+
+    proptest! {
+        /// Joins, departures and calls in any order: never below the truth, never rising.
+        #[test]
+        fn ahead_is_an_upper_bound_that_never_rises(
+            me in 1_u64..40,
+            steps in proptest::collection::vec((0_u8..3, 1_u64..60), 1..80),
+        ) {
+            let (mut live, mut serving, mut last) = (BTreeSet::new(), 0, 0);
+            while last < me {
+                last += 1;
+                live.insert(last);
+            }
+            let mut before = u64::MAX;
+            for (what, which) in steps {
+                match what {
+                    0 => {
+                        last += 1;
+                        live.insert(last);
+                    }
+                    1 if which != me => {
+                        live.remove(&which);
+                    }
+                    _ => {
+                        if let Some(first) = live.iter().find(|n| **n > serving).copied() {
+                            serving = first;
+                        }
+                    }
+                }
+                let Some(shown) = ahead(&frame_of(&live, serving, last, 8), me) else { break };
+                let truth = live.iter().filter(|n| **n > serving && **n < me).count() as u64;
+                prop_assert!(shown >= truth, "shown {shown}, truth {truth}");
+                prop_assert!(shown <= before, "rose from {before} to {shown}");
+                before = shown;
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_ahead_of_the_first() {
+        let live = BTreeSet::from([1, 2, 3]);
+        let frame = frame_of(&live, 0, 3, 8);
+        assert_eq!(ahead(&frame, 1), Some(0));
+        assert_eq!(ahead(&frame, 3), Some(2));
+        assert_eq!(ahead(&frame_of(&live, 1, 3, 8), 1), None);
+        assert_eq!(eta(0, 0), None);
+        assert_eq!(eta(599, 600), Some(Eta { p50: 60, p90: 120 }));
+    }
+}

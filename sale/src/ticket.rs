@@ -1,0 +1,154 @@
+//! The ticket: a signed place in a sale's line, carried by the buyer.
+//!
+//! It is the authority on the buyer's place: when the queue store loses everything, the ticket puts itself back at its
+//! own number. Layout before base64url: version (1 byte), key id (4), flags (1), epoch (8), number (8), joined at (8),
+//! buyer (16), sale (the rest), and the first 16 bytes of an HMAC-SHA-256 over all of it.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+
+use crate::{
+    clock::Timestamp,
+    ids::{BuyerId, Epoch, PassId, SaleId},
+    keys::{Ring, Secret},
+};
+
+const VERSION: u8 = 1;
+const MAC_BYTES: usize = 16;
+const HEAD_BYTES: usize = 46;
+const FLAG_BOUND: u8 = 1;
+/// Longer than any ticket that was ever signed; anything above it is refused before it is decoded.
+const MAX_TEXT_BYTES: usize = 200;
+
+/// A place in the line of `sale`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    pub sale: SaleId,
+    /// Position of arrival, from 1; never given to anybody else.
+    pub number: u64,
+    pub buyer: BuyerId,
+    /// The life of the queue store in which the number was given.
+    pub epoch: Epoch,
+    pub joined_at: Timestamp,
+    /// Whether it counts only together with the session cookie that it was made for.
+    pub bound: bool,
+}
+
+impl Ticket {
+    /// The ticket's public name: it says nothing that the number does not say.
+    pub fn id(&self) -> String {
+        format!("{}.{}", self.sale, self.number)
+    }
+
+    /// The id of the one pass that this ticket can ever become.
+    pub fn pass_id(&self) -> PassId {
+        PassId::derive(self.joined_at, &[self.sale.as_str().as_bytes(), &self.number.to_be_bytes(), self.buyer.as_bytes()])
+    }
+
+    pub fn sign(&self, ring: &Ring) -> String {
+        let key = ring.current();
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + self.sale.as_str().len() + MAC_BYTES);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&key.id.to_be_bytes());
+        bytes.push(if self.bound { FLAG_BOUND } else { 0 });
+        bytes.extend_from_slice(&self.epoch.to_be_bytes());
+        bytes.extend_from_slice(&self.number.to_be_bytes());
+        bytes.extend_from_slice(&self.joined_at.as_millis().to_be_bytes());
+        bytes.extend_from_slice(self.buyer.as_bytes());
+        bytes.extend_from_slice(self.sale.as_str().as_bytes());
+        let mac = mac(&key.secret, &bytes);
+        bytes.extend_from_slice(&mac);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a ticket that any key of `ring` signed; `None` for everything else.
+    pub fn verify(ring: &Ring, text: &str) -> Option<Self> {
+        if text.len() > MAX_TEXT_BYTES {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (signed, given) = bytes.split_last_chunk::<MAC_BYTES>()?;
+        if signed.len() <= HEAD_BYTES || signed[0] != VERSION {
+            return None;
+        }
+        let key = ring.find(u32::from_be_bytes(signed[1..5].try_into().ok()?))?;
+        if !bool::from(mac(&key.secret, signed).ct_eq(given)) {
+            return None;
+        }
+        Some(Self {
+            bound: signed[5] & FLAG_BOUND != 0,
+            epoch: i64::from_be_bytes(signed[6..14].try_into().ok()?),
+            number: u64::from_be_bytes(signed[14..22].try_into().ok()?),
+            joined_at: Timestamp::from_millis(i64::from_be_bytes(signed[22..30].try_into().ok()?)),
+            buyer: BuyerId::from_bytes(signed[30..46].try_into().ok()?),
+            sale: std::str::from_utf8(&signed[HEAD_BYTES..]).ok()?.parse().ok()?,
+        })
+    }
+}
+
+fn mac(secret: &Secret, bytes: &[u8]) -> [u8; MAC_BYTES] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { unreachable!("HMAC takes any key") };
+    mac.update(bytes);
+    let mut short = [0; MAC_BYTES];
+    short.copy_from_slice(&mac.finalize().into_bytes()[..MAC_BYTES]);
+    short
+}
+
+/// The session of a client without cookies: the same key names the same session in every process.
+pub fn session_of_key(secret: &Secret, sale: &SaleId, key: &str) -> crate::ids::SessionId {
+    let mut input = sale.as_str().as_bytes().to_vec();
+    input.push(0);
+    input.extend_from_slice(key.as_bytes());
+    crate::ids::SessionId::from_bytes(mac(secret, &input))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Keys;
+
+    fn ticket() -> Ticket {
+        Ticket {
+            sale: "sneaker".parse().unwrap(),
+            number: 42,
+            buyer: BuyerId::from_bytes([3; 16]),
+            epoch: 7,
+            joined_at: Timestamp::from_millis(1_780_000_000_123),
+            bound: true,
+        }
+    }
+
+    #[test]
+    fn a_ticket_survives_a_rotation_of_keys() {
+        let mut keys = Keys::generate();
+        let signed = ticket().sign(&keys.tickets);
+        keys.rotate();
+        assert_eq!(Ticket::verify(&keys.tickets, &signed), Some(ticket()));
+    }
+
+    #[test]
+    fn an_edited_or_forged_ticket_is_refused() {
+        let keys = Keys::generate();
+        let signed = ticket().sign(&keys.tickets);
+        for at in 0..signed.len() {
+            let mut edited = signed.clone().into_bytes();
+            edited[at] = if edited[at] == b'A' { b'B' } else { b'A' };
+            let edited = String::from_utf8(edited).unwrap();
+            assert_eq!(Ticket::verify(&keys.tickets, &edited), None, "byte {at}");
+        }
+        assert_eq!(Ticket::verify(&Keys::generate().tickets, &signed), None);
+        for text in ["", "a", "....", &"A".repeat(5000)] {
+            assert_eq!(Ticket::verify(&keys.tickets, text), None);
+        }
+    }
+
+    #[test]
+    fn a_key_names_one_session_per_sale() {
+        let secret = Secret::from_bytes([1; 32]);
+        let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+        assert_eq!(session_of_key(&secret, &a, "k"), session_of_key(&secret, &a, "k"));
+        assert_ne!(session_of_key(&secret, &a, "k"), session_of_key(&secret, &b, "k"));
+    }
+}

@@ -1,0 +1,78 @@
+//! Bearer tokens of sellers and operators: `openrun token` prints one, every role of the installation verifies it.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::{clock::Timestamp, keys::Ring};
+
+/// What the bearer may do. An operator may do all that a seller may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Authority {
+    Seller,
+    Operator,
+}
+
+impl Authority {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seller => "seller",
+            Self::Operator => "operator",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "seller" => Some(Self::Seller),
+            "operator" => Some(Self::Operator),
+            _ => None,
+        }
+    }
+}
+
+/// A token in the form `openrun-token.KEY.AUTHORITY.EXPIRES_MS.MAC`, its MAC over everything before it.
+pub fn sign(ring: &Ring, authority: Authority, expires_at: Timestamp) -> String {
+    let key = ring.current();
+    let head = format!("openrun-token.{}.{}.{}", key.id, authority.as_str(), expires_at.as_millis());
+    let mac = URL_SAFE_NO_PAD.encode(mac_of(key.secret.as_bytes(), &head).finalize().into_bytes());
+    format!("{head}.{mac}")
+}
+
+/// Who the bearer of `text` is at `now`; `None` for a forged or expired token.
+pub fn verify(ring: &Ring, text: &str, now: Timestamp) -> Option<Authority> {
+    let (head, mac) = text.rsplit_once('.')?;
+    let mut parts = head.split('.');
+    let ("openrun-token", Some(key), Some(authority), Some(expires), None) =
+        (parts.next()?, parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    let key = ring.find(key.parse().ok()?)?;
+    let given = URL_SAFE_NO_PAD.decode(mac).ok()?;
+    mac_of(key.secret.as_bytes(), head).verify_slice(&given).ok()?;
+    let expires_at = Timestamp::from_millis(expires.parse().ok()?);
+    (now < expires_at).then(|| Authority::parse(authority)).flatten()
+}
+
+fn mac_of(secret: &[u8; 32], head: &str) -> Hmac<Sha256> {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { unreachable!("HMAC takes any key") };
+    mac.update(head.as_bytes());
+    mac
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_counts_until_it_ends_and_cannot_be_raised() {
+        let ring = Ring::generate();
+        let end = Timestamp::from_millis(1_000);
+        let token = sign(&ring, Authority::Seller, end);
+        assert_eq!(verify(&ring, &token, Timestamp::from_millis(999)), Some(Authority::Seller));
+        assert_eq!(verify(&ring, &token, end), None);
+        let raised = token.replace("seller", "operator");
+        assert_eq!(verify(&ring, &raised, Timestamp::from_millis(0)), None);
+        assert_eq!(verify(&Ring::generate(), &token, Timestamp::from_millis(0)), None);
+    }
+}

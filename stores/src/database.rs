@@ -1,0 +1,181 @@
+//! The database: the authority on stock, holds, orders, payments, passes, numbers and leases.
+//!
+//! PostgreSQL or SQLite through sqlx `Any`; where the dialects differ both statements stand side by side in a [`Sql`].
+//! One module per business step. Every move is a guarded update, so a repeated or lost race changes nothing.
+
+pub mod acts;
+pub mod numbers;
+pub mod outbox;
+pub mod passes;
+pub mod sales;
+pub mod snapshot;
+
+use std::{sync::Arc, time::Duration};
+
+use sale::{Clock, Timestamp};
+use sqlx::{
+    Any, AnyPool, Executor as _, Row as _, Transaction,
+    any::{AnyPoolOptions, install_default_drivers},
+    migrate::{MigrateError, Migrator},
+};
+
+use crate::StoreError;
+
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
+
+/// How long a request waits for a free connection before it is told to come back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Postgres,
+    Sqlite,
+}
+
+/// A statement in both dialects.
+#[derive(Clone, Copy, Debug)]
+pub struct Sql {
+    pub postgres: &'static str,
+    pub sqlite: &'static str,
+}
+
+impl Sql {
+    /// A statement that both understand.
+    pub const fn both(text: &'static str) -> Self {
+        Self { postgres: text, sqlite: text }
+    }
+}
+
+/// A transaction; dropped without a commit it is rolled back.
+pub type Tx = Transaction<'static, Any>;
+
+/// A pool of connections, and the clock that decides deadlines.
+#[derive(Clone, Debug)]
+pub struct Database {
+    dialect: Dialect,
+    read: AnyPool,
+    /// SQLite has one writer: a pool of one connection, so that writers wait in line here and never meet a busy file.
+    write: AnyPool,
+    clock: Arc<Clock>,
+}
+
+impl Database {
+    /// Opens `postgres://…` or `sqlite:PATH`.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        install_default_drivers();
+        let database = if let Some(path) = url.strip_prefix("sqlite:") {
+            let url = format!("sqlite:{path}?mode=rwc");
+            let write = sqlite_pool(1).connect(&url).await?;
+            Self { dialect: Dialect::Sqlite, read: sqlite_pool(4).connect(&url).await?, write, clock: Arc::new(Clock::system()) }
+        } else {
+            let pool = postgres_pool().connect(url).await?;
+            Self { dialect: Dialect::Postgres, read: pool.clone(), write: pool, clock: Arc::new(Clock::system()) }
+        };
+        database.sync_clock().await?;
+        Ok(database)
+    }
+
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The database's clock as this process carries it.
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.clock
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Reads the database's clock. Call it now and then; it also tells whether the database answers.
+    pub async fn sync_clock(&self) -> Result<(), StoreError> {
+        const NOW: Sql = Sql {
+            postgres: "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+            sqlite: "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+        };
+        let row = sqlx::query(self.sql(NOW)).fetch_one(&self.read).await?;
+        self.clock.set(Timestamp::from_millis(row.try_get(0)?));
+        Ok(())
+    }
+
+    /// Brings the schema up to date.
+    pub async fn migrate(&self) -> Result<(), MigrateError> {
+        self.migrations().run(&self.write).await
+    }
+
+    /// Whether the schema is what this program expects.
+    pub async fn is_migrated(&self) -> bool {
+        let latest = self.migrations().iter().map(|migration| migration.version).max().unwrap_or(0);
+        sqlx::query("SELECT 1 FROM _sqlx_migrations WHERE version = $1")
+            .bind(latest)
+            .fetch_optional(&self.read)
+            .await
+            .is_ok_and(|row| row.is_some())
+    }
+
+    const fn migrations(&self) -> &'static Migrator {
+        match self.dialect {
+            Dialect::Postgres => &POSTGRES_MIGRATIONS,
+            Dialect::Sqlite => &SQLITE_MIGRATIONS,
+        }
+    }
+
+    /// This database's side of a statement.
+    pub const fn sql(&self, sql: Sql) -> &'static str {
+        match self.dialect {
+            Dialect::Postgres => sql.postgres,
+            Dialect::Sqlite => sql.sqlite,
+        }
+    }
+
+    /// For statements that only read.
+    pub const fn reader(&self) -> &AnyPool {
+        &self.read
+    }
+
+    /// For a single statement that writes.
+    pub const fn writer(&self) -> &AnyPool {
+        &self.write
+    }
+
+    /// Begins a transaction that will write.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match self.dialect {
+            Dialect::Postgres => self.write.begin().await?,
+            Dialect::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await?,
+        })
+    }
+}
+
+fn sqlite_pool(connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10)).after_connect(
+        |connection, _| {
+            Box::pin(async move {
+                connection
+                    .execute(
+                        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000; \
+                         PRAGMA foreign_keys = ON",
+                    )
+                    .await?;
+                Ok(())
+            })
+        },
+    )
+}
+
+/// A process that was stopped must not keep rows locked: PostgreSQL ends its transaction.
+fn postgres_pool() -> AnyPoolOptions {
+    AnyPoolOptions::new().max_connections(16).acquire_timeout(ACQUIRE_TIMEOUT).after_connect(|connection, _| {
+        Box::pin(async move {
+            connection
+                .execute(
+                    "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+                     SET idle_in_transaction_session_timeout = '5s'",
+                )
+                .await?;
+            Ok(())
+        })
+    })
+}

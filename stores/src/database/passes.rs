@@ -1,0 +1,91 @@
+//! Pass rows: committed before the pass is given out, one per ticket ever.
+
+use sale::{BuyerId, Pass, PassId, SaleId, Timestamp};
+use serde_json::json;
+use sqlx::{Row as _, any::AnyRow};
+
+use super::{Database, Sql, numbers::unsigned};
+use crate::StoreError;
+
+/// Commits the rows of these passes in one statement and tells each as it stands: a pass that has a row keeps its own
+/// times, so asking again gives the same pass.
+pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<Pass>, StoreError> {
+    const GIVE: Sql = Sql {
+        postgres: "INSERT INTO passes (id, sale, number, buyer, bound, issued_at, expires_at) \
+                   SELECT r.id, r.sale, r.number, r.buyer, r.bound, r.issued_at, r.expires_at \
+                   FROM json_to_recordset($1::json) AS r(id text, sale text, number bigint, buyer text, \
+                        bound bigint, issued_at bigint, expires_at bigint) ORDER BY r.id \
+                   ON CONFLICT (sale, number) DO NOTHING",
+        sqlite: "INSERT INTO passes (id, sale, number, buyer, bound, issued_at, expires_at) \
+                 SELECT value ->> 'id', value ->> 'sale', value ->> 'number', value ->> 'buyer', value ->> 'bound', \
+                        value ->> 'issued_at', value ->> 'expires_at' \
+                 FROM json_each($1) WHERE true ON CONFLICT (sale, number) DO NOTHING",
+    };
+    const READ: Sql = Sql {
+        postgres: "SELECT id, sale, number, buyer, bound, issued_at, expires_at FROM passes \
+                   WHERE id IN (SELECT json_array_elements_text($1::json))",
+        sqlite: "SELECT id, sale, number, buyer, bound, issued_at, expires_at FROM passes \
+                 WHERE id IN (SELECT value FROM json_each($1))",
+    };
+    let rows: Vec<_> = passes
+        .iter()
+        .map(|pass| {
+            json!({
+                "id": pass.id, "sale": pass.sale, "number": pass.number, "buyer": pass.buyer.to_string(),
+                "bound": i64::from(pass.bound), "issued_at": pass.issued_at.as_millis(),
+                "expires_at": pass.expires_at.as_millis(),
+            })
+        })
+        .collect();
+    let ids: Vec<_> = passes.iter().map(|pass| pass.id.to_string()).collect();
+    let mut tx = database.begin().await?;
+    sqlx::query(database.sql(GIVE)).bind(serde_json::Value::from(rows).to_string()).execute(&mut *tx).await?;
+    let found = sqlx::query(database.sql(READ)).bind(json!(ids).to_string()).fetch_all(&mut *tx).await?;
+    tx.commit().await?;
+    let mut by_id = std::collections::HashMap::new();
+    for row in &found {
+        let pass = read_row(row)?;
+        by_id.insert(pass.id, pass);
+    }
+    passes
+        .iter()
+        .map(|pass| {
+            by_id.get(&pass.id).cloned().ok_or_else(|| StoreError::unexpected("database", "a pass row of another ticket"))
+        })
+        .collect()
+}
+
+/// The pass of a ticket's number, if it was ever given.
+pub async fn of_number(database: &Database, sale: &SaleId, number: u64) -> Result<Option<Pass>, StoreError> {
+    let row = sqlx::query(
+        "SELECT id, sale, number, buyer, bound, issued_at, expires_at FROM passes WHERE sale = $1 AND number = $2",
+    )
+    .bind(sale.as_str())
+    .bind(super::numbers::signed(number))
+    .fetch_optional(database.reader())
+    .await?;
+    row.map(|row| read_row(&row)).transpose()
+}
+
+/// Ends the pass of a number that its buyer gave up.
+pub async fn end(database: &Database, sale: &SaleId, number: u64) -> Result<(), StoreError> {
+    sqlx::query("UPDATE passes SET ended = 1 WHERE sale = $1 AND number = $2")
+        .bind(sale.as_str())
+        .bind(super::numbers::signed(number))
+        .execute(database.writer())
+        .await?;
+    Ok(())
+}
+
+fn read_row(row: &AnyRow) -> Result<Pass, StoreError> {
+    let bad = |what: &str| StoreError::unexpected("database", format!("a pass row with a bad {what}"));
+    Ok(Pass {
+        id: PassId::parse(row.try_get(0)?).ok_or_else(|| bad("id"))?,
+        sale: row.try_get::<&str, _>(1)?.parse().map_err(|_| bad("sale"))?,
+        number: unsigned(row.try_get(2)?),
+        buyer: BuyerId::parse(row.try_get(3)?).ok_or_else(|| bad("buyer"))?,
+        bound: row.try_get::<i64, _>(4)? != 0,
+        issued_at: Timestamp::from_millis(row.try_get(5)?),
+        expires_at: Timestamp::from_millis(row.try_get(6)?),
+    })
+}

@@ -1,0 +1,141 @@
+//! A lost queue store is filled again: the epoch is raised, one consistent snapshot is read, and the new life begins.
+
+use std::collections::HashMap;
+
+use sale::{
+    BuyerId, Epoch, HoldId, OrderId, OrderState, SaleId, Timestamp,
+    sale::{Line as OrderLine, Place},
+};
+use sqlx::{Any, Row as _, Transaction};
+
+use super::{
+    Database, Dialect,
+    numbers::{self, unsigned},
+    sales,
+};
+use crate::{
+    StoreError,
+    line::Line,
+    queue::{HeldUnits, KnownPass, LineKey, Snapshot},
+};
+
+/// Restores the sale's life in `line` when it is lost; tells the epoch that counts now.
+///
+/// Of several processes that notice the loss one raises the epoch. Should it die before the store is filled, the life
+/// stays lost and the next one to look raises it again.
+pub async fn restore(database: &Database, line: &dyn Line, sale: &SaleId) -> Result<Epoch, StoreError> {
+    let Some(known) = sales::load(database, sale).await? else {
+        return Err(StoreError::unexpected("database", "a sale that is gone"));
+    };
+    let from = known.sale.epoch;
+    match line.life(sale).await {
+        Ok(epoch) if epoch == from && from > 0 => return Ok(from),
+        Ok(_) | Err(StoreError::Lost) => {}
+        Err(trouble) => return Err(trouble),
+    }
+    let Some(epoch) = numbers::raise_epoch(database, sale, from, database.now()).await? else {
+        return Err(StoreError::Lost);
+    };
+    let snapshot = read(database, sale).await?;
+    line.rebuild(&LineKey { sale: sale.clone(), epoch }, &snapshot, database.now()).await?;
+    tracing::warn!(%sale, epoch, "the queue store was filled again from the database");
+    Ok(epoch)
+}
+
+/// Everything that the database knows about a sale, as of one moment.
+pub async fn read(database: &Database, sale: &SaleId) -> Result<Snapshot, StoreError> {
+    let mut tx = match database.dialect() {
+        Dialect::Postgres => database.reader().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?,
+        Dialect::Sqlite => database.reader().begin().await?,
+    };
+    let Some(known) = sales::load_in(&mut tx, sale).await? else {
+        return Err(StoreError::unexpected("database", "a sale that is gone"));
+    };
+    Ok(Snapshot {
+        ceiling: known.ceiling,
+        cursor: known.cursor,
+        stock: known.stock,
+        holds: live_holds(&mut tx, sale).await?,
+        buyers: buyers(&mut tx, sale).await?,
+        passes: passes(&mut tx, sale).await?,
+    })
+}
+
+async fn live_holds(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<HeldUnits>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT h.id, h.buyer, o.state, l.item, l.quantity FROM holds h \
+         JOIN orders o ON o.id = h.order_id JOIN order_lines l ON l.order_id = o.id \
+         WHERE h.sale = $1 AND h.state IN ('held', 'paying') ORDER BY h.id, l.item",
+    )
+    .bind(sale.as_str())
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut holds: Vec<HeldUnits> = Vec::new();
+    for row in rows {
+        let hold = HoldId::parse(row.try_get(0)?).ok_or_else(|| bad("hold id"))?;
+        let item = row.try_get::<&str, _>(3)?.parse().map_err(|_| bad("item"))?;
+        let quantity = u32::try_from(row.try_get::<i64, _>(4)?).map_err(|_| bad("quantity"))?;
+        let units = OrderLine { item, quantity };
+        match holds.last_mut() {
+            Some(last) if last.hold == hold => last.lines.push(units),
+            _ => holds.push(HeldUnits {
+                hold,
+                buyer: buyer(row.try_get(1)?)?,
+                lines: vec![units],
+                active: OrderState::parse(row.try_get(2)?).is_some_and(OrderState::is_active),
+            }),
+        }
+    }
+    Ok(holds)
+}
+
+async fn buyers(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<(BuyerId, u32)>, StoreError> {
+    let rows = sqlx::query("SELECT buyer, units FROM buyers WHERE sale = $1 AND units > 0")
+        .bind(sale.as_str())
+        .fetch_all(&mut **tx)
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let units = u32::try_from(row.try_get::<i64, _>(1)?).map_err(|_| bad("count of units"))?;
+            Ok((buyer(row.try_get(0)?)?, units))
+        })
+        .collect()
+}
+
+async fn passes(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<KnownPass>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT p.number, p.buyer, p.expires_at, p.ended, o.id FROM passes p LEFT JOIN orders o ON o.pass = p.id \
+         WHERE p.sale = $1 ORDER BY p.number",
+    )
+    .bind(sale.as_str())
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut newest: HashMap<BuyerId, usize> = HashMap::new();
+    let mut passes: Vec<KnownPass> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let order = row.try_get::<Option<&str>, _>(4)?.map(|id| OrderId::parse(id).ok_or_else(|| bad("order id")));
+        let pass = KnownPass {
+            place: Place { number: unsigned(row.try_get(0)?), buyer: buyer(row.try_get(1)?)? },
+            expires_at: Timestamp::from_millis(row.try_get(2)?),
+            ended: row.try_get::<i64, _>(3)? != 0,
+            hold: order.transpose()?.map(HoldId::of),
+        };
+        // A buyer who joined again has a later number; only the latest place counts.
+        match newest.get(&pass.place.buyer) {
+            Some(at) => passes[*at] = pass,
+            None => {
+                newest.insert(pass.place.buyer, passes.len());
+                passes.push(pass);
+            }
+        }
+    }
+    Ok(passes)
+}
+
+fn buyer(text: &str) -> Result<BuyerId, StoreError> {
+    BuyerId::parse(text).ok_or_else(|| bad("buyer"))
+}
+
+fn bad(what: &str) -> StoreError {
+    StoreError::unexpected("database", format!("a row with a bad {what}"))
+}

@@ -1,0 +1,31 @@
+//! Trouble with a store. Answers of the business are enums in `Ok`; an `Err` says that nothing is known.
+
+/// Why a store gave no answer. Admission fails closed on each of them.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The queue store holds another life than the caller's, or an expected key is missing. Missing never means zero.
+    #[error("the queue store lost its contents; wait until they are restored")]
+    Lost,
+    /// It does not answer, or not in time: whether the step happened is unknown.
+    #[error("the {store} does not answer: {source}")]
+    Unavailable { store: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    /// It answered something that this program does not understand.
+    #[error("the {store} answered something unexpected: {detail}")]
+    Unexpected { store: &'static str, detail: String },
+}
+
+impl StoreError {
+    pub fn unavailable(store: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable { store, source: source.into() }
+    }
+
+    pub fn unexpected(store: &'static str, detail: impl Into<String>) -> Self {
+        Self::Unexpected { store, detail: detail.into() }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(source: sqlx::Error) -> Self {
+        Self::unavailable("database", source)
+    }
+}

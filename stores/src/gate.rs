@@ -1,0 +1,80 @@
+//! Port: the stock gate, the fast copy of stock before the database decides.
+//!
+//! It may refuse too much, never give too much. A refusal consumes nothing.
+
+use async_trait::async_trait;
+use sale::{HoldId, ItemId, SaleId, Timestamp, sale::{Line, Place}};
+
+use crate::{StoreError, queue::LineKey};
+
+/// Units wanted by the holder of a pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Take {
+    pub hold: HoldId,
+    pub place: Place,
+    pub lines: Vec<Line>,
+    /// Units that one buyer may have of the sale.
+    pub limit: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Taken now, or before by the same hold.
+    Taken,
+    /// This hold was taken before and has ended since; the database knows how.
+    Ended,
+    /// The pass was used for this other hold, or its buyer left (`None`).
+    PassUsed { hold: Option<HoldId> },
+    SoldOut,
+    LimitReached,
+}
+
+/// How a hold ended. Telling it twice changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The units are sold.
+    Committed,
+    /// The units go back.
+    Released,
+    /// It was never placed: the units go back and the pass is good again.
+    NeverPlaced,
+    /// The payment is unknown: the units stay held, but the buyer does not count as inside any more.
+    Inactive,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    pub hold: HoldId,
+    pub ending: Ending,
+}
+
+/// A hold as the gate remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateHold {
+    pub hold: HoldId,
+    pub taken_at: Timestamp,
+    pub lines: Vec<Line>,
+}
+
+#[async_trait]
+pub trait StockGate: Send + Sync {
+    /// Checks each pass, the units and the buyer's limit, and takes the units of all lines or none.
+    /// The pass must have been entered in this store; its time is the caller's to check.
+    async fn take(&self, line: &LineKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError>;
+
+    /// Takes units for an order whose hold had ended (a payment that succeeded late), under the id `{order}:2`. No pass
+    /// is asked for. Answers `Taken`, `SoldOut` or `LimitReached`.
+    async fn retake(&self, line: &LineKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError>;
+
+    /// Ends holds. Unknown ones have been told before and are passed over.
+    async fn end(&self, line: &LineKey, ends: &[End]) -> Result<(), StoreError>;
+
+    /// Makes `total` the units that exist of an item, as of the sale's `version`; an older version changes nothing.
+    async fn restock(&self, line: &LineKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError>;
+
+    /// Every hold that has not ended, for reconciliation.
+    async fn holds(&self, line: &LineKey) -> Result<Vec<GateHold>, StoreError>;
+
+    /// Forgets a sale, all lives of it (the demo is reset).
+    async fn forget(&self, sale: &SaleId) -> Result<(), StoreError>;
+}

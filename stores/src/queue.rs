@@ -1,0 +1,207 @@
+//! Port: a sale's line.
+//!
+//! Invariants: a buyer has one place; a number is given once; calls take the lowest numbers seated at that moment; one
+//! entry per ticket. Every method is one atomic step over a slice of asks, answered in the same order. All of them
+//! answer [`StoreError::Lost`] when the store does not hold the life (`epoch`) that the caller names.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sale::{BuyerId, Epoch, HoldId, ItemId, PassId, SaleId, Term, Timestamp, sale::Place};
+
+use crate::StoreError;
+
+/// Which line, in which life of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LineKey {
+    pub sale: SaleId,
+    pub epoch: Epoch,
+}
+
+/// Somebody who wants a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    pub buyer: BuyerId,
+    /// The ticket that the buyer already carries: seated again at its own number when the store has lost it.
+    pub ticket: Option<Carried>,
+}
+
+/// What a verified ticket says about its own past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    pub number: u64,
+    /// The life in which the number was given. A place missing from the store is put back only when it is older than
+    /// the store's own life; otherwise it was left.
+    pub epoch: Epoch,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// A new number, with the instant recorded for it; asking again tells the same instant.
+    New { number: u64, joined_at: Timestamp },
+    /// The place that the buyer had. `joined_at` is `None` when the life that recorded it is lost.
+    Seated { number: u64, joined_at: Option<Timestamp>, seat: Seat },
+    /// The next number lies above the ceiling; raise that first.
+    CeilingReached,
+}
+
+/// Where a ticket stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    /// Seated, with exactly so many seated before it when its number was called before (`None`: read the frame).
+    Waiting { ahead: Option<u64> },
+    /// May enter until then.
+    Called { until: Timestamp },
+    /// Missed the call once and came back: seated at the front, with so many before it.
+    Late { ahead: u64 },
+    /// Entered; the pass is in the database.
+    Admitted,
+    /// The pass was used for this hold.
+    Consumed { hold: HoldId },
+    /// Gave the place up.
+    Left,
+    /// Missed both calls.
+    Expired,
+}
+
+/// A batch of calls by one leader. A known `seq` of the same term gets the stored answer; an old term is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub term: Term,
+    pub seq: u64,
+    /// How many to call at most.
+    pub calls: u64,
+    /// Nobody above this number: the cursor that was written to the database first.
+    pub up_to: u64,
+    /// When the window of the called ends.
+    pub until: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Called {
+    Batch { called: u64, serving: u64 },
+    /// Another leader reigns.
+    OldTerm { term: Term },
+}
+
+/// An ask to enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enter {
+    pub place: Place,
+    pub ticket_epoch: Epoch,
+    /// The pass that the ticket becomes.
+    pub pass: PassId,
+    /// When the pass ends unless it is used; until then it counts as active.
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// Entered now or before; give out the pass once its row is committed.
+    Admitted,
+    NotCalled(Seat),
+    /// Used, left or expired.
+    Gone(Seat),
+}
+
+/// Everything that the admission leader decides by, read in one step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observation {
+    pub last_number: u64,
+    pub serving: u64,
+    /// Seated, the late at the front included.
+    pub waiting: u64,
+    /// Called and not yet entered; windows that ended do not count.
+    pub called: u64,
+    /// Entered and not finished: passes in time, and orders that are not final or unknown.
+    pub active: u64,
+    /// Those of `active` that hold no units yet.
+    pub without_hold: u64,
+    /// Everybody ever called and ever admitted, in this life of the store.
+    pub called_total: u64,
+    pub admitted_total: u64,
+    /// The number of the n-th seated, or of the last one when fewer are seated; 0 when nobody is.
+    pub nth_number: u64,
+    pub stock: Vec<StockCount>,
+    /// Live tickets above `serving`, by [`sale::frame::BUCKET`].
+    pub histogram: Vec<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StockCount {
+    pub item: ItemId,
+    /// May be below zero for a moment after the seller lowered the stock.
+    pub free: i64,
+    pub held: i64,
+    pub sold: i64,
+}
+
+/// What the database knows, to fill a new life of the store with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// No number at or below it is given again.
+    pub ceiling: u64,
+    pub cursor: u64,
+    pub stock: Vec<StockCount>,
+    /// Units of every item that exist, in the order of `stock`.
+    pub holds: Vec<HeldUnits>,
+    pub buyers: Vec<(BuyerId, u32)>,
+    pub passes: Vec<KnownPass>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldUnits {
+    pub hold: HoldId,
+    pub buyer: BuyerId,
+    pub lines: Vec<sale::sale::Line>,
+    /// Whether its buyer counts as inside (not when the payment is unknown).
+    pub active: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPass {
+    pub place: Place,
+    pub expires_at: Timestamp,
+    /// The hold that it was used for.
+    pub hold: Option<HoldId>,
+    /// Given back by leaving.
+    pub ended: bool,
+}
+
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Which life of the sale's contents the store holds, with every key in place; [`StoreError::Lost`] when it holds
+    /// none, only a part of one, or one that was written before the server last started.
+    async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError>;
+
+    /// Finds each buyer's place or gives the next number, in the order of the asks. Nothing above `ceiling` is given.
+    async fn join(&self, line: &LineKey, asks: &[Join], ceiling: u64, now: Timestamp) -> Result<Vec<Joined>, StoreError>;
+
+    /// Where these tickets stand. This read writes: a late ticket that asks goes to the front, once, and a ticket of an
+    /// older life is seated again at its own number.
+    async fn standing(&self, line: &LineKey, asks: &[(BuyerId, Carried)], now: Timestamp) -> Result<Vec<Seat>, StoreError>;
+
+    /// Calls the lowest numbers seated.
+    async fn call(&self, line: &LineKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError>;
+
+    /// Ends the windows that have run out: called becomes late, or expired the second time. Tells how many.
+    async fn sweep(&self, line: &LineKey, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Lets called tickets in.
+    async fn enter(&self, line: &LineKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError>;
+
+    /// Gives places up; tells what each had been. A pass that was not used ends with it, a used one stays used.
+    async fn leave(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError>;
+
+    /// What the leader decides by. `nth` asks for the number of the n-th seated.
+    async fn observe(&self, line: &LineKey, nth: u64, now: Timestamp) -> Result<Observation, StoreError>;
+
+    /// Stores the frame for every process to fetch.
+    async fn publish(&self, line: &LineKey, frame: Bytes) -> Result<(), StoreError>;
+
+    /// The stored frame; `None` before the first.
+    async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError>;
+
+    /// Fills the new life `line.epoch` and makes it the store's own, last of all. A life older than the store's own
+    /// is not begun.
+    async fn rebuild(&self, line: &LineKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError>;
+}
