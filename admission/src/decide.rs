@@ -48,18 +48,19 @@ pub fn calls(seen: &Observed) -> (u64, Limit) {
         return (0, Limit::NotOpen);
     }
     let cap = seen.max_active.saturating_sub(seen.called.saturating_add(seen.active));
-    let limits = [
-        (seen.waiting, Limit::Nobody),
-        (cap, Limit::Cap),
-        (units(seen), Limit::Units),
-        (seen.rate, Limit::Rate),
-    ];
+    let limits =
+        [(seen.waiting, Limit::Nobody), (cap, Limit::Cap), (units(seen), Limit::Units), (seen.rate, Limit::Rate)];
     limits.into_iter().min_by_key(|(calls, _)| *calls).unwrap_or((0, Limit::Nobody))
 }
 
 /// Calls that the free units back: those on their way to a unit count first. Always one while a unit is free and nobody
 /// is on the way to it.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts far below 2^52, floored on purpose")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts far below 2^52, floored on purpose"
+)]
 fn units(seen: &Observed) -> u64 {
     let on_the_way = seen.called.saturating_add(seen.without_hold);
     if seen.free_units == 0 {

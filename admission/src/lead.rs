@@ -77,7 +77,9 @@ struct Reign {
 pub enum Stepped {
     /// Another process leads.
     Following,
-    Leading { next_call: Option<Duration> },
+    Leading {
+        next_call: Option<Duration>,
+    },
     /// The sale is closed for good.
     Over,
 }
@@ -170,7 +172,9 @@ impl Leader {
         }
         if let Some(bytes) = self.stores.line.frame(&line).await? {
             let stored: Option<Frame> = serde_json::from_slice(&bytes).ok();
-            self.frame = stored.filter(|frame| self.frame.as_ref().is_none_or(|last| frame.tick >= last.tick)).or(self.frame.take());
+            self.frame = stored
+                .filter(|frame| self.frame.as_ref().is_none_or(|last| frame.tick >= last.tick))
+                .or(self.frame.take());
         }
         tracing::info!(sale = %self.sale, term, epoch = known.sale.epoch, "leads the admission of this sale");
         let loaded = monotonic();
@@ -217,8 +221,7 @@ impl Leader {
 
     async fn publish(&mut self, line: &LineKey, composed: Frame) -> Result<(), StoreError> {
         let Some(next) = frame::next(self.frame.as_ref(), composed) else { return Ok(()) };
-        let bytes = serde_json::to_vec(&next)
-            .map_err(|fault| StoreError::unexpected("frame", fault.to_string()))?;
+        let bytes = serde_json::to_vec(&next).map_err(|fault| StoreError::unexpected("frame", fault.to_string()))?;
         self.stores.line.publish(line, bytes.into()).await?;
         self.frame = Some(next);
         Ok(())
@@ -289,7 +292,13 @@ impl Reign {
     }
 
     /// Sends a batch and charges the bucket for it. Tells whether another leader reigns.
-    async fn send(&mut self, stores: &Stores, line: &LineKey, batch: Batch, started: Instant) -> Result<bool, StoreError> {
+    async fn send(
+        &mut self,
+        stores: &Stores,
+        line: &LineKey,
+        batch: Batch,
+        started: Instant,
+    ) -> Result<bool, StoreError> {
         let sent = since(started);
         let answer = stores.line.call(line, batch, stores.database.now()).await;
         self.bucket.charge(batch.calls, sent, since(started));

@@ -73,7 +73,8 @@ impl Site {
 
     fn set(&self, suffix: &str, value: &str, seconds: i64) -> HeaderValue {
         let secure = if self.https { "; Secure" } else { "" };
-        let text = format!("{}{suffix}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}", self.prefix());
+        let text =
+            format!("{}{suffix}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}", self.prefix());
         HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
     }
 
@@ -130,12 +131,15 @@ pub fn chosen_language(query: Option<&str>) -> Option<Language> {
 
 /// The value of a cookie.
 pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';')).find_map(
-        |pair| {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .find_map(|pair| {
             let (key, value) = pair.split_once('=')?;
             (key.trim() == name && !value.is_empty()).then(|| value.trim())
-        },
-    )
+        })
 }
 
 /// The token of an `Authorization: Bearer` header.
@@ -175,7 +179,10 @@ mod tests {
     }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect::<HeaderMap<_>>()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
+            .collect::<HeaderMap<_>>()
     }
 
     #[test]

@@ -98,4 +98,3 @@ impl From<&'static str> for Body {
         Bytes::from_static(text.as_bytes()).into()
     }
 }
-

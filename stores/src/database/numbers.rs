@@ -102,12 +102,13 @@ pub async fn raise_epoch(
     from: Epoch,
     now: Timestamp,
 ) -> Result<Option<Epoch>, StoreError> {
-    let row = sqlx::query("UPDATE sales SET epoch = epoch + 1, epoch_at = $3 WHERE id = $1 AND epoch = $2 RETURNING epoch")
-        .bind(sale.as_str())
-        .bind(from)
-        .bind(now.as_millis())
-        .fetch_optional(database.writer())
-        .await?;
+    let row =
+        sqlx::query("UPDATE sales SET epoch = epoch + 1, epoch_at = $3 WHERE id = $1 AND epoch = $2 RETURNING epoch")
+            .bind(sale.as_str())
+            .bind(from)
+            .bind(now.as_millis())
+            .fetch_optional(database.writer())
+            .await?;
     row.map_or(Ok(None), |row| Ok(Some(row.try_get(0)?)))
 }
 

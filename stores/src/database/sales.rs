@@ -207,7 +207,9 @@ pub async fn change(database: &Database, sale: &Sale, version: i64, act: &Act) -
     .execute(&mut *tx)
     .await?;
     if changed.rows_affected() == 0 {
-        return Ok(load_in(&mut tx, &sale.id).await?.map_or(Changed::NotFound, |now| Changed::OtherVersion(now.sale.version)));
+        return Ok(load_in(&mut tx, &sale.id)
+            .await?
+            .map_or(Changed::NotFound, |now| Changed::OtherVersion(now.sale.version)));
     }
     for item in &sale.items {
         let fits = sqlx::query(
@@ -392,10 +394,10 @@ pub async fn stock(database: &Database, id: &SaleId) -> Result<Vec<StockCount>, 
 
 /// The instant at which the epoch of a sale began.
 pub async fn epoch_began(database: &Database, id: &SaleId) -> Result<Timestamp, StoreError> {
-    let row = sqlx::query("SELECT epoch_at FROM sales WHERE id = $1").bind(id.as_str()).fetch_one(database.reader()).await?;
+    let row =
+        sqlx::query("SELECT epoch_at FROM sales WHERE id = $1").bind(id.as_str()).fetch_one(database.reader()).await?;
     Ok(Timestamp::from_millis(row.try_get(0)?))
 }
-
 
 /// Units that a buyer holds or has bought, on average over those who have any; `None` before the first.
 pub async fn units_per_buyer(database: &Database, id: &SaleId) -> Result<Option<f64>, StoreError> {
