@@ -1,1 +1,20 @@
+//! What people see: pages, texts, style and scripts. No decisions and no I/O; the caller says what is true, a page
+//! struct says it in the person's language.
+//!
+//! A page is a struct of plain values with `render`. Everything it needs travels inside it: one request, a
+//! Content-Security-Policy with the nonce of [`Shell`], and it works without JavaScript.
 
+pub mod pages;
+
+mod language;
+mod moment;
+mod money;
+mod shell;
+
+mod assets;
+mod words;
+
+pub use language::Lang;
+pub use moment::Moment;
+pub use money::{Money, minor_digits};
+pub use shell::{Shell, csp};
