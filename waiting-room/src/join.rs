@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Response, StatusCode, header};
 use sale::{
-    BuyerId, Language, SaleId, SaleState, SessionId, Ticket, Timestamp, standing::TicketState, ticket::session_of_key,
+    BuyerId, SaleId, SaleState, SessionId, Ticket, Timestamp, standing::TicketState, ticket::session_of_key,
 };
 use serde::Serialize;
 use stores::queue::{Join, Joined};
@@ -143,9 +143,4 @@ pub fn check_open(door: &WaitingRoom, room: &Room) -> Result<(), Problem> {
             Err(Problem::from(Code::SaleNotOpen).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX)))
         }
     }
-}
-
-/// The language of a person at the door.
-pub fn language(door: &WaitingRoom, request: Request<'_>) -> Language {
-    door.site.language(&request.parts.headers, request.parts.uri.query())
 }

@@ -5,9 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, HeaderValue, Method, header};
 use ipnet::IpNet;
 use rand::RngExt as _;
-use sale::{Language, SaleId, SessionId};
+use sale::{SaleId, SessionId};
 
-use crate::problem::{Code, Problem};
+use crate::{
+    language::Lang,
+    problem::{Code, Problem},
+};
 
 /// What this installation calls its cookies and where its own pages live.
 #[derive(Clone, Debug)]
@@ -67,7 +70,7 @@ impl Site {
         self.set("-console", secret, seconds)
     }
 
-    pub fn set_language(&self, language: Language) -> HeaderValue {
+    pub fn set_language(&self, language: Lang) -> HeaderValue {
         self.set("-lang", language.tag(), COOKIE_SECONDS)
     }
 
@@ -79,14 +82,10 @@ impl Site {
     }
 
     /// The language to speak: the visible switch (`?lang=`) first, then the cookie it left, then what the browser asks for.
-    pub fn language(&self, headers: &HeaderMap, query: Option<&str>) -> Language {
-        let switch = chosen_language(query);
-        let kept = || cookie(headers, &format!("{}-lang", self.prefix())).and_then(Language::parse);
-        let accepted = || {
-            let accepted = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
-            accepted.split(',').find_map(|tag| Language::parse(tag.trim()))
-        };
-        switch.or_else(kept).or_else(accepted).unwrap_or_default()
+    pub fn language(&self, headers: &HeaderMap, query: Option<&str>) -> Lang {
+        let kept = || cookie(headers, &format!("{}-lang", self.prefix()));
+        let chosen = chosen_language(query).map(Lang::tag).or_else(kept);
+        Lang::of(chosen, text(headers, "accept-language"))
     }
 
     /// Refuses a write that another site's page made the browser send. Browsers tell where it comes from; a request
@@ -125,8 +124,8 @@ impl Site {
 }
 
 /// The language of the visible switch, if the address names one.
-pub fn chosen_language(query: Option<&str>) -> Option<Language> {
-    query?.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Language::parse)
+pub fn chosen_language(query: Option<&str>) -> Option<Lang> {
+    query?.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Lang::from_tag)
 }
 
 /// The value of a cookie.
@@ -215,8 +214,8 @@ mod tests {
     #[test]
     fn the_language_is_the_switch_then_the_cookie_then_the_browser() {
         let both = headers(&[("cookie", "x=1; __Host-openrun-lang=en"), ("accept-language", "ko-KR,en;q=0.5")]);
-        assert_eq!(site().language(&both, Some("a=1&lang=ko")), Language::Ko);
-        assert_eq!(site().language(&both, None), Language::En);
-        assert_eq!(site().language(&headers(&[("accept-language", "fr, en-GB")]), None), Language::En);
+        assert_eq!(site().language(&both, Some("a=1&lang=ko")), Lang::Ko);
+        assert_eq!(site().language(&both, None), Lang::En);
+        assert_eq!(site().language(&headers(&[("accept-language", "fr, en-GB")]), None), Lang::En);
     }
 }

@@ -60,6 +60,15 @@ impl Lang {
     }
 }
 
+impl From<Lang> for sale::Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::Ko => Self::Ko,
+            Lang::En => Self::En,
+        }
+    }
+}
+
 /// The language with the highest weight in an `Accept-Language` header; the first of equals wins.
 fn best(header: &str) -> Option<Lang> {
     let mut found: Option<(Lang, f32)> = None;

@@ -4,6 +4,7 @@
 //! A page is a struct of plain values with `render`. Everything it needs travels inside it: one request, a
 //! Content-Security-Policy with the nonce of [`Shell`], and it works without JavaScript.
 
+pub mod answer;
 pub mod asking;
 pub mod body;
 pub mod pages;
