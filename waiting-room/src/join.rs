@@ -1,9 +1,7 @@
 //! Join: a session gets its place in the line, the same one forever.
 
 use http::{HeaderValue, Response, StatusCode, header};
-use sale::{
-    BuyerId, SaleId, SaleState, SessionId, Ticket, Timestamp, standing::TicketState, ticket::session_of_key,
-};
+use sale::{BuyerId, SaleId, SaleState, SessionId, Ticket, Timestamp, standing::TicketState, ticket::session_of_key};
 use serde::Serialize;
 use stores::queue::{Join, Joined};
 use web::{Body, Code, Problem, asking::idempotency_key};

@@ -65,6 +65,15 @@ impl WaitingRoom {
         answered.unwrap_or_else(|problem| problem.into_response(&trace_id(&request.parts.headers)))
     }
 
+    /// Answers a request whose path this door knows but cannot serve: people get a page.
+    pub fn refuse(&self, problem: &Problem, request: Request<'_>) -> Response<Body> {
+        if request.parts.uri.path().starts_with("/v1/") {
+            problem.clone().into_response(&trace_id(&request.parts.headers))
+        } else {
+            pages::refuse(self, request, problem, web::pages::WayOn::Sales)
+        }
+    }
+
     /// The public document of a sale, by its ETag or whole.
     async fn frame(&self, sale: &sale::SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
         let room = self.rooms.room(sale).await?;
