@@ -54,6 +54,7 @@ pub async fn read(database: &Database, sale: &SaleId) -> Result<Snapshot, StoreE
     Ok(Snapshot {
         ceiling: known.ceiling,
         cursor: known.cursor,
+        version: known.sale.version,
         stock: known.stock,
         holds: live_holds(&mut tx, sale).await?,
         buyers: buyers(&mut tx, sale).await?,
