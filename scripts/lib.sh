@@ -45,7 +45,8 @@ free_port() {
 }
 
 # Processes are remembered as "pid start-time", because a pid alone may be given to a stranger later.
-start_time_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# A process that has ended but was not yet collected by its parent (state Z) has no start time here.
+start_time_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'; }
 
 remember_process() { echo "$2 $(start_time_of "$2")" >"$1"; }
 

@@ -23,7 +23,12 @@ make_postgres_folder() {
     echo "$folder" >"$ENGINES/postgres.folder"
 }
 
-postgres_runs() { [ -d "$(postgres_data)" ] && postgres_tool pg_ctl -D "$(postgres_data)" status >/dev/null 2>&1; }
+# The first line of postmaster.pid is the server's process; the file outlives a server that was killed.
+postgres_runs() {
+    local pid
+    pid=$(head -n 1 "$(postgres_data)/postmaster.pid" 2>/dev/null)
+    [ -n "$pid" ] && [ -n "$(start_time_of "$pid")" ] && postgres_tool pg_ctl -D "$(postgres_data)" status >/dev/null 2>&1
+}
 
 postgres_init() {
     local data
@@ -53,9 +58,10 @@ make_database() {
 }
 
 postgres_stop() {
-    [ -d "$(postgres_data)" ] || return 0
-    ! postgres_runs || quietly postgres_tool pg_ctl -D "$(postgres_data)" -w -t 60 -m fast stop ||
-        quietly postgres_tool pg_ctl -D "$(postgres_data)" -w -t 20 -m immediate stop || say "PostgreSQL in $(postgres_data) did not stop"
+    postgres_runs || return 0
+    quietly postgres_tool pg_ctl -D "$(postgres_data)" -w -t 60 -m fast stop || ! postgres_runs ||
+        quietly postgres_tool pg_ctl -D "$(postgres_data)" -w -t 20 -m immediate stop || ! postgres_runs ||
+        fail "PostgreSQL in $(postgres_data) did not stop"
 }
 
 postgres_forget() {
