@@ -29,7 +29,7 @@ package_is_missing() { ! dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q
 
 # install_debian PACKAGE…: one apt-get update, and only when a package is missing.
 install_debian() {
-    [ $# -gt 0 ] || return 0
+    [ -n "$*" ] || return 0
     have apt-get || fail "needs the programs of these Debian packages: $*; this is no Debian, install them by the means of this system"
     is_root || fail "needs the Debian packages $*; run as root: apt-get install $*"
     say "installing from Debian: $*"
