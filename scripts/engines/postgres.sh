@@ -13,7 +13,7 @@ postgres_tool() {
     (cd / && as_postgres "$(postgres_folder)/$tool" "$@")
 }
 
-postgres_data() { cat "$ENGINES/postgres.folder" 2>/dev/null; }
+postgres_data() { cat "$ENGINES/postgres.folder" 2>/dev/null || true; }
 
 make_postgres_folder() {
     local folder=$ENGINES/postgres
