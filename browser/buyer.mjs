@@ -5,8 +5,7 @@ import { WORDS } from './words.mjs';
 
 const form = (page, action) => page.locator(`form[action$="${action}"]`);
 
-/** The words of a state, visible in the page's own content. */
-export function said(visitor, word) {
+function said(visitor, word) {
   return visitor.page.locator('main').getByText(WORDS[visitor.lang][word]).filter({ visible: true }).first();
 }
 
@@ -20,7 +19,14 @@ export async function see(visitor, locator) {
   }, 30_000);
 }
 
+/** The state in words, which the page's first heading says. */
 export async function seeState(visitor, word) {
+  const name = WORDS[visitor.lang][word];
+  await see(visitor, visitor.page.getByRole('heading', { level: 1, name, exact: true }));
+}
+
+/** A sentence of the page below its heading. */
+export async function seeSaid(visitor, word) {
   await see(visitor, said(visitor, word));
 }
 

@@ -13,7 +13,8 @@ run_logged() {
     setsid timeout --kill-after=10 "$STEP_LIMIT" "$@" >"$log" 2>&1 </dev/null &
     STEP=$!
     wait "$STEP" || code=$?
-    STEP=
+    # What the command left behind must not meet the next step.
+    stop_step
     [ "$code" != 124 ] || echo "gave up after $STEP_LIMIT seconds" >>"$log"
     return "$code"
 }

@@ -53,7 +53,7 @@ for (const lang of LANGUAGES) {
       await buyer.walkToPayment(visitor, sale);
       await buyer.pay(visitor, 'sandbox_declined');
       await buyer.seeState(visitor, 'declined');
-      await buyer.seeState(visitor, 'unitWentBack');
+      await buyer.seeSaid(visitor, 'unitWentBack');
       await look(visitor, 'order-payment-failed');
       const { units, conservation } = await here.shop.live(sale);
       assert.deepEqual([units.free, units.sold, conservation], [1, 0, 0]);

@@ -33,7 +33,7 @@ story('the list of sales', async (visitor) => {
 story('a sale that has not opened counts down and gives no ticket', async (visitor) => {
   const sale = await here.shop.openSale({ opens_at: inAnHour() });
   await buyer.visitSale(visitor, sale);
-  await buyer.seeState(visitor, 'scheduled');
+  await buyer.seeSaid(visitor, 'scheduled');
   assert.equal(await visitor.page.locator('form[action$="/join"] button').filter({ visible: true }).count(), 0);
   await look(visitor, 'sale-scheduled');
 });
@@ -42,7 +42,7 @@ story('a paused sale can be joined and says that nobody is called', async (visit
   const sale = await here.shop.openSale();
   await here.shop.call('POST', `/v1/sales/${sale}/pause`);
   await buyer.visitSale(visitor, sale);
-  await buyer.see(visitor, buyer.said(visitor, 'salePaused'));
+  await buyer.seeSaid(visitor, 'salePaused');
   await look(visitor, 'sale-paused');
   await buyer.join(visitor, sale);
   await buyer.seeState(visitor, 'linePaused');
@@ -56,11 +56,14 @@ story('a closed sale says so, and so does its line', async (visitor) => {
   await buyer.join(visitor, sale);
   await buyer.seeState(visitor, 'waiting');
   await here.shop.call('POST', `/v1/sales/${sale}/close`);
-  await buyer.seeState(visitor, 'saleClosed');
+  await buyer.seeSaid(visitor, 'saleClosed');
   await look(visitor, 'line-closed');
-  await buyer.visitSale(visitor, sale);
-  await buyer.seeState(visitor, 'saleClosed');
-  await look(visitor, 'sale-closed');
+  // Somebody who never joined.
+  await here.as({ lang: visitor.lang }, async (passerBy) => {
+    await buyer.visitSale(passerBy, sale);
+    await buyer.seeSaid(passerBy, 'saleClosed');
+    await look(passerBy, 'sale-closed');
+  });
 });
 
 story('a sold-out sale says so', async (visitor) => {
@@ -71,7 +74,7 @@ story('a sold-out sale says so', async (visitor) => {
     await buyer.seeState(first, 'paid');
   });
   await buyer.visitSale(visitor, sale);
-  await buyer.seeState(visitor, 'saleSoldOut');
+  await buyer.seeSaid(visitor, 'saleSoldOut');
   await look(visitor, 'sale-sold-out');
 });
 
