@@ -1,5 +1,5 @@
 // One running openrun for a story: in a temporary folder, on a free port, with the embedded adapters or, when
-// OPENRUN_STORIES=live, on the engines that OPENRUN_TEST_DATABASE_URL, _QUEUE_URL and _EVENTS_URL name.
+// OPENRUN_TEST_STORIES=live, on the engines that OPENRUN_TEST_DATABASE_URL, _QUEUE_URL and _EVENTS_URL name.
 
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -15,7 +15,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 const BINARY = process.env.OPENRUN_BIN ?? fileURLToPath(new URL('../target/debug/openrun', import.meta.url));
-const LIVE = process.env.OPENRUN_STORIES === 'live';
+const LIVE = process.env.OPENRUN_TEST_STORIES === 'live';
 const READY_WITHIN_MS = 60_000;
 const STOPPED_WITHIN_MS = 20_000;
 const POLL_MS = 50;
@@ -41,14 +41,13 @@ async function freePort() {
 
 function needed(name) {
   const value = process.env[name];
-  if (!value) throw new Error(`OPENRUN_STORIES=live needs ${name}; ./test sets it, or see ./engines env`);
+  if (!value) throw new Error(`OPENRUN_TEST_STORIES=live needs ${name}; ./test sets it, or see ./engines env`);
   return value;
 }
 
 /** A database of its own for each shop, on the given server. */
-async function makeDatabase() {
+async function makeDatabase(name) {
   const server = new URL(needed('OPENRUN_TEST_DATABASE_URL'));
-  const name = `story_${randomBytes(6).toString('hex')}`;
   const sql = (statement) => run('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', server.href, '-c', statement]);
   await sql(`create database ${name}`);
   const url = new URL(server);
@@ -58,11 +57,13 @@ async function makeDatabase() {
 
 async function engines() {
   if (!LIVE) return { env: {}, args: [], release: async () => {} };
-  const database = await makeDatabase();
+  const name = `story_${randomBytes(6).toString('hex')}`;
+  const database = await makeDatabase(name);
   const env = {
     OPENRUN_DATABASE_URL: database.url,
     OPENRUN_QUEUE_URL: needed('OPENRUN_TEST_QUEUE_URL'),
-    OPENRUN_EVENTS_URL: needed('OPENRUN_TEST_EVENTS_URL'),
+    // The path is a prefix for topics and groups, so that no shop meets another's events.
+    OPENRUN_EVENTS_URL: `${needed('OPENRUN_TEST_EVENTS_URL').replace(/\/+$/, '')}/${name}`,
   };
   return { env, args: ['--migrate'], release: database.drop };
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const EXECUTABLE = process.env.OPENRUN_CHROMIUM ?? '/usr/bin/chromium';
+const EXECUTABLE = process.env.OPENRUN_TEST_CHROMIUM ?? '/usr/bin/chromium';
 const ARGUMENTS = [
   '--no-sandbox', // Chromium refuses its sandbox to root
   '--disable-gpu',
