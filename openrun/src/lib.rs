@@ -10,4 +10,9 @@ pub mod telemetry;
 
 pub mod client;
 pub mod offline;
+
+pub mod front;
+pub mod health;
+pub mod rest;
+pub mod role;
 pub mod serve;

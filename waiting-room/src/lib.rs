@@ -34,8 +34,6 @@ pub struct WaitingRoom {
     pub database: Database,
     pub rooms: Rooms,
     pub budget: Budget,
-    /// The demo says what to try.
-    pub demo: bool,
 }
 
 /// A request without its body, which no step of the front door reads.
