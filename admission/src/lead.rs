@@ -266,7 +266,6 @@ impl Reign {
         let mut seen = stores.line.observe(line, allowed.max(1), now).await?;
         let open = trouble.is_none() && self.known.state(now) == SaleState::Open;
         let (mut calls, limit) = decide::calls(&self.observed(&seen, open, allowed));
-        metrics::gauge!("openrun_admission_limit", "sale" => line.sale.to_string(), "limit" => limit.as_str()).set(1.0);
         if calls == 0 {
             return Ok(Turn { seen, stale: false });
         }
@@ -341,13 +340,15 @@ impl Reign {
     }
 }
 
-/// After a loss every holder gets two polls' time to come back before calls go on. A line that never gave a number has
-/// nobody to wait for.
+/// The first life of a line comes after nothing that could have been lost.
+const FIRST_EPOCH: sale::Epoch = 1;
+
+/// After a loss every holder gets two polls' time to come back before calls go on.
 async fn settling_until(database: &Database, known: &StockedSale) -> Result<Option<Timestamp>, StoreError> {
-    if known.ceiling == 0 {
-        return Ok(None);
-    }
     let began = sales::epoch_began(database, &known.sale.id).await?;
+    if known.sale.epoch <= FIRST_EPOCH {
+        return Ok(Some(began));
+    }
     let waiting = known.ceiling.saturating_sub(known.cursor);
     let settling_ms = i64::try_from(poll_after_ms(waiting).saturating_mul(2)).unwrap_or(i64::MAX);
     Ok(Some(began.plus_millis(settling_ms)))

@@ -1,12 +1,17 @@
 //! Everything of the checkout that is reached over HTTP: the API of orders and sales, the pages of both, the console.
 
+pub mod console;
+pub mod console_form;
 pub mod sales;
 pub mod seller;
+pub mod sellers;
 
 use std::sync::Arc;
 
 use axum::{
-    extract::Request,
+    Router,
+    extract::{Request, State},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, header};
@@ -15,7 +20,7 @@ use sale::{Keys, pass::PassBook};
 use serde_json::Value;
 use stores::{StoreError, database::Database, line::Line};
 use utoipa_axum::router::OpenApiRouter;
-use web::{Code, Problem, Site, asking::trace_id};
+use web::{Code, Problem, Site, answer::notice, asking::trace_id, pages::WayOn};
 
 /// The largest body that any call takes.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -28,11 +33,32 @@ pub struct Shop {
     pub passes: Arc<PassBook>,
     pub database: Database,
     pub line: Arc<dyn Line>,
+    /// The demo can be reset, and says what to try.
+    pub demo: bool,
 }
 
 /// The API of the checkout, with its description.
 pub fn api() -> OpenApiRouter<Shop> {
-    OpenApiRouter::new().merge(sales::routes()).merge(seller::routes())
+    OpenApiRouter::new().merge(sales::routes()).merge(seller::routes()).merge(sellers::routes())
+}
+
+/// The pages of the console.
+pub fn pages() -> Router<Shop> {
+    console::routes()
+}
+
+/// Refuses writes that another site's page made the browser send, whatever they are.
+pub async fn same_origin(State(shop): State<Shop>, request: Request, next: Next) -> Response {
+    match shop.site.check_origin(request.method(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) if request.uri().path().starts_with("/v1/") => {
+            Refused::new(problem, request.headers()).into_response()
+        }
+        Err(problem) => {
+            let now = shop.database.now();
+            notice(&shop.site, request.headers(), request.uri(), now, &problem, WayOn::Sales).map(axum::body::Body::new)
+        }
+    }
 }
 
 /// A refusal on its way out of the API.

@@ -41,6 +41,21 @@ const KEYS: [&str; 13] = [
     "checkout_url",
 ];
 
+/// The bounds of a whole number, by its name in the document.
+pub fn bounds(field: &str) -> Option<(i64, i64)> {
+    match field {
+        "units" => Some(UNITS),
+        "amount" => Some(AMOUNT),
+        "per_buyer_limit" => Some(LIMIT),
+        "hold_seconds" => Some(HOLD_SECONDS),
+        "enter_seconds" => Some(ENTER_SECONDS),
+        "pass_seconds" => Some(PASS_SECONDS),
+        "per_minute" => Some(PER_MINUTE),
+        "max_active" => Some(MAX_ACTIVE),
+        _ => None,
+    }
+}
+
 /// Reads one document and gathers what is wrong with it.
 struct Reader {
     errors: Vec<FieldError>,

@@ -43,9 +43,11 @@ pub fn router(shop: Shop) -> Router {
     let (router, openapi) =
         utoipa_axum::router::OpenApiRouter::with_openapi(Description::openapi()).merge(http::api()).split_for_parts();
     router
+        .merge(http::pages())
         .route("/openapi.json", get(move || async move { Json(openapi) }))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(axum::middleware::from_fn_with_state(shop.clone(), http::same_origin))
         .with_state(shop)
 }
 

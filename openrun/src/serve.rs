@@ -40,6 +40,8 @@ pub struct Stores {
     pub site: Arc<Site>,
     pub database: Database,
     pub line: Arc<dyn Line>,
+    /// Whether this is the demo.
+    pub demo: bool,
 }
 
 /// Serves until a signal.
@@ -100,6 +102,7 @@ impl Stores {
             site: Arc::new(site),
             config: Arc::new(config),
             database,
+            demo: start == Start::Demo,
         })
     }
 }
@@ -138,6 +141,7 @@ fn front(stores: &Stores, lifecycle: &Lifecycle) -> Front {
         passes: Arc::clone(&stores.passes),
         database: stores.database.clone(),
         line: Arc::clone(&stores.line),
+        demo: stores.demo,
     };
     Front {
         waiting_room,

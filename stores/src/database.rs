@@ -8,6 +8,7 @@ pub mod numbers;
 pub mod outbox;
 pub mod passes;
 pub mod sales;
+pub mod sellers;
 pub mod snapshot;
 
 use std::{sync::Arc, time::Duration};

@@ -151,7 +151,7 @@ impl Problem {
     pub fn into_response(self, trace_id: &str) -> Response<Body> {
         let status = self.code.status();
         let document = Document {
-            r#type: format!("about:blank#{}", self.code.as_str()),
+            r#type: format!("urn:openrun:problem:{}", self.code.as_str()),
             title: self.code.title(),
             status: status.as_u16(),
             code: self.code.as_str(),

@@ -145,7 +145,7 @@ async fn list_page(shop: &Shop, cursor: Option<&str>) -> Result<Page<SaleView>, 
 async fn show(State(shop): State<Shop>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     let known = known(&shop, &id).await.map_err(|problem| Refused::new(problem, &headers))?;
     let now = shop.database.now();
-    let is_seller = super::seller::authority(&shop, &headers).await.is_ok();
+    let is_seller = super::sellers::authority(&shop, &headers).await.is_ok();
     let view = if is_seller { SaleView::for_seller(&known, now) } else { SaleView::new(&known, now) };
     Ok(with_sale(StatusCode::OK, &view))
 }

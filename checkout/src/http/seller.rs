@@ -6,10 +6,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use sale::{
-    Admission, SaleId,
-    token::{self, Authority},
-};
+use sale::{Admission, SaleId, token::Authority};
 use serde::Serialize;
 use stores::database::{
     acts::Act,
@@ -18,11 +15,12 @@ use stores::database::{
 };
 use stores::queue::StockCount;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use web::{Code, Problem, asking::bearer};
+use web::{Code, Problem};
 
 use super::{
     Answer, Refused, Shop, read_json,
     sales::{SaleView, known, with_sale},
+    sellers::authority,
     store_trouble,
 };
 use crate::new_sale;
@@ -36,12 +34,6 @@ pub fn routes() -> OpenApiRouter<Shop> {
         .routes(routes!(resume))
         .routes(routes!(close))
         .routes(routes!(live))
-}
-
-/// Who asks for a seller's call: the bearer of a token.
-pub async fn authority(shop: &Shop, headers: &HeaderMap) -> Result<Authority, Problem> {
-    let token = bearer(headers).ok_or(Code::TokenMissing)?;
-    token::verify(&shop.keys.tokens, token, shop.database.now()).ok_or_else(|| Code::TokenInvalid.into())
 }
 
 /// The record of an act by this authority.

@@ -61,3 +61,10 @@ pub async fn mark_published(database: &Database, ids: &[i64], now: Timestamp) ->
         .await?;
     Ok(())
 }
+
+/// Events that wait for the relay.
+pub async fn unpublished_count(database: &Database) -> Result<u64, StoreError> {
+    let row =
+        sqlx::query("SELECT COUNT(*) FROM outbox WHERE published_at IS NULL").fetch_one(database.reader()).await?;
+    Ok(super::numbers::unsigned(row.try_get(0)?))
+}
