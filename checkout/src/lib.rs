@@ -2,3 +2,4 @@
 
 pub mod http;
 pub mod new_sale;
+pub mod relay;

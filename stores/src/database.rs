@@ -4,6 +4,9 @@
 //! One module per business step. Every move is a guarded update, so a repeated or lost race changes nothing.
 
 pub mod acts;
+pub mod dead_letters;
+pub mod leases;
+pub mod log_cursors;
 pub mod numbers;
 pub mod outbox;
 pub mod passes;
@@ -20,7 +23,7 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
-use crate::StoreError;
+use crate::{StoreError, database::outbox::Bell};
 
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
@@ -59,6 +62,7 @@ pub struct Database {
     /// SQLite has one writer: a pool of one connection, so that writers wait in line here and never meet a busy file.
     write: AnyPool,
     clock: Arc<Clock>,
+    bell: Bell,
 }
 
 impl Database {
@@ -68,15 +72,13 @@ impl Database {
         let database = if let Some(path) = url.strip_prefix("sqlite:") {
             let url = format!("sqlite:{path}?mode=rwc");
             let write = sqlite_pool(1).connect(&url).await?;
-            Self {
-                dialect: Dialect::Sqlite,
-                read: sqlite_pool(4).connect(&url).await?,
-                write,
-                clock: Arc::new(Clock::system()),
-            }
+            let read = sqlite_pool(4).connect(&url).await?;
+            let clock = Arc::new(Clock::system());
+            Self { dialect: Dialect::Sqlite, read, write, clock, bell: Bell::default() }
         } else {
             let pool = postgres_pool().connect(url).await?;
-            Self { dialect: Dialect::Postgres, read: pool.clone(), write: pool, clock: Arc::new(Clock::system()) }
+            let clock = Arc::new(Clock::system());
+            Self { dialect: Dialect::Postgres, read: pool.clone(), write: pool, clock, bell: Bell::default() }
         };
         database.sync_clock().await?;
         Ok(database)
@@ -93,6 +95,11 @@ impl Database {
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// To be rung after a commit that wrote events.
+    pub const fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// Reads the database's clock. Call it now and then; it also tells whether the database answers.

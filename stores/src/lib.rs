@@ -11,7 +11,10 @@ pub mod events;
 pub mod gate;
 pub mod line;
 pub mod mail;
+pub mod outage;
 pub mod payments;
 pub mod queue;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use error::StoreError;
