@@ -4,10 +4,18 @@
 //! One module per business step. Every move is a guarded update, so a repeated or lost race changes nothing.
 
 pub mod acts;
+pub mod holds;
+pub mod inbox;
+mod moves;
 pub mod numbers;
+pub mod orders;
 pub mod outbox;
 pub mod passes;
+pub mod payments;
+pub mod place;
+pub mod refunds;
 pub mod sales;
+pub mod settle;
 pub mod snapshot;
 
 use std::{sync::Arc, time::Duration};
@@ -78,6 +86,10 @@ impl Database {
 
     pub const fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    pub(crate) const fn is_postgres(&self) -> bool {
+        matches!(self.dialect, Dialect::Postgres)
     }
 
     /// The database's clock as this process carries it.
