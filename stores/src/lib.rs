@@ -12,5 +12,7 @@ pub mod line;
 pub mod mail;
 pub mod payments;
 pub mod queue;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use error::StoreError;

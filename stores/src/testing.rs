@@ -1,0 +1,79 @@
+//! Fresh stores for tests: a database of one's own, and the addresses of the live engines.
+//!
+//! Behind the feature `testing`. Tests that need a live engine have `live_` in their names; without its address they
+//! fail with a sentence.
+
+use std::fmt::Display;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
+use tempfile::TempDir;
+
+use crate::database::Database;
+
+/// A migrated database that nobody else uses.
+#[derive(Debug)]
+pub struct Fresh {
+    pub database: Database,
+    pub url: String,
+    /// Where SQLite's file lies; it goes with this value.
+    _folder: Option<TempDir>,
+}
+
+impl Fresh {
+    /// Opens the same database once more, as another process or a restarted one would.
+    pub async fn open_again(&self) -> Database {
+        must("open the test database again", Database::open(&self.url).await)
+    }
+}
+
+/// A new SQLite file in a temporary folder.
+pub async fn sqlite() -> Fresh {
+    let folder = must("make a temporary folder", tempfile::tempdir());
+    let url = format!("sqlite:{}", folder.path().join("openrun.db").display());
+    migrated(url, Some(folder)).await
+}
+
+/// A new database on the PostgreSQL server of `OPENRUN_TEST_DATABASE_URL`. It stays there when the test is over, to be
+/// looked at; the server is thrown away as a whole.
+pub async fn live_postgres() -> Fresh {
+    install_default_drivers();
+    let admin = live_url("OPENRUN_TEST_DATABASE_URL", "postgres://openrun@127.0.0.1:5432/openrun");
+    let name = unique("openrun_test");
+    let mut url = must("read OPENRUN_TEST_DATABASE_URL", url::Url::parse(&admin));
+    let mut connection = must("reach the PostgreSQL of the tests", AnyConnection::connect(&admin).await);
+    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    must("create a test database", connection.execute(create).await);
+    must("leave the PostgreSQL of the tests", connection.close().await);
+    url.set_path(&name);
+    migrated(url.into(), None).await
+}
+
+/// `OPENRUN_TEST_EVENTS_URL` with a prefix of its own, so that topics and groups are nobody else's.
+pub fn live_events_url() -> String {
+    let url = live_url("OPENRUN_TEST_EVENTS_URL", "kafka://127.0.0.1:9092");
+    format!("{}/{}", url.trim_end_matches('/'), unique("test"))
+}
+
+/// The address of a live engine, which `./test` sets.
+#[expect(clippy::disallowed_methods, reason = "tests are told their engines by the environment")]
+pub fn live_url(variable: &str, example: &str) -> String {
+    let sentence =
+        format!("reach the engine of this test; set {variable} (like {example}) or run ./test, which starts it");
+    must(&sentence, std::env::var(variable))
+}
+
+async fn migrated(url: String, folder: Option<TempDir>) -> Fresh {
+    let database = must("open a fresh database", Database::open(&url).await);
+    must("migrate a fresh database", database.migrate().await);
+    Fresh { database, url, _folder: folder }
+}
+
+/// A name that no other test has, of characters that databases and topics allow.
+fn unique(what: &str) -> String {
+    format!("{what}_{:016x}", rand::random::<u64>())
+}
+
+#[expect(clippy::panic, reason = "a test that cannot be set up fails with a sentence")]
+fn must<T, E: Display>(what: &str, result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("cannot {what}: {error}"))
+}
