@@ -75,7 +75,12 @@ impl Database {
         let database = if let Some(path) = url.strip_prefix("sqlite:") {
             let url = format!("sqlite:{path}?mode=rwc");
             let write = sqlite_pool(1).connect(&url).await?;
-            Self { dialect: Dialect::Sqlite, read: sqlite_pool(4).connect(&url).await?, write, clock: Arc::new(Clock::system()) }
+            Self {
+                dialect: Dialect::Sqlite,
+                read: sqlite_pool(4).connect(&url).await?,
+                write,
+                clock: Arc::new(Clock::system()),
+            }
         } else {
             let pool = postgres_pool().connect(url).await?;
             Self { dialect: Dialect::Postgres, read: pool.clone(), write: pool, clock: Arc::new(Clock::system()) }

@@ -33,7 +33,10 @@ impl Group {
 pub enum Progress {
     Done,
     /// The first `done` events are; give the rest again after a while.
-    Again { done: usize, after_ms: u64 },
+    Again {
+        done: usize,
+        after_ms: u64,
+    },
 }
 
 #[async_trait]
@@ -49,7 +52,12 @@ pub trait EventLog: Send + Sync {
 
     /// Reads the log for `group` until `stop`, batch after batch. What is no event of ours goes to the group's dead
     /// letters; so does an event whose handling failed too often.
-    async fn subscribe(&self, group: Group, handler: Arc<dyn Handler>, stop: CancellationToken) -> Result<(), StoreError>;
+    async fn subscribe(
+        &self,
+        group: Group,
+        handler: Arc<dyn Handler>,
+        stop: CancellationToken,
+    ) -> Result<(), StoreError>;
 
     /// Whether the outbox has to be relayed; not when the outbox itself is the log.
     fn needs_relay(&self) -> bool;

@@ -3,7 +3,10 @@
 //! It may refuse too much, never give too much. A refusal consumes nothing.
 
 use async_trait::async_trait;
-use sale::{HoldId, ItemId, SaleId, Timestamp, sale::{Line, Place}};
+use sale::{
+    HoldId, ItemId, SaleId, Timestamp,
+    sale::{Line, Place},
+};
 
 use crate::{StoreError, queue::LineKey};
 
@@ -24,7 +27,9 @@ pub enum Taken {
     /// This hold was taken before and has ended since; the database knows how.
     Ended,
     /// The pass was used for this other hold, or its buyer left (`None`).
-    PassUsed { hold: Option<HoldId> },
+    PassUsed {
+        hold: Option<HoldId>,
+    },
     SoldOut,
     LimitReached,
 }

@@ -29,7 +29,9 @@ pub enum ChargeState {
     Authorised,
     Captured,
     /// `last`: no other attempt can succeed.
-    Declined { last: bool },
+    Declined {
+        last: bool,
+    },
     Voided,
 }
 

@@ -78,9 +78,14 @@ pub struct Batch {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Called {
-    Batch { called: u64, serving: u64 },
+    Batch {
+        called: u64,
+        serving: u64,
+    },
     /// Another leader reigns.
-    OldTerm { term: Term },
+    OldTerm {
+        term: Term,
+    },
 }
 
 /// An ask to enter.
@@ -174,11 +179,22 @@ pub trait Queue: Send + Sync {
     async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError>;
 
     /// Finds each buyer's place or gives the next number, in the order of the asks. Nothing above `ceiling` is given.
-    async fn join(&self, line: &LineKey, asks: &[Join], ceiling: u64, now: Timestamp) -> Result<Vec<Joined>, StoreError>;
+    async fn join(
+        &self,
+        line: &LineKey,
+        asks: &[Join],
+        ceiling: u64,
+        now: Timestamp,
+    ) -> Result<Vec<Joined>, StoreError>;
 
     /// Where these tickets stand. This read writes: a late ticket that asks goes to the front, once, and a ticket of an
     /// older life is seated again at its own number.
-    async fn standing(&self, line: &LineKey, asks: &[(BuyerId, Carried)], now: Timestamp) -> Result<Vec<Seat>, StoreError>;
+    async fn standing(
+        &self,
+        line: &LineKey,
+        asks: &[(BuyerId, Carried)],
+        now: Timestamp,
+    ) -> Result<Vec<Seat>, StoreError>;
 
     /// Calls the lowest numbers seated.
     async fn call(&self, line: &LineKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError>;

@@ -125,7 +125,12 @@ pub async fn overdue(database: &Database, now: Timestamp, limit: i64) -> Result<
 
 /// Marks hold ids that the gate knows and the database does not, so that they can never be placed. Tells which of them
 /// are marked now: only those may be freed as never placed. The others have an order by now.
-pub async fn bury(database: &Database, sale: &SaleId, ids: &[HoldId], now: Timestamp) -> Result<Vec<HoldId>, StoreError> {
+pub async fn bury(
+    database: &Database,
+    sale: &SaleId,
+    ids: &[HoldId],
+    now: Timestamp,
+) -> Result<Vec<HoldId>, StoreError> {
     const MARK: Sql = Sql {
         postgres: "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
                    SELECT r.id, r.order_id, $1, '', 'released', $3, $3 \
@@ -138,8 +143,7 @@ pub async fn bury(database: &Database, sale: &SaleId, ids: &[HoldId], now: Times
         postgres: "SELECT id FROM holds WHERE buyer = '' AND id IN (SELECT json_array_elements_text($1::json))",
         sqlite: "SELECT id FROM holds WHERE buyer = '' AND id IN (SELECT value FROM json_each($1))",
     };
-    let marks: Vec<_> =
-        ids.iter().map(|id| serde_json::json!({"id": id.to_string(), "order_id": id.order})).collect();
+    let marks: Vec<_> = ids.iter().map(|id| serde_json::json!({"id": id.to_string(), "order_id": id.order})).collect();
     let mut tx = database.begin().await?;
     sqlx::query(database.sql(MARK))
         .bind(sale.as_str())
@@ -170,6 +174,17 @@ pub const fn ending(state: HoldState) -> Option<Ending> {
         HoldState::Committed => Some(Ending::Committed),
         HoldState::Released | HoldState::Expired => Some(Ending::Released),
     }
+}
+
+/// Sales whose gates have still to hear of a hold; those that are closed have no gate any more.
+pub async fn untold_sales(database: &Database) -> Result<Vec<SaleId>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id FROM sales s WHERE closed = 0 \
+         AND EXISTS (SELECT 1 FROM holds h WHERE h.sale = s.id AND h.gate_told = 0) ORDER BY id",
+    )
+    .fetch_all(database.reader())
+    .await?;
+    rows.iter().map(|row| row.try_get::<&str, _>(0)?.parse().map_err(|_| bad("sale"))).collect()
 }
 
 /// What the gate of a sale has still to hear, oldest order first.
@@ -213,9 +228,7 @@ pub async fn told(database: &Database, line: &LineKey, ends: &[End]) -> Result<(
     };
     let told: Vec<_> = ends
         .iter()
-        .map(|end| {
-            serde_json::json!({"id": end.hold.to_string(), "live": i64::from(end.ending == Ending::Inactive)})
-        })
+        .map(|end| serde_json::json!({"id": end.hold.to_string(), "live": i64::from(end.ending == Ending::Inactive)}))
         .collect();
     sqlx::query(database.sql(NOTE))
         .bind(line.sale.as_str())
@@ -241,12 +254,11 @@ pub async fn overrun(
     let Some(hold) = holds.first().filter(|hold| hold.state == HoldState::Paying && hold.deadline <= now) else {
         return Ok(Overrun::Nothing);
     };
-    let row = sqlx::query(
-        "SELECT state, sent_at, intent FROM payments WHERE order_id = $1 ORDER BY attempt DESC LIMIT 1",
-    )
-    .bind(order.to_string())
-    .fetch_optional(&mut *tx)
-    .await?;
+    let row =
+        sqlx::query("SELECT state, sent_at, intent FROM payments WHERE order_id = $1 ORDER BY attempt DESC LIMIT 1")
+            .bind(order.to_string())
+            .fetch_optional(&mut *tx)
+            .await?;
     let Some(row) = row else { return Err(bad("hold that is paid by nothing")) };
     let state = sale::PaymentState::parse(row.try_get(0)?).ok_or_else(|| bad("payment state"))?;
     let is_sent = row.try_get::<Option<i64>, _>(1)?.is_some();

@@ -7,13 +7,12 @@ use crate::{StoreError, events::Group};
 
 /// Whether this transaction is the first to carry the event out for its group.
 pub async fn first_time(tx: &mut Tx, group: Group, event: EventId, now: Timestamp) -> Result<bool, StoreError> {
-    let written =
-        sqlx::query("INSERT INTO inbox (consumer, event_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-            .bind(group.as_str())
-            .bind(event.to_string())
-            .bind(now.as_millis())
-            .execute(&mut **tx)
-            .await?;
+    let written = sqlx::query("INSERT INTO inbox (consumer, event_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+        .bind(group.as_str())
+        .bind(event.to_string())
+        .bind(now.as_millis())
+        .execute(&mut **tx)
+        .await?;
     Ok(written.rows_affected() == 1)
 }
 

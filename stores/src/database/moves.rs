@@ -195,7 +195,8 @@ pub(super) async fn give_back(
     let events: Vec<_> = holds
         .iter()
         .flat_map(|hold| {
-            [EventKind::HoldEnded, EventKind::OrderFailed].map(|kind| Event::about(kind, &hold.sale, hold.id.order, now, 0))
+            [EventKind::HoldEnded, EventKind::OrderFailed]
+                .map(|kind| Event::about(kind, &hold.sale, hold.id.order, now, 0))
         })
         .collect();
     outbox::append(database, tx, &events).await

@@ -1,8 +1,8 @@
 //! Orders as they are read: one statement, so that order, hold, payment and history are of one moment.
 
 use sale::{
-    BuyerId, Currency, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, PaymentState, SaleId, Timestamp,
-    ids::PaymentId,
+    BuyerId, Currency, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, PaymentState, SaleId,
+    Timestamp, ids::PaymentId,
 };
 use serde::Deserialize;
 use sqlx::{Row as _, any::AnyRow};
@@ -155,8 +155,8 @@ pub async fn page(
     cursor: Option<Cursor>,
     limit: i64,
 ) -> Result<Vec<Order>, StoreError> {
-    let (before, after_id) = cursor
-        .map_or((i64::MAX, String::new()), |cursor| (cursor.created_at.as_millis(), cursor.id.to_string()));
+    let (before, after_id) =
+        cursor.map_or((i64::MAX, String::new()), |cursor| (cursor.created_at.as_millis(), cursor.id.to_string()));
     let rows = sqlx::query(
         "SELECT id FROM orders WHERE sale = $1 AND (created_at < $2 OR (created_at = $2 AND id > $3)) \
          ORDER BY created_at DESC, id LIMIT $4",

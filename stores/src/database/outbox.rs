@@ -23,9 +23,9 @@ pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Resul
     }
     let rows: Vec<_> = events
         .iter()
-        .map(|event| {
-            json!({"event_id": event.id, "kind": event.kind, "order_id": event.order, "body": event.to_json()})
-        })
+        .map(
+            |event| json!({"event_id": event.id, "kind": event.kind, "order_id": event.order, "body": event.to_json()}),
+        )
         .collect();
     sqlx::query(database.sql(APPEND)).bind(serde_json::Value::from(rows).to_string()).execute(&mut **tx).await?;
     Ok(())

@@ -50,7 +50,10 @@ pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<Pass>, Sto
     passes
         .iter()
         .map(|pass| {
-            by_id.get(&pass.id).cloned().ok_or_else(|| StoreError::unexpected("database", "a pass row of another ticket"))
+            by_id
+                .get(&pass.id)
+                .cloned()
+                .ok_or_else(|| StoreError::unexpected("database", "a pass row of another ticket"))
         })
         .collect()
 }

@@ -85,10 +85,8 @@ fn read_row(row: &AnyRow) -> Result<PaymentRow, StoreError> {
 
 /// One attempt.
 pub async fn load(database: &Database, id: PaymentId) -> Result<Option<PaymentRow>, StoreError> {
-    let row = sqlx::query(select_payments!("WHERE p.id = $1"))
-        .bind(id.to_string())
-        .fetch_optional(database.reader())
-        .await?;
+    let row =
+        sqlx::query(select_payments!("WHERE p.id = $1")).bind(id.to_string()).fetch_optional(database.reader()).await?;
     row.map(|row| read_row(&row)).transpose()
 }
 
@@ -372,8 +370,7 @@ pub async fn record(
 /// The state after an answer. Captured money is believed whatever was known before; everything else moves only an
 /// attempt that is still open.
 fn forward(state: PaymentState, last: bool, told: Told<'_>) -> (PaymentState, bool) {
-    let has_money =
-        matches!(state, PaymentState::Captured | PaymentState::RefundPending | PaymentState::Refunded);
+    let has_money = matches!(state, PaymentState::Captured | PaymentState::RefundPending | PaymentState::Refunded);
     let charge = match told {
         Told::Charge(charge) => charge.state,
         Told::VoidedBeforehand => ChargeState::Voided,

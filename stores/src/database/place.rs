@@ -67,7 +67,9 @@ pub enum Placed {
     /// The same key came with another request.
     KeyReused,
     /// The pass bought this other order.
-    PassUsed { order: OrderId },
+    PassUsed {
+        order: OrderId,
+    },
     /// The caller's gate is of a life that is over.
     EpochMoved,
     OutOfStock,
@@ -164,7 +166,11 @@ fn decide(orders: &[NewOrder], known: &Known, mut state: State) -> Vec<Placed> {
             Placed::Ended
         } else if bought.saturating_add(order.units()) > state.limit {
             Placed::LimitReached
-        } else if order.lines.iter().any(|line| state.free.get(&line.item).is_none_or(|n| *n < i64::from(line.quantity))) {
+        } else if order
+            .lines
+            .iter()
+            .any(|line| state.free.get(&line.item).is_none_or(|n| *n < i64::from(line.quantity)))
+        {
             Placed::OutOfStock
         } else {
             *bought = bought.saturating_add(order.units());
@@ -415,9 +421,10 @@ fn order_row(order: &NewOrder) -> Value {
 }
 
 fn line_rows(order: &NewOrder) -> impl Iterator<Item = Value> + '_ {
-    order.lines.iter().map(
-        |line| json!({"order_id": order.id, "item": line.item, "quantity": line.quantity, "amount": line.amount}),
-    )
+    order
+        .lines
+        .iter()
+        .map(|line| json!({"order_id": order.id, "item": line.item, "quantity": line.quantity, "amount": line.amount}))
 }
 
 /// JSON has no bytes: they travel as hexadecimal digits.
@@ -451,7 +458,8 @@ mod tests {
 
     #[test]
     fn a_batch_is_decided_as_if_its_orders_came_one_by_one() {
-        let state = |free| State { free: HashMap::from([("pair".parse().unwrap(), free)]), bought: HashMap::new(), limit: 2 };
+        let state =
+            |free| State { free: HashMap::from([("pair".parse().unwrap(), free)]), bought: HashMap::new(), limit: 2 };
         let (first, other_key, same_buyer) = (order(1, 1, 1, 1), order(2, 1, 1, 1), order(3, 3, 1, 2));
         let reused = NewOrder { request_hash: "other".to_owned(), ..first.clone() };
         let asks = [first.clone(), first.clone(), reused, other_key, same_buyer, order(4, 4, 4, 2), order(5, 5, 5, 1)];

@@ -133,11 +133,13 @@ async fn finish(
     let mut tx = database.begin().await?;
     let holds = moves::lock_order(database, &mut tx, refund.order).await?;
     if state == RefundState::Done {
-        sqlx::query("UPDATE payments SET state = 'refunded', changed_at = $2 WHERE id = $1 AND state = 'refund_pending'")
-            .bind(refund.payment.to_string())
-            .bind(now.as_millis())
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "UPDATE payments SET state = 'refunded', changed_at = $2 WHERE id = $1 AND state = 'refund_pending'",
+        )
+        .bind(refund.payment.to_string())
+        .bind(now.as_millis())
+        .execute(&mut *tx)
+        .await?;
     }
     let ended = sqlx::query(
         "UPDATE refunds SET state = $2, ask_at = NULL, changed_at = $3 WHERE id = $1 AND state = 'pending'",

@@ -207,7 +207,9 @@ pub async fn change(database: &Database, sale: &Sale, version: i64, act: &Act) -
     .execute(&mut *tx)
     .await?;
     if changed.rows_affected() == 0 {
-        return Ok(load_in(&mut tx, &sale.id).await?.map_or(Changed::NotFound, |now| Changed::OtherVersion(now.sale.version)));
+        return Ok(load_in(&mut tx, &sale.id)
+            .await?
+            .map_or(Changed::NotFound, |now| Changed::OtherVersion(now.sale.version)));
     }
     for item in &sale.items {
         let fits = sqlx::query(
@@ -392,7 +394,7 @@ pub async fn stock(database: &Database, id: &SaleId) -> Result<Vec<StockCount>, 
 
 /// The instant at which the epoch of a sale began.
 pub async fn epoch_began(database: &Database, id: &SaleId) -> Result<Timestamp, StoreError> {
-    let row = sqlx::query("SELECT epoch_at FROM sales WHERE id = $1").bind(id.as_str()).fetch_one(database.reader()).await?;
+    let row =
+        sqlx::query("SELECT epoch_at FROM sales WHERE id = $1").bind(id.as_str()).fetch_one(database.reader()).await?;
     Ok(Timestamp::from_millis(row.try_get(0)?))
 }
-

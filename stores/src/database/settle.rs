@@ -98,7 +98,9 @@ fn decide(first: &HoldRow, second: Option<&HoldRow>, payments: &[PaymentRow], no
         }
         (PaymentState::Voided, Some(VoidFor::Deadline)) => Decision::Release(HoldState::Expired, OrderState::Expired),
         (PaymentState::Declined | PaymentState::Voided, _) if in_time => Decision::TryAgain,
-        (PaymentState::Declined | PaymentState::Voided, _) => Decision::Release(HoldState::Expired, OrderState::Expired),
+        (PaymentState::Declined | PaymentState::Voided, _) => {
+            Decision::Release(HoldState::Expired, OrderState::Expired)
+        }
         _ => Decision::Nothing,
     }
 }
@@ -121,10 +123,9 @@ async fn sold_events(database: &Database, tx: &mut Tx, hold: &HoldRow, now: Time
 fn paid_by(decision: &Decision, holds: &[HoldRow], payments: &[PaymentRow]) -> Option<PaymentId> {
     match decision {
         Decision::Commit(payment) => Some(*payment),
-        Decision::Nothing if holds.iter().any(|hold| hold.state == HoldState::Committed) => payments
-            .iter()
-            .find(|payment| payment.state == PaymentState::Captured)
-            .map(|payment| payment.id),
+        Decision::Nothing if holds.iter().any(|hold| hold.state == HoldState::Committed) => {
+            payments.iter().find(|payment| payment.state == PaymentState::Captured).map(|payment| payment.id)
+        }
         Decision::Nothing | Decision::Release(..) | Decision::TryAgain | Decision::Late => None,
     }
 }

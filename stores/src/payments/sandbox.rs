@@ -83,7 +83,9 @@ impl Bank {
         Some(match method {
             "sandbox_ok" => Self::Authorises,
             "sandbox_declined" => Self::Declines { last: true },
-            "sandbox_declined_once" if parse_charge_key(key).is_some_and(|(_, attempt)| attempt > 1) => Self::Authorises,
+            "sandbox_declined_once" if parse_charge_key(key).is_some_and(|(_, attempt)| attempt > 1) => {
+                Self::Authorises
+            }
             "sandbox_declined_once" => Self::Declines { last: false },
             "sandbox_leave" => Self::Leaves,
             "sandbox_timeout" => Self::LosesTheAnswer,
@@ -318,7 +320,10 @@ impl PaymentProvider for Sandbox {
             return Ok(entry.charge(charged, now));
         }
         let refunded = entry.refunded.saturating_add(money.amount);
-        if state_at(&entry, now) != ChargeState::Captured || money.currency != charged.currency || refunded > charged.amount {
+        if state_at(&entry, now) != ChargeState::Captured
+            || money.currency != charged.currency
+            || refunded > charged.amount
+        {
             return Err(StoreError::unexpected("sandbox", "a refund of more than was captured"));
         }
         sqlx::query("INSERT INTO sandbox_refunds (key, charge_key, amount, created_at) VALUES ($1, $2, $3, $4)")
