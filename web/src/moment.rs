@@ -66,7 +66,7 @@ impl Moment {
     /// A `<time>` element; the script rewrites its text to the buyer's own zone.
     pub(crate) fn html(self, lang: Lang, precision: Precision) -> String {
         let (korean, utc) = (self.at(korea()), self.at(UtcOffset::UTC));
-        let kst = lang.pick("한국 시각", "KST");
+        let kst = lang.words().common.kst;
         format!(
             r#"<time datetime="{}" data-local="{}">{} {} {kst} · {} UTC</time>"#,
             self.rfc3339(),
@@ -82,7 +82,7 @@ impl Moment {
 
     /// Only the time of day, for "last heard from the server".
     pub(crate) fn clock_html(self, lang: Lang) -> String {
-        let kst = lang.pick("한국 시각", "KST");
+        let kst = lang.words().common.kst;
         let time = clock(self.at(korea()), Precision::Second);
         format!(r#"<time datetime="{}" data-local="clock">{time} {kst}</time>"#, self.rfc3339())
     }

@@ -21,6 +21,7 @@ pub(crate) const WORDS: Words = Words {
 
 const COMMON: CommonWords = CommonWords {
     languages: "Language",
+    kst: "KST",
     days: Plural { one: "{n} day", other: "{n} days" },
     units: Plural { one: "{n} unit", other: "{n} units" },
     seconds: Plural { one: "{n} second", other: "{n} seconds" },
@@ -34,7 +35,6 @@ const COMMON: CommonWords = CommonWords {
     join_again: "Join the line again",
     trace: "If you write to us, name this number:",
     reload: "Reload this page",
-    your_time: "your time",
     footer: "Openrun keeps the line: one place for each person, and every unit sold once.",
 };
 
@@ -125,7 +125,6 @@ const LINE: LineWords = LineWords {
     stock_in_hands: "All units are in other people's hands just now. If one comes back, the next in line gets it.",
     one_minute: "One minute left to enter.",
     turn_title: "Your turn",
-    days: COMMON.days,
 };
 
 const LINE_PAGE: LinePageWords = LinePageWords {
@@ -169,7 +168,6 @@ const CHECKOUT: CheckoutWords = CheckoutWords {
     choosing: "Choose and reserve",
     pass_until: "Time left to reserve",
     quantity: "Quantity",
-    each: "each",
     up_to: Plural { one: "up to {n}", other: "up to {n}" },
     none_left: "None free just now",
     email: "E-mail for the receipt (optional)",

@@ -21,6 +21,7 @@ pub(crate) const WORDS: Words = Words {
 
 const COMMON: CommonWords = CommonWords {
     languages: "언어",
+    kst: "한국 시각",
     days: Plural::same("{n}일"),
     units: Plural::same("{n}개"),
     seconds: Plural::same("{n}초"),
@@ -34,7 +35,6 @@ const COMMON: CommonWords = CommonWords {
     join_again: "다시 줄 서기",
     trace: "문의하실 때 이 번호를 알려 주십시오.",
     reload: "새로고침",
-    your_time: "내 시간대",
     footer: "오픈런이 줄을 지킵니다. 한 사람에 한 자리, 상품 하나는 한 번만 판매됩니다.",
 };
 
@@ -124,7 +124,6 @@ const LINE: LineWords = LineWords {
     stock_in_hands: "지금은 모든 상품을 다른 분들이 잡고 있습니다. 하나라도 돌아오면 다음 순서인 분이 받습니다.",
     one_minute: "입장 시간이 1분 남았습니다.",
     turn_title: "차례입니다",
-    days: COMMON.days,
 };
 
 const LINE_PAGE: LinePageWords = LinePageWords {
@@ -168,7 +167,6 @@ const CHECKOUT: CheckoutWords = CheckoutWords {
     choosing: "상품을 고르십시오",
     pass_until: "고를 수 있는 시간",
     quantity: "수량",
-    each: "개당",
     up_to: Plural::same("{n}개까지"),
     none_left: "지금은 남은 것이 없습니다",
     email: "영수증을 받을 이메일 (선택)",
