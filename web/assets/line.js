@@ -100,16 +100,19 @@
   };
 
   const put = (id, text) => { if (element(id).textContent !== text) element(id).textContent = text; };
-  const showPlace = () => {
-    const place = memory.lower(String(frame.epoch), ahead(frame));
-    const left = frame.items.reduce((sum, item) => sum + item.left, 0);
-    const held = frame.items.reduce((sum, item) => sum + item.held, 0);
+  const people = (place) => {
     const [before, after] = plural(words.ahead, place).split("{n}");
     put("before", before);
     put("ahead", count(place));
     put("after", after);
     element("people").hidden = place === 0;
     element("next").hidden = place !== 0;
+  };
+  const showPlace = () => {
+    const place = memory.lower(String(frame.epoch), ahead(frame));
+    const left = frame.items.reduce((sum, item) => sum + item.left, 0);
+    const held = frame.items.reduce((sum, item) => sum + item.held, 0);
+    people(place);
     put("time", time(place, left));
     put("stock", stock(place, left, held));
     element("stock").hidden = !element("stock").textContent;
@@ -321,7 +324,7 @@
   }, 1000);
 
   switches();
-  if (data.ahead !== null) memory.lower(data.epoch, data.ahead);
+  if (data.ahead !== null) people(memory.lower(data.epoch, data.ahead));
   show();
   countDown();
   if (view === "called") turn();
