@@ -40,7 +40,9 @@ const page = (() => {
     const date = new Date(element.dateTime);
     const time = { hour: "2-digit", minute: "2-digit" };
     if (element.dataset.local !== "minute") time.second = "2-digit";
-    const day = element.dataset.local === "clock" ? {} : { year: "numeric", month: "short", day: "numeric", weekday: "short" };
+    const day = element.dataset.local === "clock" ? {} : { month: "short", day: "numeric", weekday: "short" };
+    // The year is worth saying only when it is another one.
+    if (day.month && date.getFullYear() !== new Date(now()).getFullYear()) day.year = "numeric";
     const here = format(date, { ...day, ...time });
     const there = format(date, { ...time, timeZone: seoul });
     // The zone's own short name says whose time this is; in Korea there is only one.

@@ -362,9 +362,10 @@ pub(crate) struct CheckoutWords {
     pub(crate) sandbox_random: [&'static str; 2],
 }
 
-/// The four answers that every state of an order gives.
+/// A short label for lists, and the four answers that every state of an order gives its buyer.
 #[derive(Debug)]
 pub(crate) struct OrderStateWords {
+    pub(crate) label: &'static str,
     pub(crate) state: &'static str,
     pub(crate) money: &'static str,
     pub(crate) unit: &'static str,
