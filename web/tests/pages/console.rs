@@ -80,7 +80,10 @@ fn sale(lang: Lang) -> Vec<Sample> {
         admission: Admission { per_minute: "600".into(), max_active: "200".into(), overcall: "0".into() },
         trouble: Vec::new(),
         changes: vec![
-            Change { at: after(-140), words: pick(lang, "분당 호출을 300에서 600으로", "Calls per minute from 300 to 600") },
+            Change {
+                at: after(-140),
+                words: pick(lang, "분당 호출을 300에서 600으로", "Calls per minute from 300 to 600"),
+            },
             Change { at: after(-900), words: pick(lang, "판매를 오픈했습니다", "The sale opened") },
         ],
         saved: false,
@@ -187,7 +190,8 @@ fn mailbox(lang: Lang) -> Vec<Sample> {
     };
     let text = pick(lang, "결제되었습니다.\n\n주문 01JD2222", "Your payment went through.\n\nOrder 01JD2222");
     let list = |mails| MailboxPage { shell: shell(lang, "/console/mailbox"), mails }.render();
-    let one = MailPage { shell: shell(lang, "/console/mailbox/1"), mail: mail.clone(), language: lang.tag().into(), text };
+    let one =
+        MailPage { shell: shell(lang, "/console/mailbox/1"), mail: mail.clone(), language: lang.tag().into(), text };
     vec![
         sample("console-mailbox", list(vec![mail])),
         sample("console-mailbox-none", list(Vec::new())),

@@ -146,7 +146,8 @@ fn line_page(lang: Lang, view: LineView, change: impl FnOnce(&mut LinePage)) -> 
 
 /// Every state of the waiting page.
 pub(crate) fn line(lang: Lang) -> Vec<Sample> {
-    let waiting = |ahead, eta: Option<(u64, u64)>| LineView::Waiting { ahead, eta: eta.map(|(p50, p90)| Eta { p50, p90 }) };
+    let waiting =
+        |ahead, eta: Option<(u64, u64)>| LineView::Waiting { ahead, eta: eta.map(|(p50, p90)| Eta { p50, p90 }) };
     let message = pick(lang, "현장 수령은 오늘만 됩니다.", "Pick-up in the shop is possible today only.");
     let plain = |view| line_page(lang, view, |_| {});
     let of_sale = |view, state| line_page(lang, view, |page| page.sale_state = state);
@@ -159,7 +160,10 @@ pub(crate) fn line(lang: Lang) -> Vec<Sample> {
         sample("line-next", plain(waiting(0, Some((2, 20))))),
         sample("line-unlikely", line_page(lang, waiting(4212, None), |page| page.message = Some(message))),
         sample("line-in-hands", line_page(lang, waiting(12, None), none_free)),
-        sample("line-slower", line_page(lang, waiting(312, Some((900, 1500))), |page| page.slower = Some(Slower::Rate))),
+        sample(
+            "line-slower",
+            line_page(lang, waiting(312, Some((900, 1500))), |page| page.slower = Some(Slower::Rate)),
+        ),
         sample("line-trouble", line_page(lang, waiting(312, None), |page| page.trouble = true)),
         sample("line-paused", of_sale(LineView::Paused { ahead: 312 }, SaleState::Paused)),
         sample("line-called", plain(LineView::Called { until: after(113) })),
