@@ -12,11 +12,11 @@ use stores::{
     StoreError,
     gate::{End, Take, Taken},
     line::{self, Line},
-    queue::{Batch, Called, Enter, Entered, Join, Joined, LineKey, Observation, Seat, StockCount},
+    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Seat, StockCount},
 };
 
 use crate::{
-    steps::{Loss, Sent, Step},
+    steps::{Loss, Sell, Sent, Step, Which},
     truth::{Truth, buyer, hold, units},
 };
 
@@ -153,13 +153,7 @@ impl Walk<'_> {
                     self.truth.left(place);
                 }
             }
-            Step::Take { .. }
-            | Step::Retake { .. }
-            | Step::End { .. }
-            | Step::Restock { .. }
-            | Step::UnknownItem { .. } => {
-                self.sell(step).await?;
-            }
+            Step::Sell(sell) => self.sell(sell).await?,
             Step::Observe { nth } => drop(self.observe(*nth).await?),
             Step::Settle => drop(both!(self, settle())),
             Step::Publish => {
@@ -179,7 +173,7 @@ impl Walk<'_> {
         self.observe(1).await.map(drop)
     }
 
-    async fn join(&mut self, buyers: &[(u8, Option<crate::steps::Which>)]) -> Walked {
+    async fn join(&mut self, buyers: &[(u8, Option<Which>)]) -> Walked {
         let asks: Vec<_> = buyers
             .iter()
             .map(|(n, which)| Join {
@@ -191,7 +185,7 @@ impl Walk<'_> {
         for ((n, _), joined) in buyers.iter().zip(joined) {
             match joined {
                 Joined::New { number, .. } => {
-                    self.truth.gave(*n, stores::queue::Carried { number, epoch: self.key.epoch });
+                    self.truth.gave(*n, Carried { number, epoch: self.key.epoch });
                 }
                 Joined::Seated { .. } => {}
                 Joined::CeilingReached => self.truth.ceiling += BLOCK,
@@ -223,9 +217,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    async fn sell(&mut self, step: &Step) -> Walked {
-        match step {
-            Step::Take { n, which, hold: name, pairs, laces, limit } => {
+    async fn sell(&mut self, sell: &Sell) -> Walked {
+        match sell {
+            Sell::Take { n, which, hold: name, pairs, laces, limit } => {
                 let mut lines = vec![units("pair", *pairs)];
                 lines.extend(laces.map(|laces| units("lace", laces)));
                 let place = self.truth.place(*n, *which, self.key.epoch);
@@ -234,35 +228,34 @@ impl Walk<'_> {
                     self.truth.took(&ask);
                 }
             }
-            Step::Retake { n, hold: name, pairs, limit } => {
-                let place = self.truth.place(*n, crate::steps::Which::Latest, self.key.epoch);
+            Sell::Retake { n, hold: name, pairs, limit } => {
+                let place = self.truth.place(*n, Which::Latest, self.key.epoch);
                 let ask = Take { hold: hold(*name, true), place, lines: vec![units("pair", *pairs)], limit: *limit };
                 if both!(self, retake(&ask, self.now)) == Some(Taken::Taken) {
                     self.truth.took(&ask);
                 }
             }
-            Step::End { hold: name, retaken, ending } => {
+            Sell::End { hold: name, retaken, ending } => {
                 let end = End { hold: hold(*name, *retaken), ending: *ending };
                 both!(self, end(&[end]));
                 self.truth.ended(&end);
             }
-            Step::Restock { lace, total, version } => {
+            Sell::Restock { lace, total, version } => {
                 let item = units(if *lace { "lace" } else { "pair" }, 0).item;
                 both!(self, restock(&item, *total, *version));
                 let count = self.observe_stock().await?.into_iter().find(|count| count.item == item);
                 self.total.insert(item.to_string(), sum(&count.unwrap()));
             }
-            Step::UnknownItem { n } => {
-                let place = self.truth.place(*n, crate::steps::Which::Latest, self.key.epoch);
+            Sell::UnknownItem { n } => {
+                let place = self.truth.place(*n, Which::Latest, self.key.epoch);
                 let ask = Take { hold: hold(0, false), place, lines: vec![units("sock", 1)], limit: 9 };
                 both!(self, take(std::slice::from_ref(&ask), self.now));
             }
-            _ => {}
         }
         Ok(())
     }
 
-    async fn observe_stock(&mut self) -> Walked<Vec<StockCount>> {
+    async fn observe_stock(&self) -> Walked<Vec<StockCount>> {
         Ok(both!(self, observe(1, self.now)).map(|seen: Observation| seen.stock).unwrap_or_default())
     }
 
@@ -314,7 +307,7 @@ impl Walk<'_> {
         self.begin(stock).await
     }
 
-    async fn find_it_lost(&mut self) -> Walked {
+    async fn find_it_lost(&self) -> Walked {
         prop_assert!(matches!(self.redis.line.life(&self.key.sale).await, Err(StoreError::Lost)));
         let asks = [Join { buyer: buyer(1), ticket: None }];
         prop_assert!(both!(self, join(&asks, u64::MAX >> 11, self.now)).is_none());

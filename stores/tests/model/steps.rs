@@ -38,17 +38,22 @@ pub(crate) enum Step {
     Sweep,
     Enter { n: u8, which: Which, pass_ms: i64 },
     Leave { n: u8, which: Which },
-    Take { n: u8, which: Which, hold: u8, pairs: u32, laces: Option<u32>, limit: u32 },
-    Retake { n: u8, hold: u8, pairs: u32, limit: u32 },
-    End { hold: u8, retaken: bool, ending: Ending },
-    Restock { lace: bool, total: u32, version: i64 },
-    UnknownItem { n: u8 },
+    Sell(Sell),
     Observe { nth: u64 },
     Settle,
     Publish,
     Pass { ms: i64 },
     Lose(Loss),
     Forget,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Sell {
+    Take { n: u8, which: Which, hold: u8, pairs: u32, laces: Option<u32>, limit: u32 },
+    Retake { n: u8, hold: u8, pairs: u32, limit: u32 },
+    End { hold: u8, retaken: bool, ending: Ending },
+    Restock { lace: bool, total: u32, version: i64 },
+    UnknownItem { n: u8 },
 }
 
 fn buyer() -> impl Strategy<Value = u8> {
@@ -81,8 +86,20 @@ fn loss() -> impl Strategy<Value = Loss> {
     prop_oneof![Just(Loss::Everything), (0_usize..11).prop_map(Loss::OneKey), Just(Loss::Nothing)]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn sell() -> impl Strategy<Value = Sell> {
     let take = (buyer(), which(), 0_u8..6, 0_u32..4, option::of(0_u32..3), 1_u32..5);
+    prop_oneof![
+        5 => take.prop_map(|(n, which, hold, pairs, laces, limit)| Sell::Take { n, which, hold, pairs, laces, limit }),
+        1 => (buyer(), 0_u8..6, 0_u32..4, 1_u32..5)
+            .prop_map(|(n, hold, pairs, limit)| Sell::Retake { n, hold, pairs, limit }),
+        3 => (0_u8..6, any::<bool>(), ending()).prop_map(|(hold, retaken, ending)| Sell::End { hold, retaken, ending }),
+        1 => (any::<bool>(), 0_u32..12, 0_i64..6)
+            .prop_map(|(lace, total, version)| Sell::Restock { lace, total, version }),
+        1 => buyer().prop_map(|n| Sell::UnknownItem { n }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => vec((buyer(), option::of(which())), 1..5).prop_map(|buyers| Step::Join { buyers }),
         5 => vec((buyer(), which()), 1..4).prop_map(|asks| Step::Standing { asks }),
@@ -91,13 +108,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Sweep),
         6 => (buyer(), which(), 1_i64..400).prop_map(|(n, which, pass_ms)| Step::Enter { n, which, pass_ms }),
         2 => (buyer(), which()).prop_map(|(n, which)| Step::Leave { n, which }),
-        5 => take.prop_map(|(n, which, hold, pairs, laces, limit)| Step::Take { n, which, hold, pairs, laces, limit }),
-        1 => (buyer(), 0_u8..6, 0_u32..4, 1_u32..5)
-            .prop_map(|(n, hold, pairs, limit)| Step::Retake { n, hold, pairs, limit }),
-        3 => (0_u8..6, any::<bool>(), ending()).prop_map(|(hold, retaken, ending)| Step::End { hold, retaken, ending }),
-        1 => (any::<bool>(), 0_u32..12, 0_i64..6)
-            .prop_map(|(lace, total, version)| Step::Restock { lace, total, version }),
-        1 => buyer().prop_map(|n| Step::UnknownItem { n }),
+        10 => sell().prop_map(Step::Sell),
         2 => (0_u64..9).prop_map(|nth| Step::Observe { nth }),
         1 => Just(Step::Settle),
         1 => Just(Step::Publish),
