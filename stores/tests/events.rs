@@ -1,4 +1,5 @@
 //! Contract of the event log, on every adapter.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,7 +14,7 @@ use sale::{Event, EventKind, OrderId, Timestamp};
 use stores::{
     StoreError,
     database::{dead_letters, outbox},
-    events::{EventLog, EventsUrl, Group, Handler, LocalLog, Patience, Progress, Record},
+    events::{EventLog, EventsUrl, Group, Handler, KafkaLog, LocalLog, Patience, Progress, Record},
     testing::{Fresh, live_events_url, live_postgres, sqlite},
 };
 use tokio::{sync::watch, time::timeout};
@@ -54,7 +55,7 @@ fn bench(fresh: Fresh, url: &str, patience: Patience) -> Bench {
 fn open(url: &EventsUrl, database: &stores::database::Database, patience: Patience) -> Arc<dyn EventLog> {
     match url {
         EventsUrl::Local => Arc::new(LocalLog::new(database.clone(), patience)),
-        EventsUrl::Kafka(_) => panic!(),
+        EventsUrl::Kafka(cluster) => Arc::new(KafkaLog::new(cluster.clone(), database.clone(), patience).unwrap()),
     }
 }
 
