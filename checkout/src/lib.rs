@@ -1,3 +1,34 @@
-//! The checkout: reserve, pay, commit or release, and what carries its events.
+//! The checkout: the seller's sales, and the way from a pass to a paid order.
+//!
+//! A buyer [reserves](reserve), [pays](pay) or [cancels](cancel), and looks at the [order]. What follows happens in
+//! loops that may run in several processes: the [relay] puts events on the log, the [payments] worker talks to the
+//! provider, the [stock] worker lets units and orders follow, [reconcile] frees what a crash left in the gate, and the
+//! [guard] fills a lost gate again. All of it is reached over [http].
+
+pub mod new_sale;
+
+pub mod reserve;
+
+pub mod pay;
+
+pub mod cancel;
+
+pub mod order;
 
 pub mod relay;
+
+pub mod payments;
+
+pub mod stock;
+
+pub mod reconcile;
+
+pub mod guard;
+
+pub mod http;
+
+pub mod refusal;
+
+pub use order::OrderView;
+pub use refusal::{FieldError, Refusal};
+pub use reserve::{Reserve, Reserved, Reserver};

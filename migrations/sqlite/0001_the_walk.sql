@@ -123,12 +123,12 @@ CREATE TABLE holds (
     state     TEXT NOT NULL,
     deadline  BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
-    -- The gate has been told how the hold ended.
-    gate_told BIGINT NOT NULL DEFAULT 0
+    -- 0 while the gate has still to hear what became of the hold: that it ended, or that its payment is unknown.
+    gate_told BIGINT NOT NULL DEFAULT 1
 );
 CREATE INDEX holds_of_order ON holds (order_id);
 CREATE INDEX holds_by_deadline ON holds (deadline) WHERE state IN ('held', 'paying');
-CREATE INDEX holds_untold ON holds (sale) WHERE gate_told = 0 AND state NOT IN ('held', 'paying');
+CREATE INDEX holds_untold ON holds (sale, id) WHERE gate_told = 0;
 
 CREATE TABLE payments (
     id               TEXT PRIMARY KEY,
@@ -141,6 +141,8 @@ CREATE TABLE payments (
     state            TEXT NOT NULL,
     -- capture or void; set once, before the provider is told.
     intent           TEXT,
+    -- Why it is voided, deadline or cancel; decides what becomes of the order.
+    void_for         TEXT,
     -- Declined for good: no other attempt is allowed.
     final            BIGINT NOT NULL DEFAULT 0,
     provider_id      TEXT,
@@ -149,13 +151,18 @@ CREATE TABLE payments (
     -- When to ask the provider again; NULL when nothing is open.
     ask_at           BIGINT,
     asked            BIGINT NOT NULL DEFAULT 0,
+    -- Units and order have followed the last result of this attempt.
+    settled          BIGINT NOT NULL DEFAULT 0,
     created_at       BIGINT NOT NULL,
     changed_at       BIGINT NOT NULL,
     UNIQUE (order_id, attempt),
     UNIQUE (order_id, idempotency_key)
 );
 CREATE INDEX payments_to_ask ON payments (ask_at) WHERE ask_at IS NOT NULL;
+CREATE INDEX payments_unsettled ON payments (changed_at)
+    WHERE settled = 0 AND state IN ('captured', 'declined', 'voided');
 
+-- Money that the rules owe. The id is the key of the provider's call: `refund:{payment}:{n}`.
 CREATE TABLE refunds (
     id          TEXT PRIMARY KEY,
     payment_id  TEXT NOT NULL REFERENCES payments (id),

@@ -237,6 +237,17 @@ impl HoldId {
     }
 }
 
+/// The provider's key of an attempt to pay: `pay:{order}:{attempt}`.
+pub fn charge_key(order: OrderId, attempt: u32) -> String {
+    format!("pay:{order}:{attempt}")
+}
+
+/// The order and the attempt that a provider's key names.
+pub fn parse_charge_key(key: &str) -> Option<(OrderId, u32)> {
+    let (order, attempt) = key.strip_prefix("pay:")?.split_once(':')?;
+    Some((OrderId::parse(order)?, attempt.parse().ok()?))
+}
+
 impl fmt::Display for HoldId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.order.fmt(f)?;

@@ -88,6 +88,40 @@ states! {
     }
 }
 
+states! {
+    /// Why a payment is voided.
+    VoidFor {
+        /// The hold ran out before the provider had answered.
+        Deadline = "deadline",
+        /// The buyer cancelled.
+        Cancel = "cancel",
+    }
+}
+
+states! {
+    /// Money on its way back.
+    RefundState {
+        Pending = "pending",
+        Done = "done",
+        /// The provider refused too often; a person must look at it.
+        NeedsReview = "needs_review",
+    }
+}
+
+impl HoldState {
+    /// Whether the units are set aside and not sold.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Held | Self::Paying)
+    }
+}
+
+impl PaymentState {
+    /// Whether the provider still has to say how it ends.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Created | Self::Authorised | Self::Unknown)
+    }
+}
+
 impl OrderState {
     /// Whether the units are still in this order's hands.
     pub const fn is_live(self) -> bool {

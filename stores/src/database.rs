@@ -5,12 +5,21 @@
 
 pub mod acts;
 pub mod dead_letters;
+pub mod holds;
+pub mod inbox;
 pub mod leases;
 pub mod log_cursors;
+mod moves;
 pub mod numbers;
+pub mod orders;
 pub mod outbox;
 pub mod passes;
+pub mod payments;
+pub mod place;
+pub mod refunds;
 pub mod sales;
+pub mod sellers;
+pub mod settle;
 pub mod snapshot;
 
 use std::{sync::Arc, time::Duration};
@@ -85,6 +94,10 @@ impl Database {
 
     pub const fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    pub(crate) const fn is_postgres(&self) -> bool {
+        matches!(self.dialect, Dialect::Postgres)
     }
 
     /// The database's clock as this process carries it.

@@ -4,6 +4,7 @@
 //! units. The [`events`] log, [`payments`] provider and [`mail`] are ports too. The [`database`] is not: it is the
 //! authority, with one module per business step.
 
+pub mod batch;
 pub mod database;
 pub mod error;
 pub mod events;

@@ -3,10 +3,15 @@
 //! Money is first authorised, then captured or voided. Every call carries a key of its own, so that asking again is the
 //! same call. An `Err` means *unknown*, never *failed*.
 
+mod sandbox;
+
+use std::{sync::Arc, time::Duration};
+
 use async_trait::async_trait;
 use sale::{Money, OrderId, Timestamp};
 
-use crate::StoreError;
+pub use self::sandbox::{Sandbox, SandboxSettings};
+use crate::{StoreError, database::Database};
 
 /// A charge to begin. `key` is `pay:{order}:{attempt}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +29,9 @@ pub enum ChargeState {
     Authorised,
     Captured,
     /// `last`: no other attempt can succeed.
-    Declined { last: bool },
+    Declined {
+        last: bool,
+    },
     Voided,
 }
 
@@ -38,8 +45,6 @@ pub struct Charge {
     pub state: ChargeState,
     /// Minor units given back.
     pub refunded: i64,
-    /// When a pending or authorised charge ends by itself at the provider.
-    pub expires_at: Timestamp,
 }
 
 #[async_trait]
@@ -60,9 +65,33 @@ pub trait PaymentProvider: Send + Sync {
     /// Gives back `money` of a captured charge, once per `refund_key` (`refund:{payment}:{n}`).
     async fn refund(&self, key: &str, refund_key: &str, money: Money, now: Timestamp) -> Result<Charge, StoreError>;
 
+    /// How long a charge may be under way before it is fair to call it back. A hold lives at least so long after its
+    /// charge was sent.
+    fn answers_within(&self) -> Duration;
+
     /// The methods that a buyer can choose.
     fn methods(&self) -> &'static [&'static str];
 
     /// Every charge of these orders, for verification.
     async fn charges_of(&self, orders: &[OrderId], now: Timestamp) -> Result<Vec<Charge>, StoreError>;
+}
+
+/// A URL that names no provider of this build.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadPaymentsUrl(String);
+
+/// The provider that `OPENRUN_PAYMENTS_URL` names.
+pub fn connect(
+    url: &str,
+    database: &Database,
+    settings: SandboxSettings,
+) -> Result<Arc<dyn PaymentProvider>, BadPaymentsUrl> {
+    match url.split_once(':') {
+        Some(("sandbox", "")) => Ok(Arc::new(Sandbox::new(database.clone(), settings))),
+        Some(("stripe", _)) => Err(BadPaymentsUrl(
+            "OPENRUN_PAYMENTS_URL names Stripe, which this version does not speak yet; use `sandbox:`".to_owned(),
+        )),
+        _ => Err(BadPaymentsUrl("OPENRUN_PAYMENTS_URL must be `sandbox:`".to_owned())),
+    }
 }

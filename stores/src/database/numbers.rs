@@ -15,6 +15,15 @@ pub enum Raised {
     Refused,
 }
 
+/// The epoch that counts for a sale; `None` when there is no such sale.
+pub async fn epoch(database: &Database, sale: &SaleId) -> Result<Option<Epoch>, StoreError> {
+    let row = sqlx::query("SELECT epoch FROM sales WHERE id = $1")
+        .bind(sale.as_str())
+        .fetch_optional(database.reader())
+        .await?;
+    row.map(|row| Ok(row.try_get(0)?)).transpose()
+}
+
 /// Raises the ceiling by `block` numbers, for joins in this epoch.
 pub async fn raise_ceiling(database: &Database, line: &LineKey, block: u64) -> Result<Raised, StoreError> {
     let row = sqlx::query("UPDATE sales SET ceiling = ceiling + $3 WHERE id = $1 AND epoch = $2 RETURNING ceiling")
@@ -96,18 +105,30 @@ pub async fn resign(database: &Database, sale: &SaleId, leader: &str) -> Result<
 }
 
 /// Raises the epoch of a sale whose store is lost; `None` when another process did so first.
+///
+/// The items are locked first, as [`place`](super::place::place) locks them: whoever places orders has either finished
+/// before the epoch rises, and is in the snapshot that follows, or sees the new epoch.
 pub async fn raise_epoch(
     database: &Database,
     sale: &SaleId,
     from: Epoch,
     now: Timestamp,
 ) -> Result<Option<Epoch>, StoreError> {
-    let row = sqlx::query("UPDATE sales SET epoch = epoch + 1, epoch_at = $3 WHERE id = $1 AND epoch = $2 RETURNING epoch")
-        .bind(sale.as_str())
-        .bind(from)
-        .bind(now.as_millis())
-        .fetch_optional(database.writer())
-        .await?;
+    let mut tx = database.begin().await?;
+    if database.is_postgres() {
+        sqlx::query("SELECT id FROM items WHERE sale = $1 ORDER BY id FOR UPDATE")
+            .bind(sale.as_str())
+            .execute(&mut *tx)
+            .await?;
+    }
+    let row =
+        sqlx::query("UPDATE sales SET epoch = epoch + 1, epoch_at = $3 WHERE id = $1 AND epoch = $2 RETURNING epoch")
+            .bind(sale.as_str())
+            .bind(from)
+            .bind(now.as_millis())
+            .fetch_optional(&mut *tx)
+            .await?;
+    tx.commit().await?;
     row.map_or(Ok(None), |row| Ok(Some(row.try_get(0)?)))
 }
 

@@ -106,6 +106,13 @@ pub async fn mark_published(database: &Database, ids: &[i64], now: Timestamp) ->
     Ok(())
 }
 
+/// Events that wait for the relay.
+pub async fn unpublished_count(database: &Database) -> Result<u64, StoreError> {
+    let row =
+        sqlx::query("SELECT COUNT(*) FROM outbox WHERE published_at IS NULL").fetch_one(database.reader()).await?;
+    Ok(super::numbers::unsigned(row.try_get(0)?))
+}
+
 /// Marks what every group has read of the embedded log, so that "unpublished" means *still to be done* with either log.
 pub async fn mark_read_by_all(database: &Database, now: Timestamp) -> Result<(), StoreError> {
     const MARK: &str = "UPDATE outbox SET published_at = $1 WHERE published_at IS NULL AND id <= \

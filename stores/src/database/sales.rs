@@ -207,7 +207,9 @@ pub async fn change(database: &Database, sale: &Sale, version: i64, act: &Act) -
     .execute(&mut *tx)
     .await?;
     if changed.rows_affected() == 0 {
-        return Ok(load_in(&mut tx, &sale.id).await?.map_or(Changed::NotFound, |now| Changed::OtherVersion(now.sale.version)));
+        return Ok(load_in(&mut tx, &sale.id)
+            .await?
+            .map_or(Changed::NotFound, |now| Changed::OtherVersion(now.sale.version)));
     }
     for item in &sale.items {
         let fits = sqlx::query(
@@ -392,7 +394,32 @@ pub async fn stock(database: &Database, id: &SaleId) -> Result<Vec<StockCount>, 
 
 /// The instant at which the epoch of a sale began.
 pub async fn epoch_began(database: &Database, id: &SaleId) -> Result<Timestamp, StoreError> {
-    let row = sqlx::query("SELECT epoch_at FROM sales WHERE id = $1").bind(id.as_str()).fetch_one(database.reader()).await?;
+    let row =
+        sqlx::query("SELECT epoch_at FROM sales WHERE id = $1").bind(id.as_str()).fetch_one(database.reader()).await?;
     Ok(Timestamp::from_millis(row.try_get(0)?))
 }
 
+/// Units that a buyer holds or has bought, on average over those who have any; `None` before the first.
+pub async fn units_per_buyer(database: &Database, id: &SaleId) -> Result<Option<f64>, StoreError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*), CAST(COALESCE(SUM(units), 0) AS BIGINT) FROM buyers WHERE sale = $1 AND units > 0",
+    )
+    .bind(id.as_str())
+    .fetch_one(database.reader())
+    .await?;
+    let (buyers, units): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let ratio = |buyers: u32| f64::from(u32::try_from(units).unwrap_or(u32::MAX)) / f64::from(buyers);
+    Ok(u32::try_from(buyers).ok().filter(|buyers| *buyers > 0).map(ratio))
+}
+
+/// How many orders of a sale are in each state.
+pub async fn orders_by_state(
+    database: &Database,
+    id: &SaleId,
+) -> Result<std::collections::BTreeMap<String, u64>, StoreError> {
+    let rows = sqlx::query("SELECT state, COUNT(*) FROM orders WHERE sale = $1 GROUP BY state")
+        .bind(id.as_str())
+        .fetch_all(database.reader())
+        .await?;
+    rows.into_iter().map(|row| Ok((row.try_get(0)?, unsigned(row.try_get(1)?)))).collect()
+}

@@ -1,0 +1,21 @@
+//! Cancel: the buyer lets an order go before money was taken.
+
+use sale::OrderId;
+use stores::database::{
+    Database,
+    holds::{self, Cancelled},
+    orders::Order,
+};
+
+use crate::{Refusal, pay::view};
+
+/// Lets an order go. While a payment is under way the charge is called back first, and the order ends when the provider
+/// has confirmed that.
+#[tracing::instrument(skip_all, fields(order = %order))]
+pub async fn cancel(database: &Database, order: OrderId) -> Result<Order, Refusal> {
+    match holds::cancel(database, order, database.now()).await? {
+        Cancelled::Released | Cancelled::Voiding | Cancelled::Already => view(database, order).await,
+        Cancelled::TooLate => Err(Refusal::CannotCancel),
+        Cancelled::NotFound => Err(Refusal::OrderNotFound),
+    }
+}

@@ -1,0 +1,84 @@
+//! The order as its buyer and the seller see it.
+
+use sale::{ItemId, Money, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId};
+use serde::Serialize;
+use stores::database::orders::{Attempt, Order, Step};
+
+/// The order of the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OrderView {
+    pub id: OrderId,
+    pub sale: SaleId,
+    pub state: OrderState,
+    pub lines: Vec<LineView>,
+    pub total: Money,
+    /// Until when the units are held; `null` once they are sold or gone back.
+    pub hold_until: Option<Timestamp>,
+    pub payment: Option<PaymentView>,
+    pub next_action: Option<NextAction>,
+    pub created_at: Timestamp,
+    pub history: Vec<StepView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LineView {
+    pub item: ItemId,
+    pub quantity: u32,
+    /// The price of one.
+    pub price: Money,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PaymentView {
+    pub id: PaymentId,
+    pub attempt: u32,
+    pub state: PaymentState,
+    pub method: String,
+}
+
+/// What the buyer has to do next at the provider's. The sandbox never asks for anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum NextAction {
+    Redirect { url: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct StepView {
+    pub state: OrderState,
+    pub at: Timestamp,
+}
+
+impl From<&Order> for OrderView {
+    fn from(order: &Order) -> Self {
+        let price = |amount| Money { amount, currency: order.total.currency };
+        Self {
+            id: order.id,
+            sale: order.sale.clone(),
+            state: order.state,
+            lines: order
+                .lines
+                .iter()
+                .map(|line| LineView { item: line.item.clone(), quantity: line.quantity, price: price(line.amount) })
+                .collect(),
+            total: order.total,
+            hold_until: order.hold.filter(|hold| hold.state.is_live()).map(|hold| hold.deadline),
+            payment: order.payment.as_ref().map(PaymentView::from),
+            next_action: None,
+            created_at: order.created_at,
+            history: order.history.iter().map(StepView::from).collect(),
+        }
+    }
+}
+
+impl From<&Attempt> for PaymentView {
+    fn from(attempt: &Attempt) -> Self {
+        Self { id: attempt.id, attempt: attempt.attempt, state: attempt.state, method: attempt.method.clone() }
+    }
+}
+
+impl From<&Step> for StepView {
+    fn from(step: &Step) -> Self {
+        Self { state: step.state, at: step.at }
+    }
+}

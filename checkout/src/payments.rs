@@ -1,0 +1,294 @@
+//! The payment worker: carries requested payments to the provider and records what it tells.
+//!
+//! Two ways lead here: `payment.requested` from the event log, and the poller, which asks again where no answer came.
+//! Several workers may run; calls are made with a key per attempt and answers only move an attempt forward, so the
+//! claims between workers save work and decide nothing.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use sale::{Event, EventKind, OrderId, PaymentState, Timestamp, ids::PaymentId, order::Intent};
+use stores::{
+    StoreError,
+    database::{
+        Database,
+        payments::{self, PaymentRow, Recorded, Told},
+        refunds::{self, RefundRow},
+    },
+    events::{Handler, Progress},
+    payments::{Charge, NewCharge, PaymentProvider},
+};
+use tokio_util::sync::CancellationToken;
+
+/// A provider that does not answer within it has not answered: the outcome is unknown.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a worker may be busy with an attempt before another one asks. Longer than all calls of one attempt.
+const LEASE_MS: i64 = 10_000;
+/// What a hold's deadline leaves to a charge beyond the provider's own time.
+const DEADLINE_GRACE_MS: i64 = 1_000;
+/// Calls to the provider at the same time. A payment takes a third of a second at the sandbox, so this is some three
+/// hundred payments a second and process.
+const CONCURRENCY: usize = 100;
+/// How often the poller looks for attempts whose time has come.
+const POLL_EVERY: Duration = Duration::from_millis(200);
+/// The first and the longest wait before an open attempt is asked about again.
+const FIRST_ASK_MS: i64 = 500;
+const LAST_ASK_MS: i64 = 30_000;
+/// A refund is asked for every ten seconds for five minutes before a person has to look at it.
+const REFUND_TRIES: u32 = 30;
+
+/// What is to be done about an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// It ended.
+    Nothing,
+    /// The first call.
+    Begin,
+    /// It was sent, and nobody knows what became of it.
+    Query,
+    /// Decide between capture and void.
+    Decide,
+    Capture,
+    Void,
+}
+
+fn next_step(payment: &PaymentRow) -> Step {
+    match (payment.state, payment.intent) {
+        (state, _) if !state.is_open() => Step::Nothing,
+        (_, Some(Intent::Void)) => Step::Void,
+        (_, Some(Intent::Capture)) => Step::Capture,
+        (PaymentState::Authorised, None) => Step::Decide,
+        (PaymentState::Created, None) if payment.sent_at.is_none() => Step::Begin,
+        (_, None) => Step::Query,
+    }
+}
+
+/// When to ask again: twice as long each time.
+fn ask_again(asked: u32, now: Timestamp) -> Timestamp {
+    let wait = FIRST_ASK_MS.saturating_mul(1_i64.checked_shl(asked.min(16)).unwrap_or(i64::MAX));
+    now.plus_millis(wait.min(LAST_ASK_MS))
+}
+
+pub struct PaymentWorker {
+    database: Database,
+    provider: Arc<dyn PaymentProvider>,
+}
+
+impl PaymentWorker {
+    pub const fn new(database: Database, provider: Arc<dyn PaymentProvider>) -> Self {
+        Self { database, provider }
+    }
+
+    /// Asks about open attempts and carries out refunds until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(trouble) = self.poll().await {
+                tracing::warn!("open payments could not be looked at: {trouble}");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(POLL_EVERY) => {}
+            }
+        }
+    }
+
+    /// One look at everything whose time has come.
+    pub async fn poll(&self) -> Result<(), StoreError> {
+        let now = self.database.now();
+        let claimed = payments::claim_due(&self.database, now, now.plus_millis(LEASE_MS), 200).await?;
+        self.advance_all(claimed).await?;
+        let owed = refunds::claim_due(&self.database, now, now.plus_millis(LEASE_MS), 50).await?;
+        stream::iter(owed).map(|refund| self.give_back(refund)).buffer_unordered(CONCURRENCY).try_collect().await
+    }
+
+    async fn advance_all(&self, ids: Vec<PaymentId>) -> Result<(), StoreError> {
+        stream::iter(ids).map(|id| self.advance(id)).buffer_unordered(CONCURRENCY).try_collect().await
+    }
+
+    /// Carries an attempt as far as the provider's answers go. A step that did not bring it forward is not repeated here;
+    /// the poller asks again later.
+    pub async fn advance(&self, id: PaymentId) -> Result<(), StoreError> {
+        let mut before = Step::Nothing;
+        while let Some(payment) = payments::load(&self.database, id).await? {
+            let step = next_step(&payment);
+            if step == Step::Nothing || step == before || !self.carry_out(step, &payment).await? {
+                break;
+            }
+            before = step;
+        }
+        Ok(())
+    }
+
+    /// One step; false when another worker does it, or a person has to.
+    async fn carry_out(&self, step: Step, payment: &PaymentRow) -> Result<bool, StoreError> {
+        let now = self.database.now();
+        let key = payment.key();
+        let charge = match step {
+            Step::Nothing => return Ok(false),
+            Step::Decide => {
+                payments::decide_intent(&self.database, payment).await?;
+                return Ok(true);
+            }
+            Step::Begin => {
+                if !self.mark_sent(payment, now).await? {
+                    return Ok(false);
+                }
+                self.begin(payment, now).await
+            }
+            Step::Query => match answer("query", self.provider.query(&key, now)).await {
+                Some(Some(charge)) => Some(charge),
+                Some(None) => self.begin(payment, now).await,
+                None => None,
+            },
+            Step::Capture => answer("capture", self.provider.capture(&key, now)).await,
+            Step::Void => match answer("void", self.provider.void(&key, now)).await {
+                Some(None) => return self.record(payment, Told::VoidedBeforehand).await,
+                Some(Some(charge)) => Some(charge),
+                None => None,
+            },
+        };
+        self.record(payment, charge.as_ref().map_or(Told::Nothing, Told::Charge)).await
+    }
+
+    async fn mark_sent(&self, payment: &PaymentRow, now: Timestamp) -> Result<bool, StoreError> {
+        let answers_within = i64::try_from(self.provider.answers_within().as_millis()).unwrap_or(i64::MAX);
+        let answer_by = now.plus_millis(answers_within).plus_millis(DEADLINE_GRACE_MS);
+        payments::mark_sent(&self.database, payment, answer_by, now.plus_millis(LEASE_MS)).await
+    }
+
+    async fn begin(&self, payment: &PaymentRow, now: Timestamp) -> Option<Charge> {
+        let charge = NewCharge {
+            key: payment.key(),
+            order: payment.order,
+            money: payment.money,
+            method: payment.method.clone(),
+        };
+        answer("begin", self.provider.begin(&charge, now)).await
+    }
+
+    async fn record(&self, payment: &PaymentRow, told: Told<'_>) -> Result<bool, StoreError> {
+        let now = self.database.now();
+        let recorded = payments::record(&self.database, payment.id, told, ask_again(payment.asked, now), now).await?;
+        if recorded == Recorded::Mismatch {
+            tracing::error!(payment.id = %payment.id, "the provider speaks of another amount; the order needs review");
+        }
+        Ok(matches!(recorded, Recorded::Moved | Recorded::Same))
+    }
+
+    /// Somebody says that a charge has changed (a webhook, an operator). It is only a hint: the provider is asked, and
+    /// its answer is recorded as any other.
+    pub async fn hint(&self, key: &str) -> Result<(), StoreError> {
+        let Some(payment) = payments::of_key(&self.database, key).await? else { return Ok(()) };
+        let asked = answer("query", self.provider.query(key, self.database.now())).await;
+        if let Some(Some(charge)) = asked {
+            self.record(&payment, Told::Charge(&charge)).await?;
+        }
+        self.advance(payment.id).await
+    }
+
+    async fn give_back(&self, refund: RefundRow) -> Result<(), StoreError> {
+        let now = self.database.now();
+        let call = self.provider.refund(&refund.charge_key, &refund.id, refund.money, now);
+        match answer("refund", call).await {
+            Some(charge) if charge.refunded >= refund.money.amount => {
+                refunds::done(&self.database, &refund, self.database.now()).await
+            }
+            _ if refund.tries >= REFUND_TRIES => {
+                tracing::error!(refund.id, "a refund was refused too often; the order needs review");
+                refunds::needs_review(&self.database, &refund, self.database.now()).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Carries out every open attempt of an order.
+    async fn pay(&self, order: OrderId) -> Result<(), StoreError> {
+        let open = payments::of_order(&self.database, order).await?;
+        // An attempt that was sent is in another worker's hands, or the poller's.
+        let waiting = open.into_iter().filter(|payment| matches!(next_step(payment), Step::Begin | Step::Void));
+        self.advance_all(waiting.map(|payment| payment.id).collect()).await
+    }
+}
+
+/// The provider's answer; `None` when there was none, which never means no.
+async fn answer<T>(what: &'static str, call: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(Ok(told)) => Some(told),
+        Ok(Err(trouble)) => {
+            tracing::info!(payment.call = what, "the payment provider gave no answer: {trouble}");
+            None
+        }
+        Err(_) => {
+            tracing::info!(payment.call = what, "the payment provider gave no answer in time");
+            None
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for PaymentWorker {
+    async fn handle(&self, batch: &[Event]) -> Result<Progress, StoreError> {
+        let asked: Vec<_> =
+            batch.iter().filter(|event| event.kind == EventKind::PaymentRequested).map(|event| event.order).collect();
+        stream::iter(asked).map(|order| self.pay(order)).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+        if batch.iter().any(|event| event.kind == EventKind::RefundRequested) {
+            self.poll().await?;
+        }
+        Ok(Progress::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sale::{Currency, Money};
+
+    use super::*;
+
+    #[test]
+    fn each_state_has_one_next_step() {
+        use PaymentState as P;
+        let now = Timestamp::from_millis(1);
+        let rows = [
+            (P::Created, None, false, Step::Begin),
+            (P::Created, None, true, Step::Query),
+            (P::Unknown, None, true, Step::Query),
+            (P::Authorised, None, true, Step::Decide),
+            (P::Authorised, Some(Intent::Capture), true, Step::Capture),
+            (P::Authorised, Some(Intent::Void), true, Step::Void),
+            (P::Created, Some(Intent::Void), false, Step::Void),
+            (P::Unknown, Some(Intent::Void), true, Step::Void),
+            (P::Captured, Some(Intent::Capture), true, Step::Nothing),
+            (P::Captured, Some(Intent::Void), true, Step::Nothing),
+            (P::Declined, None, true, Step::Nothing),
+            (P::Voided, Some(Intent::Void), true, Step::Nothing),
+            (P::RefundPending, None, true, Step::Nothing),
+        ];
+        for (state, intent, sent, expected) in rows {
+            let payment = PaymentRow {
+                id: PaymentId::derive(now, &[]),
+                order: OrderId::derive(now, &[]),
+                sale: "s".parse().unwrap(),
+                attempt: 1,
+                method: String::new(),
+                money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
+                state,
+                intent,
+                void_for: None,
+                last: false,
+                sent_at: sent.then_some(now),
+                asked: 0,
+                changed_at: now,
+            };
+            assert_eq!(next_step(&payment), expected, "{payment:?}");
+        }
+    }
+
+    #[test]
+    fn an_open_attempt_is_asked_about_less_and_less_often() {
+        let now = Timestamp::from_millis(0);
+        let waits: Vec<_> = (0..8).map(|asked| ask_again(asked, now).as_millis()).collect();
+        assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        assert_eq!(ask_again(u32::MAX, now).as_millis(), 30_000);
+    }
+}

@@ -1,0 +1,149 @@
+//! The reconciler: frees what a crash left in the gate, and tells where gate and database count differently.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use sale::{HoldId, HoldState, SaleId, Timestamp};
+use stores::{
+    StoreError,
+    database::{
+        Database,
+        holds::{self, ending},
+        numbers, sales,
+    },
+    gate::{End, Ending, GateHold},
+    line::Line,
+    queue::{LineKey, StockCount},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often gate and database are compared.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long a hold may be in the gate alone. A reservation whose database is slow is given up by its buyer and by every
+/// time-out on the way before; and should its commit come still later, it hits the mark.
+pub const GRACE_MS: i64 = 10_000;
+
+pub struct Reconciler {
+    database: Database,
+    line: Arc<dyn Line>,
+}
+
+impl Reconciler {
+    pub fn new(database: Database, line: Arc<dyn Line>) -> Self {
+        Self { database, line }
+    }
+
+    /// Compares all running sales until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut before = HashMap::new();
+        while !stop.is_cancelled() {
+            match self.look().await {
+                Ok(now) => before = report(&before, now),
+                Err(trouble) => tracing::warn!("gate and database could not be compared: {trouble}"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// One look at every running sale: frees orphans and tells the differences of the counts.
+    pub async fn look(&self) -> Result<HashMap<SaleId, Vec<Difference>>, StoreError> {
+        let mut found = HashMap::new();
+        for sale in sales::running(&self.database).await? {
+            match self.compare(&sale).await {
+                Ok(differences) if differences.is_empty() => {}
+                Ok(differences) => {
+                    found.insert(sale, differences);
+                }
+                Err(trouble) => tracing::debug!(%sale, "gate and database are compared later: {trouble}"),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn compare(&self, sale: &SaleId) -> Result<Vec<Difference>, StoreError> {
+        let Some(epoch) = numbers::epoch(&self.database, sale).await? else { return Ok(Vec::new()) };
+        let line = LineKey { sale: sale.clone(), epoch };
+        self.free_orphans(&line).await?;
+        let gate = self.line.observe(&line, 0, self.database.now()).await?.stock;
+        let stock = sales::stock(&self.database, sale).await?;
+        Ok(differences(&stock, &gate))
+    }
+
+    /// Ends every hold of the gate that the database knows as ended, or does not know after the grace.
+    pub async fn free_orphans(&self, line: &LineKey) -> Result<(), StoreError> {
+        let held = self.line.holds(line).await?;
+        let ids: Vec<_> = held.iter().map(|hold| hold.hold).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let known: HashMap<_, _> = holds::find(&self.database, &ids)
+            .await?
+            .into_iter()
+            .map(|hold| (hold.id, Known { state: hold.state, is_mark: hold.buyer.is_none() }))
+            .collect();
+        let now = self.database.now();
+        let orphans: Vec<_> = held.iter().filter(|hold| is_orphan(hold, &known, now)).map(|hold| hold.hold).collect();
+        let mut ends: Vec<_> = ids.iter().filter_map(|id| end_of(*id, known.get(id)?)).collect();
+        if !orphans.is_empty() {
+            let marked = holds::bury(&self.database, &line.sale, &orphans, now).await?;
+            tracing::info!(sale = %line.sale, orphans = marked.len(), "units of orders that were never placed go back");
+            ends.extend(marked.into_iter().map(|hold| End { hold, ending: Ending::NeverPlaced }));
+        }
+        if ends.is_empty() { Ok(()) } else { self.line.end(line, &ends).await }
+    }
+}
+
+/// What the database knows about a hold.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    state: HoldState,
+    /// The mark of an order that was never placed.
+    is_mark: bool,
+}
+
+fn is_orphan(hold: &GateHold, known: &HashMap<HoldId, Known>, now: Timestamp) -> bool {
+    !known.contains_key(&hold.hold) && now.millis_since(hold.taken_at) >= GRACE_MS
+}
+
+/// How the gate has to end a hold that the database knows; `None` while it lives.
+fn end_of(hold: HoldId, known: &Known) -> Option<End> {
+    let ending = if known.is_mark { Ending::NeverPlaced } else { ending(known.state)? };
+    Some(End { hold, ending })
+}
+
+/// An item that gate and database count differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub database: StockCount,
+    pub gate: Option<StockCount>,
+}
+
+/// Where the counts differ. While orders come and go this is normal for a moment.
+pub fn differences(database: &[StockCount], gate: &[StockCount]) -> Vec<Difference> {
+    database
+        .iter()
+        .map(|count| (count, gate.iter().find(|other| other.item == count.item)))
+        .filter(|(count, other)| Some(*count) != *other)
+        .map(|(count, other)| Difference { database: count.clone(), gate: other.cloned() })
+        .collect()
+}
+
+/// Reports a difference that was the same at the last look: nothing is in flight, so it does not go away by itself.
+fn report(
+    before: &HashMap<SaleId, Vec<Difference>>,
+    now: HashMap<SaleId, Vec<Difference>>,
+) -> HashMap<SaleId, Vec<Difference>> {
+    for (sale, differences) in &now {
+        if before.get(sale) == Some(differences) {
+            for difference in differences {
+                tracing::error!(
+                    %sale, item = %difference.database.item,
+                    "the gate counts units otherwise than the database: {difference:?}"
+                );
+            }
+        }
+    }
+    now
+}

@@ -1,0 +1,128 @@
+//! Reserve: units for the holder of a pass, first at the gate, then in the database, which decides.
+//!
+//! Reservations that come in while others are under way travel together: one script and one transaction for all of a
+//! sale. The order's id is derived from the pass and the buyer's key, so the same request after a crash finishes the
+//! same order. A refusal consumes nothing: what the gate took for an order that the database then refused goes back at
+//! once, after its id was marked as never to be placed.
+
+mod request;
+mod together;
+
+use std::{collections::HashSet, sync::Arc};
+
+use parking_lot::Mutex;
+use sale::{Keys, OrderId, Pass};
+use stores::{
+    batch::{BatchError, Batcher},
+    database::{Database, orders::Order},
+    line::Line,
+};
+use tokio_util::task::TaskTracker;
+
+pub use self::request::{AskedContact, AskedLine, ReserveBody};
+use self::{
+    request::Wanted,
+    together::{Answer, Ask, Together},
+};
+use crate::Refusal;
+
+/// Reservations that may wait in this process: some seconds of what the database carries.
+const MOST_WAITING: usize = 10_000;
+/// How often an order id may turn out to be marked by the reconciler before the buyer is told to come back. Each mark
+/// means that the request's process died, or that the database refused, some seconds ago.
+const MOST_GENERATIONS: u8 = 8;
+
+/// A wish for units.
+#[derive(Clone, Debug)]
+pub struct Reserve {
+    /// Verified; its time is checked here.
+    pub pass: Pass,
+    /// The buyer's idempotency key.
+    pub key: String,
+    pub body: ReserveBody,
+    /// W3C trace id of the request.
+    pub trace: String,
+}
+
+/// An order with units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    pub order: Order,
+    /// Whether this request placed it; otherwise an earlier one with the same key did.
+    pub is_new: bool,
+}
+
+/// Takes reservations in one process.
+pub struct Reserver {
+    keys: Arc<Keys>,
+    batcher: Batcher<Ask, Answer>,
+    under_way: Arc<Mutex<HashSet<OrderId>>>,
+}
+
+/// An order id that is under way in this process; dropped with its batch.
+#[derive(Debug)]
+struct UnderWay {
+    id: OrderId,
+    all: Arc<Mutex<HashSet<OrderId>>>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.id);
+    }
+}
+
+impl Reserver {
+    /// A reserver whose batches are carried out on `tracker` until it is dropped.
+    pub fn new(database: Database, line: Arc<dyn Line>, keys: Arc<Keys>, tracker: &TaskTracker) -> Self {
+        let together = Arc::new(Together { database, line });
+        let batcher = Batcher::new(tracker, MOST_WAITING, move |asks| {
+            let together = Arc::clone(&together);
+            Box::pin(async move { Ok(together.carry_out(asks).await) })
+        });
+        Self { keys, batcher, under_way: Arc::default() }
+    }
+
+    /// Reserves units, or finds the order that this pass and key have.
+    #[tracing::instrument(skip_all, fields(sale = %wish.pass.sale))]
+    pub async fn reserve(&self, wish: Reserve) -> Result<Reserved, Refusal> {
+        let wanted = Wanted::parse(&wish.body).map_err(Refusal::Invalid)?;
+        for generation in 0..MOST_GENERATIONS {
+            let id = order_id(&wish.pass, &wish.key, generation);
+            let ask = Ask {
+                under_way: self.begin(id)?,
+                contact: wanted.seal_contact(&self.keys.personal_data, id),
+                wanted: wanted.clone(),
+                pass: wish.pass.clone(),
+                trace: wish.trace.clone(),
+            };
+            match self.batcher.ask(ask).await {
+                Ok(Answer::Order(order, is_new)) => return Ok(Reserved { order: *order, is_new }),
+                Ok(Answer::Refused(refusal)) => return Err(refusal),
+                Ok(Answer::Marked) => {}
+                Err(BatchError::Overloaded) => return Err(Refusal::Overloaded),
+                Err(BatchError::Store(trouble)) => {
+                    tracing::warn!("a reservation got no answer: {trouble}");
+                    return Err(Refusal::StoreUnavailable);
+                }
+            }
+        }
+        Err(Refusal::StoreUnavailable)
+    }
+
+    fn begin(&self, id: OrderId) -> Result<UnderWay, Refusal> {
+        if !self.under_way.lock().insert(id) {
+            return Err(Refusal::InFlight);
+        }
+        Ok(UnderWay { id, all: Arc::clone(&self.under_way) })
+    }
+}
+
+/// The id of the order that a pass and a key name. A generation is over once its id was marked as never to be placed.
+pub fn order_id(pass: &Pass, key: &str, generation: u8) -> OrderId {
+    let jti = pass.id.to_string();
+    match generation {
+        0 => OrderId::derive(pass.issued_at, &[jti.as_bytes(), key.as_bytes()]),
+        _ => OrderId::derive(pass.issued_at, &[jti.as_bytes(), key.as_bytes(), &[generation]]),
+    }
+}

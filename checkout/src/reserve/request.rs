@@ -1,0 +1,212 @@
+//! What a buyer asks for, and what of it makes sense by itself.
+
+use std::collections::HashSet;
+
+use sale::{
+    Currency, ItemId, Language, OrderId, Pass, SaleState, Timestamp,
+    keys::Ring,
+    sale::{Line, quantity},
+    secret::seal,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use stores::database::{place::PricedLine, sales::StockedSale};
+
+use crate::{FieldError, Refusal};
+
+/// Above it a quantity is a mistake, not a wish.
+const MOST_OF_ONE: i64 = 100_000;
+/// Lines of one order.
+const MOST_LINES: usize = 100;
+/// RFC 5321 allows no longer address.
+const LONGEST_ADDRESS: usize = 254;
+
+/// The body of `POST /v1/sales/{sale}/orders`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ReserveBody {
+    pub lines: Vec<AskedLine>,
+    #[serde(default)]
+    pub contact: Option<AskedContact>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AskedLine {
+    pub item: String,
+    pub quantity: i64,
+}
+
+/// Where to write about the order.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct AskedContact {
+    pub email: String,
+    #[serde(default)]
+    pub locale: Option<String>,
+}
+
+impl std::fmt::Debug for AskedContact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AskedContact(hidden)")
+    }
+}
+
+/// A request that makes sense, before the sale is looked at.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Sorted by item.
+    pub(super) lines: Vec<Line>,
+    email: Option<String>,
+    pub(super) locale: Language,
+}
+
+impl Wanted {
+    pub(super) fn parse(body: &ReserveBody) -> Result<Self, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let mut seen = HashSet::new();
+        let mut lines = Vec::with_capacity(body.lines.len().min(MOST_LINES));
+        if body.lines.is_empty() || body.lines.len() > MOST_LINES {
+            return Err(vec![FieldError::new("/lines", "invalid_field")]);
+        }
+        for (at, line) in body.lines.iter().enumerate() {
+            match parse_line(at, line) {
+                Ok(line) if seen.insert(line.item.clone()) => lines.push(line),
+                Ok(_) => errors.push(FieldError::new(format!("/lines/{at}/item"), "invalid_field")),
+                Err(error) => errors.push(error),
+            }
+        }
+        lines.sort_by(|a, b| a.item.cmp(&b.item));
+        let (email, locale) = match &body.contact {
+            None => (None, Some(Language::default())),
+            Some(contact) => {
+                if !is_address(&contact.email) {
+                    errors.push(FieldError::new("/contact/email", "invalid_field"));
+                }
+                let locale = contact.locale.as_deref().map_or(Some(Language::default()), Language::parse);
+                (Some(contact.email.clone()), locale)
+            }
+        };
+        match locale {
+            Some(locale) if errors.is_empty() => Ok(Self { lines, email, locale }),
+            Some(_) => Err(errors),
+            None => {
+                errors.push(FieldError::new("/contact/locale", "invalid_field"));
+                Err(errors)
+            }
+        }
+    }
+
+    pub(super) fn seal_contact(&self, ring: &Ring, order: OrderId) -> Option<Vec<u8>> {
+        self.email.as_deref().map(|email| seal(ring, &contact_place(order), email))
+    }
+
+    /// Tells a repeated key with another request from the same request again.
+    pub(super) fn hash(&self) -> String {
+        #[derive(Serialize)]
+        struct Canonical<'a> {
+            lines: &'a [Line],
+            email: Option<&'a str>,
+            locale: Language,
+        }
+        let canonical = Canonical { lines: &self.lines, email: self.email.as_deref(), locale: self.locale };
+        let text = serde_json::to_string(&canonical).unwrap_or_default();
+        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Where an order's sealed address lies; see [`sale::secret`].
+pub(crate) fn contact_place(order: OrderId) -> String {
+    format!("orders.contact:{order}")
+}
+
+fn parse_line(at: usize, line: &AskedLine) -> Result<Line, FieldError> {
+    let item = line.item.parse::<ItemId>().map_err(|_| FieldError::new(format!("/lines/{at}/item"), "unknown_item"))?;
+    let quantity = Some(line.quantity)
+        .filter(|quantity| (1..=MOST_OF_ONE).contains(quantity))
+        .and_then(|quantity| u32::try_from(quantity).ok())
+        .ok_or_else(|| FieldError::new(format!("/lines/{at}/quantity"), "invalid_quantity"))?;
+    Ok(Line { item, quantity })
+}
+
+/// One @ with something on both sides and nothing that a header could be smuggled with; the mail itself proves more.
+fn is_address(text: &str) -> bool {
+    let printable = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>' | ',' | ';');
+    text.len() <= LONGEST_ADDRESS
+        && text.chars().all(printable)
+        && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'))
+}
+
+/// What the sale says to a request: the lines at the prices that count, or why not.
+pub(super) fn check(
+    stocked: &StockedSale,
+    pass: &Pass,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Result<(Vec<PricedLine>, Currency), Refusal> {
+    let sale = &stocked.sale;
+    match stocked.state(now) {
+        SaleState::Open | SaleState::Paused | SaleState::Draining => {}
+        SaleState::SoldOut => return Err(Refusal::SoldOut),
+        SaleState::Closed => return Err(Refusal::SaleClosed),
+        SaleState::Scheduled | SaleState::Lobby => return Err(Refusal::SaleNotOpen),
+    }
+    if pass.check_time(now).is_err() {
+        return Err(Refusal::PassExpired);
+    }
+    let mut priced = Vec::with_capacity(wanted.lines.len());
+    let mut errors = Vec::new();
+    for (at, line) in wanted.lines.iter().enumerate() {
+        match sale.item(&line.item) {
+            Some(item) => {
+                priced.push(PricedLine { item: item.id.clone(), quantity: line.quantity, amount: item.price.amount });
+            }
+            None => errors.push(FieldError::new(format!("/lines/{at}/item"), "unknown_item")),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Refusal::Invalid(errors));
+    }
+    if quantity(&wanted.lines) > sale.per_buyer_limit {
+        return Err(Refusal::LimitReached);
+    }
+    sale.currency().map(|currency| (priced, currency)).ok_or(Refusal::SoldOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(lines: &[(&str, i64)], email: Option<&str>) -> ReserveBody {
+        ReserveBody {
+            lines: lines
+                .iter()
+                .map(|(item, quantity)| AskedLine { item: (*item).to_owned(), quantity: *quantity })
+                .collect(),
+            contact: email.map(|email| AskedContact { email: email.to_owned(), locale: Some("en".to_owned()) }),
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named_field_by_field() {
+        let rows = [
+            (body(&[], None), "/lines", "invalid_field"),
+            (body(&[("pair", 0)], None), "/lines/0/quantity", "invalid_quantity"),
+            (body(&[("pair", -1)], None), "/lines/0/quantity", "invalid_quantity"),
+            (body(&[("pair", 1_000_000_000)], None), "/lines/0/quantity", "invalid_quantity"),
+            (body(&[("Pair!", 1)], None), "/lines/0/item", "unknown_item"),
+            (body(&[("pair", 1), ("pair", 1)], None), "/lines/1/item", "invalid_field"),
+            (body(&[("pair", 1)], Some("nobody")), "/contact/email", "invalid_field"),
+            (body(&[("pair", 1)], Some("a@b@c")), "/contact/email", "invalid_field"),
+            (body(&[("pair", 1)], Some("a@b\r\nBcc: c@d")), "/contact/email", "invalid_field"),
+            (body(&[("pair", 1)], Some(&format!("{}@x", "a".repeat(253)))), "/contact/email", "invalid_field"),
+        ];
+        for (body, pointer, code) in rows {
+            assert_eq!(Wanted::parse(&body).err(), Some(vec![FieldError::new(pointer, code)]), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_lines_does_not_make_another_request() {
+        let parse = |lines| Wanted::parse(&body(lines, Some("buyer@example.com"))).unwrap();
+        assert_eq!(parse(&[("a", 1), ("b", 2)]).hash(), parse(&[("b", 2), ("a", 1)]).hash());
+        assert_ne!(parse(&[("a", 1)]).hash(), parse(&[("a", 2)]).hash());
+    }
+}

@@ -1,0 +1,237 @@
+//! The stock worker: lets units and orders follow what became of payments and deadlines, in the database first, then at
+//! the gate.
+//!
+//! Events bring the news fast; the loop finds whatever an event did not bring. Every move is guarded by the state that it
+//! leaves, so several workers, repeated events and events out of order change nothing.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use sale::{Event, EventKind, HoldId, OrderId, SaleId, ids::EventId};
+use stores::{
+    StoreError,
+    database::{
+        Database,
+        holds::{self, Overrun},
+        numbers,
+        settle::{self, Retaken, Settled},
+    },
+    events::{Handler, Progress},
+    gate::{End, Ending, Take, Taken},
+    line::Line,
+    queue::LineKey,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often deadlines are looked at; an expired unit is somebody else's chance.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Orders moved in one transaction or look.
+const BATCH: i64 = 200;
+/// Orders followed at the same time.
+const CONCURRENCY: usize = 8;
+/// How long the event of a payment's end may take before the loop looks itself.
+const LOG_PATIENCE_MS: i64 = 5_000;
+/// How long a charge may take to be called back after the deadline before its order counts as unknown.
+const VOID_GRACE_MS: i64 = 3_000;
+
+/// Why a move has to wait.
+const TRY_AGAIN_AFTER_MS: u64 = 500;
+
+pub struct StockWorker {
+    database: Database,
+    line: Arc<dyn Line>,
+}
+
+impl StockWorker {
+    pub fn new(database: Database, line: Arc<dyn Line>) -> Self {
+        Self { database, line }
+    }
+
+    /// Ends holds at their deadlines and tells the gates, until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(trouble) = self.look().await {
+                tracing::warn!("holds and payments could not be looked at: {trouble}");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// One look at everything whose time has come.
+    pub async fn look(&self) -> Result<(), StoreError> {
+        self.expire().await?;
+        self.overrun().await?;
+        self.left_behind().await?;
+        self.tell_all().await
+    }
+
+    /// Ends the holds that nobody pays for.
+    pub async fn expire(&self) -> Result<(), StoreError> {
+        while holds::expire(&self.database, self.database.now(), BATCH).await? == usize::try_from(BATCH).unwrap_or(0) {}
+        Ok(())
+    }
+
+    /// Calls charges back whose deadline has passed.
+    pub async fn overrun(&self) -> Result<(), StoreError> {
+        for order in holds::overdue(&self.database, self.database.now(), BATCH).await? {
+            if holds::overrun(&self.database, order, self.database.now(), VOID_GRACE_MS).await? == Overrun::Settle {
+                self.follow(order, None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders whose payment ended some time ago and whose event has not come.
+    pub async fn left_behind(&self) -> Result<(), StoreError> {
+        let before = self.database.now().plus_millis(-LOG_PATIENCE_MS);
+        for order in holds::unsettled(&self.database, before, BATCH).await? {
+            self.follow(order, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets an order follow its payments; false when it has to be tried again.
+    async fn follow(&self, order: OrderId, cause: Option<EventId>) -> Result<bool, StoreError> {
+        match settle::settle(&self.database, order, cause, self.database.now()).await? {
+            Settled::Nothing => Ok(true),
+            Settled::Moved => {
+                self.tell_order(order).await;
+                Ok(true)
+            }
+            Settled::Late(take) => self.take_again(&take).await,
+        }
+    }
+
+    /// Money came after the units had gone back: the buyer gets units again if there are any, or the money.
+    async fn take_again(&self, take: &Take) -> Result<bool, StoreError> {
+        let order = take.hold.order;
+        let Some(line) = self.line_of(order).await? else { return Ok(true) };
+        let retaken = match self.line.retake(&line, take, self.database.now()).await {
+            Ok(Taken::Taken) => settle::retake(&self.database, &line, take, self.database.now()).await?,
+            Ok(Taken::SoldOut | Taken::LimitReached | Taken::Ended | Taken::PassUsed { .. }) => Retaken::Refused,
+            Err(trouble) => {
+                tracing::info!(%order, "a late payment waits for the queue store: {trouble}");
+                return Ok(false);
+            }
+        };
+        match retaken {
+            Retaken::Nothing => {}
+            Retaken::Committed => self.tell_order(order).await,
+            Retaken::EpochMoved => return Ok(false),
+            Retaken::Refused => {
+                settle::give_up(&self.database, order, self.database.now()).await?;
+                self.free_second(&line, take.hold).await;
+            }
+        }
+        Ok(true)
+    }
+
+    /// What the gate took for a second hold that the database refused goes back, after it was marked as never to be
+    /// placed. Should this fail, the reconciler does it.
+    async fn free_second(&self, line: &LineKey, hold: HoldId) {
+        let freed = async {
+            let marked = holds::bury(&self.database, &line.sale, &[hold], self.database.now()).await?;
+            let ends: Vec<_> = marked.iter().map(|hold| End { hold: *hold, ending: Ending::Released }).collect();
+            self.line.end(line, &ends).await
+        };
+        if let Err(trouble) = freed.await {
+            tracing::info!(%hold, "the units of a refused hold are left to the reconciler: {trouble}");
+        }
+    }
+
+    async fn line_of(&self, order: OrderId) -> Result<Option<LineKey>, StoreError> {
+        let Some(hold) = holds::find(&self.database, &[HoldId::of(order)]).await?.pop() else { return Ok(None) };
+        self.line_key(hold.sale).await
+    }
+
+    async fn line_key(&self, sale: SaleId) -> Result<Option<LineKey>, StoreError> {
+        Ok(numbers::epoch(&self.database, &sale).await?.map(|epoch| LineKey { sale, epoch }))
+    }
+
+    /// Tells the gate what became of an order's holds. Trouble is left to the loop.
+    async fn tell_order(&self, order: OrderId) {
+        let told = async {
+            let ends = holds::untold_of(&self.database, order).await?;
+            match self.line_of(order).await? {
+                Some(line) if !ends.is_empty() => self.tell(&line, &ends).await,
+                _ => Ok(()),
+            }
+        };
+        if let Err(trouble) = told.await {
+            tracing::debug!(%order, "the gate is told later: {trouble}");
+        }
+    }
+
+    /// Tells every gate what it has still to hear. A gate that does not answer keeps no other from hearing.
+    pub async fn tell_all(&self) -> Result<(), StoreError> {
+        for sale in holds::untold_sales(&self.database).await? {
+            let ends = holds::untold(&self.database, &sale, BATCH).await?;
+            let Some(line) = self.line_key(sale).await? else { continue };
+            if let Err(trouble) = self.tell(&line, &ends).await {
+                tracing::debug!(sale = %line.sale, "the gate is told later: {trouble}");
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, line: &LineKey, ends: &[End]) -> Result<(), StoreError> {
+        self.line.end(line, ends).await?;
+        holds::told(&self.database, line, ends).await
+    }
+}
+
+/// What the events of one order ask for, first to last.
+#[derive(Debug, Default)]
+struct Asked {
+    settle: Vec<EventId>,
+    tell: bool,
+}
+
+#[async_trait]
+impl Handler for StockWorker {
+    async fn handle(&self, batch: &[Event]) -> Result<Progress, StoreError> {
+        let mut asked: BTreeMap<OrderId, Asked> = BTreeMap::new();
+        for event in batch {
+            match event.kind {
+                EventKind::PaymentSettled => asked.entry(event.order).or_default().settle.push(event.id),
+                EventKind::HoldEnded => asked.entry(event.order).or_default().tell = true,
+                EventKind::OrderPlaced
+                | EventKind::OrderPaid
+                | EventKind::OrderFailed
+                | EventKind::PaymentRequested
+                | EventKind::RefundRequested => {}
+            }
+        }
+        let waiting: HashSet<OrderId> = stream::iter(asked)
+            .map(|(order, asked)| self.carry_out(order, asked))
+            .buffer_unordered(CONCURRENCY)
+            .try_filter_map(|waits| async move { Ok(waits) })
+            .try_collect()
+            .await?;
+        let first = batch.iter().position(|event| waiting.contains(&event.order));
+        Ok(first.map_or(Progress::Done, |done| Progress::Again { done, after_ms: TRY_AGAIN_AFTER_MS }))
+    }
+}
+
+impl StockWorker {
+    /// Carries out what an order's events ask for; tells the order when it has to wait.
+    async fn carry_out(&self, order: OrderId, asked: Asked) -> Result<Option<OrderId>, StoreError> {
+        for event in asked.settle {
+            if !self.follow(order, Some(event)).await? {
+                return Ok(Some(order));
+            }
+        }
+        if asked.tell {
+            self.tell_order(order).await;
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,115 @@
+//! Natural batching: asks that come in while the last call runs travel together in the next one. No timers: an ask that
+//! finds nobody before it goes at once.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use crate::StoreError;
+
+/// The most that travels in one call, so that one script never holds the store for long.
+const MOST_AT_ONCE: usize = 256;
+
+/// Why an ask got no answer of the business.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BatchError {
+    /// Too many are waiting already, or the process is stopping.
+    #[error("too much is waiting for the stores")]
+    Overloaded,
+    /// The call that carried it failed; everybody in it hears of that.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+}
+
+/// What an ask and the way back for its answer look like inside.
+type Waiting<Ask, Answer> = (Ask, oneshot::Sender<Result<Answer, BatchError>>);
+
+/// Carries asks to a store in batches, one call at a time.
+pub struct Batcher<Ask, Answer> {
+    queue: mpsc::Sender<Waiting<Ask, Answer>>,
+}
+
+impl<Ask: Send + 'static, Answer: Send + 'static> Batcher<Ask, Answer> {
+    /// A batcher whose worker lives on `tracker` until the batcher is dropped. At most `limit` asks wait; `run` answers a
+    /// batch in its order.
+    pub fn new<Run>(tracker: &TaskTracker, limit: usize, run: Run) -> Self
+    where
+        Run: Fn(Vec<Ask>) -> BoxFuture<'static, Result<Vec<Answer>, StoreError>> + Send + 'static,
+    {
+        let (queue, waiting) = mpsc::channel(limit);
+        tracker.spawn(work(waiting, run));
+        Self { queue }
+    }
+
+    /// Asks and waits for the answer. Dropping the wait does not take the ask back.
+    pub async fn ask(&self, ask: Ask) -> Result<Answer, BatchError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send((ask, reply)).map_err(|_| BatchError::Overloaded)?;
+        answer.await.unwrap_or(Err(BatchError::Overloaded))
+    }
+}
+
+async fn work<Ask, Answer, Run>(mut waiting: mpsc::Receiver<Waiting<Ask, Answer>>, run: Run)
+where
+    Run: Fn(Vec<Ask>) -> BoxFuture<'static, Result<Vec<Answer>, StoreError>>,
+{
+    let mut drained = Vec::with_capacity(MOST_AT_ONCE);
+    while waiting.recv_many(&mut drained, MOST_AT_ONCE).await > 0 {
+        let (asks, replies): (Vec<_>, Vec<_>) = drained.drain(..).unzip();
+        let count = replies.len();
+        let answers = match run(asks).await {
+            Ok(answers) if answers.len() == count => answers.into_iter().map(Ok).collect(),
+            Ok(answers) => {
+                let detail = format!("{} answers to {count} asks", answers.len());
+                fail(StoreError::unexpected("store", detail), count)
+            }
+            Err(fault) => fail(fault, count),
+        };
+        for (reply, answer) in replies.into_iter().zip(answers) {
+            // Whoever stopped waiting does not hear it; asking again gives the same answer.
+            drop(reply.send(answer.map_err(BatchError::Store)));
+        }
+    }
+}
+
+fn fail<Answer>(fault: StoreError, count: usize) -> Vec<Result<Answer, Arc<StoreError>>> {
+    let fault = Arc::new(fault);
+    std::iter::repeat_with(|| Err(Arc::clone(&fault))).take(count).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn asks_that_wait_together_travel_together_and_each_gets_its_own_answer() {
+        let tracker = TaskTracker::new();
+        let sizes = Arc::new(parking_lot::Mutex::new(Vec::new()));
+        let seen = Arc::clone(&sizes);
+        let batcher = Batcher::new(&tracker, 1_000, move |asks: Vec<u32>| {
+            seen.lock().push(asks.len());
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                Ok(asks.into_iter().map(|ask| ask * 2).collect())
+            })
+        });
+        let answers = join_all((0..600).map(|ask| batcher.ask(ask))).await;
+        for (ask, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.unwrap() as usize, ask * 2);
+        }
+        assert!(sizes.lock().len() <= 5, "{:?}", sizes.lock());
+    }
+
+    #[tokio::test]
+    async fn a_failed_call_is_told_to_everybody_in_it_and_a_full_queue_at_once() {
+        let tracker = TaskTracker::new();
+        let batcher: Batcher<u32, u32> = Batcher::new(&tracker, 2, |_| Box::pin(async { Err(StoreError::Lost) }));
+        let answers = join_all((0..3).map(|ask| batcher.ask(ask))).await;
+        assert!(matches!(&answers[0], Err(BatchError::Store(fault)) if matches!(**fault, StoreError::Lost)));
+        assert!(matches!(answers[2], Err(BatchError::Overloaded)));
+    }
+}

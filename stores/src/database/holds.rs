@@ -1,0 +1,306 @@
+//! Holds: how they end without money, and how the gate hears of it.
+
+use sale::{HoldId, HoldState, OrderId, OrderState, SaleId, Timestamp, order::VoidFor};
+use sqlx::Row as _;
+
+use super::{
+    Database, Sql, Tx,
+    moves::{self, HoldRow, bad, list, read_hold},
+};
+use crate::{
+    StoreError,
+    gate::{End, Ending},
+    queue::LineKey,
+};
+
+/// What became of a buyer's wish to let an order go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The units are free again.
+    Released,
+    /// The payment is being called back; the order ends when the provider has confirmed it.
+    Voiding,
+    /// Ended before.
+    Already,
+    /// Money is taken, or about to be.
+    TooLate,
+    NotFound,
+}
+
+/// Lets an order go for its buyer. While a payment is under way this sets its intent; whoever set one first wins.
+pub async fn cancel(database: &Database, order: OrderId, now: Timestamp) -> Result<Cancelled, StoreError> {
+    let mut tx = database.begin().await?;
+    let holds = moves::lock_order(database, &mut tx, order).await?;
+    let Some(hold) = holds.first() else { return Ok(Cancelled::NotFound) };
+    match hold.state {
+        HoldState::Held => {
+            let to = (HoldState::Released, OrderState::Cancelled);
+            moves::give_back(database, &mut tx, &holds[..1], to, now).await?;
+            tx.commit().await?;
+            Ok(Cancelled::Released)
+        }
+        HoldState::Paying => {
+            let won = call_back(&mut tx, order, VoidFor::Cancel, now).await?;
+            let outcome = if won { Cancelled::Voiding } else { voiding_for(&mut tx, order).await? };
+            tx.commit().await?;
+            Ok(outcome)
+        }
+        HoldState::Released => cancelled_before(&mut tx, order).await,
+        HoldState::Committed | HoldState::Expired => Ok(Cancelled::TooLate),
+    }
+}
+
+/// Sets the intent of the open payment to void; false when it has one, or nothing is open.
+pub(super) async fn call_back(
+    tx: &mut Tx,
+    order: OrderId,
+    reason: VoidFor,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let set = sqlx::query(
+        "UPDATE payments SET intent = 'void', void_for = $2, ask_at = $3, asked = 0 WHERE order_id = $1 \
+         AND intent IS NULL AND state IN ('created', 'authorised', 'unknown')",
+    )
+    .bind(order.to_string())
+    .bind(reason.as_str())
+    .bind(now.as_millis())
+    .execute(&mut **tx)
+    .await?;
+    Ok(set.rows_affected() > 0)
+}
+
+/// A second cancel while the first is being carried out is the same wish.
+async fn voiding_for(tx: &mut Tx, order: OrderId) -> Result<Cancelled, StoreError> {
+    let row = sqlx::query(
+        "SELECT 1 FROM payments WHERE order_id = $1 AND intent = 'void' AND state IN ('created', 'authorised', 'unknown')",
+    )
+    .bind(order.to_string())
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(if row.is_some() { Cancelled::Voiding } else { Cancelled::TooLate })
+}
+
+async fn cancelled_before(tx: &mut Tx, order: OrderId) -> Result<Cancelled, StoreError> {
+    let row =
+        sqlx::query("SELECT state FROM orders WHERE id = $1").bind(order.to_string()).fetch_optional(&mut **tx).await?;
+    let Some(row) = row else { return Ok(Cancelled::NotFound) };
+    let cancelled = row.try_get::<&str, _>(0)? == OrderState::Cancelled.as_str();
+    Ok(if cancelled { Cancelled::Already } else { Cancelled::TooLate })
+}
+
+/// Ends holds that nobody pays for and whose deadline has passed; tells how many.
+pub async fn expire(database: &Database, now: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    const DUE: Sql = Sql {
+        postgres: "SELECT id, sale, buyer, state, deadline FROM holds WHERE id IN ( \
+                     SELECT id FROM holds WHERE state = 'held' AND deadline <= $1 ORDER BY deadline LIMIT $2) \
+                   AND state = 'held' ORDER BY id FOR UPDATE SKIP LOCKED",
+        sqlite: "SELECT id, sale, buyer, state, deadline FROM holds WHERE state = 'held' AND deadline <= $1 \
+                 ORDER BY deadline LIMIT $2",
+    };
+    let mut tx = database.begin().await?;
+    let found = sqlx::query(database.sql(DUE)).bind(now.as_millis()).bind(limit).fetch_all(&mut *tx).await?;
+    let due = found.iter().map(read_hold).collect::<Result<Vec<_>, _>>()?;
+    if !due.is_empty() {
+        moves::give_back(database, &mut tx, &due, (HoldState::Expired, OrderState::Expired), now).await?;
+        tx.commit().await?;
+    }
+    Ok(due.len())
+}
+
+/// Orders that are being paid for and whose deadline has passed. Charges that were never sent do not expire, and orders
+/// whose payment is unknown, or that a person has to look at, are past this.
+pub async fn overdue(database: &Database, now: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT h.order_id FROM holds h JOIN orders o ON o.id = h.order_id JOIN payments p ON p.order_id = o.id \
+         AND p.attempt = (SELECT max(l.attempt) FROM payments l WHERE l.order_id = o.id) \
+         WHERE h.state = 'paying' AND h.deadline <= $1 AND o.state = 'payment_processing' \
+         AND (p.sent_at IS NOT NULL OR p.state <> 'created') ORDER BY h.deadline LIMIT $2",
+    )
+    .bind(now.as_millis())
+    .bind(limit)
+    .fetch_all(database.reader())
+    .await?;
+    rows.iter().map(|row| moves::order_id(row.try_get(0)?)).collect()
+}
+
+/// Marks hold ids that the gate knows and the database does not, so that they can never be placed. Tells which of them
+/// are marked now: only those may be freed as never placed. The others have an order by now.
+pub async fn bury(
+    database: &Database,
+    sale: &SaleId,
+    ids: &[HoldId],
+    now: Timestamp,
+) -> Result<Vec<HoldId>, StoreError> {
+    const MARK: Sql = Sql {
+        postgres: "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
+                   SELECT r.id, r.order_id, $1, '', 'released', $3, $3 \
+                   FROM json_to_recordset($2::json) AS r(id text, order_id text) ORDER BY r.id ON CONFLICT DO NOTHING",
+        sqlite: "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
+                 SELECT value ->> 'id', value ->> 'order_id', $1, '', 'released', $3, $3 FROM json_each($2) WHERE true \
+                 ON CONFLICT DO NOTHING",
+    };
+    const MARKED: Sql = Sql {
+        postgres: "SELECT id FROM holds WHERE buyer = '' AND id IN (SELECT json_array_elements_text($1::json))",
+        sqlite: "SELECT id FROM holds WHERE buyer = '' AND id IN (SELECT value FROM json_each($1))",
+    };
+    let marks: Vec<_> = ids.iter().map(|id| serde_json::json!({"id": id.to_string(), "order_id": id.order})).collect();
+    let mut tx = database.begin().await?;
+    sqlx::query(database.sql(MARK))
+        .bind(sale.as_str())
+        .bind(moves::rows(&marks))
+        .bind(now.as_millis())
+        .execute(&mut *tx)
+        .await?;
+    let found = sqlx::query(database.sql(MARKED)).bind(list(ids)).fetch_all(&mut *tx).await?;
+    tx.commit().await?;
+    found.iter().map(|row| HoldId::parse(row.try_get(0)?).ok_or_else(|| bad("hold id"))).collect()
+}
+
+/// The rows of these holds.
+pub async fn find(database: &Database, ids: &[HoldId]) -> Result<Vec<HoldRow>, StoreError> {
+    const READ: Sql = Sql {
+        postgres: "SELECT id, sale, buyer, state, deadline FROM holds \
+                   WHERE id IN (SELECT json_array_elements_text($1::json))",
+        sqlite: "SELECT id, sale, buyer, state, deadline FROM holds WHERE id IN (SELECT value FROM json_each($1))",
+    };
+    let found = sqlx::query(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
+    found.iter().map(read_hold).collect()
+}
+
+/// How the gate has to end a hold in this state; `None` while it lives.
+pub const fn ending(state: HoldState) -> Option<Ending> {
+    match state {
+        HoldState::Held | HoldState::Paying => None,
+        HoldState::Committed => Some(Ending::Committed),
+        HoldState::Released | HoldState::Expired => Some(Ending::Released),
+    }
+}
+
+/// Sales whose gates have still to hear of a hold; those that are closed have no gate any more.
+pub async fn untold_sales(database: &Database) -> Result<Vec<SaleId>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id FROM sales s WHERE closed = 0 \
+         AND EXISTS (SELECT 1 FROM holds h WHERE h.sale = s.id AND h.gate_told = 0) ORDER BY id",
+    )
+    .fetch_all(database.reader())
+    .await?;
+    rows.iter().map(|row| row.try_get::<&str, _>(0)?.parse().map_err(|_| bad("sale"))).collect()
+}
+
+/// What the gate of a sale has still to hear, oldest order first.
+pub async fn untold(database: &Database, sale: &SaleId, limit: i64) -> Result<Vec<End>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, sale, buyer, state, deadline FROM holds WHERE sale = $1 AND gate_told = 0 ORDER BY id LIMIT $2",
+    )
+    .bind(sale.as_str())
+    .bind(limit)
+    .fetch_all(database.reader())
+    .await?;
+    rows.iter().map(|row| read_hold(row).map(|hold| to_tell(&hold))).collect()
+}
+
+/// What the gate has still to hear of one order.
+pub async fn untold_of(database: &Database, order: OrderId) -> Result<Vec<End>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, sale, buyer, state, deadline FROM holds WHERE order_id = $1 AND gate_told = 0 ORDER BY id",
+    )
+    .bind(order.to_string())
+    .fetch_all(database.reader())
+    .await?;
+    rows.iter().map(|row| read_hold(row).map(|hold| to_tell(&hold))).collect()
+}
+
+/// A hold that lives and is told of has a payment nobody knows the end of.
+fn to_tell(hold: &HoldRow) -> End {
+    End { hold: hold.id, ending: ending(hold.state).unwrap_or(Ending::Inactive) }
+}
+
+/// Notes that the gate was told in the life `line.epoch`. In another life nothing is noted: the new one is told again.
+pub async fn told(database: &Database, line: &LineKey, ends: &[End]) -> Result<(), StoreError> {
+    const NOTE: Sql = Sql {
+        postgres: "UPDATE holds SET gate_told = 1 FROM json_to_recordset($2::json) AS r(id text, live bigint) \
+                   WHERE holds.id = r.id AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
+                   AND EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $3)",
+        sqlite: "UPDATE holds SET gate_told = 1 \
+                 FROM (SELECT value ->> 'id' AS id, value ->> 'live' AS live FROM json_each($2)) AS r \
+                 WHERE holds.id = r.id AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
+                 AND EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $3)",
+    };
+    let told: Vec<_> = ends
+        .iter()
+        .map(|end| serde_json::json!({"id": end.hold.to_string(), "live": i64::from(end.ending == Ending::Inactive)}))
+        .collect();
+    sqlx::query(database.sql(NOTE))
+        .bind(line.sale.as_str())
+        .bind(moves::rows(&told))
+        .bind(line.epoch)
+        .execute(database.writer())
+        .await?;
+    Ok(())
+}
+
+/// A deadline has passed while a payment is under way. The charge is called back first; the units stay held until the
+/// provider has confirmed it. When it has not after `grace_ms`, the order's payment is unknown from now on.
+///
+/// Nothing happens to a charge that was never sent: it does not expire.
+pub async fn overrun(
+    database: &Database,
+    order: OrderId,
+    now: Timestamp,
+    grace_ms: i64,
+) -> Result<Overrun, StoreError> {
+    let mut tx = database.begin().await?;
+    let holds = moves::lock_order(database, &mut tx, order).await?;
+    let Some(hold) = holds.first().filter(|hold| hold.state == HoldState::Paying && hold.deadline <= now) else {
+        return Ok(Overrun::Nothing);
+    };
+    let row =
+        sqlx::query("SELECT state, sent_at, intent FROM payments WHERE order_id = $1 ORDER BY attempt DESC LIMIT 1")
+            .bind(order.to_string())
+            .fetch_optional(&mut *tx)
+            .await?;
+    let Some(row) = row else { return Err(bad("hold that is paid by nothing")) };
+    let state = sale::PaymentState::parse(row.try_get(0)?).ok_or_else(|| bad("payment state"))?;
+    let is_sent = row.try_get::<Option<i64>, _>(1)?.is_some();
+    if !state.is_open() {
+        return Ok(Overrun::Settle);
+    }
+    if !is_sent {
+        return Ok(Overrun::Nothing);
+    }
+    if row.try_get::<Option<&str>, _>(2)?.is_none() {
+        call_back(&mut tx, order, VoidFor::Deadline, now).await?;
+        tx.commit().await?;
+        return Ok(Overrun::Voiding);
+    }
+    if now < hold.deadline.plus_millis(grace_ms) {
+        return Ok(Overrun::Nothing);
+    }
+    moves::order_state(database, &mut tx, &[order], OrderState::PaymentUnknown, now).await?;
+    sqlx::query("UPDATE holds SET gate_told = 0 WHERE id = $1").bind(hold.id.to_string()).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(Overrun::Unknown)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overrun {
+    Nothing,
+    /// The payment has ended; the order has to follow it.
+    Settle,
+    Voiding,
+    /// The provider has not confirmed in time: the buyer does not count as inside any more.
+    Unknown,
+}
+
+/// Orders whose last payment ended before `before` and that have not followed it: the net under the event log.
+pub async fn unsettled(database: &Database, before: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT order_id FROM payments WHERE settled = 0 AND state IN ('captured', 'declined', 'voided') \
+         AND changed_at <= $1 ORDER BY changed_at LIMIT $2",
+    )
+    .bind(before.as_millis())
+    .bind(limit)
+    .fetch_all(database.reader())
+    .await?;
+    rows.iter().map(|row| moves::order_id(row.try_get(0)?)).collect()
+}

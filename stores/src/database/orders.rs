@@ -1,0 +1,215 @@
+//! Orders as they are read: one statement, so that order, hold, payment and history are of one moment.
+
+use sale::{
+    BuyerId, Currency, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, PaymentState, SaleId,
+    Timestamp, ids::PaymentId,
+};
+use serde::Deserialize;
+use sqlx::{Row as _, any::AnyRow};
+
+use super::{
+    Database, Sql,
+    moves::{bad, list, order_id},
+    numbers::unsigned,
+};
+use crate::StoreError;
+
+/// An order with everything that belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    pub id: OrderId,
+    pub sale: SaleId,
+    /// The pass that bought it.
+    pub pass: PassId,
+    /// The number of the ticket.
+    pub number: u64,
+    pub buyer: BuyerId,
+    pub state: OrderState,
+    pub request_hash: String,
+    pub total: Money,
+    pub locale: Language,
+    /// The sealed e-mail address.
+    pub contact: Option<Vec<u8>>,
+    pub trace: String,
+    pub created_at: Timestamp,
+    pub lines: Vec<OrderLine>,
+    /// The units that count: the first hold, or the second once there is one.
+    pub hold: Option<Held>,
+    /// The latest attempt to pay.
+    pub payment: Option<Attempt>,
+    pub history: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct OrderLine {
+    pub item: ItemId,
+    pub quantity: u32,
+    /// Minor units for one, frozen when it was reserved.
+    pub amount: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Held {
+    pub state: HoldState,
+    #[serde(deserialize_with = "millis")]
+    pub deadline: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Attempt {
+    pub id: PaymentId,
+    pub attempt: u32,
+    pub method: String,
+    pub state: PaymentState,
+    /// Whether the provider was called.
+    #[serde(deserialize_with = "flag")]
+    pub sent: bool,
+    /// Whether the charge is being called back.
+    #[serde(deserialize_with = "flag")]
+    pub voiding: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Step {
+    pub state: OrderState,
+    #[serde(deserialize_with = "millis")]
+    pub at: Timestamp,
+}
+
+fn millis<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+    i64::deserialize(from).map(Timestamp::from_millis)
+}
+
+fn flag<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    i64::deserialize(from).map(|flag| flag != 0)
+}
+
+/// Orders by id; those that do not exist are left out.
+pub async fn read(database: &Database, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+    const READ: Sql = Sql {
+        postgres: "SELECT o.id, o.sale, o.pass, o.number, o.buyer, o.state, o.request_hash, o.amount, o.currency, \
+            o.locale, o.contact, o.trace, o.created_at, \
+            (SELECT json_agg(json_build_object('item', l.item, 'quantity', l.quantity, 'amount', l.amount) \
+                ORDER BY l.item)::text FROM order_lines l WHERE l.order_id = o.id), \
+            (SELECT json_build_object('state', h.state, 'deadline', h.deadline)::text FROM holds h \
+                WHERE h.order_id = o.id ORDER BY h.id DESC LIMIT 1), \
+            (SELECT json_build_object('id', p.id, 'attempt', p.attempt, 'method', p.method, 'state', p.state, \
+                'sent', (p.sent_at IS NOT NULL)::int, 'voiding', (coalesce(p.intent, '') = 'void')::int)::text \
+                FROM payments p WHERE p.order_id = o.id ORDER BY p.attempt DESC LIMIT 1), \
+            (SELECT json_agg(json_build_object('state', s.state, 'at', s.at) ORDER BY s.nth)::text \
+                FROM order_history s WHERE s.order_id = o.id) \
+            FROM orders o WHERE o.id IN (SELECT json_array_elements_text($1::json)) ORDER BY o.created_at DESC, o.id",
+        sqlite: "SELECT o.id, o.sale, o.pass, o.number, o.buyer, o.state, o.request_hash, o.amount, o.currency, \
+            o.locale, o.contact, o.trace, o.created_at, \
+            (SELECT json_group_array(json_object('item', l.item, 'quantity', l.quantity, 'amount', l.amount) \
+                ORDER BY l.item) FROM order_lines l WHERE l.order_id = o.id), \
+            (SELECT json_object('state', h.state, 'deadline', h.deadline) FROM holds h \
+                WHERE h.order_id = o.id ORDER BY h.id DESC LIMIT 1), \
+            (SELECT json_object('id', p.id, 'attempt', p.attempt, 'method', p.method, 'state', p.state, \
+                'sent', p.sent_at IS NOT NULL, 'voiding', coalesce(p.intent, '') = 'void') \
+                FROM payments p WHERE p.order_id = o.id ORDER BY p.attempt DESC LIMIT 1), \
+            (SELECT json_group_array(json_object('state', s.state, 'at', s.at) ORDER BY s.nth) \
+                FROM order_history s WHERE s.order_id = o.id) \
+            FROM orders o WHERE o.id IN (SELECT value FROM json_each($1)) ORDER BY o.created_at DESC, o.id",
+    };
+    let rows = sqlx::query(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
+    rows.iter().map(read_order).collect()
+}
+
+/// One order.
+pub async fn view(database: &Database, id: OrderId) -> Result<Option<Order>, StoreError> {
+    Ok(read(database, &[id]).await?.pop())
+}
+
+/// The order that a pass bought.
+pub async fn of_pass(database: &Database, pass: PassId) -> Result<Option<OrderId>, StoreError> {
+    let row = sqlx::query("SELECT id FROM orders WHERE pass = $1")
+        .bind(pass.to_string())
+        .fetch_optional(database.reader())
+        .await?;
+    row.map(|row| order_id(row.try_get(0)?)).transpose()
+}
+
+/// The orders of a buyer in a sale, newest first.
+pub async fn of_buyer(database: &Database, sale: &SaleId, buyer: BuyerId) -> Result<Vec<Order>, StoreError> {
+    let rows = sqlx::query("SELECT id FROM orders WHERE buyer = $1 AND sale = $2 ORDER BY created_at DESC LIMIT 100")
+        .bind(buyer.to_string())
+        .bind(sale.as_str())
+        .fetch_all(database.reader())
+        .await?;
+    let ids = rows.iter().map(|row| order_id(row.try_get(0)?)).collect::<Result<Vec<_>, _>>()?;
+    read(database, &ids).await
+}
+
+/// Where a page of orders ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub created_at: Timestamp,
+    pub id: OrderId,
+}
+
+/// The orders of a sale, newest first, from after `cursor` on.
+pub async fn page(
+    database: &Database,
+    sale: &SaleId,
+    cursor: Option<Cursor>,
+    limit: i64,
+) -> Result<Vec<Order>, StoreError> {
+    let (before, after_id) =
+        cursor.map_or((i64::MAX, String::new()), |cursor| (cursor.created_at.as_millis(), cursor.id.to_string()));
+    let rows = sqlx::query(
+        "SELECT id FROM orders WHERE sale = $1 AND (created_at < $2 OR (created_at = $2 AND id > $3)) \
+         ORDER BY created_at DESC, id LIMIT $4",
+    )
+    .bind(sale.as_str())
+    .bind(before)
+    .bind(after_id)
+    .bind(limit)
+    .fetch_all(database.reader())
+    .await?;
+    let ids = rows.iter().map(|row| order_id(row.try_get(0)?)).collect::<Result<Vec<_>, _>>()?;
+    read(database, &ids).await
+}
+
+/// How many orders of a sale are in each state.
+pub async fn counts(database: &Database, sale: &SaleId) -> Result<Vec<(OrderState, u64)>, StoreError> {
+    let rows = sqlx::query("SELECT state, count(*) FROM orders WHERE sale = $1 GROUP BY state ORDER BY state")
+        .bind(sale.as_str())
+        .fetch_all(database.reader())
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((OrderState::parse(row.try_get(0)?).ok_or_else(|| bad("order state"))?, unsigned(row.try_get(1)?)))
+        })
+        .collect()
+}
+
+fn read_order(row: &AnyRow) -> Result<Order, StoreError> {
+    Ok(Order {
+        id: order_id(row.try_get(0)?)?,
+        sale: row.try_get::<&str, _>(1)?.parse().map_err(|_| bad("sale"))?,
+        pass: PassId::parse(row.try_get(2)?).ok_or_else(|| bad("pass"))?,
+        number: unsigned(row.try_get(3)?),
+        buyer: BuyerId::parse(row.try_get(4)?).ok_or_else(|| bad("buyer"))?,
+        state: OrderState::parse(row.try_get(5)?).ok_or_else(|| bad("order state"))?,
+        request_hash: row.try_get(6)?,
+        total: Money {
+            amount: row.try_get(7)?,
+            currency: Currency::parse(row.try_get(8)?).ok_or_else(|| bad("currency"))?,
+        },
+        locale: Language::parse(row.try_get(9)?).unwrap_or_default(),
+        contact: row.try_get(10)?,
+        trace: row.try_get(11)?,
+        created_at: Timestamp::from_millis(row.try_get(12)?),
+        lines: part(row, 13)?.unwrap_or_default(),
+        hold: part(row, 14)?,
+        payment: part(row, 15)?,
+        history: part(row, 16)?.unwrap_or_default(),
+    })
+}
+
+/// A column that holds a JSON document, or nothing.
+fn part<T: serde::de::DeserializeOwned>(row: &AnyRow, at: usize) -> Result<Option<T>, StoreError> {
+    let Some(text) = row.try_get::<Option<&str>, _>(at)? else { return Ok(None) };
+    serde_json::from_str(text).map(Some).map_err(|_| bad("part of an order"))
+}

@@ -1,0 +1,384 @@
+//! What a payment's end means for the units and the order: commit, release, try again, take again or give back.
+//!
+//! The decision is a pure function of the locked rows, so it may be asked for by every event, however often and in
+//! whatever order, by the loop that looks for orders left behind, and by verification: only the first one moves anything.
+
+use sale::{
+    Event, EventKind, HoldId, HoldState, OrderId, OrderState, PaymentState, Timestamp,
+    ids::{EventId, PaymentId},
+    order::VoidFor,
+    sale::{Line, Place},
+};
+use sqlx::Row as _;
+
+use super::{
+    Database, Tx, holds, inbox,
+    moves::{self, HoldRow, Units, bad},
+    outbox,
+    payments::{PaymentRow, lock_of},
+    refunds,
+};
+use crate::{StoreError, events::Group, gate::Take, queue::LineKey};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Nothing to do, or not yet.
+    Nothing,
+    /// Units and order have moved; the gate has to be told.
+    Moved,
+    /// Money came after the units had gone back: take them again at the gate, then call [`retake`] or [`give_up`].
+    Late(Box<Take>),
+}
+
+/// What the rows of an order ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Decision {
+    Nothing,
+    /// The units are sold for this attempt.
+    Commit(PaymentId),
+    /// The units go back.
+    Release(HoldState, OrderState),
+    /// Back to held: the buyer may try again.
+    TryAgain,
+    Late,
+}
+
+/// Lets the order follow its payments. `cause` is the event that asks; it is written into the inbox with the effect.
+pub async fn settle(
+    database: &Database,
+    order: OrderId,
+    cause: Option<EventId>,
+    now: Timestamp,
+) -> Result<Settled, StoreError> {
+    let mut tx = database.begin().await?;
+    let all = moves::lock_order(database, &mut tx, order).await?;
+    if let Some(event) = cause
+        && !inbox::first_time(&mut tx, Group::Stock, event, now).await?
+    {
+        return Ok(Settled::Nothing);
+    }
+    let Some(hold) = all.first() else { return Ok(Settled::Nothing) };
+    let payments = lock_of(database, &mut tx, order).await?;
+    let decision = decide(hold, all.get(1), &payments, now);
+    match &decision {
+        Decision::Late => return late(&mut tx, hold).await.map(|take| Settled::Late(Box::new(take))),
+        Decision::Nothing => {}
+        Decision::Commit(_) => commit(database, &mut tx, hold, now).await?,
+        Decision::Release(to, state) => {
+            moves::give_back(database, &mut tx, std::slice::from_ref(hold), (*to, *state), now).await?;
+        }
+        Decision::TryAgain => {
+            moves::hold_state(database, &mut tx, &[hold.id], HoldState::Held).await?;
+            moves::order_state(database, &mut tx, &[order], OrderState::PendingPayment, now).await?;
+        }
+    }
+    if let Some(paid_by) = paid_by(&decision, &all, &payments) {
+        refuse_others(database, &mut tx, hold, &payments, (paid_by, now)).await?;
+    }
+    mark_settled(&mut tx, order).await?;
+    tx.commit().await?;
+    Ok(if decision == Decision::Nothing { Settled::Nothing } else { Settled::Moved })
+}
+
+fn decide(first: &HoldRow, second: Option<&HoldRow>, payments: &[PaymentRow], now: Timestamp) -> Decision {
+    let captured = payments.iter().find(|payment| payment.state == PaymentState::Captured);
+    let is_sold = |hold: &HoldRow| hold.state == HoldState::Committed;
+    if is_sold(first) || second.is_some_and(is_sold) {
+        return Decision::Nothing;
+    }
+    if let Some(payment) = captured {
+        return if first.state.is_live() { Decision::Commit(payment.id) } else { Decision::Late };
+    }
+    let Some(latest) = payments.last().filter(|_| first.state == HoldState::Paying) else { return Decision::Nothing };
+    let in_time = now < first.deadline;
+    match (latest.state, latest.void_for) {
+        (PaymentState::Declined, _) if latest.last => Decision::Release(HoldState::Released, OrderState::PaymentFailed),
+        (PaymentState::Voided | PaymentState::Declined, Some(VoidFor::Cancel)) => {
+            Decision::Release(HoldState::Released, OrderState::Cancelled)
+        }
+        (PaymentState::Voided, Some(VoidFor::Deadline)) => Decision::Release(HoldState::Expired, OrderState::Expired),
+        (PaymentState::Declined | PaymentState::Voided, _) if in_time => Decision::TryAgain,
+        (PaymentState::Declined | PaymentState::Voided, _) => {
+            Decision::Release(HoldState::Expired, OrderState::Expired)
+        }
+        _ => Decision::Nothing,
+    }
+}
+
+/// The units of a live hold are sold.
+async fn commit(database: &Database, tx: &mut Tx, hold: &HoldRow, now: Timestamp) -> Result<(), StoreError> {
+    moves::hold_state(database, tx, &[hold.id], HoldState::Committed).await?;
+    moves::order_state(database, tx, &[hold.id.order], OrderState::Paid, now).await?;
+    moves::units(database, tx, &[hold.id], Units::Sold).await?;
+    sold_events(database, tx, hold, now).await
+}
+
+async fn sold_events(database: &Database, tx: &mut Tx, hold: &HoldRow, now: Timestamp) -> Result<(), StoreError> {
+    let events = [EventKind::OrderPaid, EventKind::HoldEnded]
+        .map(|kind| Event::about(kind, &hold.sale, hold.id.order, now, u32::from(hold.id.retaken)));
+    outbox::append(database, tx, &events).await
+}
+
+/// The one attempt that pays for the units.
+fn paid_by(decision: &Decision, holds: &[HoldRow], payments: &[PaymentRow]) -> Option<PaymentId> {
+    match decision {
+        Decision::Commit(payment) => Some(*payment),
+        Decision::Nothing if holds.iter().any(|hold| hold.state == HoldState::Committed) => {
+            payments.iter().find(|payment| payment.state == PaymentState::Captured).map(|payment| payment.id)
+        }
+        Decision::Nothing | Decision::Release(..) | Decision::TryAgain | Decision::Late => None,
+    }
+}
+
+/// An order is paid once: what else is open is called back, what else was captured is owed to the buyer.
+async fn refuse_others(
+    database: &Database,
+    tx: &mut Tx,
+    hold: &HoldRow,
+    payments: &[PaymentRow],
+    (paid_by, now): (PaymentId, Timestamp),
+) -> Result<(), StoreError> {
+    let order = hold.id.order;
+    if payments.iter().any(|payment| payment.state.is_open()) {
+        holds::call_back(tx, order, VoidFor::Deadline, now).await?;
+    }
+    for payment in payments.iter().filter(|payment| payment.id != paid_by && payment.state == PaymentState::Captured) {
+        refunds::owe(database, tx, &hold.sale, payment, now).await?;
+    }
+    Ok(())
+}
+
+async fn mark_settled(tx: &mut Tx, order: OrderId) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE payments SET settled = 1 WHERE order_id = $1 AND settled = 0 \
+         AND state NOT IN ('created', 'authorised', 'unknown')",
+    )
+    .bind(order.to_string())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// What the gate is asked for when money came late.
+async fn late(tx: &mut Tx, hold: &HoldRow) -> Result<Take, StoreError> {
+    let rows = sqlx::query(
+        "SELECT o.number, s.per_buyer_limit, l.item, l.quantity FROM orders o JOIN sales s ON s.id = o.sale \
+         JOIN order_lines l ON l.order_id = o.id WHERE o.id = $1 ORDER BY l.item",
+    )
+    .bind(hold.id.order.to_string())
+    .fetch_all(&mut **tx)
+    .await?;
+    let first = rows.first().ok_or_else(|| bad("order without lines"))?;
+    let lines = rows.iter().map(|row| {
+        Ok(Line {
+            item: row.try_get::<&str, _>(2)?.parse().map_err(|_| bad("item"))?,
+            quantity: u32::try_from(row.try_get::<i64, _>(3)?).map_err(|_| bad("quantity"))?,
+        })
+    });
+    Ok(Take {
+        hold: HoldId::retaken(hold.id.order),
+        place: Place {
+            buyer: hold.buyer.ok_or_else(|| bad("buyer"))?,
+            number: super::numbers::unsigned(first.try_get(0)?),
+        },
+        limit: u32::try_from(first.try_get::<i64, _>(1)?).unwrap_or(u32::MAX),
+        lines: lines.collect::<Result<_, StoreError>>()?,
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retaken {
+    /// The order is paid; the gate has to be told that `{order}:2` is sold.
+    Committed,
+    /// Not enough is left, the buyer has reached the limit, or the hold was freed meanwhile: give the money back.
+    Refused,
+    /// The gate is of a life that is over: ask it again.
+    EpochMoved,
+    /// Settled by somebody else.
+    Nothing,
+}
+
+/// Takes the units of a late payment in the database, after the gate gave them in the life `line.epoch`.
+pub async fn retake(database: &Database, line: &LineKey, take: &Take, now: Timestamp) -> Result<Retaken, StoreError> {
+    let order = take.hold.order;
+    let mut tx = database.begin().await?;
+    let all = moves::lock_order(database, &mut tx, order).await?;
+    let payments = lock_of(database, &mut tx, order).await?;
+    let Some(first) = all.first() else { return Ok(Retaken::Nothing) };
+    match all.get(1) {
+        Some(second) if second.state == HoldState::Committed => return Ok(Retaken::Nothing),
+        Some(_) => return Ok(Retaken::Refused),
+        None => {}
+    }
+    if decide(first, None, &payments, now) != Decision::Late {
+        return Ok(Retaken::Nothing);
+    }
+    lock_items(database, &mut tx, order).await?;
+    let epoch = sqlx::query("SELECT 1 FROM sales WHERE id = $1 AND epoch = $2")
+        .bind(line.sale.as_str())
+        .bind(line.epoch)
+        .fetch_optional(&mut *tx)
+        .await?;
+    if epoch.is_none() {
+        return Ok(Retaken::EpochMoved);
+    }
+    if !(sell(&mut tx, order).await? && count_buyer(&mut tx, take, &first.sale).await?) {
+        return Ok(Retaken::Refused);
+    }
+    insert_second(&mut tx, first, take, now).await?;
+    moves::order_state(database, &mut tx, &[order], OrderState::Paid, now).await?;
+    sold_events(database, &mut tx, &HoldRow { id: take.hold, ..first.clone() }, now).await?;
+    mark_settled(&mut tx, order).await?;
+    tx.commit().await?;
+    Ok(Retaken::Committed)
+}
+
+async fn lock_items(database: &Database, tx: &mut Tx, order: OrderId) -> Result<(), StoreError> {
+    if database.is_postgres() {
+        sqlx::query(
+            "SELECT i.id FROM items i JOIN order_lines l ON l.sale = i.sale AND l.item = i.id WHERE l.order_id = $1 \
+             ORDER BY i.sale, i.id FOR UPDATE OF i",
+        )
+        .bind(order.to_string())
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Sells free units straight away; false when an item has too few.
+async fn sell(tx: &mut Tx, order: OrderId) -> Result<bool, StoreError> {
+    let lines = sqlx::query("SELECT count(*) FROM order_lines WHERE order_id = $1")
+        .bind(order.to_string())
+        .fetch_one(&mut **tx)
+        .await?;
+    let sold = sqlx::query(
+        "UPDATE items SET sold = sold + l.quantity FROM order_lines AS l WHERE l.order_id = $1 \
+         AND items.sale = l.sale AND items.id = l.item AND items.held + items.sold + l.quantity <= items.total",
+    )
+    .bind(order.to_string())
+    .execute(&mut **tx)
+    .await?;
+    Ok(sold.rows_affected() == super::numbers::unsigned(lines.try_get(0)?))
+}
+
+async fn count_buyer(tx: &mut Tx, take: &Take, sale: &sale::SaleId) -> Result<bool, StoreError> {
+    let counted = sqlx::query(
+        "UPDATE buyers SET units = units + $3 WHERE sale = $1 AND buyer = $2 \
+         AND units + $3 <= (SELECT per_buyer_limit FROM sales WHERE id = $1)",
+    )
+    .bind(sale.as_str())
+    .bind(take.place.buyer.to_string())
+    .bind(i64::from(sale::sale::quantity(&take.lines)))
+    .execute(&mut **tx)
+    .await?;
+    Ok(counted.rows_affected() == 1)
+}
+
+async fn insert_second(tx: &mut Tx, first: &HoldRow, take: &Take, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at, gate_told) \
+         VALUES ($1, $2, $3, $4, 'committed', $5, $5, 0)",
+    )
+    .bind(take.hold.to_string())
+    .bind(take.hold.order.to_string())
+    .bind(first.sale.as_str())
+    .bind(take.place.buyer.to_string())
+    .bind(now.as_millis())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Owes the buyer the money of a late payment whose units could not be taken again.
+pub async fn give_up(database: &Database, order: OrderId, now: Timestamp) -> Result<(), StoreError> {
+    let mut tx = database.begin().await?;
+    let all = moves::lock_order(database, &mut tx, order).await?;
+    let payments = lock_of(database, &mut tx, order).await?;
+    let Some(first) = all.first() else { return Ok(()) };
+    if decide(first, all.get(1), &payments, now) != Decision::Late {
+        return Ok(());
+    }
+    for payment in payments.iter().filter(|payment| payment.state == PaymentState::Captured) {
+        refunds::owe(database, &mut tx, &first.sale, payment, now).await?;
+    }
+    let owes = payments.iter().any(|payment| payment.state == PaymentState::Captured && payment.money.amount > 0);
+    let state = if owes { OrderState::RefundPending } else { OrderState::Refunded };
+    moves::order_state(database, &mut tx, &[order], state, now).await?;
+    mark_settled(&mut tx, order).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sale::{Currency, Money, order::Intent};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    fn hold(state: HoldState, deadline_ms: i64) -> HoldRow {
+        HoldRow {
+            id: HoldId::of(OrderId::derive(NOW, &[])),
+            sale: "s".parse().unwrap(),
+            buyer: None,
+            state,
+            deadline: Timestamp::from_millis(deadline_ms),
+        }
+    }
+
+    fn payment(attempt: u32, state: PaymentState) -> PaymentRow {
+        PaymentRow {
+            id: PaymentId::derive(NOW, &[&attempt.to_be_bytes()]),
+            order: OrderId::derive(NOW, &[]),
+            sale: "s".parse().unwrap(),
+            attempt,
+            method: String::new(),
+            money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
+            state,
+            intent: Some(Intent::Capture),
+            void_for: None,
+            last: false,
+            sent_at: Some(NOW),
+            asked: 0,
+            changed_at: NOW,
+        }
+    }
+
+    #[test]
+    fn an_order_follows_its_payments() {
+        use Decision as D;
+        use HoldState as H;
+        use PaymentState as P;
+        let voided = |reason| PaymentRow { void_for: Some(reason), ..payment(1, P::Voided) };
+        let last = PaymentRow { last: true, ..payment(1, P::Declined) };
+        let first = payment(1, P::Captured).id;
+        let expired = D::Release(H::Expired, OrderState::Expired);
+        let rows = [
+            (hold(H::Paying, 2_000), vec![payment(1, P::Captured)], D::Commit(first)),
+            (hold(H::Paying, 500), vec![payment(1, P::Captured)], D::Commit(first)),
+            (hold(H::Held, 2_000), vec![payment(1, P::Captured)], D::Commit(first)),
+            (hold(H::Paying, 2_000), vec![payment(1, P::Captured), payment(2, P::Created)], D::Commit(first)),
+            (hold(H::Paying, 2_000), vec![last.clone()], D::Release(H::Released, OrderState::PaymentFailed)),
+            (hold(H::Paying, 2_000), vec![payment(1, P::Declined)], D::TryAgain),
+            (hold(H::Paying, 1_000), vec![payment(1, P::Declined)], expired.clone()),
+            (hold(H::Held, 2_000), vec![payment(1, P::Declined)], D::Nothing),
+            (hold(H::Paying, 500), vec![voided(VoidFor::Deadline)], expired),
+            (hold(H::Paying, 2_000), vec![voided(VoidFor::Cancel)], D::Release(H::Released, OrderState::Cancelled)),
+            (hold(H::Paying, 2_000), vec![payment(1, P::Voided)], D::TryAgain),
+            (hold(H::Paying, 500), vec![payment(1, P::Unknown)], D::Nothing),
+            (hold(H::Paying, 500), vec![payment(1, P::Authorised)], D::Nothing),
+            (hold(H::Expired, 500), vec![payment(1, P::Captured)], D::Late),
+            (hold(H::Released, 500), vec![payment(1, P::Captured)], D::Late),
+            (hold(H::Released, 500), vec![payment(1, P::RefundPending)], D::Nothing),
+            (hold(H::Released, 500), vec![last], D::Nothing),
+            (hold(H::Committed, 500), vec![payment(1, P::Captured)], D::Nothing),
+        ];
+        for (hold, payments, expected) in rows {
+            assert_eq!(decide(&hold, None, &payments, NOW), expected, "{hold:?} {payments:?}");
+        }
+        let second = HoldRow { id: HoldId::retaken(OrderId::derive(NOW, &[])), ..hold(H::Committed, 0) };
+        assert_eq!(decide(&hold(H::Expired, 0), Some(&second), &[payment(1, P::Captured)], NOW), D::Nothing);
+    }
+}
