@@ -96,7 +96,6 @@ async fn write(fresh: &Fresh, events: &[Event]) {
     let mut tx = fresh.database.begin().await.unwrap();
     outbox::append(&fresh.database, &mut tx, events).await.unwrap();
     tx.commit().await.unwrap();
-    fresh.database.bell().ring();
 }
 
 /// Waits until nothing is left to do.
