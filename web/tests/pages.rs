@@ -45,7 +45,11 @@ fn every_page_is_whole_and_in_its_language() {
         assert_eq!(html.matches("<h1").count(), 1, "{name}: one h1");
         assert_eq!(html.matches("<main").count(), 1, "{name}: one main");
         for other in Lang::ALL {
-            assert!(html.contains(&format!("lang={}\" lang=\"{0}\"", other.tag())), "{name}: switch to {}", other.tag());
+            assert!(
+                html.contains(&format!("lang={}\" lang=\"{0}\"", other.tag())),
+                "{name}: switch to {}",
+                other.tag()
+            );
         }
     }
 }
