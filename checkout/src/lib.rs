@@ -1,4 +1,4 @@
-//! The checkout: from a pass to a paid order, without HTTP.
+//! The checkout: from a pass to a paid order.
 //!
 //! A buyer [reserves](reserve), [pays](pay) or [cancels](cancel), and looks at the [order]. What follows happens in
 //! loops that may run in several processes: the [payments] worker talks to the provider, the [stock] worker lets units
@@ -7,12 +7,14 @@
 
 pub mod cancel;
 pub mod guard;
-
+pub mod http;
+pub mod new_sale;
 pub mod order;
 pub mod pay;
 pub mod payments;
 pub mod reconcile;
 pub mod refusal;
+pub mod relay;
 pub mod reserve;
 pub mod stock;
 

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Timestamp, ids::{EventId, OrderId, SaleId}};
+use crate::{
+    clock::Timestamp,
+    ids::{EventId, OrderId, SaleId},
+};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -136,7 +136,8 @@ impl PassBook {
         if header.typ.as_deref() != Some(PASS_TYPE) {
             return Err(BadPass::Invalid);
         }
-        let (_, key) = self.verifying.iter().find(|(kid, _)| Some(kid) == header.kid.as_ref()).ok_or(BadPass::Invalid)?;
+        let (_, key) =
+            self.verifying.iter().find(|(kid, _)| Some(kid) == header.kid.as_ref()).ok_or(BadPass::Invalid)?;
         let mut rules = Validation::new(Algorithm::EdDSA);
         rules.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
         rules.set_issuer(&[&self.issuer]);

@@ -4,9 +4,12 @@ use aes_gcm::{
     Aes256Gcm, Nonce,
     aead::{Aead as _, KeyInit as _, Payload},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac as _};
 use rand::RngExt as _;
+use sha2::{Digest as _, Sha256};
 
-use crate::keys::Ring;
+use crate::keys::{Ring, Secret};
 
 /// Hides `plain`. `place` (for example `orders.contact:{order}`) is authenticated with it, so a row copied onto another
 /// one does not open there. Layout: key id (4 bytes), nonce (12), ciphertext and tag.
@@ -28,6 +31,26 @@ pub fn open(ring: &Ring, place: &str, sealed: &[u8]) -> Option<String> {
     let cipher = Aes256Gcm::new(key.secret.as_bytes().into());
     let plain = cipher.decrypt(&Nonce::from(*nonce), Payload { msg: hidden, aad: place.as_bytes() }).ok()?;
     String::from_utf8(plain).ok()
+}
+
+/// A name for `text` under which it can be found again without being read: an HMAC of its lower-case form.
+pub fn blind_index(secret: &Secret, text: &str) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { unreachable!("HMAC takes any key") };
+    mac.update(b"openrun blind index");
+    mac.update(text.trim().to_lowercase().as_bytes());
+    URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+}
+
+/// A random secret for a link or a cookie, and the hash under which it is stored.
+pub fn random_secret() -> (String, String) {
+    let secret = URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 32]>());
+    let hash = hash_of(&secret);
+    (secret, hash)
+}
+
+/// The hash under which a random secret is stored.
+pub fn hash_of(secret: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(secret.as_bytes()))
 }
 
 #[cfg(test)]

@@ -102,7 +102,12 @@ mod tests {
         for number in live.iter().filter(|number| **number > serving) {
             counts[usize::try_from((number - 1) / bucket).unwrap()] += 1;
         }
-        Frame { serving, last_number, histogram: Histogram { bucket, live: counts }, ..Frame::empty("s".parse().unwrap()) }
+        Frame {
+            serving,
+            last_number,
+            histogram: Histogram { bucket, live: counts },
+            ..Frame::empty("s".parse().unwrap())
+        }
     }
 
     proptest! {

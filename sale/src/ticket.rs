@@ -44,7 +44,10 @@ impl Ticket {
 
     /// The id of the one pass that this ticket can ever become.
     pub fn pass_id(&self) -> PassId {
-        PassId::derive(self.joined_at, &[self.sale.as_str().as_bytes(), &self.number.to_be_bytes(), self.buyer.as_bytes()])
+        PassId::derive(
+            self.joined_at,
+            &[self.sale.as_str().as_bytes(), &self.number.to_be_bytes(), self.buyer.as_bytes()],
+        )
     }
 
     pub fn sign(&self, ring: &Ring) -> String {

@@ -4,8 +4,11 @@
 //! One module per business step. Every move is a guarded update, so a repeated or lost race changes nothing.
 
 pub mod acts;
+pub mod dead_letters;
 pub mod holds;
 pub mod inbox;
+pub mod leases;
+pub mod log_cursors;
 mod moves;
 pub mod numbers;
 pub mod orders;
@@ -15,6 +18,7 @@ pub mod payments;
 pub mod place;
 pub mod refunds;
 pub mod sales;
+pub mod sellers;
 pub mod settle;
 pub mod snapshot;
 
@@ -27,7 +31,7 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
-use crate::StoreError;
+use crate::{StoreError, database::outbox::Bell};
 
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
@@ -66,6 +70,7 @@ pub struct Database {
     /// SQLite has one writer: a pool of one connection, so that writers wait in line here and never meet a busy file.
     write: AnyPool,
     clock: Arc<Clock>,
+    bell: Bell,
 }
 
 impl Database {
@@ -75,15 +80,13 @@ impl Database {
         let database = if let Some(path) = url.strip_prefix("sqlite:") {
             let url = format!("sqlite:{path}?mode=rwc");
             let write = sqlite_pool(1).connect(&url).await?;
-            Self {
-                dialect: Dialect::Sqlite,
-                read: sqlite_pool(4).connect(&url).await?,
-                write,
-                clock: Arc::new(Clock::system()),
-            }
+            let read = sqlite_pool(4).connect(&url).await?;
+            let clock = Arc::new(Clock::system());
+            Self { dialect: Dialect::Sqlite, read, write, clock, bell: Bell::default() }
         } else {
             let pool = postgres_pool().connect(url).await?;
-            Self { dialect: Dialect::Postgres, read: pool.clone(), write: pool, clock: Arc::new(Clock::system()) }
+            let clock = Arc::new(Clock::system());
+            Self { dialect: Dialect::Postgres, read: pool.clone(), write: pool, clock, bell: Bell::default() }
         };
         database.sync_clock().await?;
         Ok(database)
@@ -104,6 +107,11 @@ impl Database {
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// To be rung after a commit that wrote events.
+    pub const fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// Reads the database's clock. Call it now and then; it also tells whether the database answers.
@@ -155,6 +163,13 @@ impl Database {
     /// For a single statement that writes.
     pub const fn writer(&self) -> &AnyPool {
         &self.write
+    }
+
+    /// Commits a transaction that may have written events, and wakes their readers in this process.
+    pub(crate) async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
+        tx.commit().await?;
+        self.bell.ring();
+        Ok(())
     }
 
     /// Begins a transaction that will write.

@@ -63,7 +63,8 @@ pub struct GateHold {
 
 #[async_trait]
 pub trait StockGate: Send + Sync {
-    /// Checks each pass, the units and the buyer's limit, and takes the units of all lines or none.
+    /// Checks each pass, the units and the buyer's limit, and takes the units of all lines or none. An item that the
+    /// sale does not have fails the whole slice before anything is taken.
     /// The pass must have been entered in this store; its time is the caller's to check.
     async fn take(&self, line: &LineKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError>;
 
@@ -74,7 +75,8 @@ pub trait StockGate: Send + Sync {
     /// Ends holds. Unknown ones have been told before and are passed over.
     async fn end(&self, line: &LineKey, ends: &[End]) -> Result<(), StoreError>;
 
-    /// Makes `total` the units that exist of an item, as of the sale's `version`; an older version changes nothing.
+    /// Makes `total` the units that exist of an item, as of the sale's `version`; an older version changes nothing. An
+    /// item that the sale did not have comes after the others.
     async fn restock(&self, line: &LineKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError>;
 
     /// Every hold that has not ended, for reconciliation.

@@ -11,6 +11,7 @@ pub mod events;
 pub mod gate;
 pub mod line;
 pub mod mail;
+pub mod outage;
 pub mod payments;
 pub mod queue;
 #[cfg(feature = "testing")]

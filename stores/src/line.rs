@@ -1,9 +1,34 @@
-//! The store behind both [`Queue`](crate::queue::Queue) and [`StockGate`](crate::gate::StockGate): Redis, or this
-//! process's memory. `OPENRUN_QUEUE_URL` picks it.
+//! The store behind both [`Queue`] and [`StockGate`]: Redis, or this process's memory. `OPENRUN_QUEUE_URL` picks it.
 
+mod memory;
+
+use std::sync::Arc;
+
+pub use self::memory::MemoryLine;
 use crate::{gate::StockGate, queue::Queue};
 
 /// Both ports of one store.
 pub trait Line: Queue + StockGate {}
 
 impl<T: Queue + StockGate> Line for T {}
+
+/// Joins within so much time share one recorded moment: a line of a million need not keep a million of them.
+const MOMENT_MS: i64 = 100;
+
+/// Windows that one sweep ends at most, so that no step holds up the others for long.
+const SWEEP_MOST: usize = 1_000;
+
+/// A queue URL that names no store this program can use.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueUrlError {
+    #[error("the queue URL must be memory: or redis://host:port")]
+    UnknownScheme,
+}
+
+/// The store that `url` names. Nothing is connected yet: a store that does not answer is told by its first use.
+pub fn connect(url: &str) -> Result<Arc<dyn Line>, QueueUrlError> {
+    match url.split_once(':') {
+        Some(("memory", "")) => Ok(Arc::new(MemoryLine::new())),
+        _ => Err(QueueUrlError::UnknownScheme),
+    }
+}

@@ -1,8 +1,14 @@
 //! Port: outgoing mail.
 
-use async_trait::async_trait;
+pub mod mailbox;
 
-use crate::StoreError;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sale::Keys;
+
+use self::mailbox::Mailbox;
+use crate::{StoreError, database::Database};
 
 /// A mail ready to go. The same event always makes the same `message_id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,4 +34,19 @@ pub enum Sent {
 pub trait Mailer: Send + Sync {
     /// Hands the mail over. An `Err` means it may or may not have gone: send it again with the same message id.
     async fn send(&self, mail: &Mail) -> Result<Sent, StoreError>;
+}
+
+/// Why an address of outgoing mail cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadMailUrl {
+    #[error("outgoing mail is `mailbox:` or `smtp://host:port?from=shop@example.com`, not this address: {0}")]
+    Unknown(String),
+}
+
+/// The mailer at `url`. A mail server that does not answer yet is no error.
+pub fn connect(url: &str, database: &Database, keys: &Keys) -> Result<Arc<dyn Mailer>, BadMailUrl> {
+    if url == "mailbox:" {
+        return Ok(Arc::new(Mailbox::new(database.clone(), keys.personal_data.clone())));
+    }
+    Err(BadMailUrl::Unknown(url.to_owned()))
 }

@@ -127,7 +127,7 @@ pub struct Observation {
     /// The number of the n-th seated, or of the last one when fewer are seated; 0 when nobody is.
     pub nth_number: u64,
     pub stock: Vec<StockCount>,
-    /// Live tickets above `serving`, by [`sale::frame::BUCKET`].
+    /// Live tickets above `serving`, by [`sale::frame::BUCKET`], up to the bucket of `last_number`.
     pub histogram: Vec<u64>,
 }
 
@@ -145,10 +145,14 @@ pub struct StockCount {
 pub struct Snapshot {
     /// No number at or below it is given again.
     pub ceiling: u64,
+    /// Nobody above it was ever called.
     pub cursor: u64,
+    /// The sale's version that `stock` is as of; a restock of an older one changes nothing.
+    pub version: i64,
     pub stock: Vec<StockCount>,
-    /// Units of every item that exist, in the order of `stock`.
+    /// Holds that have not ended.
     pub holds: Vec<HeldUnits>,
+    /// Units that each buyer holds or has bought.
     pub buyers: Vec<(BuyerId, u32)>,
     pub passes: Vec<KnownPass>,
 }
@@ -179,6 +183,8 @@ pub trait Queue: Send + Sync {
     async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError>;
 
     /// Finds each buyer's place or gives the next number, in the order of the asks. Nothing above `ceiling` is given.
+    /// A place that is over (left, expired, consumed, or admitted with a pass that ran out unused) gives way to a new
+    /// number; so does one that this life gave and does not hold.
     async fn join(
         &self,
         line: &LineKey,
@@ -188,7 +194,7 @@ pub trait Queue: Send + Sync {
     ) -> Result<Vec<Joined>, StoreError>;
 
     /// Where these tickets stand. This read writes: a late ticket that asks goes to the front, once, and a ticket of an
-    /// older life is seated again at its own number.
+    /// older life is seated again at its own number. A ticket that is not its buyer's place any more has left.
     async fn standing(
         &self,
         line: &LineKey,
@@ -196,20 +202,28 @@ pub trait Queue: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<Seat>, StoreError>;
 
-    /// Calls the lowest numbers seated.
+    /// Calls the lowest numbers seated. Within a term `seq` only rises: the last one again gets its stored answer, one
+    /// before that calls nobody.
     async fn call(&self, line: &LineKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError>;
 
-    /// Ends the windows that have run out: called becomes late, or expired the second time. Tells how many.
+    /// Ends windows that have run out, some thousand at a time: called becomes late, or expired the second time. Tells
+    /// how many.
     async fn sweep(&self, line: &LineKey, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Lets called tickets in.
     async fn enter(&self, line: &LineKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError>;
 
-    /// Gives places up; tells what each had been. A pass that was not used ends with it, a used one stays used.
+    /// Gives places up; tells what each had been. A pass that was not used ends with it, a used one stays used. A
+    /// number of an older life need not have been seated again to be given up.
     async fn leave(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError>;
 
     /// What the leader decides by. `nth` asks for the number of the n-th seated.
     async fn observe(&self, line: &LineKey, nth: u64, now: Timestamp) -> Result<Observation, StoreError>;
+
+    /// Ends the time in which holders of older tickets come back. A new life counts every number between the cursor and
+    /// the ceiling as waiting, because a shown place must not rise when they do; from now on only those who came count.
+    /// Who comes later is seated all the same, but counted nowhere. A second time changes nothing.
+    async fn settle(&self, line: &LineKey) -> Result<(), StoreError>;
 
     /// Stores the frame for every process to fetch.
     async fn publish(&self, line: &LineKey, frame: Bytes) -> Result<(), StoreError>;
@@ -217,7 +231,7 @@ pub trait Queue: Send + Sync {
     /// The stored frame; `None` before the first.
     async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError>;
 
-    /// Fills the new life `line.epoch` and makes it the store's own, last of all. A life older than the store's own
-    /// is not begun.
+    /// Fills the new life `line.epoch` and makes it the store's own, last of all. The store's own life is left as it
+    /// is; an older one is not begun ([`StoreError::Lost`]).
     async fn rebuild(&self, line: &LineKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError>;
 }

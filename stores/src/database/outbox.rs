@@ -1,11 +1,46 @@
 //! The outbox: events committed together with their cause.
 
+use std::{sync::Arc, time::Duration};
+
 use sale::{Event, Timestamp};
 use serde_json::json;
 use sqlx::Row as _;
+use tokio::sync::watch;
 
 use super::{Database, Sql, Tx};
-use crate::StoreError;
+use crate::{
+    StoreError,
+    events::{Group, Record},
+};
+
+/// Wakes the readers of the outbox in this process, so that they need not wait for their next look.
+///
+/// It is a courtesy: who writes in another process rings no bell here, and the readers find the rows all the same.
+#[derive(Clone, Debug, Default)]
+pub struct Bell(Arc<watch::Sender<()>>);
+
+impl Bell {
+    /// Call it after the commit, never before: a reader that looks too early looks in vain.
+    pub fn ring(&self) {
+        self.0.send_replace(());
+    }
+
+    pub fn listen(&self) -> Listener {
+        Listener(self.0.subscribe())
+    }
+}
+
+/// One who hears a [`Bell`]; a ring that came while it was busy is not missed.
+#[derive(Debug)]
+pub struct Listener(watch::Receiver<()>);
+
+impl Listener {
+    /// Returns at the next ring, at the latest after `at_most`.
+    pub async fn wait(&mut self, at_most: Duration) {
+        // The sender lives as long as the database, so neither outcome is of interest.
+        drop(tokio::time::timeout(at_most, self.0.changed()).await);
+    }
+}
 
 /// Writes events down in the transaction of their cause. One that is written already stays as it is.
 pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Result<(), StoreError> {
@@ -31,20 +66,29 @@ pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Resul
     Ok(())
 }
 
-/// The oldest unpublished events with their row ids.
-pub async fn unpublished(database: &Database, limit: i64) -> Result<Vec<(i64, Event)>, StoreError> {
-    let rows = sqlx::query("SELECT id, body FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1")
+/// The oldest unpublished rows, with their ids.
+pub async fn unpublished(database: &Database, limit: i64) -> Result<Vec<(i64, Record)>, StoreError> {
+    let rows =
+        sqlx::query("SELECT id, order_id, body, trace FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1")
+            .bind(limit)
+            .fetch_all(database.reader())
+            .await?;
+    rows.iter().map(read_row).collect()
+}
+
+/// The rows after the one with the id `after`: the embedded log. On SQLite ids are in the order of the commits, because
+/// there is one writer; on PostgreSQL a smaller id may appear after a larger one, so this would skip it.
+pub async fn after(database: &Database, after: i64, limit: i64) -> Result<Vec<(i64, Record)>, StoreError> {
+    let rows = sqlx::query("SELECT id, order_id, body, trace FROM outbox WHERE id > $1 ORDER BY id LIMIT $2")
+        .bind(after)
         .bind(limit)
         .fetch_all(database.reader())
         .await?;
-    rows.into_iter()
-        .map(|row| {
-            let body: String = row.try_get(1)?;
-            let event = Event::parse(body.as_bytes())
-                .ok_or_else(|| StoreError::unexpected("database", "an outbox row that is no event"))?;
-            Ok((row.try_get(0)?, event))
-        })
-        .collect()
+    rows.iter().map(read_row).collect()
+}
+
+fn read_row(row: &sqlx::any::AnyRow) -> Result<(i64, Record), StoreError> {
+    Ok((row.try_get(0)?, Record { order: row.try_get(1)?, body: row.try_get(2)?, trace: row.try_get(3)? }))
 }
 
 /// Marks events as safe on the log.
@@ -60,4 +104,32 @@ pub async fn mark_published(database: &Database, ids: &[i64], now: Timestamp) ->
         .execute(database.writer())
         .await?;
     Ok(())
+}
+
+/// Events that wait for the relay.
+pub async fn unpublished_count(database: &Database) -> Result<u64, StoreError> {
+    let row =
+        sqlx::query("SELECT COUNT(*) FROM outbox WHERE published_at IS NULL").fetch_one(database.reader()).await?;
+    Ok(super::numbers::unsigned(row.try_get(0)?))
+}
+
+/// Marks what every group has read of the embedded log, so that "unpublished" means *still to be done* with either log.
+pub async fn mark_read_by_all(database: &Database, now: Timestamp) -> Result<(), StoreError> {
+    const MARK: &str = "UPDATE outbox SET published_at = $1 WHERE published_at IS NULL AND id <= \
+                        (SELECT CASE WHEN count(*) < $2 THEN 0 ELSE min(outbox_id) END FROM log_cursors)";
+    sqlx::query(MARK)
+        .bind(now.as_millis())
+        .bind(i64::try_from(Group::ALL.len()).unwrap_or(i64::MAX))
+        .execute(database.writer())
+        .await?;
+    Ok(())
+}
+
+/// Removes some of the oldest rows that were published before `before`; says how many. It looks at no more than a
+/// thousand rows, so that it never holds the database up; call it again while it finds something.
+pub async fn prune(database: &Database, before: Timestamp) -> Result<u64, StoreError> {
+    const PRUNE: &str = "DELETE FROM outbox WHERE published_at < $1 AND id IN \
+                         (SELECT id FROM outbox ORDER BY id LIMIT 1000)";
+    let pruned = sqlx::query(PRUNE).bind(before.as_millis()).execute(database.writer()).await?;
+    Ok(pruned.rows_affected())
 }

@@ -1,5 +1,7 @@
 //! Pass rows: committed before the pass is given out, one per ticket ever.
 
+use std::collections::{HashMap, HashSet};
+
 use sale::{BuyerId, Pass, PassId, SaleId, Timestamp};
 use serde_json::json;
 use sqlx::{Row as _, any::AnyRow};
@@ -7,19 +9,19 @@ use sqlx::{Row as _, any::AnyRow};
 use super::{Database, Sql, numbers::unsigned};
 use crate::StoreError;
 
-/// Commits the rows of these passes in one statement and tells each as it stands: a pass that has a row keeps its own
-/// times, so asking again gives the same pass.
-pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<Pass>, StoreError> {
+/// Commits the rows of these passes in one statement and tells each as it stands, and whether it is new: a pass that has
+/// a row keeps its own times, so asking again gives the same pass.
+pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, bool)>, StoreError> {
     const GIVE: Sql = Sql {
         postgres: "INSERT INTO passes (id, sale, number, buyer, bound, issued_at, expires_at) \
                    SELECT r.id, r.sale, r.number, r.buyer, r.bound, r.issued_at, r.expires_at \
                    FROM json_to_recordset($1::json) AS r(id text, sale text, number bigint, buyer text, \
                         bound bigint, issued_at bigint, expires_at bigint) ORDER BY r.id \
-                   ON CONFLICT (sale, number) DO NOTHING",
+                   ON CONFLICT (sale, number) DO NOTHING RETURNING id",
         sqlite: "INSERT INTO passes (id, sale, number, buyer, bound, issued_at, expires_at) \
                  SELECT value ->> 'id', value ->> 'sale', value ->> 'number', value ->> 'buyer', value ->> 'bound', \
                         value ->> 'issued_at', value ->> 'expires_at' \
-                 FROM json_each($1) WHERE true ON CONFLICT (sale, number) DO NOTHING",
+                 FROM json_each($1) WHERE true ON CONFLICT (sale, number) DO NOTHING RETURNING id",
     };
     const READ: Sql = Sql {
         postgres: "SELECT id, sale, number, buyer, bound, issued_at, expires_at FROM passes \
@@ -38,11 +40,16 @@ pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<Pass>, Sto
         })
         .collect();
     let ids: Vec<_> = passes.iter().map(|pass| pass.id.to_string()).collect();
+    if passes.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut tx = database.begin().await?;
-    sqlx::query(database.sql(GIVE)).bind(serde_json::Value::from(rows).to_string()).execute(&mut *tx).await?;
+    let rows = serde_json::Value::from(rows).to_string();
+    let inserted = sqlx::query(database.sql(GIVE)).bind(rows).fetch_all(&mut *tx).await?;
+    let mut new = inserted.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<HashSet<_>, _>>()?;
     let found = sqlx::query(database.sql(READ)).bind(json!(ids).to_string()).fetch_all(&mut *tx).await?;
     tx.commit().await?;
-    let mut by_id = std::collections::HashMap::new();
+    let mut by_id = HashMap::new();
     for row in &found {
         let pass = read_row(row)?;
         by_id.insert(pass.id, pass);
@@ -50,10 +57,9 @@ pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<Pass>, Sto
     passes
         .iter()
         .map(|pass| {
-            by_id
-                .get(&pass.id)
-                .cloned()
-                .ok_or_else(|| StoreError::unexpected("database", "a pass row of another ticket"))
+            let given = by_id.get(&pass.id).cloned();
+            let given = given.ok_or_else(|| StoreError::unexpected("database", "a pass row of another ticket"))?;
+            Ok((given, new.remove(&pass.id.to_string())))
         })
         .collect()
 }

@@ -398,3 +398,28 @@ pub async fn epoch_began(database: &Database, id: &SaleId) -> Result<Timestamp, 
         sqlx::query("SELECT epoch_at FROM sales WHERE id = $1").bind(id.as_str()).fetch_one(database.reader()).await?;
     Ok(Timestamp::from_millis(row.try_get(0)?))
 }
+
+/// Units that a buyer holds or has bought, on average over those who have any; `None` before the first.
+pub async fn units_per_buyer(database: &Database, id: &SaleId) -> Result<Option<f64>, StoreError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*), CAST(COALESCE(SUM(units), 0) AS BIGINT) FROM buyers WHERE sale = $1 AND units > 0",
+    )
+    .bind(id.as_str())
+    .fetch_one(database.reader())
+    .await?;
+    let (buyers, units): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let ratio = |buyers: u32| f64::from(u32::try_from(units).unwrap_or(u32::MAX)) / f64::from(buyers);
+    Ok(u32::try_from(buyers).ok().filter(|buyers| *buyers > 0).map(ratio))
+}
+
+/// How many orders of a sale are in each state.
+pub async fn orders_by_state(
+    database: &Database,
+    id: &SaleId,
+) -> Result<std::collections::BTreeMap<String, u64>, StoreError> {
+    let rows = sqlx::query("SELECT state, COUNT(*) FROM orders WHERE sale = $1 GROUP BY state")
+        .bind(id.as_str())
+        .fetch_all(database.reader())
+        .await?;
+    rows.into_iter().map(|row| Ok((row.try_get(0)?, unsigned(row.try_get(1)?)))).collect()
+}

@@ -76,7 +76,7 @@ pub async fn settle(
         refuse_others(database, &mut tx, hold, &payments, (paid_by, now)).await?;
     }
     mark_settled(&mut tx, order).await?;
-    tx.commit().await?;
+    database.commit(tx).await?;
     Ok(if decision == Decision::Nothing { Settled::Nothing } else { Settled::Moved })
 }
 
@@ -229,7 +229,7 @@ pub async fn retake(database: &Database, line: &LineKey, take: &Take, now: Times
     moves::order_state(database, &mut tx, &[order], OrderState::Paid, now).await?;
     sold_events(database, &mut tx, &HoldRow { id: take.hold, ..first.clone() }, now).await?;
     mark_settled(&mut tx, order).await?;
-    tx.commit().await?;
+    database.commit(tx).await?;
     Ok(Retaken::Committed)
 }
 
@@ -306,7 +306,7 @@ pub async fn give_up(database: &Database, order: OrderId, now: Timestamp) -> Res
     let state = if owes { OrderState::RefundPending } else { OrderState::Refunded };
     moves::order_state(database, &mut tx, &[order], state, now).await?;
     mark_settled(&mut tx, order).await?;
-    tx.commit().await?;
+    database.commit(tx).await?;
     Ok(())
 }
 

@@ -38,7 +38,11 @@ pub async fn restore(database: &Database, line: &dyn Line, sale: &SaleId) -> Res
     };
     let snapshot = read(database, sale).await?;
     line.rebuild(&LineKey { sale: sale.clone(), epoch }, &snapshot, database.now()).await?;
-    tracing::warn!(%sale, epoch, "the queue store was filled again from the database");
+    if from == 0 {
+        tracing::info!(%sale, "the line of this sale is ready");
+    } else {
+        tracing::warn!(%sale, epoch, "the queue store was lost and is filled again from the database");
+    }
     Ok(epoch)
 }
 
@@ -54,6 +58,7 @@ pub async fn read(database: &Database, sale: &SaleId) -> Result<Snapshot, StoreE
     Ok(Snapshot {
         ceiling: known.ceiling,
         cursor: known.cursor,
+        version: known.sale.version,
         stock: known.stock,
         holds: live_holds(&mut tx, sale).await?,
         buyers: buyers(&mut tx, sale).await?,

@@ -1,0 +1,145 @@
+//! The hard limit of the rate: a generic cell rate algorithm (GCRA, ITU-T I.371) on the leader's monotonic clock.
+//!
+//! The promise is about the instants at which the store carried the calls out: in every window of length `w` at most
+//! `rate × w + burst`, burst being 100 ms of the rate and at least 1. The leader knows only that a batch happened
+//! between its sending and its answer. So it decides with half of the burst, and charges the bucket anew from the answer
+//! whenever the answer took longer than the other half covers; at rates whose burst is one call, always.
+
+use std::time::Duration;
+
+/// Half of the promised burst, in nanoseconds of the rate; the other half covers the way to the store.
+const DECISION_BURST_NS: u64 = 50_000_000;
+const MINUTE_NS: u64 = 60_000_000_000;
+
+/// Instants are nanoseconds on the leader's monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    per_minute: u32,
+    /// The theoretical arrival time of the next call.
+    next_ns: u64,
+}
+
+impl Bucket {
+    /// A bucket with nothing left in it, as a new leader starts: the old one may just have spent it.
+    pub fn spent(per_minute: u32, now_ns: u64) -> Self {
+        let mut bucket = Self { per_minute, next_ns: now_ns };
+        bucket.next_ns = now_ns.saturating_add(2 * DECISION_BURST_NS).saturating_add(bucket.interval_ns());
+        bucket
+    }
+
+    /// The rate from now on. A slower rate counts at once; a faster one does not fill the bucket in arrears.
+    pub fn set_rate(&mut self, per_minute: u32, now_ns: u64) {
+        if per_minute == self.per_minute {
+            return;
+        }
+        self.per_minute = per_minute;
+        self.next_ns = self.next_ns.max(now_ns).min(now_ns.saturating_add(self.interval_ns()));
+    }
+
+    /// Calls that may be made now.
+    pub fn allowed(&self, now_ns: u64) -> u64 {
+        if self.per_minute == 0 {
+            return 0;
+        }
+        let next = self.next_ns.max(now_ns);
+        let ready = now_ns.saturating_add(self.tolerance_ns());
+        if ready < next { 0 } else { ((ready - next) / self.interval_ns()).saturating_add(1) }
+    }
+
+    /// Charges `calls` that were sent at `sent_ns` and answered at `answered_ns`.
+    pub fn charge(&mut self, calls: u64, sent_ns: u64, answered_ns: u64) {
+        if calls == 0 {
+            return;
+        }
+        let slow = answered_ns.saturating_sub(sent_ns) > DECISION_BURST_NS;
+        let from = if slow || self.tolerance_ns() == 0 { answered_ns } else { sent_ns };
+        self.next_ns = self.next_ns.max(from).saturating_add(self.interval_ns().saturating_mul(calls));
+    }
+
+    /// How long until the next call may be made.
+    pub fn wait(&self, now_ns: u64) -> Option<Duration> {
+        let at = self.next_ns.saturating_sub(self.tolerance_ns());
+        (self.per_minute > 0).then(|| Duration::from_nanos(at.saturating_sub(now_ns)))
+    }
+
+    /// Rounded up, so that the rate is never exceeded by rounding.
+    fn interval_ns(&self) -> u64 {
+        MINUTE_NS.div_ceil(u64::from(self.per_minute.max(1)))
+    }
+
+    fn tolerance_ns(&self) -> u64 {
+        let interval = self.interval_ns();
+        (DECISION_BURST_NS / interval).saturating_sub(1).saturating_mul(interval)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The promise: never more than rate × window + burst, measured anywhere between sending and answer.
+    fn check(executed: &[(u64, u64)], per_minute: u32) -> Result<(), TestCaseError> {
+        let burst = (f64::from(per_minute) / 600.0).max(1.0);
+        for (at, (from, _)) in executed.iter().enumerate() {
+            let mut calls = 0;
+            for (until, count) in &executed[at..] {
+                calls += count;
+                let window = (until - from) as f64 / MINUTE_NS as f64;
+                let most = f64::from(per_minute) * window + burst;
+                prop_assert!(calls as f64 <= most + 1e-6, "{calls} calls in {window} min, at most {most}");
+            }
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_sees_more_than_the_rate_and_the_burst(
+            per_minute in prop_oneof![1_u32..100, 100_u32..5_000, 5_000_u32..2_000_000],
+            steps in proptest::collection::vec((0_u64..400_000_000, 0_u64..120_000_000, 0.0_f64..1.0), 1..120),
+        ) {
+            let mut now = 1_000_000_000;
+            let mut bucket = Bucket::spent(per_minute, now);
+            let mut executed = Vec::new();
+            for (idle, way, when) in steps {
+                now += idle;
+                let calls = bucket.allowed(now);
+                let answered = now + way;
+                if calls > 0 {
+                    executed.push((now + (way as f64 * when) as u64, calls));
+                }
+                bucket.charge(calls, now, answered);
+                now = answered;
+            }
+            check(&executed, per_minute)?;
+        }
+    }
+
+    #[test]
+    fn a_steady_loop_reaches_the_rate() {
+        for per_minute in [60, 600, 6_000, 60_000, 1_200_000] {
+            let (mut now, mut calls) = (0, 0);
+            let mut bucket = Bucket::spent(per_minute, now);
+            while now < MINUTE_NS {
+                let allowed = bucket.allowed(now);
+                bucket.charge(allowed, now, now + 200_000);
+                calls += allowed;
+                now += 200_000 + 10_000_000;
+            }
+            let share = calls as f64 / f64::from(per_minute);
+            assert!((0.85..=1.0).contains(&share), "{per_minute} per minute: {calls}");
+        }
+    }
+
+    #[test]
+    fn zero_calls_nobody_and_a_new_leader_waits() {
+        assert_eq!(Bucket::spent(0, 0).allowed(u64::MAX / 2), 0);
+        assert_eq!(Bucket::spent(600, 0).allowed(0), 0);
+        assert_eq!(Bucket::spent(600, 0).wait(0), Some(Duration::from_millis(200)));
+        let mut bucket = Bucket::spent(1, 0);
+        bucket.set_rate(600, 1_000);
+        assert_eq!(bucket.wait(1_000), Some(Duration::from_millis(100)));
+    }
+}

@@ -1,0 +1,69 @@
+//! What everybody is told: the frame, written by the leader when something changed.
+
+use sale::{
+    Frame, SaleState, Timestamp,
+    frame::{BUCKET, Histogram, ItemLeft, Trouble},
+    standing::poll_after_ms,
+};
+use stores::{database::sales::StockedSale, queue::Observation};
+
+/// Ticks start anew above this much for every life of the store, so that they never run backwards after a loss.
+const TICKS_PER_EPOCH: u64 = 1_000_000;
+
+/// The frame that says what the leader knows now.
+pub fn compose(known: &StockedSale, seen: &Observation, trouble: Option<Trouble>, now: Timestamp) -> Frame {
+    let sale = &known.sale;
+    let state = known.state(now);
+    let calling = state == SaleState::Open && trouble.is_none();
+    Frame {
+        sale: sale.id.clone(),
+        state,
+        trouble,
+        epoch: sale.epoch,
+        tick: 0,
+        changed_at: now,
+        opens_at: sale.opens_at,
+        serving: seen.serving,
+        last_number: seen.last_number,
+        waiting: seen.waiting,
+        histogram: Histogram { bucket: BUCKET, live: seen.histogram.clone() },
+        rate_per_minute: if calling { sale.admission.per_minute } else { 0 },
+        items: seen
+            .stock
+            .iter()
+            .map(|count| ItemLeft {
+                id: count.item.clone(),
+                left: u64::try_from(count.free).unwrap_or(0),
+                held: u64::try_from(count.held).unwrap_or(0),
+            })
+            .collect(),
+        poll_after_ms: poll_after_ms(seen.waiting),
+        message: sale.message.clone(),
+    }
+}
+
+/// The frame to publish after `last`; `None` when it says nothing new.
+pub fn next(last: Option<&Frame>, mut frame: Frame) -> Option<Frame> {
+    if last.is_some_and(|last| last.says_the_same(&frame)) {
+        return None;
+    }
+    let floor = u64::try_from(frame.epoch).unwrap_or(0).saturating_mul(TICKS_PER_EPOCH);
+    frame.tick = last.map_or(0, |last| last.tick).saturating_add(1).max(floor);
+    Some(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_that_says_the_same_is_not_written_again() {
+        let empty = Frame::empty("s".parse().unwrap());
+        let first = next(None, Frame { epoch: 2, ..empty.clone() }).unwrap();
+        assert_eq!(first.tick, 2_000_000);
+        let later = Frame { changed_at: Timestamp::from_millis(5), epoch: 2, ..empty.clone() };
+        assert_eq!(next(Some(&first), later.clone()), None);
+        assert_eq!(next(Some(&first), Frame { waiting: 1, ..later }).unwrap().tick, 2_000_001);
+        assert_eq!(next(Some(&first), Frame { epoch: 3, ..empty }).unwrap().tick, 3_000_000);
+    }
+}

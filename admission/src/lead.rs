@@ -1,0 +1,360 @@
+//! The admission loop of one sale: observe, decide, write the cursor ahead, call. The leader also ends missed windows
+//! and writes the frame.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sale::{Frame, SaleId, SaleState, Term, Timestamp, clock::monotonic, frame::Trouble, standing::poll_after_ms};
+use stores::{
+    StoreError,
+    database::{
+        Database,
+        numbers::{self, Raised},
+        sales::{self, StockedSale},
+    },
+    line::Line,
+    queue::{Batch, Called, LineKey, Observation},
+};
+
+use crate::{
+    bucket::Bucket,
+    decide::{self, Limit, Observed},
+    frame,
+};
+
+/// How long a lead lasts without being renewed: the longest that a sale stands still when its leader dies.
+const LEAD_MS: i64 = 3_000;
+/// A lead is renewed well before it ends.
+const RENEW_AFTER: Duration = Duration::from_millis(1_000);
+/// The leader stops this long before its lead ends, so that clocks that drift apart never make two.
+const LEAD_MARGIN: Duration = Duration::from_millis(500);
+/// How often the seller's settings are read: a pause takes effect within a second, the stores' answers included.
+const RELOAD_AFTER: Duration = Duration::from_millis(200);
+/// How often units per order are measured.
+const MEASURE_AFTER: Duration = Duration::from_secs(5);
+
+/// Everything that a loop works with.
+#[derive(Clone)]
+pub struct Stores {
+    pub database: Database,
+    pub line: Arc<dyn Line>,
+    /// This process among those that may lead.
+    pub leader: String,
+}
+
+/// The loop's memory.
+pub struct Leader {
+    stores: Stores,
+    sale: SaleId,
+    reign: Option<Reign>,
+    /// The last frame that this process knows of, kept over reigns and lives so that ticks never run backwards.
+    frame: Option<Frame>,
+    started: Instant,
+}
+
+/// One term of leading.
+struct Reign {
+    term: Term,
+    seq: u64,
+    /// On the monotonic clock.
+    renewed: Instant,
+    loaded: Instant,
+    known: StockedSale,
+    /// When the settling after a lost store is over.
+    settled_at: Option<Timestamp>,
+    cursor: u64,
+    bucket: Bucket,
+    /// A batch whose answer never came: it is sent again as it was, with the same seq.
+    unanswered: Option<Batch>,
+    units_per_order: f64,
+    measured: Instant,
+}
+
+/// What a step did, for the wait after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepped {
+    /// Another process leads.
+    Following,
+    Leading {
+        next_call: Option<Duration>,
+    },
+    /// The sale is closed for good.
+    Over,
+}
+
+impl Leader {
+    pub fn new(stores: Stores, sale: SaleId) -> Self {
+        Self { stores, sale, reign: None, frame: None, started: monotonic() }
+    }
+
+    /// One turn of the loop. After an error the next step starts from what the stores say.
+    pub async fn step(&mut self) -> Result<Stepped, StoreError> {
+        if !self.keep_lead().await? {
+            return Ok(Stepped::Following);
+        }
+        self.reload().await?;
+        let now = self.stores.database.now();
+        let started = self.started;
+        let Some(reign) = self.reign.as_mut() else { return Ok(Stepped::Following) };
+        if reign.known.sale.closed {
+            return Ok(Stepped::Over);
+        }
+        let line = LineKey { sale: self.sale.clone(), epoch: reign.known.sale.epoch };
+        let trouble = reign.settle(&self.stores, &line, now).await?;
+        self.stores.line.sweep(&line, now).await?;
+        let called = reign.call(&self.stores, &line, trouble, started).await?;
+        if called.stale {
+            self.reign = None;
+            return Ok(Stepped::Following);
+        }
+        let next_call = reign.bucket.wait(since(started));
+        let finished = reign.is_finished(&called.seen, now);
+        let composed = frame::compose(&reign.known, &called.seen, trouble, now);
+        self.publish(&line, composed).await?;
+        if finished {
+            sales::mark_closed(&self.stores.database, &self.sale, now).await?;
+        }
+        Ok(Stepped::Leading { next_call })
+    }
+
+    /// Steps down at once, so that another process need not wait for the lead to end.
+    pub async fn resign(&mut self) {
+        if self.reign.take().is_some()
+            && let Err(trouble) = numbers::resign(&self.stores.database, &self.sale, &self.stores.leader).await
+        {
+            tracing::debug!(sale = %self.sale, %trouble, "the lead ends by itself");
+        }
+    }
+
+    async fn keep_lead(&mut self) -> Result<bool, StoreError> {
+        let asked = monotonic();
+        if let Some(reign) = &self.reign
+            && asked.duration_since(reign.renewed) < RENEW_AFTER
+        {
+            return Ok(true);
+        }
+        let now = self.stores.database.now();
+        let until = now.plus_millis(LEAD_MS);
+        let lead = numbers::lead(&self.stores.database, &self.sale, &self.stores.leader, now, until).await;
+        match lead {
+            Ok(Some(lead)) => {
+                match self.reign.as_mut().filter(|reign| reign.term == lead.term) {
+                    Some(reign) => reign.renewed = asked,
+                    None => self.begin(lead.term, asked).await?,
+                }
+                Ok(true)
+            }
+            Ok(None) => {
+                self.reign = None;
+                Ok(false)
+            }
+            Err(trouble) => {
+                let lead_for = Duration::from_millis(LEAD_MS.unsigned_abs()).saturating_sub(LEAD_MARGIN);
+                if self.reign.as_ref().is_some_and(|reign| asked.duration_since(reign.renewed) > lead_for) {
+                    self.reign = None;
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    /// A new reign: the bucket starts spent, and an empty batch of the new term shuts the old leader out of the store.
+    async fn begin(&mut self, term: Term, renewed: Instant) -> Result<(), StoreError> {
+        self.reign = None;
+        let Some(known) = sales::load(&self.stores.database, &self.sale).await? else { return Ok(()) };
+        let line = LineKey { sale: self.sale.clone(), epoch: known.sale.epoch };
+        let now = self.stores.database.now();
+        let fence = Batch { term, seq: 0, calls: 0, up_to: 0, until: now };
+        if let Called::OldTerm { term: newer } = self.stores.line.call(&line, fence, now).await? {
+            return Err(StoreError::unexpected("queue store", format!("term {newer} reigns already, ours is {term}")));
+        }
+        if let Some(bytes) = self.stores.line.frame(&line).await? {
+            let stored: Option<Frame> = serde_json::from_slice(&bytes).ok();
+            self.frame = stored
+                .filter(|frame| self.frame.as_ref().is_none_or(|last| frame.tick >= last.tick))
+                .or(self.frame.take());
+        }
+        tracing::info!(sale = %self.sale, term, epoch = known.sale.epoch, "leads the admission of this sale");
+        let loaded = monotonic();
+        self.reign = Some(Reign {
+            term,
+            seq: 0,
+            renewed,
+            loaded,
+            settled_at: settling_until(&self.stores.database, &known).await?,
+            cursor: known.cursor,
+            bucket: Bucket::spent(known.sale.admission.per_minute, since(self.started)),
+            unanswered: None,
+            units_per_order: f64::from(known.sale.per_buyer_limit),
+            measured: loaded.checked_sub(MEASURE_AFTER).unwrap_or(loaded),
+            known,
+        });
+        Ok(())
+    }
+
+    async fn reload(&mut self) -> Result<(), StoreError> {
+        let now = monotonic();
+        let Some(reign) = self.reign.as_mut().filter(|reign| now.duration_since(reign.loaded) >= RELOAD_AFTER) else {
+            return Ok(());
+        };
+        let Some(known) = sales::load(&self.stores.database, &self.sale).await? else {
+            self.reign = None;
+            return Ok(());
+        };
+        if known.sale.epoch != reign.known.sale.epoch {
+            let (term, renewed) = (reign.term, reign.renewed);
+            return self.begin(term, renewed).await;
+        }
+        reign.bucket.set_rate(known.sale.admission.per_minute, since(self.started));
+        reign.known = known;
+        reign.loaded = now;
+        if now.duration_since(reign.measured) >= MEASURE_AFTER {
+            reign.measured = now;
+            let limit = f64::from(reign.known.sale.per_buyer_limit);
+            let measured = sales::units_per_buyer(&self.stores.database, &self.sale).await?;
+            reign.units_per_order = measured.unwrap_or(limit).clamp(1.0, limit);
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, line: &LineKey, composed: Frame) -> Result<(), StoreError> {
+        let Some(next) = frame::next(self.frame.as_ref(), composed) else { return Ok(()) };
+        let bytes = serde_json::to_vec(&next).map_err(|fault| StoreError::unexpected("frame", fault.to_string()))?;
+        self.stores.line.publish(line, bytes.into()).await?;
+        self.frame = Some(next);
+        Ok(())
+    }
+}
+
+/// A turn of calling, and what was seen before it.
+struct Turn {
+    seen: Observation,
+    /// Another leader reigns, or the store lives another life.
+    stale: bool,
+}
+
+impl Reign {
+    /// Ends the settling after a lost store once every holder has had time to come back.
+    async fn settle(&mut self, stores: &Stores, line: &LineKey, now: Timestamp) -> Result<Option<Trouble>, StoreError> {
+        match self.settled_at {
+            Some(at) if now < at => Ok(Some(Trouble::Restoring)),
+            Some(_) => {
+                stores.line.settle(line).await?;
+                self.settled_at = None;
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn call(
+        &mut self,
+        stores: &Stores,
+        line: &LineKey,
+        trouble: Option<Trouble>,
+        started: Instant,
+    ) -> Result<Turn, StoreError> {
+        if let Some(batch) = self.unanswered {
+            let seen = stores.line.observe(line, 1, stores.database.now()).await?;
+            let stale = self.send(stores, line, batch, started).await?;
+            return Ok(Turn { seen, stale });
+        }
+        let allowed = self.bucket.allowed(since(started));
+        let now = stores.database.now();
+        let mut seen = stores.line.observe(line, allowed.max(1), now).await?;
+        let open = trouble.is_none() && self.known.state(now) == SaleState::Open;
+        let (mut calls, limit) = decide::calls(&self.observed(&seen, open, allowed));
+        if calls == 0 {
+            return Ok(Turn { seen, stale: false });
+        }
+        if calls < allowed.max(1) && limit != Limit::Nobody {
+            seen = stores.line.observe(line, calls, now).await?;
+            calls = calls.min(seen.waiting);
+        }
+        if seen.nth_number > self.cursor {
+            match numbers::raise_cursor(&stores.database, line, self.term, seen.nth_number).await? {
+                Raised::To(cursor) => self.cursor = cursor,
+                Raised::Refused => return Ok(Turn { seen, stale: true }),
+            }
+        }
+        self.seq = self.seq.saturating_add(1);
+        let until = now.plus_seconds(i64::from(self.known.sale.enter_seconds));
+        let batch = Batch { term: self.term, seq: self.seq, calls, up_to: self.cursor, until };
+        self.unanswered = Some(batch);
+        let stale = self.send(stores, line, batch, started).await?;
+        if !stale {
+            seen = stores.line.observe(line, 1, stores.database.now()).await?;
+        }
+        Ok(Turn { seen, stale })
+    }
+
+    /// Sends a batch and charges the bucket for it. Tells whether another leader reigns.
+    async fn send(
+        &mut self,
+        stores: &Stores,
+        line: &LineKey,
+        batch: Batch,
+        started: Instant,
+    ) -> Result<bool, StoreError> {
+        let sent = since(started);
+        let answer = stores.line.call(line, batch, stores.database.now()).await;
+        self.bucket.charge(batch.calls, sent, since(started));
+        match answer? {
+            Called::Batch { called, serving } => {
+                self.unanswered = None;
+                metrics::counter!("openrun_calls_total", "sale" => line.sale.to_string()).increment(called);
+                tracing::debug!(sale = %line.sale, seq = batch.seq, called, serving, "called");
+                Ok(false)
+            }
+            Called::OldTerm { term } => {
+                tracing::info!(sale = %line.sale, ours = self.term, term, "another process leads now");
+                Ok(true)
+            }
+        }
+    }
+
+    fn observed(&self, seen: &Observation, open: bool, rate: u64) -> Observed {
+        let free = seen.stock.iter().map(|count| u64::try_from(count.free).unwrap_or(0)).fold(0, u64::saturating_add);
+        Observed {
+            open,
+            rate,
+            waiting: seen.waiting,
+            called: seen.called,
+            active: seen.active,
+            max_active: u64::from(self.known.sale.admission.max_active),
+            without_hold: seen.without_hold,
+            free_units: free,
+            units_per_order: self.units_per_order,
+            overcall: self.known.sale.admission.overcall,
+        }
+    }
+
+    /// Whether a draining sale has nobody left inside.
+    fn is_finished(&self, seen: &Observation, now: Timestamp) -> bool {
+        self.known.state(now) == SaleState::Draining
+            && seen.called == 0
+            && seen.active == 0
+            && seen.stock.iter().all(|count| count.held == 0)
+    }
+}
+
+/// The first life of a line comes after nothing that could have been lost.
+const FIRST_EPOCH: sale::Epoch = 1;
+
+/// After a loss every holder gets two polls' time to come back before calls go on.
+async fn settling_until(database: &Database, known: &StockedSale) -> Result<Option<Timestamp>, StoreError> {
+    let began = sales::epoch_began(database, &known.sale.id).await?;
+    if known.sale.epoch <= FIRST_EPOCH {
+        return Ok(Some(began));
+    }
+    let waiting = known.ceiling.saturating_sub(known.cursor);
+    let settling_ms = i64::try_from(poll_after_ms(waiting).saturating_mul(2)).unwrap_or(i64::MAX);
+    Ok(Some(began.plus_millis(settling_ms)))
+}
+
+/// Nanoseconds on the leader's own clock.
+fn since(started: Instant) -> u64 {
+    u64::try_from(monotonic().duration_since(started).as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,38 @@
+// What people read on the pages in each state, as the stories expect it.
+
+export const WORDS = {
+  ko: {
+    scheduled: '오픈까지',
+    waiting: '줄에 서 있습니다',
+    linePaused: '줄이 잠시 멈췄습니다',
+    called: '차례가 되었습니다',
+    late: '차례를 놓쳤지만 한 번 더 기회가 있습니다',
+    left: '줄에서 나왔습니다',
+    salePaused: '판매자가 잠시 멈췄습니다',
+    saleSoldOut: '모두 판매되었습니다',
+    saleClosed: '판매가 끝났습니다',
+    check: '내 순서 확인',
+    held: '상품을 잡았습니다',
+    declined: '결제가 거절되었습니다',
+    unitWentBack: '다음 사람',
+    holdExpired: '결제 시간이 끝났습니다',
+    paid: '결제되었습니다',
+  },
+  en: {
+    scheduled: 'Opens in',
+    waiting: 'You are in the line',
+    linePaused: 'The line is paused',
+    called: 'It is your turn',
+    late: 'You missed your turn, and you get one more',
+    left: 'You left the line',
+    salePaused: 'The seller has paused',
+    saleSoldOut: 'Every unit is sold',
+    saleClosed: 'The sale is over',
+    check: 'Check my place',
+    held: 'Reserved for you',
+    declined: 'The payment was declined',
+    unitWentBack: 'went to the next person',
+    holdExpired: 'The time to pay has run out',
+    paid: 'Paid',
+  },
+};

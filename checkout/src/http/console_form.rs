@@ -1,0 +1,259 @@
+//! The console's form of a sale: what was typed becomes the document of the API, and its refusals return to the fields.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Form, Router,
+    extract::{Path, State},
+    response::Response,
+    routing::{get, post},
+};
+use http::{HeaderMap, StatusCode, Uri};
+use sale::Sale;
+use serde_json::{Value, json};
+use web::{
+    Code, Moment, Problem,
+    pages::console::{Fault, FieldFault, Purpose, SaleFormPage},
+};
+
+use super::{
+    Shop,
+    console::{Desk, to},
+    sales::known,
+    seller::{edit, make},
+    sellers::authority,
+};
+
+/// Items that the form of a new sale offers; the empty ones are left out.
+const ITEMS: usize = 3;
+
+type Typed = BTreeMap<String, String>;
+
+pub fn routes() -> Router<Shop> {
+    Router::new()
+        .route("/console/sales", post(create))
+        .route("/console/sales/new", get(blank))
+        .route("/console/sales/{sale}/edit", get(open).post(save))
+}
+
+async fn blank(State(shop): State<Shop>, headers: HeaderMap, uri: Uri) -> Response {
+    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
+    let answered = async {
+        authority(&shop, &headers).await?;
+        let opens_at = Moment(shop.database.now().plus_seconds(600).as_millis() / 60_000 * 60_000);
+        let mut values: Typed = [
+            ("per_buyer_limit", "1"),
+            ("hold_seconds", "300"),
+            ("enter_seconds", "120"),
+            ("pass_seconds", "600"),
+            ("per_minute", "600"),
+            ("max_active", "200"),
+            ("overcall", "0"),
+            ("item_0_currency", "KRW"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        values.insert("opens_at".to_owned(), opens_at.korean_input());
+        Ok(form(&desk, Purpose::Create, values, Vec::new()))
+    };
+    desk.finish(answered.await)
+}
+
+async fn create(State(shop): State<Shop>, headers: HeaderMap, uri: Uri, Form(typed): Form<Typed>) -> Response {
+    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
+    let made = async {
+        let authority = authority(&shop, &headers).await?;
+        match make(&shop, &document(&typed, true), authority).await {
+            Ok(made) => Ok(to(&format!("/console/sales/{}", made.sale.id))),
+            Err(problem) => refused(&desk, Purpose::Create, typed, problem),
+        }
+    };
+    desk.finish(made.await)
+}
+
+async fn open(State(shop): State<Shop>, Path(id): Path<String>, headers: HeaderMap, uri: Uri) -> Response {
+    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
+    let answered = async {
+        authority(&shop, &headers).await?;
+        let known = known(&shop, &id).await?;
+        let purpose = Purpose::Edit { sale: id.clone(), version: known.sale.version.to_string() };
+        Ok(form(&desk, purpose, values(&known.sale), Vec::new()))
+    };
+    desk.finish(answered.await)
+}
+
+async fn save(
+    State(shop): State<Shop>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+    Form(typed): Form<Typed>,
+) -> Response {
+    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
+    let saved = async {
+        let authority = authority(&shop, &headers).await?;
+        let version = typed.get("version").and_then(|version| version.parse().ok()).unwrap_or(0);
+        match edit(&shop, &id, version, &document(&typed, false), authority).await {
+            Ok(_) => Ok(to(&format!("/console/sales/{id}?saved=1"))),
+            Err(problem) => {
+                let now = known(&shop, &id).await?.sale.version;
+                refused(&desk, Purpose::Edit { sale: id.clone(), version: now.to_string() }, typed, problem)
+            }
+        }
+    };
+    desk.finish(saved.await)
+}
+
+/// The form again, with what was typed and what is wrong with it.
+fn refused(desk: &Desk<'_>, purpose: Purpose, typed: Typed, problem: Problem) -> Result<Response, Problem> {
+    match problem.code {
+        Code::SaleExists => {
+            let fault = FieldFault { field: "id".to_owned(), fault: Fault::Taken };
+            Ok(form(desk, purpose, typed, vec![fault]))
+        }
+        Code::PreconditionFailed => Ok(form(desk, purpose, typed, Vec::new())),
+        _ if problem.errors.is_empty() => Err(problem),
+        _ => {
+            let faults = problem.errors.iter().map(|error| fault(&error.pointer, error.code, &typed)).collect();
+            Ok(form(desk, purpose, typed, faults))
+        }
+    }
+}
+
+fn form(desk: &Desk<'_>, purpose: Purpose, values: Typed, faults: Vec<FieldFault>) -> Response {
+    let shell = desk.shell();
+    let nonce = shell.nonce.clone();
+    let is_new = matches!(purpose, Purpose::Create);
+    let items = if is_new { ITEMS } else { item_count(&values) };
+    // A version that is not the sale's own any more came back: somebody else saved meanwhile.
+    let typed_version = values.get("version");
+    let changed_meanwhile =
+        matches!(&purpose, Purpose::Edit { version, .. } if typed_version.is_some_and(|typed| typed != version));
+    let status =
+        if faults.is_empty() && !changed_meanwhile { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let html = SaleFormPage { shell, purpose, values, items, faults, changed_meanwhile }.render();
+    desk.page(&nonce, status, html)
+}
+
+fn item_count(values: &Typed) -> usize {
+    (0..).take_while(|at| values.contains_key(&format!("item_{at}_id"))).count()
+}
+
+/// What was typed, as the document that the API takes.
+fn document(typed: &Typed, is_new: bool) -> Value {
+    let text = |name: &str| typed.get(name).map(|value| value.trim()).unwrap_or_default();
+    let number = |name: &str| match text(name).parse::<i64>() {
+        Ok(number) => Value::from(number),
+        Err(_) => Value::from(text(name)),
+    };
+    let time = |name: &str| match text(name) {
+        "" => Value::Null,
+        typed => Value::from(Moment::from_korean_input(typed).map_or_else(|| typed.to_owned(), Moment::rfc3339)),
+    };
+    let overcall = text("overcall").parse::<f64>().map_or_else(|_| Value::from(text("overcall")), Value::from);
+    let items: Vec<Value> = (0..item_count(typed))
+        .filter(|at| {
+            *at == 0
+                || ["id", "name_ko", "name_en", "amount"]
+                    .iter()
+                    .any(|part| !text(&format!("item_{at}_{part}")).is_empty())
+        })
+        .map(|at| {
+            let named = |part: &str| format!("item_{at}_{part}");
+            json!({
+                "id": text(&named("id")), "name": {"ko": text(&named("name_ko")), "en": text(&named("name_en"))},
+                "price": {"amount": number(&named("amount")), "currency": text(&named("currency"))},
+                "units": number(&named("units")),
+            })
+        })
+        .collect();
+    let mut document = json!({
+        "name": {"ko": text("name_ko"), "en": text("name_en")},
+        "opens_at": time("opens_at"), "closes_at": time("closes_at"), "items": items,
+        "per_buyer_limit": number("per_buyer_limit"), "hold_seconds": number("hold_seconds"),
+        "enter_seconds": number("enter_seconds"), "pass_seconds": number("pass_seconds"),
+        "admission": {"per_minute": number("per_minute"), "max_active": number("max_active"), "overcall": overcall},
+    });
+    if is_new {
+        document["id"] = Value::from(text("id"));
+        document["kind"] = Value::from("open_run");
+    }
+    document
+}
+
+/// A sale as it stands in the fields.
+fn values(sale: &Sale) -> Typed {
+    let mut values: Typed = [
+        ("id", sale.id.to_string()),
+        ("name_ko", sale.name.ko.clone()),
+        ("name_en", sale.name.en.clone()),
+        ("opens_at", Moment(sale.opens_at.as_millis()).korean_input()),
+        ("closes_at", sale.closes_at.map(|at| Moment(at.as_millis()).korean_input()).unwrap_or_default()),
+        ("per_buyer_limit", sale.per_buyer_limit.to_string()),
+        ("hold_seconds", sale.hold_seconds.to_string()),
+        ("enter_seconds", sale.enter_seconds.to_string()),
+        ("pass_seconds", sale.pass_seconds.to_string()),
+        ("per_minute", sale.admission.per_minute.to_string()),
+        ("max_active", sale.admission.max_active.to_string()),
+        ("overcall", sale.admission.overcall.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    for (at, item) in sale.items.iter().enumerate() {
+        values.insert(format!("item_{at}_id"), item.id.to_string());
+        values.insert(format!("item_{at}_name_ko"), item.name.ko.clone());
+        values.insert(format!("item_{at}_name_en"), item.name.en.clone());
+        values.insert(format!("item_{at}_amount"), item.price.amount.to_string());
+        values.insert(format!("item_{at}_currency"), item.price.currency.to_string());
+        values.insert(format!("item_{at}_units"), item.units.to_string());
+    }
+    values
+}
+
+/// The field of the form that a JSON pointer of the API speaks of, and what is wrong with it.
+fn fault(pointer: &str, code: &str, typed: &Typed) -> FieldFault {
+    let parts: Vec<&str> = pointer.trim_start_matches('/').split('/').collect();
+    let field = match parts.as_slice() {
+        ["items", at, "price", part] => format!("item_{at}_{part}"),
+        ["items", at, "name", language] => format!("item_{at}_name_{language}"),
+        ["items", at, part] => format!("item_{at}_{part}"),
+        ["name", language] => format!("name_{language}"),
+        ["admission", part] => (*part).to_owned(),
+        ["items"] => "item_0_id".to_owned(),
+        parts => parts.join("_"),
+    };
+    let value = typed.get(&field).map(|value| value.trim()).unwrap_or_default();
+    let fault = if code == Code::NotSupported.as_str() {
+        Fault::NotSupported
+    } else if value.is_empty() {
+        Fault::Required
+    } else {
+        named_fault(&field, value)
+    };
+    FieldFault { field, fault }
+}
+
+fn named_fault(field: &str, value: &str) -> Fault {
+    let part = field.rsplit('_').next().unwrap_or(field);
+    match (field, part) {
+        ("closes_at", _) if Moment::from_korean_input(value).is_some() => Fault::OrderOfTimes,
+        ("opens_at" | "closes_at", _) => Fault::Time,
+        (_, "id") => Fault::Id,
+        (_, "currency") => Fault::Currency,
+        _ => match (bounds(field), value.parse::<i64>()) {
+            (Some(_), Err(_)) if value.parse::<f64>().is_err() => Fault::NotANumber,
+            (Some((least, most)), _) => Fault::NotBetween(least, most),
+            (None, _) => Fault::Invalid,
+        },
+    }
+}
+
+/// The bounds of a number of the form.
+pub fn bounds(field: &str) -> Option<(u64, u64)> {
+    if field == "overcall" {
+        return Some((0, 10));
+    }
+    let part = if field.starts_with("item_") { field.rsplit('_').next().unwrap_or(field) } else { field };
+    let (least, most) = crate::new_sale::bounds(part)?;
+    Some((u64::try_from(least).unwrap_or(0), u64::try_from(most).unwrap_or(0)))
+}

@@ -1,0 +1,151 @@
+//! Sales as everybody sees them.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use sale::{Admission, Item, SaleId, SaleState, Text, Timestamp, sale::Kind};
+use serde::{Deserialize, Serialize};
+use stores::database::sales::{self, StockedSale};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use web::{Code, Problem};
+
+use super::{Answer, Refused, Shop, store_trouble};
+
+/// Sales on one page of a list.
+const PAGE: i64 = 50;
+
+pub fn routes() -> OpenApiRouter<Shop> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
+}
+
+/// A sale on the wire.
+#[derive(Clone, Debug, Serialize)]
+pub struct SaleView {
+    pub id: SaleId,
+    pub kind: Kind,
+    pub state: SaleState,
+    pub name: Text,
+    pub message: Option<Text>,
+    pub opens_at: Timestamp,
+    pub closes_at: Option<Timestamp>,
+    pub items: Vec<ItemView>,
+    pub per_buyer_limit: u32,
+    pub hold_seconds: u32,
+    pub enter_seconds: u32,
+    pub pass_seconds: u32,
+    pub version: i64,
+    /// Only for the seller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ItemView {
+    #[serde(flatten)]
+    pub item: Item,
+    /// Units that nobody holds or has bought.
+    pub left: u64,
+}
+
+impl SaleView {
+    pub fn new(known: &StockedSale, now: Timestamp) -> Self {
+        let sale = &known.sale;
+        let items = sale
+            .items
+            .iter()
+            .zip(&known.stock)
+            .map(|(item, count)| ItemView { item: item.clone(), left: u64::try_from(count.free).unwrap_or(0) });
+        Self {
+            id: sale.id.clone(),
+            kind: sale.kind,
+            state: known.state(now),
+            name: sale.name.clone(),
+            message: sale.message.clone(),
+            opens_at: sale.opens_at,
+            closes_at: sale.closes_at,
+            items: items.collect(),
+            per_buyer_limit: sale.per_buyer_limit,
+            hold_seconds: sale.hold_seconds,
+            enter_seconds: sale.enter_seconds,
+            pass_seconds: sale.pass_seconds,
+            version: sale.version,
+            admission: None,
+        }
+    }
+
+    /// The same for its seller.
+    pub fn for_seller(known: &StockedSale, now: Timestamp) -> Self {
+        Self { admission: Some(known.sale.admission), ..Self::new(known, now) }
+    }
+}
+
+/// A list and where it goes on.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    pub data: Vec<T>,
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Cursor {
+    pub cursor: Option<String>,
+}
+
+/// The ETag of a sale: its version.
+pub fn etag(version: i64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// An answer with a sale in it.
+pub fn with_sale(status: StatusCode, view: &SaleView) -> Response {
+    let mut response = (status, Json(view)).into_response();
+    response.headers_mut().insert(header::ETAG, etag(view.version));
+    response
+}
+
+/// The sale of this name, as the database has it now.
+pub async fn known(shop: &Shop, id: &str) -> Result<StockedSale, Problem> {
+    let id: SaleId = id.parse().map_err(|_| Code::SaleNotFound)?;
+    let found = sales::load(&shop.database, &id).await.map_err(|fault| store_trouble(&fault))?;
+    found.ok_or_else(|| Code::SaleNotFound.into())
+}
+
+/// All sales, newest opening first.
+#[utoipa::path(get, path = "/v1/sales", tag = "sales", responses((status = 200, description = "A page of sales")),
+    params(("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")))]
+async fn list(State(shop): State<Shop>, Query(cursor): Query<Cursor>, headers: HeaderMap) -> Answer {
+    list_page(&shop, cursor.cursor.as_deref())
+        .await
+        .map(|page| Json(page).into_response())
+        .map_err(|problem| Refused::new(problem, &headers))
+}
+
+async fn list_page(shop: &Shop, cursor: Option<&str>) -> Result<Page<SaleView>, Problem> {
+    let after =
+        cursor.map(|cursor| cursor.parse::<SaleId>().map_err(|_| Problem::field(Code::InvalidField, "/cursor")));
+    let ids =
+        sales::list(&shop.database, PAGE, after.transpose()?.as_ref()).await.map_err(|fault| store_trouble(&fault))?;
+    let mut data = Vec::with_capacity(ids.len());
+    for id in &ids {
+        if let Some(known) = sales::load(&shop.database, id).await.map_err(|fault| store_trouble(&fault))? {
+            data.push(SaleView::new(&known, shop.database.now()));
+        }
+    }
+    let full = i64::try_from(ids.len()).is_ok_and(|count| count == PAGE);
+    Ok(Page { data, next_cursor: ids.last().filter(|_| full).map(SaleId::to_string) })
+}
+
+/// One sale.
+#[utoipa::path(get, path = "/v1/sales/{sale}", tag = "sales",
+    responses((status = 200, description = "The sale"), (status = 404, description = "sale_not_found")),
+    params(("sale" = String, Path)))]
+async fn show(State(shop): State<Shop>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let known = known(&shop, &id).await.map_err(|problem| Refused::new(problem, &headers))?;
+    let now = shop.database.now();
+    let is_seller = super::sellers::authority(&shop, &headers).await.is_ok();
+    let view = if is_seller { SaleView::for_seller(&known, now) } else { SaleView::new(&known, now) };
+    Ok(with_sale(StatusCode::OK, &view))
+}

@@ -1,0 +1,148 @@
+//! The relay: carries events from the outbox to the event log.
+//!
+//! One process at a time, by a lease. It is only thrift that there is one: two relays, or one that died between the log
+//! and the mark, put the same events on the log again, and a repeated event changes nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use sale::Timestamp;
+use stores::{
+    StoreError,
+    database::{
+        Database,
+        leases::{self, Claim},
+        outbox,
+    },
+    events::EventLog,
+    outage::Outage,
+};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// Rows carried at once. What is written meanwhile travels with the next batch, so batches grow with the load.
+const BATCH: i64 = 500;
+
+/// How late a row is seen that another process wrote.
+const IDLE: Duration = Duration::from_millis(25);
+
+/// How long the relay of a process that died is left to it.
+const LEASE_MS: i64 = 5_000;
+
+/// A third of the lease, so that one slow answer of the database does not lose it.
+const KEEP_AFTER_MS: i64 = LEASE_MS / 3;
+
+/// How often a process without the lease asks for it.
+const NOT_MINE: Duration = Duration::from_secs(1);
+
+const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
+
+/// How often published rows are looked at for marking and pruning.
+const TIDY_AFTER_MS: i64 = 1_000;
+
+/// Published rows stay for a week, as events do in Kafka, so that the two can be compared when something is looked into.
+const KEEP_PUBLISHED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// The relay of one process.
+pub struct Relay {
+    database: Database,
+    log: Arc<dyn EventLog>,
+    claim: Claim,
+}
+
+/// What one look at the outbox came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Carried,
+    Nothing,
+    /// Another process holds the lease.
+    NotMine,
+}
+
+/// When what is due next.
+#[derive(Default)]
+struct Due {
+    /// Until when the lease is ours, and when to ask for more time.
+    lease_until: Timestamp,
+    keep_lease: Timestamp,
+    tidy: Timestamp,
+}
+
+impl Relay {
+    /// `process` is a name that no other process has.
+    pub fn new(database: Database, log: Arc<dyn EventLog>, process: &str) -> Self {
+        Self { database, log, claim: Claim { name: "relay", holder: process.to_owned() } }
+    }
+
+    /// Carries events until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        let outage = Outage::of("the relay");
+        let mut bell = self.database.bell().listen();
+        let mut due = Due::default();
+        let mut back_off = FIRST_BACK_OFF;
+        while !stop.is_cancelled() {
+            let look = self.look(&mut due).await;
+            match &look {
+                Ok(_) => {
+                    outage.is_over();
+                    back_off = FIRST_BACK_OFF;
+                }
+                Err(trouble) => {
+                    outage.goes_on(trouble);
+                    back_off = LONGEST_BACK_OFF.min(back_off * 2);
+                }
+            }
+            let rest = async {
+                match look {
+                    Ok(Look::Carried) => {}
+                    Ok(Look::Nothing) => bell.wait(IDLE).await,
+                    Ok(Look::NotMine) => sleep(NOT_MINE).await,
+                    Err(_) => sleep(back_off).await,
+                }
+            };
+            tokio::select! { () = rest => {} () = stop.cancelled() => {} }
+        }
+        if let Err(trouble) = leases::resign(&self.database, &self.claim).await {
+            outage.goes_on(&trouble);
+        }
+    }
+
+    async fn look(&self, due: &mut Due) -> Result<Look, StoreError> {
+        let now = self.database.now();
+        if !self.keep_lease(due, now).await? {
+            return Ok(Look::NotMine);
+        }
+        if now >= due.tidy {
+            due.tidy = now.plus_millis(TIDY_AFTER_MS);
+            self.tidy(now).await?;
+        }
+        if self.log.needs_relay() { self.carry().await } else { Ok(Look::Nothing) }
+    }
+
+    async fn keep_lease(&self, due: &mut Due, now: Timestamp) -> Result<bool, StoreError> {
+        if now >= due.keep_lease || now >= due.lease_until {
+            let lease = leases::take(&self.database, &self.claim, now, now.plus_millis(LEASE_MS)).await?;
+            due.lease_until = lease.map_or(Timestamp::default(), |lease| lease.until);
+            due.keep_lease = now.plus_millis(KEEP_AFTER_MS);
+        }
+        Ok(now < due.lease_until)
+    }
+
+    async fn carry(&self) -> Result<Look, StoreError> {
+        let (ids, records): (Vec<_>, Vec<_>) = outbox::unpublished(&self.database, BATCH).await?.into_iter().unzip();
+        if records.is_empty() {
+            return Ok(Look::Nothing);
+        }
+        self.log.append(&records).await?;
+        outbox::mark_published(&self.database, &ids, self.database.now()).await?;
+        Ok(Look::Carried)
+    }
+
+    async fn tidy(&self, now: Timestamp) -> Result<(), StoreError> {
+        if !self.log.needs_relay() {
+            outbox::mark_read_by_all(&self.database, now).await?;
+        }
+        outbox::prune(&self.database, now.plus_millis(-KEEP_PUBLISHED_MS)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! What each command does.
+
+use std::{
+    fs,
+    future::Future,
+    io::{Read as _, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use sale::{Clock, token};
+use serde_json::Value;
+
+use super::{Api, Cli, Command, ConfigCommand, KeysCommand, SaleCommand, SellerCommand, Start, Stop, Terminal};
+use crate::{
+    client::{Client, ClientError},
+    config::{self, Config, Faults, Role, Sources},
+    keys, offline, serve, telemetry,
+};
+
+/// How long threads that block may hold up the end of the process.
+const LAST_THREADS: Duration = Duration::from_secs(1);
+
+pub(super) fn run(cli: Cli, terminal: &mut Terminal<'_>) -> Result<ExitCode, Stop> {
+    let file = cli.config;
+    let load = |roles: Vec<Role>| Config::load(&sources(file.clone(), roles));
+    let Some(command) = cli.command else {
+        return demo(file);
+    };
+    match command {
+        Command::Serve { roles, migrate } => return start(load(roles)?, Start::Serve { migrate }),
+        Command::Migrate => {
+            block_on(offline::migrate(&load(Vec::new())?))??;
+            say(terminal.words, "the database is up to date")?;
+        }
+        Command::Config(ConfigCommand::Check { roles }) => check_config(&load(roles)?, terminal)?,
+        Command::Config(ConfigCommand::Print) => say(terminal.out, load(Vec::new())?.to_toml().trim_end())?,
+        Command::Keys(command) => change_keys(&command, &load(Vec::new())?, terminal)?,
+        Command::Token { role, ttl } => {
+            let keys = keys::load(&load(Vec::new())?.keys_file).map_err(anyhow::Error::from)?;
+            let expires_at = Clock::system().now().plus_seconds(ttl.seconds);
+            say(terminal.out, &token::sign(&keys.tokens, role.into(), expires_at))?;
+            say(terminal.words, &format!("good until {expires_at}"))?;
+        }
+        Command::Seller { api, command } => {
+            let SellerCommand::Add { email } = command;
+            let link = client(&api, &load(Vec::new())?)?.add_seller(&email).map_err(anyhow::Error::from)?;
+            say(terminal.out, &link.sign_in_url)?;
+            say(terminal.words, &format!("good once, until {}", link.expires_at))?;
+        }
+        Command::Sale { api, command } => {
+            let answer = ask_sales(&client(&api, &load(Vec::new())?)?, command)?;
+            say(terminal.out, &pretty(&answer)?)?;
+        }
+        Command::Verify { api, json } => verify(&api, json, &load(Vec::new())?, terminal)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn sources(file: Option<PathBuf>, roles: Vec<Role>) -> Sources {
+    Sources { file, environment: config::environment(), roles, demo: false }
+}
+
+fn demo(file: Option<PathBuf>) -> Result<ExitCode, Stop> {
+    let sources = Sources { demo: true, ..sources(file, Vec::new()) };
+    if let Some(obstacle) = config::demo_obstacle(&sources) {
+        return Err(Faults(vec![obstacle]).into());
+    }
+    start(Config::load(&sources)?, Start::Demo)
+}
+
+fn start(config: Config, start: Start) -> Result<ExitCode, Stop> {
+    telemetry::start(&config.log);
+    for warning in config::warnings(&config) {
+        tracing::warn!("{warning}");
+    }
+    let keys = keys::load_or_make(&config).map_err(anyhow::Error::from)?;
+    if let Some(warning) = keys::exposure(&config.keys_file) {
+        tracing::warn!("{warning}");
+    }
+    Ok(block_on(serve::run(config, keys, start))??)
+}
+
+fn block_on<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the threads of this process")?;
+    let answer = runtime.block_on(Box::pin(task));
+    runtime.shutdown_timeout(LAST_THREADS);
+    Ok(answer)
+}
+
+fn check_config(config: &Config, terminal: &mut Terminal<'_>) -> Result<(), Stop> {
+    let warnings = config::warnings(config);
+    for warning in &warnings {
+        say(terminal.words, &format!("warning: {warning}"))?;
+    }
+    if let Some(warning) = keys::exposure(&config.keys_file) {
+        say(terminal.words, &format!("warning: {warning}"))?;
+    }
+    Ok(say(terminal.words, "the configuration is good")?)
+}
+
+fn change_keys(command: &KeysCommand, config: &Config, terminal: &mut Terminal<'_>) -> Result<(), Stop> {
+    let path = &config.keys_file;
+    let (done, what_next) = match command {
+        KeysCommand::Init => (keys::init(path), "made; give the same file to every process of the installation"),
+        KeysCommand::Rotate => (keys::rotate(path), "has new keys; restart every process of the installation"),
+    };
+    done.map_err(anyhow::Error::from)?;
+    Ok(say(terminal.words, &format!("{} {what_next}", path.display()))?)
+}
+
+fn client(api: &Api, config: &Config) -> anyhow::Result<Client> {
+    let keys = keys::load(&config.keys_file)?;
+    let server = api.server.clone().unwrap_or_else(|| config.public_url.clone());
+    Ok(Client::new(server, &keys.tokens, Clock::system().now()))
+}
+
+fn ask_sales(client: &Client, command: SaleCommand) -> anyhow::Result<Value> {
+    Ok(match command {
+        SaleCommand::Create { file } => client.create_sale(&read_json(&file)?)?,
+        SaleCommand::List => client.sales()?,
+        SaleCommand::Show { sale } => client.sale(sale.as_str())?,
+    })
+}
+
+fn read_json(file: &Path) -> anyhow::Result<Value> {
+    let mut text = String::new();
+    if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).context("cannot read stdin")?;
+    } else {
+        text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    serde_json::from_str(&text).with_context(|| format!("{} is no JSON", file.display()))
+}
+
+fn verify(api: &Api, json: bool, config: &Config, terminal: &mut Terminal<'_>) -> Result<(), Stop> {
+    let document = match client(api, config)?.verify() {
+        // A server that was named has to answer; without one the stores themselves can be read.
+        Err(ClientError::Unreachable { .. }) if api.server.is_none() => {
+            say(terminal.words, &format!("no server answers at {}; reading the stores", config.public_url))?;
+            block_on(offline::verify_stores(config))??
+        }
+        answer => answer.map_err(anyhow::Error::from)?,
+    };
+    let differences = differences(&document)?;
+    if json {
+        say(terminal.out, &pretty(&document)?)?;
+    } else {
+        for (sale, part) in document["sales"].as_object().into_iter().flatten() {
+            say(terminal.out, &format!("{sale}: {} differences", self::differences(part)?))?;
+        }
+        say(terminal.out, &format!("{differences} differences"))?;
+    }
+    if differences == 0 { Ok(()) } else { Err(Stop::Differences(differences)) }
+}
+
+/// A document without the count is no good news.
+fn differences(document: &Value) -> anyhow::Result<u64> {
+    document["differences"].as_u64().context("the answer does not count differences; is the server of another version?")
+}
+
+fn pretty(document: &Value) -> anyhow::Result<String> {
+    serde_json::to_string_pretty(document).context("cannot write JSON")
+}
+
+fn say(to: &mut dyn Write, line: &str) -> anyhow::Result<()> {
+    writeln!(to, "{line}").context("cannot write the answer")
+}

@@ -1,0 +1,194 @@
+//! The listener: every connection, every request. The hot path goes to the waiting room, everything else to the router
+//! of the checkout.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use axum::Router;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    select,
+    sync::Semaphore,
+};
+use tower::ServiceExt as _;
+use waiting_room::{Request as Asked, Routed, WaitingRoom};
+use web::{Body, Code, Problem, asking::trace_id};
+
+use crate::{health::Health, lifecycle::Lifecycle};
+
+/// Time for a client to send its headers: a slow one must not hold a connection for nothing.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Headers above this are refused with a problem; hyper itself refuses above twice as much.
+const LARGEST_HEADERS: usize = 32 * 1024;
+const LONGEST_URI: usize = 4 * 1024;
+/// The largest body that any call takes; what tells its length is refused before it is read.
+const LARGEST_BODY: u64 = 64 * 1024;
+/// Open connections at the same time; above it new ones wait in the kernel's backlog.
+const MOST_CONNECTIONS: usize = 100_000;
+
+/// What answers on an address.
+#[derive(Clone)]
+pub struct Front {
+    /// The hot path; not in processes without the role.
+    pub waiting_room: Option<Arc<WaitingRoom>>,
+    /// Everything else; not in processes without the role.
+    pub rest: Option<Router>,
+    pub health: Health,
+    /// Metrics on this address: `None` where they are served elsewhere.
+    pub metrics: Option<Metrics>,
+}
+
+/// Who may read the metrics on an address.
+#[derive(Clone)]
+pub struct Metrics {
+    pub handle: PrometheusHandle,
+    /// On the main address only this machine may.
+    pub loopback_only: bool,
+}
+
+/// Accepts connections until the soft stop, then lets those that are open finish.
+pub async fn accept(listener: TcpListener, front: Front, lifecycle: Lifecycle) -> anyhow::Result<()> {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+        select! {
+            () = lifecycle.soft.cancelled() => return Ok(()),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    let (front, lifecycle_of_connection) = (front.clone(), lifecycle.clone());
+                    lifecycle.tracker.spawn(async move {
+                        serve(stream, peer, front, lifecycle_of_connection).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: it passes as connections end.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, lifecycle: Lifecycle) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::trace!(%error, "a connection went before it began");
+    }
+    let service = service_fn(move |request| {
+        let front = front.clone();
+        async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(4 * LARGEST_HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = select! {
+        ended = &mut connection => ended,
+        () = lifecycle.soft.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            select! {
+                ended = &mut connection => ended,
+                () = lifecycle.hard.cancelled() => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::trace!(%error, "a connection broke");
+    }
+}
+
+impl Front {
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        if let Some(problem) = too_large(&request) {
+            return problem.into_response(&trace_id(request.headers()));
+        }
+        if let Some(response) = self.operations(&request, peer).await {
+            return response;
+        }
+        if let Some(door) = &self.waiting_room {
+            match waiting_room::route(request.method(), request.uri().path()) {
+                Routed::Here(route) => {
+                    let (parts, _) = request.into_parts();
+                    return door.handle(route, Asked { parts: &parts, peer }).await;
+                }
+                Routed::Refused(problem) => {
+                    let (parts, _) = request.into_parts();
+                    return door.refuse(&problem, Asked { parts: &parts, peer });
+                }
+                Routed::Elsewhere => {}
+            }
+        }
+        let Some(rest) = &self.rest else {
+            return Problem::from(Code::NotFound).into_response(&trace_id(request.headers()));
+        };
+        match rest.clone().oneshot(request.map(axum::body::Body::new)).await {
+            Ok(response) => response.map(Body::stream),
+            Err(never) => match never {},
+        }
+    }
+
+    async fn operations(&self, request: &Request<Incoming>, peer: SocketAddr) -> Option<Response<Body>> {
+        match request.uri().path() {
+            "/healthz" => Some(text(StatusCode::OK, "ok\n".to_owned())),
+            "/readyz" => Some(match self.health.trouble().await {
+                None => text(StatusCode::OK, "ready\n".to_owned()),
+                Some(trouble) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")),
+            }),
+            "/metrics" => {
+                let metrics = self.metrics.as_ref()?;
+                let allowed = !metrics.loopback_only || peer.ip().to_canonical().is_loopback();
+                allowed.then(|| text(StatusCode::OK, metrics.handle.render()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn text(status: StatusCode, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Refuses what no call takes, before anything is done with it.
+fn too_large(request: &Request<Incoming>) -> Option<Problem> {
+    if request.uri().path_and_query().map_or(0, |path: &PathAndQuery| path.as_str().len()) > LONGEST_URI {
+        return Some(Code::UriTooLong.into());
+    }
+    if size(request.headers()) > LARGEST_HEADERS {
+        return Some(Code::HeadersTooLarge.into());
+    }
+    let told = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+    (told > LARGEST_BODY).then(|| Code::TooLarge.into())
+}
+
+fn size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).fold(0, usize::saturating_add)
+}
+
+/// The recorder of this process's metrics; one per process, however many servers tests start in it.
+pub fn recorder() -> PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER
+        .get_or_init(|| {
+            let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            drop(metrics::set_global_recorder(recorder));
+            handle
+        })
+        .clone()
+}

@@ -1,0 +1,18 @@
+//! The program around the roles: command line, configuration, keys, telemetry, life and death.
+//!
+//! A library only so that whole-program tests can start it in their own process; nothing else builds on it.
+
+pub mod cli;
+pub mod config;
+pub mod keys;
+pub mod lifecycle;
+pub mod telemetry;
+
+pub mod client;
+pub mod offline;
+
+pub mod front;
+pub mod health;
+pub mod rest;
+pub mod role;
+pub mod serve;

@@ -1,0 +1,193 @@
+//! Starting: the stores are opened, the roles run, the listener answers, until a signal.
+
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use checkout::http::Shop;
+use sale::{Keys, pass::PassBook};
+use stores::{
+    database::{Database, Dialect},
+    line::{self, Line},
+};
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+use waiting_room::{WaitingRoom, budget::Budget, rooms::Rooms};
+use web::Site;
+
+use crate::{
+    cli::Start,
+    config::{Config, Role},
+    front::{self, Front, Metrics, recorder},
+    health::Health,
+    lifecycle::Lifecycle,
+    offline::make_folder_of_database,
+    rest, role,
+};
+
+/// How often the database's clock is read. Between two readings the monotonic clock carries it on.
+const SYNC_CLOCK_AFTER: Duration = Duration::from_secs(1);
+/// How long the database may take to come up when everything is started at once.
+const DATABASE_COMES_UP: Duration = Duration::from_secs(30);
+/// How many ports after a taken one the demo tries.
+const OTHER_PORTS: u16 = 20;
+
+/// What the roles of this process work with.
+#[derive(Clone)]
+pub struct Stores {
+    pub config: Arc<Config>,
+    pub keys: Arc<Keys>,
+    pub passes: Arc<PassBook>,
+    pub site: Arc<Site>,
+    pub database: Database,
+    pub line: Arc<dyn Line>,
+    /// Whether this is the demo.
+    pub demo: bool,
+}
+
+/// Serves until a signal.
+pub async fn run(config: Config, keys: Keys, start: Start) -> anyhow::Result<ExitCode> {
+    let (listener, config) = listen(config, start).await?;
+    let lifecycle = Lifecycle::new();
+    let stores = Stores::open(config, keys, start).await?;
+    serve(&stores, listener, &lifecycle).await?;
+    Ok(lifecycle.run_until_stopped().await)
+}
+
+/// Starts everything on a listener that the caller made; it stops with `lifecycle`.
+pub async fn serve(stores: &Stores, listener: TcpListener, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+    let config = &stores.config;
+    let address = listener.local_addr()?;
+    let front = front(stores, lifecycle);
+    if let Some(ops) = config.ops_listen {
+        let listener = bind(ops).await?;
+        tracing::info!(address = %ops, "health and metrics on {ops}");
+        lifecycle.spawn("operations", front::accept(listener, operations(&front), lifecycle.clone()));
+    }
+    keep_clock(stores, lifecycle);
+    role::start(stores, lifecycle);
+    if let Some(door) = front.waiting_room.clone() {
+        let stop = lifecycle.soft.clone();
+        lifecycle.spawn("frames", async move {
+            door.rooms.keep_fresh(stop).await;
+            anyhow::Ok(())
+        });
+    }
+    lifecycle.spawn("listener", front::accept(listener, front, lifecycle.clone()));
+    tracing::info!(%address, url = config.public_url.origin(), "listening on {address}");
+    Ok(())
+}
+
+impl Stores {
+    /// Opens what the configuration names.
+    pub async fn open(config: Config, keys: Keys, start: Start) -> anyhow::Result<Self> {
+        make_folder_of_database(&config)?;
+        let database = open_database(&config.database_url).await?;
+        let migrates = matches!(start, Start::Demo | Start::Serve { migrate: true });
+        if migrates || database.dialect() == Dialect::Sqlite {
+            database.migrate().await.context("cannot bring the database up to date")?;
+        } else if !database.is_migrated().await {
+            bail!("the database is not up to date; run `openrun migrate` first, or `openrun serve --migrate`");
+        }
+        let passes =
+            PassBook::new(&config.public_url.origin(), &keys).context("the keys file has a bad key for passes")?;
+        let site = Site {
+            origin: config.public_url.origin(),
+            https: config.public_url.is_https(),
+            trusted_proxies: config.trusted_proxies.clone(),
+        };
+        Ok(Self {
+            line: line::connect(&config.queue_url)?,
+            passes: Arc::new(passes),
+            keys: Arc::new(keys),
+            site: Arc::new(site),
+            config: Arc::new(config),
+            database,
+            demo: start == Start::Demo,
+        })
+    }
+}
+
+async fn open_database(url: &str) -> anyhow::Result<Database> {
+    let started = sale::clock::monotonic();
+    loop {
+        match Database::open(url).await {
+            Ok(database) => return Ok(database),
+            Err(trouble) if started.elapsed() > DATABASE_COMES_UP => {
+                return Err(trouble).context("cannot open the database");
+            }
+            Err(trouble) => tracing::warn!(%trouble, "waiting for the database"),
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+fn front(stores: &Stores, lifecycle: &Lifecycle) -> Front {
+    let config = &stores.config;
+    let waiting_room = config.runs(Role::WaitingRoom).then(|| {
+        // Workers of batches end with the process: whoever waits for them is a connection, and those are waited for.
+        let workers = TaskTracker::new();
+        Arc::new(WaitingRoom {
+            site: (*stores.site).clone(),
+            keys: Arc::clone(&stores.keys),
+            passes: Arc::clone(&stores.passes),
+            database: stores.database.clone(),
+            rooms: Rooms::new(stores.database.clone(), Arc::clone(&stores.line), workers),
+            budget: Budget::new(config.joins_per_network_per_minute),
+        })
+    });
+    let shop = Shop {
+        site: Arc::clone(&stores.site),
+        keys: Arc::clone(&stores.keys),
+        passes: Arc::clone(&stores.passes),
+        database: stores.database.clone(),
+        line: Arc::clone(&stores.line),
+        demo: stores.demo,
+    };
+    Front {
+        waiting_room,
+        rest: config.runs(Role::Checkout).then(|| rest::router(shop)),
+        health: Health::new(lifecycle.clone(), stores.database.clone()),
+        metrics: config.ops_listen.is_none().then(|| Metrics { handle: recorder(), loopback_only: true }),
+    }
+}
+
+/// The same process on the address of its own for operations.
+fn operations(front: &Front) -> Front {
+    let metrics = Some(Metrics { handle: recorder(), loopback_only: false });
+    Front { waiting_room: None, rest: None, health: front.health.clone(), metrics }
+}
+
+fn keep_clock(stores: &Stores, lifecycle: &Lifecycle) {
+    let (database, stop) = (stores.database.clone(), lifecycle.soft.clone());
+    lifecycle.spawn("clock", async move {
+        while tokio::time::timeout(SYNC_CLOCK_AFTER, stop.cancelled()).await.is_err() {
+            if let Err(trouble) = database.sync_clock().await {
+                tracing::debug!(%trouble, "the clock is carried on");
+            }
+        }
+        anyhow::Ok(())
+    });
+}
+
+/// Binds the configured address. The demo takes the next free port when it is taken, and its address follows.
+async fn listen(config: Config, start: Start) -> anyhow::Result<(TcpListener, Config)> {
+    let first = config.listen;
+    if start != Start::Demo {
+        return Ok((bind(first).await?, config));
+    }
+    for port in first.port()..first.port().saturating_add(OTHER_PORTS) {
+        let listen = SocketAddr::new(first.ip(), port);
+        if let Ok(listener) = TcpListener::bind(listen).await {
+            let public_url = config.public_url.with_port(port);
+            return Ok((listener, Config { listen, public_url, ..config }));
+        }
+        tracing::warn!("port {port} is taken; trying the next one");
+    }
+    bail!("no free port from {} on", first.port())
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; set OPENRUN_LISTEN to a free address"))
+}

@@ -1,0 +1,24 @@
+//! The log: for people when stderr is a terminal, else one JSON object a line.
+//!
+//! Nobody puts personal data, secrets or tokens into events; URLs go through `config::hide_secrets` first.
+
+use std::{
+    io::{self, IsTerminal as _},
+    panic,
+};
+
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// Sends events to stderr, filtered by `directives`, which the configuration has parsed before. A second call in one
+/// process, as tests make it, changes nothing.
+pub fn start(directives: &str) {
+    let log = fmt().with_env_filter(EnvFilter::new(directives)).with_writer(io::stderr);
+    let started = if io::stderr().is_terminal() {
+        log.with_target(false).try_init()
+    } else {
+        log.json().flatten_event(true).with_ansi(false).with_current_span(false).with_span_list(false).try_init()
+    };
+    if started.is_ok() {
+        panic::set_hook(Box::new(|panic| tracing::error!(error = %panic, "a part of the program panicked")));
+    }
+}

@@ -1,0 +1,58 @@
+//! Leases: work that one process at a time does, by name. The next holder has a higher term.
+
+use sale::{Term, Timestamp};
+use sqlx::Row as _;
+
+use super::Database;
+use crate::StoreError;
+
+/// Who wants to do which work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub name: &'static str,
+    /// This process, named so that no other one has the same name.
+    pub holder: String,
+}
+
+/// A lease that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub term: Term,
+    pub until: Timestamp,
+}
+
+/// Takes the lease when it is free or run out, or keeps it; `None` when another process holds it.
+pub async fn take(
+    database: &Database,
+    claim: &Claim,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Option<Lease>, StoreError> {
+    const KEEP: &str = "UPDATE leases SET until = $4 WHERE name = $1 AND holder = $2 AND until > $3 RETURNING term";
+    const TAKE: &str = "INSERT INTO leases (name, holder, term, until) VALUES ($1, $2, 1, $4) \
+                        ON CONFLICT (name) DO UPDATE SET holder = $2, term = leases.term + 1, until = $4 \
+                        WHERE leases.until <= $3 RETURNING term";
+    for statement in [KEEP, TAKE] {
+        let row = sqlx::query(statement)
+            .bind(claim.name)
+            .bind(&claim.holder)
+            .bind(now.as_millis())
+            .bind(until.as_millis())
+            .fetch_optional(database.writer())
+            .await?;
+        if let Some(row) = row {
+            return Ok(Some(Lease { term: row.try_get(0)?, until }));
+        }
+    }
+    Ok(None)
+}
+
+/// Gives the lease up at once, on a clean stop.
+pub async fn resign(database: &Database, claim: &Claim) -> Result<(), StoreError> {
+    sqlx::query("UPDATE leases SET until = 0 WHERE name = $1 AND holder = $2")
+        .bind(claim.name)
+        .bind(&claim.holder)
+        .execute(database.writer())
+        .await?;
+    Ok(())
+}

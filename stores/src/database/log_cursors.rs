@@ -1,0 +1,31 @@
+//! How far each group has read the embedded log.
+
+use sqlx::Row as _;
+
+use super::Database;
+use crate::{StoreError, events::Group};
+
+/// The last outbox row that `group` is done with. A group that reads for the first time begins with the oldest row that
+/// is still to be done, so an installation that moves from another log to this one does nothing twice.
+pub async fn open(database: &Database, group: Group) -> Result<i64, StoreError> {
+    const OPEN: &str = "INSERT INTO log_cursors (consumer, outbox_id) \
+                        SELECT $1, coalesce((SELECT min(id) - 1 FROM outbox WHERE published_at IS NULL), \
+                                            (SELECT max(id) FROM outbox), 0) \
+                        WHERE true ON CONFLICT (consumer) DO NOTHING";
+    sqlx::query(OPEN).bind(group.as_str()).execute(database.writer()).await?;
+    let row = sqlx::query("SELECT outbox_id FROM log_cursors WHERE consumer = $1")
+        .bind(group.as_str())
+        .fetch_one(database.writer())
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Remembers that `group` is done with everything up to the row `to`. A cursor never goes back.
+pub async fn advance(database: &Database, group: Group, to: i64) -> Result<(), StoreError> {
+    sqlx::query("UPDATE log_cursors SET outbox_id = $2 WHERE consumer = $1 AND outbox_id < $2")
+        .bind(group.as_str())
+        .bind(to)
+        .execute(database.writer())
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Who is at the door: the session, the ticket it carries, and the place that the ticket names.
+
+use sale::{BuyerId, SaleId, SessionId, Ticket};
+use stores::queue::Carried;
+use web::{Code, Problem, asking::bearer};
+
+use crate::{Request, WaitingRoom};
+
+/// The ticket of a request, with the text that carried it.
+pub struct Asked {
+    pub ticket: Ticket,
+    pub text: String,
+}
+
+impl Asked {
+    pub fn carried(&self) -> (BuyerId, Carried) {
+        (self.ticket.buyer, Carried { number: self.ticket.number, epoch: self.ticket.epoch })
+    }
+}
+
+/// Reads the ticket of a request: a bearer token, or the cookie of this sale together with its session.
+pub fn ticket(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Asked, Problem> {
+    let headers = &request.parts.headers;
+    let session = door.site.session(headers);
+    let (text, by_cookie) = match bearer(headers) {
+        Some(text) => (text, false),
+        None => (door.site.ticket(headers, sale).ok_or(Code::TicketMissing)?, true),
+    };
+    let ticket = Ticket::verify(&door.keys.tickets, text).ok_or(Code::TicketInvalid)?;
+    if ticket.sale != *sale {
+        return Err(Code::WrongSale.into());
+    }
+    let needs_session = by_cookie || ticket.bound;
+    if needs_session && session.map(|session| session.buyer()) != Some(ticket.buyer) {
+        return Err(Code::WrongSession.into());
+    }
+    Ok(Asked { ticket, text: text.to_owned() })
+}
+
+/// The ticket that a joining session may carry: one of its own, of this sale. Anything else is as if there were none.
+pub fn own_ticket(door: &WaitingRoom, sale: &SaleId, session: &SessionId, request: Request<'_>) -> Option<Asked> {
+    let headers = &request.parts.headers;
+    let text = bearer(headers).or_else(|| door.site.ticket(headers, sale))?;
+    let ticket = Ticket::verify(&door.keys.tickets, text)?;
+    (ticket.sale == *sale && ticket.buyer == session.buyer()).then(|| Asked { ticket, text: text.to_owned() })
+}

@@ -1,0 +1,84 @@
+//! Enter: a called ticket becomes a pass, one per ticket ever.
+
+use http::{Response, StatusCode, header};
+use sale::{Pass, SaleId, SaleState, Ticket, Timestamp, sale::Place};
+use serde::Serialize;
+use stores::queue::{Enter, Seat};
+use web::{Body, Code, Problem};
+
+use crate::{
+    Request, WaitingRoom, ask, json,
+    room::{CameIn, Room, WayIn, trouble},
+};
+
+/// How often a ticket that is not called may ask to enter again.
+const ASK_AGAIN_SECONDS: u32 = 2;
+
+#[derive(Debug, Serialize)]
+struct GivenPass {
+    id: sale::PassId,
+    pass: String,
+    expires_at: Timestamp,
+}
+
+/// A pass that was given, now or before.
+pub struct Given {
+    pub pass: Pass,
+    pub text: String,
+    pub is_new: bool,
+}
+
+/// `POST /v1/sales/{sale}/passes`
+pub async fn enter(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
+    door.site.check_origin(&request.parts.method, &request.parts.headers)?;
+    let asked = ask::ticket(door, sale, request)?;
+    let room = door.rooms.room(sale).await?;
+    let given = come_in(door, &room, &asked.ticket).await?;
+    let status = if given.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let cookie = door.site.set_pass(sale, &given.text);
+    let document = GivenPass { id: given.pass.id, pass: given.text, expires_at: given.pass.expires_at };
+    let mut response = json(status, &document);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// Lets the ticket in.
+pub async fn come_in(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<Given, Problem> {
+    let now = door.database.now();
+    if room.state(now) == SaleState::Closed {
+        return Err(Code::SaleClosed.into());
+    }
+    let pass_seconds = i64::from(room.known().sale.pass_seconds);
+    // Passes carry whole seconds; the row says the same.
+    let issued_at = Timestamp::from_millis(now.as_seconds().saturating_mul(1000));
+    let enter = Enter {
+        place: Place { buyer: ticket.buyer, number: ticket.number },
+        ticket_epoch: ticket.epoch,
+        pass: ticket.pass_id(),
+        expires_at: issued_at.plus_seconds(pass_seconds),
+    };
+    let came = room.ways_in.ask(WayIn { enter, bound: ticket.bound, issued_at }).await;
+    match came.map_err(|fault| trouble(&fault))? {
+        CameIn::In(pass, is_new) => {
+            let text = door.passes.sign(&pass).map_err(|fault| {
+                tracing::error!(%fault, "a pass could not be signed");
+                Code::Internal
+            })?;
+            metrics::counter!("openrun_passes_total").increment(u64::from(is_new));
+            Ok(Given { pass, text, is_new })
+        }
+        CameIn::NotCalled(seat) => {
+            tracing::trace!(?seat, "asked to enter too early");
+            Err(Problem::from(Code::NotCalled).retry_after(ASK_AGAIN_SECONDS))
+        }
+        CameIn::Gone(seat) => Err(Problem::from(Code::TicketGone).detail(why_gone(seat))),
+    }
+}
+
+const fn why_gone(seat: Seat) -> &'static str {
+    match seat {
+        Seat::Consumed { .. } => "Its pass was used for an order.",
+        Seat::Left => "Its holder left the line.",
+        _ => "Both calls were missed.",
+    }
+}

@@ -1,0 +1,55 @@
+//! A set of ticket numbers: one bit each, so that a million of them cost 125 KB.
+
+use parking_lot::RwLock;
+
+#[derive(Debug, Default)]
+pub struct Numbers(RwLock<Vec<u64>>);
+
+/// No sale gives so many numbers; a larger one is not remembered.
+const MOST: u64 = 1 << 32;
+
+impl Numbers {
+    pub fn insert(&self, number: u64) {
+        let (word, bit) = place(number);
+        if number >= MOST {
+            return;
+        }
+        let mut words = self.0.write();
+        if words.len() <= word {
+            words.resize(word.saturating_add(1), 0);
+        }
+        words[word] |= bit;
+    }
+
+    pub fn contains(&self, number: u64) -> bool {
+        let (word, bit) = place(number);
+        self.0.read().get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    pub fn clear(&self) {
+        self.0.write().clear();
+    }
+}
+
+fn place(number: u64) -> (usize, u64) {
+    (usize::try_from(number / 64).unwrap_or(usize::MAX), 1 << (number % 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_remembered_one_by_one() {
+        let numbers = Numbers::default();
+        for number in [0, 63, 64, 1_000_000] {
+            assert!(!numbers.contains(number));
+            numbers.insert(number);
+            assert!(numbers.contains(number));
+        }
+        assert!(!numbers.contains(65));
+        numbers.insert(u64::MAX);
+        numbers.clear();
+        assert!(!numbers.contains(64));
+    }
+}

@@ -1,0 +1,209 @@
+//! The pages of a sale and its line, rendered from memory: everybody reloads them at the opening.
+
+use http::{Response, StatusCode, header};
+use sale::{SaleId, SaleState, SessionId, frame::ItemLeft, standing::TicketState};
+use web::{
+    Body, Code, Lang, Moment, Money, Problem,
+    answer::{notice, page as html, see_other, shell},
+    pages::{self, Eta, ItemCard, LinePage, LineView, SalePage, WayOn},
+};
+
+use crate::{
+    Page, Request, WaitingRoom, ask, enter, join, leave,
+    room::Room,
+    standing::{Standing, stand},
+};
+
+/// Answers a page of the hot path; what did not work becomes a page that says so and leads on.
+pub async fn page(door: &WaitingRoom, page: Page, request: Request<'_>) -> Response<Body> {
+    let (answered, way_on) = match page {
+        Page::Sale(sale) => (sale_page(door, &sale, request).await, WayOn::Sales),
+        Page::Line(sale) => (line_page(door, &sale, request).await, WayOn::Sale(sale.to_string())),
+        Page::JoinForm(sale) => (join_form(door, &sale, request).await, WayOn::Sale(sale.to_string())),
+        Page::LeaveForm(sale) => (leave_form(door, &sale, request).await, WayOn::Line(sale.to_string())),
+        Page::EnterForm(sale) => (enter_form(door, &sale, request).await, WayOn::Line(sale.to_string())),
+    };
+    answered.unwrap_or_else(|problem| refuse(door, request, &problem, way_on))
+}
+
+/// A page for a problem of the front door.
+pub fn refuse(door: &WaitingRoom, request: Request<'_>, problem: &Problem, way_on: WayOn) -> Response<Body> {
+    let way_on = if problem.code == Code::SaleNotFound { WayOn::Sales } else { way_on };
+    notice(&door.site, &request.parts.headers, &request.parts.uri, door.database.now(), problem, way_on)
+}
+
+async fn sale_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
+    let room = door.rooms.room(sale).await?;
+    let (session, is_new) = session(door, request);
+    let number = ask::own_ticket(door, sale, &session, request)
+        .map(|asked| asked.ticket.number)
+        .filter(|number| !room.has_left(*number));
+    let known = room.known();
+    let frame = &room.shown().frame;
+    let shell = shell(&door.site, &request.parts.headers, &request.parts.uri, door.database.now());
+    let (lang, nonce) = (shell.lang, shell.nonce.clone());
+    let rendered = SalePage {
+        shell,
+        sale: sale.to_string(),
+        name: known.sale.name.in_language(lang.into()).to_owned(),
+        state: state(room.state(door.database.now())),
+        opens_at: Moment(known.sale.opens_at.as_millis()),
+        items: known.sale.items.iter().map(|item| card(item, &frame.items, lang)).collect(),
+        per_buyer_limit: known.sale.per_buyer_limit.into(),
+        enter_seconds: known.sale.enter_seconds.into(),
+        hold_seconds: known.sale.hold_seconds.into(),
+        waiting: frame.waiting,
+        number,
+        join_key: SessionId::random().reveal(),
+    }
+    .render();
+    let mut response = html(&door.site, &request.parts.headers, &request.parts.uri, &nonce, StatusCode::OK, rendered);
+    if is_new {
+        response.headers_mut().append(header::SET_COOKIE, door.site.set_session(&session));
+    }
+    Ok(response)
+}
+
+async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
+    let room = door.rooms.room(sale).await?;
+    let asked = match ask::ticket(door, sale, request) {
+        Ok(asked) => asked,
+        // Without a ticket the way to a place is the page of the sale.
+        Err(problem) if problem.code == Code::TicketMissing => return Ok(see_other(&format!("/sales/{sale}"))),
+        Err(problem) => return Err(problem),
+    };
+    let standing = stand(door, &room, &asked.ticket).await?;
+    let order = ordered(door, &room, &asked, standing.state).await;
+    let known = room.known();
+    let frame = &room.shown().frame;
+    let shell = shell(&door.site, &request.parts.headers, &request.parts.uri, door.database.now());
+    let (lang, nonce) = (shell.lang, shell.nonce.clone());
+    let sale_state = room.state(door.database.now());
+    let rendered = LinePage {
+        shell,
+        sale: sale.to_string(),
+        sale_name: known.sale.name.in_language(lang.into()).to_owned(),
+        ticket: asked.ticket.id(),
+        number: asked.ticket.number,
+        epoch: frame.epoch.to_string(),
+        sale_state: state(sale_state),
+        view: view(&standing, sale_state, order),
+        slower: None,
+        trouble: frame.trouble.is_some(),
+        message: known.sale.message.as_ref().map(|message| message.in_language(lang.into()).to_owned()),
+        left: frame.items.iter().map(|item| item.left).fold(0, u64::saturating_add),
+        held: frame.items.iter().map(|item| item.held).fold(0, u64::saturating_add),
+        opens_at: Moment(known.sale.opens_at.as_millis()),
+        enter_seconds: known.sale.enter_seconds.into(),
+        join_key: SessionId::random().reveal(),
+    }
+    .render();
+    Ok(html(&door.site, &request.parts.headers, &request.parts.uri, &nonce, StatusCode::OK, rendered))
+}
+
+/// The order that a used pass became.
+async fn ordered(door: &WaitingRoom, room: &Room, asked: &ask::Asked, state: TicketState) -> Option<String> {
+    if state != TicketState::Consumed {
+        return None;
+    }
+    match room.standings.ask(asked.carried()).await {
+        Ok(stores::queue::Seat::Consumed { hold }) => Some(hold.order.to_string()),
+        Ok(_) => None,
+        Err(fault) => {
+            tracing::debug!(sale = %room.key().sale, %fault, now = %door.database.now(), "the order is not linked");
+            None
+        }
+    }
+}
+
+async fn join_form(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
+    let joiner = join::joiner(door, sale, request)?;
+    let joined = join::take_place(door, sale, &joiner, request).await?;
+    let mut response = see_other(&format!("/sales/{sale}/line"));
+    join::set_cookies(door, sale, &joiner, &joined.ticket, &mut response);
+    Ok(response)
+}
+
+async fn leave_form(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
+    door.site.check_origin(&request.parts.method, &request.parts.headers)?;
+    let asked = ask::ticket(door, sale, request)?;
+    let room = door.rooms.room(sale).await?;
+    leave::give_up(door, &room, &asked.ticket).await?;
+    // The ticket's cookie stays, so that the page can say that the place was left and offer a new one.
+    Ok(see_other(&format!("/sales/{sale}/line")))
+}
+
+async fn enter_form(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
+    door.site.check_origin(&request.parts.method, &request.parts.headers)?;
+    let asked = ask::ticket(door, sale, request)?;
+    let room = door.rooms.room(sale).await?;
+    match enter::come_in(door, &room, &asked.ticket).await {
+        Ok(given) => {
+            let mut response = see_other(&format!("/sales/{sale}/checkout"));
+            response.headers_mut().append(header::SET_COOKIE, door.site.set_pass(sale, &given.text));
+            Ok(response)
+        }
+        // The line's page knows best what to say to somebody whose turn it is not.
+        Err(problem) if matches!(problem.code, Code::NotCalled | Code::TicketGone) => {
+            Ok(see_other(&format!("/sales/{sale}/line")))
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// The session of the browser, or a new one, ready before the opening.
+fn session(door: &WaitingRoom, request: Request<'_>) -> (SessionId, bool) {
+    match door.site.session(&request.parts.headers) {
+        Some(session) => (session, false),
+        None => (SessionId::random(), true),
+    }
+}
+
+fn card(item: &sale::Item, left: &[ItemLeft], lang: Lang) -> ItemCard {
+    ItemCard {
+        name: item.name.in_language(lang.into()).to_owned(),
+        price: Money {
+            amount: u64::try_from(item.price.amount).unwrap_or(0),
+            currency: item.price.currency.to_string(),
+        },
+        units: item.units.into(),
+        left: left.iter().find(|count| count.id == item.id).map_or(0, |count| count.left),
+    }
+}
+
+const fn state(state: SaleState) -> pages::SaleState {
+    match state {
+        SaleState::Scheduled => pages::SaleState::Scheduled,
+        SaleState::Lobby => pages::SaleState::Lobby,
+        SaleState::Open => pages::SaleState::Open,
+        SaleState::Paused => pages::SaleState::Paused,
+        SaleState::Draining => pages::SaleState::Draining,
+        SaleState::SoldOut => pages::SaleState::SoldOut,
+        SaleState::Closed => pages::SaleState::Closed,
+    }
+}
+
+/// What the page of the line says to this ticket.
+fn view(standing: &Standing, sale: SaleState, order: Option<String>) -> LineView {
+    let ahead = standing.ahead.unwrap_or(0);
+    match standing.state {
+        TicketState::Waiting => match sale {
+            SaleState::SoldOut => LineView::SoldOut,
+            SaleState::Closed | SaleState::Draining => LineView::Closed,
+            SaleState::Scheduled | SaleState::Lobby => LineView::Lobby,
+            SaleState::Paused => LineView::Paused { ahead },
+            SaleState::Open => {
+                LineView::Waiting { ahead, eta: standing.eta_seconds.map(|eta| Eta { p50: eta.p50, p90: eta.p90 }) }
+            }
+        },
+        TicketState::Called => {
+            standing.called_until.map_or(LineView::Late, |until| LineView::Called { until: Moment(until.as_millis()) })
+        }
+        TicketState::Late => LineView::Late,
+        TicketState::Admitted => LineView::Admitted,
+        TicketState::Consumed => LineView::Consumed { order },
+        TicketState::Left => LineView::Left,
+        TicketState::Expired => LineView::Expired,
+        TicketState::Closed => LineView::Closed,
+    }
+}

@@ -1,0 +1,356 @@
+//! One sale in this process's memory: the sale, the frame as everybody gets it, and the batches on their way to the
+//! stores.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::HeaderValue;
+use parking_lot::Mutex;
+use sale::{Epoch, Frame, Pass, SaleId, SaleState, Timestamp, clock::monotonic, frame::Trouble};
+use stores::{
+    StoreError,
+    batch::{BatchError, Batcher},
+    database::{
+        Database,
+        numbers::{self, Raised},
+        passes,
+        sales::{self, StockedSale},
+    },
+    line::Line,
+    queue::{Carried, Enter, Entered, Join, Joined, LineKey, Seat},
+};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use web::{Code, Problem};
+
+use crate::numbers::Numbers;
+
+/// Asks of one kind that may wait for the stores at the same time; more are told to come back.
+const WAITING_ASKS: usize = 20_000;
+/// Numbers that the ceiling is raised by at least.
+const LEAST_BLOCK: u64 = 1_000;
+/// A block that lasted shorter than this was too small: the next one is larger.
+const BLOCK_LASTS: std::time::Duration = std::time::Duration::from_secs(2);
+/// The largest block: what a crash may skip in the numbering.
+const MOST_BLOCK: u64 = 1 << 20;
+
+/// The frame as it is sent: once rendered, the same bytes for everybody.
+#[derive(Debug)]
+pub struct Shown {
+    pub frame: Frame,
+    pub json: Bytes,
+    pub etag: HeaderValue,
+    /// The same as a server-sent event.
+    pub event: Bytes,
+}
+
+impl Shown {
+    /// `json` are the bytes that the leader wrote.
+    pub fn new(frame: Frame, json: Bytes) -> Self {
+        let trouble = if frame.trouble.is_some() { "-t" } else { "" };
+        let etag = format!("\"{}-{}{trouble}\"", frame.epoch, frame.tick);
+        let mut event = format!("event: frame\nid: {}\ndata: ", frame.tick).into_bytes();
+        event.extend_from_slice(&json);
+        event.extend_from_slice(b"\n\n");
+        let etag = HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"\""));
+        Self { frame, json, etag, event: event.into() }
+    }
+
+    /// A frame that no leader has written: before the first one, and while a store is in trouble.
+    pub fn unwritten(frame: Frame) -> Self {
+        let json = serde_json::to_vec(&frame).unwrap_or_default();
+        Self::new(frame, json.into())
+    }
+}
+
+/// A ticket's way in: the ask of the store, and whether the pass is bound to a cookie.
+#[derive(Clone, Copy, Debug)]
+pub struct WayIn {
+    pub enter: Enter,
+    pub bound: bool,
+    pub issued_at: Timestamp,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub enum CameIn {
+    /// The pass, and whether this ask made it.
+    In(Pass, bool),
+    NotCalled(Seat),
+    Gone(Seat),
+}
+
+pub struct Room {
+    shared: Arc<Shared>,
+    pub joins: Batcher<Join, Joined>,
+    pub standings: Batcher<(sale::BuyerId, Carried), Seat>,
+    pub ways_in: Batcher<WayIn, CameIn>,
+}
+
+/// What the batches work with.
+struct Shared {
+    id: SaleId,
+    database: Database,
+    line: Arc<dyn Line>,
+    known: ArcSwap<StockedSale>,
+    shown: watch::Sender<Arc<Shown>>,
+    block: Mutex<Block>,
+    /// Numbers that gave their place up in this life, as far as this process has heard.
+    left: Numbers,
+    /// Numbers of an older life that are known to be seated again.
+    seated: Numbers,
+}
+
+/// The ceiling as this process knows it, for one epoch.
+#[derive(Clone, Copy)]
+struct Block {
+    epoch: Epoch,
+    ceiling: u64,
+    size: u64,
+    raised: std::time::Instant,
+}
+
+impl Room {
+    pub fn new(database: Database, line: Arc<dyn Line>, known: StockedSale, tracker: &TaskTracker) -> Self {
+        let frame = first_frame(&known, database.now());
+        let block = Block { epoch: known.sale.epoch, ceiling: known.ceiling, size: LEAST_BLOCK, raised: monotonic() };
+        let shared = Arc::new(Shared {
+            id: known.sale.id.clone(),
+            database,
+            line,
+            shown: watch::Sender::new(Arc::new(Shown::unwritten(frame))),
+            known: ArcSwap::from_pointee(known),
+            block: Mutex::new(block),
+            left: Numbers::default(),
+            seated: Numbers::default(),
+        });
+        let (joins, standings, ways_in) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
+        Self {
+            shared,
+            joins: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+                let shared = Arc::clone(&joins);
+                Box::pin(async move { shared.join(asks).await })
+            }),
+            standings: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+                let shared = Arc::clone(&standings);
+                Box::pin(async move { shared.line.standing(&shared.key(), &asks, shared.database.now()).await })
+            }),
+            ways_in: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+                let shared = Arc::clone(&ways_in);
+                Box::pin(async move { shared.enter(asks).await })
+            }),
+        }
+    }
+
+    pub fn known(&self) -> Arc<StockedSale> {
+        self.shared.known.load_full()
+    }
+
+    pub fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shared.shown.borrow())
+    }
+
+    /// Hears of every new frame.
+    pub fn watch(&self) -> watch::Receiver<Arc<Shown>> {
+        self.shared.shown.subscribe()
+    }
+
+    pub fn key(&self) -> LineKey {
+        self.shared.key()
+    }
+
+    /// The sale's state by this process's knowledge of time and stock.
+    pub fn state(&self, now: Timestamp) -> SaleState {
+        self.shared.known.load().state(now)
+    }
+
+    pub fn has_left(&self, number: u64) -> bool {
+        self.shared.left.contains(number)
+    }
+
+    pub fn remember_left(&self, number: u64) {
+        self.shared.left.insert(number);
+    }
+
+    pub fn is_seated_again(&self, number: u64) -> bool {
+        self.shared.seated.contains(number)
+    }
+
+    pub fn remember_seated(&self, number: u64) {
+        self.shared.seated.insert(number);
+    }
+
+    /// Reads the sale again.
+    pub async fn reload(&self) -> Result<(), StoreError> {
+        self.shared.reload().await
+    }
+
+    /// Fetches the leader's frame. In trouble the last one is shown with the trouble in it.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let fetched = self.shared.line.frame(&self.key()).await;
+        let last = self.shown();
+        let next = match &fetched {
+            Ok(Some(json)) if *json == last.json => return Ok(()),
+            Ok(Some(json)) => match serde_json::from_slice::<Frame>(json) {
+                Ok(frame) => Shown::new(frame, json.clone()),
+                Err(fault) => return Err(StoreError::unexpected("queue store", fault.to_string())),
+            },
+            Ok(None) => Shown::unwritten(Frame {
+                tick: last.frame.tick,
+                ..first_frame(&self.known(), self.shared.database.now())
+            }),
+            Err(trouble) => {
+                let trouble =
+                    if matches!(trouble, StoreError::Lost) { Trouble::Restoring } else { Trouble::StoreUnavailable };
+                Shown::unwritten(Frame { trouble: Some(trouble), ..last.frame.clone() })
+            }
+        };
+        if !next.frame.says_the_same(&last.frame) || next.frame.tick != last.frame.tick {
+            self.shared.shown.send_replace(Arc::new(next));
+        }
+        fetched.map(|_| ())
+    }
+}
+
+impl Shared {
+    fn key(&self) -> LineKey {
+        LineKey { sale: self.id.clone(), epoch: self.known.load().sale.epoch }
+    }
+
+    async fn reload(&self) -> Result<(), StoreError> {
+        let Some(known) = sales::load(&self.database, &self.id).await? else { return Ok(()) };
+        let last = self.known.load();
+        if known.sale.epoch != last.sale.epoch {
+            self.left.clear();
+            self.seated.clear();
+        }
+        if known != **last {
+            self.known.store(Arc::new(known));
+        }
+        Ok(())
+    }
+
+    /// Joins in the order of the asks. Whoever meets the ceiling joins again once it is raised; a store that began a new
+    /// life is asked once more under it.
+    async fn join(&self, asks: Vec<Join>) -> Result<Vec<Joined>, StoreError> {
+        let mut answers: Vec<Joined> = Vec::with_capacity(asks.len());
+        let mut reloaded = false;
+        loop {
+            let (key, ceiling) = (self.key(), self.ceiling());
+            let rest = &asks[answers.len()..];
+            match self.line.join(&key, rest, ceiling, self.database.now()).await {
+                Ok(joined) => {
+                    let given = joined.iter().position(|answer| *answer == Joined::CeilingReached);
+                    answers.extend(joined.into_iter().take(given.unwrap_or(rest.len())));
+                    if given.is_none() {
+                        return Ok(answers);
+                    }
+                    self.raise_ceiling(&key, rest.len()).await?;
+                }
+                Err(StoreError::Lost) if !reloaded => {
+                    reloaded = true;
+                    self.reload().await?;
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        }
+    }
+
+    fn ceiling(&self) -> u64 {
+        let known = self.known.load();
+        let mut block = self.block.lock();
+        if block.epoch != known.sale.epoch {
+            *block = Block { epoch: known.sale.epoch, ceiling: known.ceiling, ..*block };
+        }
+        block.ceiling
+    }
+
+    async fn raise_ceiling(&self, key: &LineKey, waiting: usize) -> Result<(), StoreError> {
+        let size = {
+            let mut block = self.block.lock();
+            let quick = monotonic().duration_since(block.raised) < BLOCK_LASTS;
+            let size = if quick { block.size.saturating_mul(2) } else { LEAST_BLOCK };
+            block.size = size.max(waiting as u64).clamp(LEAST_BLOCK, MOST_BLOCK);
+            block.size
+        };
+        match numbers::raise_ceiling(&self.database, key, size).await? {
+            Raised::To(ceiling) => {
+                let mut block = self.block.lock();
+                block.ceiling = ceiling.max(block.ceiling);
+                block.raised = monotonic();
+                Ok(())
+            }
+            Raised::Refused => {
+                self.reload().await?;
+                Err(StoreError::Lost)
+            }
+        }
+    }
+
+    /// Lets tickets in and commits their pass rows before anybody hears of it.
+    async fn enter(&self, asks: Vec<WayIn>) -> Result<Vec<CameIn>, StoreError> {
+        let enters: Vec<Enter> = asks.iter().map(|ask| ask.enter).collect();
+        let entered = self.line.enter(&self.key(), &enters, self.database.now()).await?;
+        let admitted: Vec<Pass> = asks
+            .iter()
+            .zip(&entered)
+            .filter(|(_, entered)| **entered == Entered::Admitted)
+            .map(|(ask, _)| Pass {
+                id: ask.enter.pass,
+                sale: self.id.clone(),
+                buyer: ask.enter.place.buyer,
+                number: ask.enter.place.number,
+                issued_at: ask.issued_at,
+                expires_at: ask.enter.expires_at,
+                bound: ask.bound,
+            })
+            .collect();
+        let mut given = passes::give(&self.database, &admitted).await?.into_iter();
+        entered
+            .into_iter()
+            .map(|entered| match entered {
+                Entered::Admitted => given
+                    .next()
+                    .map(|(pass, is_new)| CameIn::In(pass, is_new))
+                    .ok_or_else(|| StoreError::unexpected("database", "fewer passes than were given")),
+                Entered::NotCalled(seat) => Ok(CameIn::NotCalled(seat)),
+                Entered::Gone(seat) => Ok(CameIn::Gone(seat)),
+            })
+            .collect()
+    }
+}
+
+/// What can be said of a line before its leader has written a frame.
+fn first_frame(known: &StockedSale, now: Timestamp) -> Frame {
+    let stock = known.stock.iter().map(|count| sale::frame::ItemLeft {
+        id: count.item.clone(),
+        left: u64::try_from(count.free).unwrap_or(0),
+        held: u64::try_from(count.held).unwrap_or(0),
+    });
+    Frame {
+        state: known.state(now),
+        epoch: known.sale.epoch,
+        opens_at: known.sale.opens_at,
+        serving: known.cursor,
+        last_number: known.cursor,
+        items: stock.collect(),
+        message: known.sale.message.clone(),
+        ..Frame::empty(known.sale.id.clone())
+    }
+}
+
+/// A store that gave no answer, as its asker hears of it. Nothing that happened is lost: the same ask gets the same
+/// answer.
+pub fn trouble(fault: &BatchError) -> Problem {
+    match fault {
+        BatchError::Overloaded => Code::Overloaded.into(),
+        BatchError::Store(fault) => store_trouble(fault),
+    }
+}
+
+pub fn store_trouble(fault: &StoreError) -> Problem {
+    tracing::debug!(%fault, "a store gave no answer");
+    let seconds = if matches!(fault, StoreError::Lost) { 2 } else { 1 };
+    Problem::from(Code::StoreUnavailable).retry_after(seconds)
+}

@@ -1,0 +1,105 @@
+//! The rooms of this process: found by name, kept fresh once per tick.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::future::join_all;
+use parking_lot::{Mutex, RwLock};
+use sale::{SaleId, clock::monotonic};
+use stores::{
+    database::{Database, sales},
+    line::Line,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use web::{Code, Problem};
+
+use crate::room::{Room, store_trouble};
+
+/// How often the frame is fetched: a waiting page may show it so much later than the leader wrote it.
+const TICK: Duration = Duration::from_millis(200);
+/// How often a sale's row is read again.
+const RELOAD_AFTER: Duration = Duration::from_millis(500);
+/// A name that was not found is looked up again after this long.
+const MISSING_FOR: Duration = Duration::from_millis(500);
+/// Names remembered as not found; more are looked up each time.
+const MOST_MISSING: usize = 10_000;
+
+pub struct Rooms {
+    database: Database,
+    line: Arc<dyn Line>,
+    tracker: TaskTracker,
+    rooms: RwLock<HashMap<SaleId, Arc<Room>>>,
+    missing: Mutex<HashMap<SaleId, Instant>>,
+}
+
+impl Rooms {
+    pub fn new(database: Database, line: Arc<dyn Line>, tracker: TaskTracker) -> Self {
+        Self { database, line, tracker, rooms: RwLock::default(), missing: Mutex::default() }
+    }
+
+    pub fn line(&self) -> &Arc<dyn Line> {
+        &self.line
+    }
+
+    /// The room of a sale; 404 when there is no such sale.
+    pub async fn room(&self, id: &SaleId) -> Result<Arc<Room>, Problem> {
+        if let Some(room) = self.rooms.read().get(id) {
+            return Ok(Arc::clone(room));
+        }
+        let now = monotonic();
+        if self.missing.lock().get(id).is_some_and(|since| now.duration_since(*since) < MISSING_FOR) {
+            return Err(Code::SaleNotFound.into());
+        }
+        let loaded = sales::load(&self.database, id).await.map_err(|fault| store_trouble(&fault))?;
+        let Some(known) = loaded else {
+            let mut missing = self.missing.lock();
+            missing.retain(|_, since| now.duration_since(*since) < MISSING_FOR);
+            if missing.len() < MOST_MISSING {
+                missing.insert(id.clone(), now);
+            }
+            return Err(Code::SaleNotFound.into());
+        };
+        let room = Arc::new(Room::new(self.database.clone(), Arc::clone(&self.line), known, &self.tracker));
+        let room = Arc::clone(self.rooms.write().entry(id.clone()).or_insert(room));
+        if let Err(fault) = room.refresh().await {
+            tracing::debug!(sale = %id, %fault, "the first frame comes later");
+        }
+        Ok(room)
+    }
+
+    /// Every room, for pages that list sales.
+    pub fn all(&self) -> Vec<Arc<Room>> {
+        self.rooms.read().values().cloned().collect()
+    }
+
+    /// Keeps every room fresh until `stop`.
+    pub async fn keep_fresh(&self, stop: CancellationToken) {
+        let mut reloaded = monotonic();
+        let mut in_trouble = false;
+        while !stop.is_cancelled() {
+            let rooms = self.all();
+            let reload = monotonic().duration_since(reloaded) >= RELOAD_AFTER;
+            if reload {
+                reloaded = monotonic();
+            }
+            let faults = join_all(rooms.iter().map(|room| async move {
+                if reload {
+                    room.reload().await?;
+                }
+                room.refresh().await
+            }))
+            .await;
+            let fault = faults.into_iter().find_map(Result::err);
+            if let Some(fault) = &fault
+                && !in_trouble
+            {
+                tracing::warn!(%fault, "lines are shown as last heard of");
+            }
+            in_trouble = fault.is_some();
+            let _ = tokio::time::timeout(TICK, stop.cancelled()).await;
+        }
+    }
+}

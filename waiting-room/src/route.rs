@@ -1,0 +1,124 @@
+//! Routing is data: a path becomes a [`Route`] in one function, the route becomes an answer in one match.
+
+use http::Method;
+use sale::SaleId;
+use web::{Code, Problem};
+
+/// The front door's hot path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    Join(SaleId),
+    Frame(SaleId),
+    Stream(SaleId),
+    Standing(SaleId),
+    Leave(SaleId),
+    Enter(SaleId),
+    Jwks,
+    Page(Page),
+}
+
+/// The hot path as people meet it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page {
+    Sale(SaleId),
+    Line(SaleId),
+    JoinForm(SaleId),
+    LeaveForm(SaleId),
+    EnterForm(SaleId),
+}
+
+/// What a path is to the front door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Routed {
+    Here(Route),
+    /// This door knows the path, but not with this method, or the sale's name is no name.
+    Refused(Problem),
+    /// Somebody else's.
+    Elsewhere,
+}
+
+pub fn route(method: &Method, path: &str) -> Routed {
+    if path == "/.well-known/jwks.json" {
+        return only(method, &[Method::GET], || Route::Jwks);
+    }
+    if let Some(rest) = path.strip_prefix("/v1/sales/") {
+        return api(method, rest);
+    }
+    match path.strip_prefix("/sales/") {
+        Some(rest) => page(method, rest),
+        None => Routed::Elsewhere,
+    }
+}
+
+fn api(method: &Method, rest: &str) -> Routed {
+    let Some((sale, step)) = rest.split_once('/') else { return Routed::Elsewhere };
+    if !matches!(step, "tickets" | "frame" | "stream" | "tickets/self" | "passes") {
+        return Routed::Elsewhere;
+    }
+    let Ok(sale) = sale.parse::<SaleId>() else { return Routed::Refused(Code::SaleNotFound.into()) };
+    match step {
+        "tickets" => only(method, &[Method::POST], || Route::Join(sale)),
+        "frame" => only(method, &[Method::GET], || Route::Frame(sale)),
+        "stream" => only(method, &[Method::GET], || Route::Stream(sale)),
+        "passes" => only(method, &[Method::POST], || Route::Enter(sale)),
+        _ if method == Method::DELETE => Routed::Here(Route::Leave(sale)),
+        _ => only(method, &[Method::GET], || Route::Standing(sale)),
+    }
+}
+
+fn page(method: &Method, rest: &str) -> Routed {
+    let (sale, step) = rest.split_once('/').unwrap_or((rest, ""));
+    let to: fn(SaleId) -> Page = match step {
+        "" if rest.ends_with('/') => return Routed::Elsewhere,
+        "" => Page::Sale,
+        "line" => Page::Line,
+        "join" => Page::JoinForm,
+        "line/leave" => Page::LeaveForm,
+        "enter" => Page::EnterForm,
+        _ => return Routed::Elsewhere,
+    };
+    let Ok(sale) = sale.parse::<SaleId>() else { return Routed::Refused(Code::SaleNotFound.into()) };
+    let allowed = if matches!(step, "" | "line") { Method::GET } else { Method::POST };
+    only(method, &[allowed], || Route::Page(to(sale)))
+}
+
+/// HEAD is GET without the body, which hyper leaves out by itself.
+fn only(method: &Method, allowed: &[Method], route: impl FnOnce() -> Route) -> Routed {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    if allowed.contains(method) { Routed::Here(route()) } else { Routed::Refused(Code::MethodNotAllowed.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_of_the_hot_path_finds_its_step() {
+        let sale: SaleId = "sneaker".parse().unwrap();
+        for (method, path, wanted) in [
+            (Method::POST, "/v1/sales/sneaker/tickets", Route::Join(sale.clone())),
+            (Method::GET, "/v1/sales/sneaker/frame", Route::Frame(sale.clone())),
+            (Method::HEAD, "/v1/sales/sneaker/frame", Route::Frame(sale.clone())),
+            (Method::GET, "/v1/sales/sneaker/stream", Route::Stream(sale.clone())),
+            (Method::GET, "/v1/sales/sneaker/tickets/self", Route::Standing(sale.clone())),
+            (Method::DELETE, "/v1/sales/sneaker/tickets/self", Route::Leave(sale.clone())),
+            (Method::POST, "/v1/sales/sneaker/passes", Route::Enter(sale.clone())),
+            (Method::GET, "/sales/sneaker", Route::Page(Page::Sale(sale.clone()))),
+            (Method::GET, "/sales/sneaker/line", Route::Page(Page::Line(sale.clone()))),
+            (Method::POST, "/sales/sneaker/enter", Route::Page(Page::EnterForm(sale))),
+        ] {
+            assert_eq!(route(&method, path), Routed::Here(wanted), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn other_paths_are_somebody_elses_and_wrong_methods_are_refused() {
+        for path in
+            ["/", "/v1/sales", "/v1/sales/sneaker", "/v1/sales/sneaker/orders", "/sales/a/checkout", "/sales/a/"]
+        {
+            assert_eq!(route(&Method::GET, path), Routed::Elsewhere, "{path}");
+        }
+        assert_eq!(route(&Method::GET, "/v1/sales/a/passes"), Routed::Refused(Code::MethodNotAllowed.into()));
+        assert_eq!(route(&Method::GET, "/v1/sales/Sneaker/frame"), Routed::Refused(Code::SaleNotFound.into()));
+    }
+}

@@ -1,0 +1,98 @@
+//! Poll: where a ticket stands. A waiting one is answered from its own number and the frame, without a store.
+
+use http::{Response, StatusCode};
+use sale::{
+    SaleId, SaleState, Ticket, Timestamp,
+    standing::{Eta, TicketState, ahead, eta},
+};
+use serde::Serialize;
+use stores::queue::Seat;
+use web::{Body, Problem};
+
+use crate::{
+    Request, WaitingRoom, ask, json,
+    room::{Room, trouble},
+};
+
+/// `GET /v1/sales/{sale}/tickets/self`
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Standing {
+    pub id: String,
+    pub number: u64,
+    pub state: TicketState,
+    pub ahead: Option<u64>,
+    pub called_until: Option<Timestamp>,
+    pub eta_seconds: Option<Eta>,
+}
+
+pub async fn standing(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
+    let asked = ask::ticket(door, sale, request)?;
+    let room = door.rooms.room(sale).await?;
+    let standing = stand(door, &room, &asked.ticket).await?;
+    let mut response = json(StatusCode::OK, &standing);
+    response.headers_mut().insert("openrun-time", door.time());
+    Ok(response)
+}
+
+/// Where the ticket stands now.
+pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<Standing, Problem> {
+    let shown = room.shown();
+    let same_life = ticket.epoch == shown.frame.epoch || room.is_seated_again(ticket.number);
+    if same_life
+        && !room.has_left(ticket.number)
+        && let Some(ahead) = ahead(&shown.frame, ticket.number)
+    {
+        return Ok(waiting(ticket, ahead, room, door.database.now()));
+    }
+    let (buyer, carried) = (ticket.buyer, stores::queue::Carried { number: ticket.number, epoch: ticket.epoch });
+    let seat = room.standings.ask((buyer, carried)).await.map_err(|fault| trouble(&fault))?;
+    if let Seat::Waiting { .. } = seat {
+        room.remember_seated(ticket.number);
+    }
+    Ok(of_seat(ticket, seat, room, door.database.now()))
+}
+
+fn waiting(ticket: &Ticket, ahead: u64, room: &Room, now: Timestamp) -> Standing {
+    let frame = &room.shown().frame;
+    let over = matches!(room.state(now), SaleState::Closed | SaleState::Draining);
+    Standing {
+        id: ticket.id(),
+        number: ticket.number,
+        state: if over { TicketState::Closed } else { TicketState::Waiting },
+        ahead: (!over).then_some(ahead),
+        called_until: None,
+        eta_seconds: if over { None } else { eta(ahead, frame.rate_per_minute) },
+    }
+}
+
+/// A seat as its holder hears of it.
+pub fn of_seat(ticket: &Ticket, seat: Seat, room: &Room, now: Timestamp) -> Standing {
+    let at_front = |ahead| waiting(ticket, ahead, room, now);
+    let plain = |state| Standing { state, ahead: None, eta_seconds: None, ..at_front(0) };
+    match seat {
+        Seat::Waiting { ahead: None } => at_front(ahead(&room.shown().frame, ticket.number).unwrap_or(0)),
+        Seat::Waiting { ahead: Some(ahead) } => at_front(ahead),
+        Seat::Late { ahead } => {
+            let standing = at_front(ahead);
+            let state = if standing.state == TicketState::Closed { TicketState::Closed } else { TicketState::Late };
+            Standing { state, ..standing }
+        }
+        Seat::Called { until } => Standing { called_until: Some(until), ..plain(TicketState::Called) },
+        Seat::Admitted => plain(TicketState::Admitted),
+        Seat::Consumed { .. } => plain(TicketState::Consumed),
+        Seat::Left => plain(TicketState::Left),
+        Seat::Expired => plain(TicketState::Expired),
+    }
+}
+
+pub const fn state_of(seat: Seat) -> TicketState {
+    match seat {
+        Seat::Waiting { .. } => TicketState::Waiting,
+        Seat::Called { .. } => TicketState::Called,
+        Seat::Late { .. } => TicketState::Late,
+        Seat::Admitted => TicketState::Admitted,
+        Seat::Consumed { .. } => TicketState::Consumed,
+        Seat::Left => TicketState::Left,
+        Seat::Expired => TicketState::Expired,
+    }
+}

@@ -1,0 +1,43 @@
+//! Stream: the frame as server-sent events, the same bytes for everybody.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::stream;
+use http::{HeaderValue, Response, header};
+use http_body_util::StreamBody;
+use sale::SaleId;
+use tokio::sync::watch;
+use web::{Body, Problem};
+
+use crate::{WaitingRoom, room::Shown};
+
+/// A comment is sent when nothing happened for so long, so that proxies and pages know that the line lives.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// `GET /v1/sales/{sale}/stream`
+pub async fn stream(door: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>, Problem> {
+    let mut frames = door.rooms.room(sale).await?.watch();
+    frames.mark_changed();
+    let events = stream::unfold(frames, |frames| async move { next_event(frames).await });
+    let mut response = Response::new(Body::stream(StreamBody::new(events)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert("openrun-time", door.time());
+    Ok(response)
+}
+
+type Event = Result<http_body::Frame<Bytes>, std::convert::Infallible>;
+
+/// The next event, or `None` when the process stops.
+async fn next_event(mut frames: watch::Receiver<Arc<Shown>>) -> Option<(Event, watch::Receiver<Arc<Shown>>)> {
+    let bytes = match tokio::time::timeout(HEARTBEAT, frames.changed()).await {
+        Ok(Ok(())) => frames.borrow_and_update().event.clone(),
+        Ok(Err(_)) => return None,
+        Err(_) => Bytes::from_static(b": here\n\n"),
+    };
+    Some((Ok(http_body::Frame::data(bytes)), frames))
+}

@@ -1,0 +1,99 @@
+//! Answers that people see: pages with their headers, and ways on after a form.
+
+use std::io::Write as _;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
+use rand::RngExt as _;
+use sale::Timestamp;
+
+use crate::{
+    Body, Moment, Shell, Site, asking, csp,
+    pages::{Notice, Reason, WayOn},
+    problem::Problem,
+};
+
+/// What a page has around its own content, for this request.
+pub fn shell(site: &Site, headers: &HeaderMap, uri: &Uri, now: Timestamp) -> Shell {
+    Shell {
+        lang: site.language(headers, uri.query()),
+        nonce: URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 12]>()),
+        path: uri.path().to_owned(),
+        now: Moment(now.as_millis()),
+    }
+}
+
+/// A page with its headers. The language that the visible switch chose is remembered.
+pub fn page(
+    site: &Site,
+    headers: &HeaderMap,
+    uri: &Uri,
+    nonce: &str,
+    status: StatusCode,
+    html: String,
+) -> Response<Body> {
+    let gzip = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        value.split(',').any(|coding| coding.trim() == "gzip" || coding.trim().starts_with("gzip;"))
+    });
+    let packed = if gzip { pack(&html) } else { None };
+    let is_packed = packed.is_some();
+    let mut response =
+        Response::new(packed.map_or_else(|| Body::from(html), |packed| Body::from(bytes::Bytes::from(packed))));
+    *response.status_mut() = status;
+    let answer = response.headers_mut();
+    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.insert(header::VARY, HeaderValue::from_static("accept-encoding, accept-language, cookie"));
+    answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    if let Ok(policy) = HeaderValue::from_str(&csp(nonce)) {
+        answer.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    if is_packed {
+        answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if let Some(language) = asking::chosen_language(uri.query()) {
+        answer.append(header::SET_COOKIE, site.set_language(language));
+    }
+    response
+}
+
+/// The fastest level: a page is rendered for every reload at the opening.
+fn pack(html: &str) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(html.len() / 3), Compression::fast());
+    encoder.write_all(html.as_bytes()).ok()?;
+    encoder.finish().ok()
+}
+
+/// The page that says what did not work.
+pub fn notice(
+    site: &Site,
+    headers: &HeaderMap,
+    uri: &Uri,
+    now: Timestamp,
+    problem: &Problem,
+    way_on: WayOn,
+) -> Response<Body> {
+    let shell = shell(site, headers, uri, now);
+    let nonce = shell.nonce.clone();
+    let reason = Reason::from_code(problem.code.as_str());
+    let notice = Notice { shell, reason, way_on, trace_id: asking::trace_id(headers) };
+    let mut response = page(site, headers, uri, &nonce, problem.code.status(), notice.render());
+    if let Some(seconds) = problem.retry_after_seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// After a form: see other.
+pub fn see_other(path: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::from_str(path) {
+        headers.insert(header::LOCATION, location);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,48 @@
+//! One file per page. Buyers' pages in the order in which a buyer meets them, then the seller's console.
+
+mod sales;
+pub use sales::{Demo, SaleRow, SalesPage};
+
+mod sale;
+pub use sale::{ItemCard, SalePage, SaleState};
+
+mod line;
+pub use line::{Eta, LinePage, LineView, Slower};
+
+mod checkout;
+pub use checkout::{CheckoutPage, CheckoutState, Choice, HeldOrder};
+
+mod order;
+pub use order::{HistoryEntry, OrderLine, OrderPage, OrderState};
+
+mod notice;
+pub use notice::{Notice, Reason, WayOn};
+
+pub mod console;
+
+mod payment_method;
+
+use crate::words::Words;
+
+/// Renders a template into a string. Only a value whose `Display` fails could stop it, and none of ours does.
+pub(crate) fn rendered(template: &impl askama::Template) -> String {
+    let mut page = String::with_capacity(40_000);
+    if template.render_into(&mut page).is_err() {
+        page.clear();
+    }
+    page
+}
+
+/// A time limit as people say it: whole minutes where it is some, seconds elsewhere.
+pub(crate) fn limit_words(words: &Words, seconds: u64) -> String {
+    if seconds >= 60 && seconds.is_multiple_of(60) {
+        words.common.minutes.of(seconds / 60)
+    } else {
+        words.common.seconds.of(seconds)
+    }
+}
+
+/// JSON for a `<script type="application/json">`: nothing in it can end the element.
+pub(crate) fn script_json(value: &serde_json::Value) -> String {
+    value.to_string().replace('<', "\\u003c")
+}

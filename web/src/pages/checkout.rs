@@ -1,0 +1,129 @@
+//! `/sales/{sale}/checkout`: choose, reserve, and pay while the hold lives.
+
+use askama::Template;
+
+use super::{OrderLine, limit_words, payment_method::is_test, rendered};
+use crate::{Moment, Money, Shell, assets};
+
+/// The checkout of one buyer.
+#[derive(Clone, Debug, Template)]
+#[template(path = "checkout.html")]
+pub struct CheckoutPage {
+    /// Language, nonce, time.
+    pub shell: Shell,
+    /// Id of the sale.
+    pub sale: String,
+    /// Its name in the page's language.
+    pub sale_name: String,
+    /// Where the buyer stands.
+    pub state: CheckoutState,
+}
+
+/// Where a checkout stands.
+#[derive(Clone, Debug)]
+pub enum CheckoutState {
+    /// Inside with a good pass.
+    Choosing {
+        /// What can be had.
+        choices: Vec<Choice>,
+        /// The end of the pass.
+        pass_until: Moment,
+        /// Units that one buyer may have of all items together.
+        per_buyer_limit: u64,
+        /// Time to pay after reserving.
+        hold_seconds: u64,
+        /// What was typed before, if the form comes back.
+        email: String,
+        /// What was wrong with the form that came back.
+        error: Option<super::Reason>,
+        /// Idempotency key of the reservation.
+        key: String,
+    },
+    /// Reserved and not paid.
+    Held(HeldOrder),
+    /// The last attempt was declined; the hold lives.
+    Declined(HeldOrder),
+    /// A payment is under way.
+    Paying {
+        /// The order.
+        order: String,
+    },
+    /// The hold's time ran out.
+    HoldExpired,
+    /// The last free unit went while choosing; the pass is still good.
+    SoldOut {
+        /// The end of the pass.
+        pass_until: Moment,
+    },
+    /// The pass led to an order already.
+    PassUsed {
+        /// The order, if it is this session's.
+        order: Option<String>,
+    },
+    /// The pass has run out.
+    PassExpired,
+}
+
+/// One item to choose.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Id of the item; the form field is `quantity_{id}`.
+    pub id: String,
+    /// Its name in the page's language.
+    pub name: String,
+    /// Price of one unit.
+    pub price: Money,
+    /// Most that may be chosen now; 0 when none is free.
+    pub most: u64,
+    /// What is filled in.
+    pub quantity: u64,
+}
+
+/// An order that waits for its payment. The order page uses it too.
+#[derive(Clone, Debug)]
+pub struct HeldOrder {
+    /// Id of the order.
+    pub order: String,
+    /// What is held.
+    pub lines: Vec<OrderLine>,
+    /// All of it.
+    pub total: Money,
+    /// The end of the hold.
+    pub until: Moment,
+    /// Ids of payment methods; the first is chosen.
+    pub methods: Vec<String>,
+    /// Idempotency key of the payment.
+    pub key: String,
+}
+
+impl CheckoutPage {
+    /// The page as HTML.
+    pub fn render(&self) -> String {
+        rendered(self)
+    }
+
+    fn title(&self) -> &'static str {
+        let words = &self.shell.words().checkout;
+        match self.state {
+            CheckoutState::Choosing { .. } => words.choosing,
+            CheckoutState::Held(_) => words.held,
+            CheckoutState::Declined(_) => words.declined,
+            CheckoutState::Paying { .. } => self.shell.words().order.payment_processing.state,
+            CheckoutState::HoldExpired => words.expired,
+            CheckoutState::SoldOut { .. } => words.sold_out,
+            CheckoutState::PassUsed { .. } => words.used,
+            CheckoutState::PassExpired => words.pass_expired,
+        }
+    }
+
+    fn hint(&self, hold_seconds: &u64) -> String {
+        let words = self.shell.words();
+        words.checkout.reserve_hint.with(limit_words(words, *hold_seconds))
+    }
+}
+
+impl HeldOrder {
+    pub(super) fn is_test(&self) -> bool {
+        is_test(&self.methods)
+    }
+}

@@ -1,0 +1,19 @@
+//! The seller's console: dense but quiet, trouble on top.
+
+mod sign_in;
+pub use sign_in::{SignIn, SignInPage};
+
+mod sales;
+pub use sales::{ConsoleSaleRow, ConsoleSalesPage};
+
+mod sale;
+pub use sale::{Admission, Change, ConsoleSalePage, Live, Trouble};
+
+mod sale_form;
+pub use sale_form::{Fault, FieldFault, Purpose, SaleFormPage};
+
+mod orders;
+pub use orders::{ConsoleOrderRow, ConsoleOrdersPage};
+
+mod mailbox;
+pub use mailbox::{MailPage, MailRow, MailboxPage};

@@ -1,0 +1,154 @@
+//! `/console/sales/{sale}`: one sale, live, and its controls.
+
+use askama::Template;
+use serde_json::json;
+
+use crate::{
+    Moment, Shell, assets,
+    pages::{OrderState, SaleState, rendered, script_json},
+};
+
+/// One sale.
+#[derive(Clone, Debug, Template)]
+#[template(path = "console/sale.html")]
+pub struct ConsoleSalePage {
+    /// Language, nonce, time.
+    pub shell: Shell,
+    /// Id of the sale.
+    pub sale: String,
+    /// Its name in the page's language.
+    pub name: String,
+    /// Where it stands.
+    pub state: SaleState,
+    /// The opening.
+    pub opens_at: Moment,
+    /// The figures as `GET /v1/sales/{sale}/live` gives them.
+    pub live: Live,
+    /// The settings in force.
+    pub admission: Admission,
+    /// What needs attention, worst first.
+    pub trouble: Vec<Trouble>,
+    /// What was changed, newest first.
+    pub changes: Vec<Change>,
+    /// Whether a change was just saved.
+    pub saved: bool,
+    /// What was wrong with the settings that were just sent; fields `per_minute`, `max_active`, `overcall`.
+    pub faults: Vec<super::FieldFault>,
+}
+
+/// The live figures.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// In the line, not called.
+    pub waiting: u64,
+    /// Called, not yet in.
+    pub called: u64,
+    /// Inside.
+    pub active: u64,
+    /// Calls since the opening.
+    pub called_total: u64,
+    /// Passes since the opening.
+    pub admitted_total: u64,
+    /// The rate in force.
+    pub rate_per_minute: u64,
+    /// All units.
+    pub total: u64,
+    /// Free units.
+    pub free: u64,
+    /// Held units.
+    pub held: u64,
+    /// Sold units.
+    pub sold: u64,
+    /// total − free − held − sold.
+    pub conservation: i64,
+    /// How many orders are in each state.
+    pub orders: Vec<(OrderState, u64)>,
+    /// Median seconds from the request to the result of a payment, if any has been made.
+    pub payment_seconds: Option<f64>,
+}
+
+/// The settings of admission, as the form shows them (so that a refused entry is kept).
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Calls per minute.
+    pub per_minute: String,
+    /// Called and inside at once.
+    pub max_active: String,
+    /// Share of calls beyond the free units.
+    pub overcall: String,
+}
+
+/// What needs the seller's attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The store of the line does not answer or is being rebuilt.
+    Store,
+    /// free + held + sold differs from the total by this.
+    Conservation(i64),
+    /// Orders that a person must look at.
+    NeedsReview(u64),
+    /// Payments whose result is unknown.
+    PaymentUnknown(u64),
+    /// The provider is slow or fails.
+    Payments,
+    /// Events that wait to be sent.
+    Events(u64),
+}
+
+/// One recorded change.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// When.
+    pub at: Moment,
+    /// What and why, in words.
+    pub words: String,
+}
+
+impl ConsoleSalePage {
+    /// The page as HTML.
+    pub fn render(&self) -> String {
+        rendered(self)
+    }
+
+    fn trouble_words(&self, trouble: &Trouble) -> String {
+        let words = &self.shell.words().console;
+        match *trouble {
+            Trouble::Store => words.trouble_store.to_owned(),
+            Trouble::Conservation(difference) => words.trouble_conservation.with(difference),
+            Trouble::NeedsReview(orders) => words.trouble_review.of(orders),
+            Trouble::PaymentUnknown(payments) => words.trouble_unknown.of(payments),
+            Trouble::Payments => words.trouble_payments.to_owned(),
+            Trouble::Events(events) => words.trouble_events.of(events),
+        }
+    }
+
+    fn fault(&self, field: &str) -> Option<String> {
+        super::sale_form::fault_words(&self.faults, field, &self.shell.words().console)
+    }
+
+    fn payment_time(&self) -> String {
+        self.live.payment_seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1} s"))
+    }
+
+    const fn is_over(&self) -> bool {
+        matches!(self.state, SaleState::Closed)
+    }
+
+    /// Every state with its label, so that the script can show states that come up later.
+    fn data(&self) -> String {
+        let words = self.shell.words();
+        let labels: serde_json::Map<String, serde_json::Value> = OrderState::ALL
+            .into_iter()
+            .map(|state| (state.code().to_owned(), state.words(words).state.into()))
+            .collect();
+        script_json(&json!({
+            "sale": self.sale,
+            "called_total": self.live.called_total,
+            "rate": self.live.rate_per_minute,
+            "units": [self.live.free, self.live.held, self.live.sold],
+            "labels": labels,
+            "good": words.console.conservation_good,
+            "bad": words.console.conservation_bad,
+        }))
+    }
+}

@@ -1,0 +1,286 @@
+//! A page for everything that did not work: what happened, whether place and money are safe, what to do.
+
+use askama::Template;
+
+use super::rendered;
+use crate::{Shell, assets, words::NoticeWords};
+
+/// What went wrong. The names are the codes of the API that a person can meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No such sale.
+    SaleNotFound,
+    /// Before the opening.
+    SaleNotOpen,
+    /// The sale is over.
+    SaleClosed,
+    /// Every unit is sold.
+    SoldOut,
+    /// No ticket, or one that is not ours.
+    TicketMissing,
+    /// Left, used or expired.
+    TicketGone,
+    /// Not this ticket's turn.
+    NotCalled,
+    /// No pass, or one that is not ours.
+    PassMissing,
+    /// The pass led to an order already.
+    PassUsed,
+    /// The pass has run out.
+    PassExpired,
+    /// Ticket, pass or order of another session.
+    WrongSession,
+    /// A write from another site.
+    CrossOrigin,
+    /// Signed in, but not for this.
+    NotAllowed,
+    /// The hold ran out.
+    HoldExpired,
+    /// The buyer's limit is reached.
+    LimitReached,
+    /// A quantity that cannot be.
+    InvalidQuantity,
+    /// Something else in a form.
+    InvalidField,
+    /// The first call with this key is still under way.
+    InFlight,
+    /// The key was used with other contents.
+    KeyReused,
+    /// Too many joins from one network.
+    RateLimited,
+    /// A store does not answer, or the server is overloaded.
+    StoreUnavailable,
+    /// No such page.
+    NotFound,
+    /// No such order for this session.
+    OrderNotFound,
+    /// An attempt is under way or unknown.
+    PaymentInProgress,
+    /// Paid before.
+    AlreadyPaid,
+    /// Too late to cancel.
+    CannotCancel,
+    /// The request could not be read.
+    Malformed,
+    /// Somebody else changed it meanwhile.
+    Conflict,
+    /// The console without a session.
+    SignInNeeded,
+    /// Named by the API, not built.
+    NotSupported,
+}
+
+/// Where a notice leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WayOn {
+    /// The list of sales.
+    Sales,
+    /// The page of a sale, by id.
+    Sale(String),
+    /// The waiting page of a sale, by id.
+    Line(String),
+    /// The checkout of a sale, by id.
+    Checkout(String),
+    /// An order, by id.
+    Order(String),
+    /// The sign-in of the console.
+    Console,
+    /// The same address again.
+    Again(String),
+}
+
+/// The page.
+#[derive(Clone, Debug, Template)]
+#[template(path = "notice.html")]
+pub struct Notice {
+    /// Language, nonce, time.
+    pub shell: Shell,
+    /// What went wrong.
+    pub reason: Reason,
+    /// What to do.
+    pub way_on: WayOn,
+    /// The id under which the logs know this request.
+    pub trace_id: String,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 30] = [
+        Self::SaleNotFound,
+        Self::SaleNotOpen,
+        Self::SaleClosed,
+        Self::SoldOut,
+        Self::TicketMissing,
+        Self::TicketGone,
+        Self::NotCalled,
+        Self::PassMissing,
+        Self::PassUsed,
+        Self::PassExpired,
+        Self::WrongSession,
+        Self::CrossOrigin,
+        Self::NotAllowed,
+        Self::HoldExpired,
+        Self::LimitReached,
+        Self::InvalidQuantity,
+        Self::InvalidField,
+        Self::InFlight,
+        Self::KeyReused,
+        Self::RateLimited,
+        Self::StoreUnavailable,
+        Self::NotFound,
+        Self::OrderNotFound,
+        Self::PaymentInProgress,
+        Self::AlreadyPaid,
+        Self::CannotCancel,
+        Self::Malformed,
+        Self::Conflict,
+        Self::SignInNeeded,
+        Self::NotSupported,
+    ];
+
+    /// The reason for a problem code of the API.
+    pub fn from_code(code: &str) -> Self {
+        match code {
+            "sale_not_found" => Self::SaleNotFound,
+            "sale_not_open" => Self::SaleNotOpen,
+            "sale_closed" => Self::SaleClosed,
+            "sold_out" => Self::SoldOut,
+            "ticket_missing" | "ticket_invalid" => Self::TicketMissing,
+            "ticket_gone" => Self::TicketGone,
+            "not_called" => Self::NotCalled,
+            "pass_missing" | "pass_invalid" => Self::PassMissing,
+            "pass_used" => Self::PassUsed,
+            "pass_expired" => Self::PassExpired,
+            "wrong_session" | "wrong_sale" => Self::WrongSession,
+            "cross_origin" => Self::CrossOrigin,
+            "not_allowed" => Self::NotAllowed,
+            "hold_expired" => Self::HoldExpired,
+            "limit_reached" => Self::LimitReached,
+            "invalid_quantity" => Self::InvalidQuantity,
+            "invalid_field" | "unknown_item" | "unknown_method" => Self::InvalidField,
+            "in_flight" => Self::InFlight,
+            "key_reused" => Self::KeyReused,
+            "rate_limited" => Self::RateLimited,
+            "not_found" | "method_not_allowed" => Self::NotFound,
+            "order_not_found" => Self::OrderNotFound,
+            "payment_in_progress" => Self::PaymentInProgress,
+            "already_paid" => Self::AlreadyPaid,
+            "cannot_cancel" => Self::CannotCancel,
+            "sale_exists" | "precondition_failed" | "precondition_required" => Self::Conflict,
+            "token_missing" | "token_invalid" => Self::SignInNeeded,
+            "not_supported" => Self::NotSupported,
+            "malformed_json"
+            | "idempotency_key_missing"
+            | "too_large"
+            | "unsupported_media_type"
+            | "headers_too_large" => Self::Malformed,
+            _ => Self::StoreUnavailable,
+        }
+    }
+
+    /// What happened, and what to do.
+    pub(crate) const fn words(self, words: &NoticeWords) -> &[&'static str; 2] {
+        match self {
+            Self::SaleNotFound => &words.sale_not_found,
+            Self::SaleNotOpen => &words.sale_not_open,
+            Self::SaleClosed => &words.sale_closed,
+            Self::SoldOut => &words.sold_out,
+            Self::TicketMissing => &words.ticket_missing,
+            Self::TicketGone => &words.ticket_gone,
+            Self::NotCalled => &words.not_called,
+            Self::PassMissing => &words.pass_missing,
+            Self::PassUsed => &words.pass_used,
+            Self::PassExpired => &words.pass_expired,
+            Self::WrongSession => &words.wrong_session,
+            Self::CrossOrigin => &words.cross_origin,
+            Self::NotAllowed => &words.not_allowed,
+            Self::HoldExpired => &words.hold_expired,
+            Self::LimitReached => &words.limit_reached,
+            Self::InvalidQuantity => &words.invalid_quantity,
+            Self::InvalidField => &words.invalid_field,
+            Self::InFlight => &words.in_flight,
+            Self::KeyReused => &words.key_reused,
+            Self::RateLimited => &words.rate_limited,
+            Self::StoreUnavailable => &words.store_unavailable,
+            Self::NotFound => &words.not_found,
+            Self::OrderNotFound => &words.order_not_found,
+            Self::PaymentInProgress => &words.payment_in_progress,
+            Self::AlreadyPaid => &words.already_paid,
+            Self::CannotCancel => &words.cannot_cancel,
+            Self::Malformed => &words.malformed,
+            Self::Conflict => &words.conflict,
+            Self::SignInNeeded => &words.sign_in_needed,
+            Self::NotSupported => &words.not_supported,
+        }
+    }
+
+    /// What the person has to fear for, and need not.
+    const fn safety(self, words: &NoticeWords) -> Option<&'static str> {
+        match self {
+            Self::TicketMissing
+            | Self::NotCalled
+            | Self::PassMissing
+            | Self::WrongSession
+            | Self::CrossOrigin
+            | Self::RateLimited
+            | Self::StoreUnavailable
+            | Self::Malformed
+            | Self::SaleNotOpen => Some(words.safe_place),
+            Self::SaleClosed
+            | Self::SoldOut
+            | Self::TicketGone
+            | Self::PassUsed
+            | Self::PassExpired
+            | Self::HoldExpired
+            | Self::LimitReached
+            | Self::InvalidQuantity
+            | Self::InFlight
+            | Self::KeyReused
+            | Self::OrderNotFound
+            | Self::PaymentInProgress
+            | Self::CannotCancel => Some(words.safe_money),
+            Self::NotAllowed | Self::InvalidField | Self::Conflict | Self::NotSupported => Some(words.safe_nothing),
+            Self::SaleNotFound | Self::NotFound | Self::AlreadyPaid | Self::SignInNeeded => None,
+        }
+    }
+}
+
+impl Notice {
+    /// The page as HTML.
+    pub fn render(&self) -> String {
+        rendered(self)
+    }
+
+    fn what(&self) -> &[&'static str; 2] {
+        self.reason.words(&self.shell.words().notice)
+    }
+
+    fn safe(&self) -> Option<&'static str> {
+        self.reason.safety(&self.shell.words().notice)
+    }
+
+    fn link(&self) -> String {
+        match &self.way_on {
+            WayOn::Sales => "/".to_owned(),
+            WayOn::Sale(sale) => format!("/sales/{sale}"),
+            WayOn::Line(sale) => format!("/sales/{sale}/line"),
+            WayOn::Checkout(sale) => format!("/sales/{sale}/checkout"),
+            WayOn::Order(order) => format!("/orders/{order}"),
+            WayOn::Console => "/console".to_owned(),
+            WayOn::Again(path) => path.clone(),
+        }
+    }
+
+    fn link_words(&self) -> &'static str {
+        let words = self.shell.words();
+        match self.way_on {
+            WayOn::Sales => words.common.all_sales,
+            WayOn::Sale(_) => words.common.to_sale,
+            WayOn::Line(_) => words.common.to_place,
+            WayOn::Checkout(_) => words.common.to_checkout,
+            WayOn::Order(_) => words.common.to_order,
+            WayOn::Console => words.console.name,
+            WayOn::Again(_) => words.common.reload,
+        }
+    }
+}

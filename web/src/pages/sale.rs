@@ -1,0 +1,159 @@
+//! `/sales/{sale}`: the countdown, then the button to join.
+
+use askama::Template;
+use serde_json::json;
+
+use super::{limit_words, rendered, script_json};
+use crate::{Moment, Money, Shell, assets, words::Words};
+
+/// Where a sale stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaleState {
+    /// Before the opening.
+    Scheduled,
+    /// Before the opening, people gather (draws).
+    Lobby,
+    /// Selling.
+    Open,
+    /// The seller stopped the calls.
+    Paused,
+    /// Ending: who is in line is served, nobody new joins.
+    Draining,
+    /// Every unit is sold.
+    SoldOut,
+    /// Over.
+    Closed,
+}
+
+/// One item as buyers see it.
+#[derive(Clone, Debug)]
+pub struct ItemCard {
+    /// Its name in the page's language.
+    pub name: String,
+    /// Price of one unit.
+    pub price: Money,
+    /// Units in the whole sale.
+    pub units: u64,
+    /// Units free now.
+    pub left: u64,
+}
+
+/// The page of one sale.
+#[derive(Clone, Debug, Template)]
+#[template(path = "sale.html")]
+pub struct SalePage {
+    /// Language, nonce, time.
+    pub shell: Shell,
+    /// Id of the sale.
+    pub sale: String,
+    /// Its name in the page's language.
+    pub name: String,
+    /// Where it stands.
+    pub state: SaleState,
+    /// The opening.
+    pub opens_at: Moment,
+    /// What it sells.
+    pub items: Vec<ItemCard>,
+    /// Units that one buyer may have.
+    pub per_buyer_limit: u64,
+    /// Time to enter after being called.
+    pub enter_seconds: u64,
+    /// Time to pay after reserving.
+    pub hold_seconds: u64,
+    /// People in the line now.
+    pub waiting: u64,
+    /// The number of the buyer's own live ticket, if there is one.
+    pub number: Option<u64>,
+    /// Key of the join, the same for every attempt of this page: hidden field `key`, header `Idempotency-Key`.
+    pub join_key: String,
+}
+
+impl SaleState {
+    /// Snake case, as in the API.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Lobby => "lobby",
+            Self::Open => "open",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+            Self::SoldOut => "sold_out",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// The state as a label.
+    pub(crate) const fn label(self, words: &Words) -> &'static str {
+        match self {
+            Self::Scheduled => words.state.scheduled,
+            Self::Lobby => words.state.lobby,
+            Self::Open => words.state.open,
+            Self::Paused => words.state.paused,
+            Self::Draining => words.state.draining,
+            Self::SoldOut => words.state.sold_out,
+            Self::Closed => words.state.closed,
+        }
+    }
+
+    /// How the label is coloured; its words say the same.
+    pub(crate) const fn tone(self) -> &'static str {
+        match self {
+            Self::Open => "good",
+            Self::Paused | Self::Draining => "warning",
+            Self::Scheduled | Self::Lobby => "accent",
+            Self::SoldOut | Self::Closed => "quiet",
+        }
+    }
+
+    /// Whether the opening still lies ahead.
+    pub(crate) const fn is_before(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Lobby)
+    }
+
+    /// Whether people can join now.
+    pub(crate) const fn is_joinable(self) -> bool {
+        matches!(self, Self::Open | Self::Paused)
+    }
+}
+
+impl SalePage {
+    /// The page as HTML.
+    pub fn render(&self) -> String {
+        rendered(self)
+    }
+
+    /// What there is to know about the state, as one sentence.
+    fn sentence(&self) -> &'static str {
+        let words = &self.shell.words().sale;
+        match self.state {
+            SaleState::Scheduled | SaleState::Lobby => words.soon,
+            SaleState::Open if !self.items.is_empty() && self.items.iter().all(|item| item.left == 0) => words.all_held,
+            SaleState::Open => words.open_now,
+            SaleState::Paused => words.paused_now,
+            SaleState::Draining => words.draining_now,
+            SaleState::SoldOut => words.sold_out_now,
+            SaleState::Closed => words.closed_now,
+        }
+    }
+
+    fn turn(&self) -> String {
+        let words = self.shell.words();
+        words.sale.how_turn.with(limit_words(words, self.enter_seconds))
+    }
+
+    fn hold(&self) -> String {
+        let words = self.shell.words();
+        words.sale.how_hold.with(limit_words(words, self.hold_seconds))
+    }
+
+    fn data(&self) -> String {
+        script_json(&json!({
+            "sale": self.sale,
+            "state": self.state.code(),
+            "opens_at": self.opens_at.0,
+            "key": self.join_key,
+            "joined": self.number.is_some(),
+            "open_now": self.shell.words().sale.open_now,
+        }))
+    }
+}

@@ -1,0 +1,58 @@
+//! `/`: every sale, and what to do now.
+
+use askama::Template;
+
+use super::{ItemCard, SaleState, rendered};
+use crate::{Moment, Shell, assets, words::HomeWords};
+
+/// The list of sales.
+#[derive(Clone, Debug, Template)]
+#[template(path = "sales.html")]
+pub struct SalesPage {
+    /// Language, nonce, time.
+    pub shell: Shell,
+    /// Newest first, or as the seller orders them.
+    pub sales: Vec<SaleRow>,
+    /// Set in the demo: what to try.
+    pub demo: Option<Demo>,
+}
+
+/// One sale in the list.
+#[derive(Clone, Debug)]
+pub struct SaleRow {
+    /// Its id.
+    pub id: String,
+    /// Its name in the page's language.
+    pub name: String,
+    /// Where it stands.
+    pub state: SaleState,
+    /// When it opens or opened.
+    pub opens_at: Moment,
+    /// What it sells.
+    pub items: Vec<ItemCard>,
+}
+
+/// What the demo adds to the list.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    /// Address of the console, with the sign-in of the demo if there is one.
+    pub console_url: String,
+}
+
+impl SalesPage {
+    /// The page as HTML.
+    pub fn render(&self) -> String {
+        rendered(self)
+    }
+}
+
+impl SaleRow {
+    fn action(&self, words: &HomeWords) -> &'static str {
+        match self.state {
+            SaleState::Scheduled | SaleState::Lobby => words.do_scheduled,
+            SaleState::Open => words.do_open,
+            SaleState::Paused => words.do_paused,
+            SaleState::Draining | SaleState::SoldOut | SaleState::Closed => words.do_over,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Problems: every refusal as RFC 9457 problem+json, with a code that programs can rely on.
+
+use http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use crate::body::Body;
+
+macro_rules! codes {
+    ($($variant:ident = $status:literal $text:literal: $title:literal,)+) => {
+        /// The codes of the API; each has its status and a sentence.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $($variant,)+
+        }
+
+        impl Code {
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            pub fn status(self) -> StatusCode {
+                let number = match self { $(Self::$variant => $status,)+ };
+                StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+
+            /// What it means, in one sentence.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    MalformedJson = 400 "malformed_json": "The body is not the JSON that this call takes.",
+    MalformedForm = 400 "malformed_form": "The form is not the one of this page.",
+    MalformedRequest = 400 "malformed_request": "The request is not well formed.",
+    IdempotencyKeyMissing = 400 "idempotency_key_missing": "This call needs an Idempotency-Key of 1 to 255 printable characters.",
+    TicketMissing = 401 "ticket_missing": "This call needs a ticket.",
+    TicketInvalid = 401 "ticket_invalid": "This is not a ticket of this line.",
+    PassMissing = 401 "pass_missing": "This call needs a pass.",
+    PassInvalid = 401 "pass_invalid": "This is not a pass of this shop.",
+    PassExpired = 401 "pass_expired": "The time of this pass is over.",
+    TokenMissing = 401 "token_missing": "This call needs the bearer token of a seller or operator.",
+    TokenInvalid = 401 "token_invalid": "The token is forged or its time is over.",
+    WrongSession = 403 "wrong_session": "This belongs to another browser.",
+    WrongSale = 403 "wrong_sale": "This belongs to another sale.",
+    PassUsed = 403 "pass_used": "This pass was used for an order.",
+    CrossOrigin = 403 "cross_origin": "Changes are taken only from this site's own pages.",
+    NotAllowed = 403 "not_allowed": "The token does not allow this.",
+    SaleNotFound = 404 "sale_not_found": "There is no sale of this name.",
+    OrderNotFound = 404 "order_not_found": "There is no such order for you.",
+    NotFound = 404 "not_found": "There is nothing here.",
+    MethodNotAllowed = 405 "method_not_allowed": "This address does not take this method.",
+    SaleNotOpen = 409 "sale_not_open": "The sale has not opened.",
+    NotCalled = 409 "not_called": "It is not this ticket's turn.",
+    SoldOut = 409 "sold_out": "Not enough units are free.",
+    LimitReached = 409 "limit_reached": "One buyer may not have so many units of this sale.",
+    InFlight = 409 "in_flight": "The first request with this key is still under way.",
+    HoldExpired = 409 "hold_expired": "The units went back: the time to pay is over.",
+    PaymentInProgress = 409 "payment_in_progress": "A payment for this order is under way.",
+    AlreadyPaid = 409 "already_paid": "This order is paid.",
+    CannotCancel = 409 "cannot_cancel": "This order can no longer be cancelled.",
+    SaleExists = 409 "sale_exists": "There is a sale of this name.",
+    SaleClosed = 410 "sale_closed": "The sale is closed.",
+    SoldOutForGood = 410 "sold_out": "Everything is sold.",
+    TicketGone = 410 "ticket_gone": "This ticket's place is gone.",
+    PreconditionFailed = 412 "precondition_failed": "Somebody changed it since you read it.",
+    TooLarge = 413 "too_large": "The body is larger than this call takes.",
+    UriTooLong = 414 "uri_too_long": "The address is longer than any of this site.",
+    UnsupportedMediaType = 415 "unsupported_media_type": "This call takes application/json.",
+    InvalidField = 422 "invalid_field": "A field has a value that it cannot have.",
+    InvalidQuantity = 422 "invalid_quantity": "A quantity is 1 or more.",
+    UnknownItem = 422 "unknown_item": "The sale has no such item.",
+    UnknownMethod = 422 "unknown_method": "There is no such payment method.",
+    KeyReused = 422 "key_reused": "This Idempotency-Key was used for another request.",
+    NotSupported = 422 "not_supported": "This is not built yet.",
+    PreconditionRequired = 428 "precondition_required": "This call needs If-Match with the version that you read.",
+    RateLimited = 429 "rate_limited": "Too many requests from this network just now.",
+    HeadersTooLarge = 431 "headers_too_large": "The headers are larger than this server takes.",
+    Internal = 500 "internal": "Something went wrong here.",
+    StoreUnavailable = 503 "store_unavailable": "A store does not answer just now; nothing was changed that you cannot ask for again.",
+    Overloaded = 503 "overloaded": "Too much to do just now.",
+}
+
+/// A field that was wrong: where, as a JSON pointer, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    pub pointer: String,
+    pub code: &'static str,
+}
+
+/// A refusal on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub code: Code,
+    /// What this caller should know beyond the title.
+    pub detail: Option<String>,
+    pub retry_after_seconds: Option<u32>,
+    pub errors: Vec<FieldError>,
+    /// The order that a used pass belongs to, for its own session.
+    pub order: Option<String>,
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        let retry_after_seconds = match code.status() {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(1),
+            _ => None,
+        };
+        Self { code, detail: None, retry_after_seconds, errors: Vec::new(), order: None }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    trace_id: &'a str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'a str>,
+}
+
+impl Problem {
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = Some(seconds.max(1));
+        self
+    }
+
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// A 422 about one field.
+    pub fn field(code: Code, pointer: impl Into<String>) -> Self {
+        let errors = vec![FieldError { pointer: pointer.into(), code: code.as_str() }];
+        Self { errors, ..Self::from(code) }
+    }
+
+    pub fn into_response(self, trace_id: &str) -> Response<Body> {
+        let status = self.code.status();
+        let document = Document {
+            r#type: format!("urn:openrun:problem:{}", self.code.as_str()),
+            title: self.code.title(),
+            status: status.as_u16(),
+            code: self.code.as_str(),
+            detail: self.detail.as_deref(),
+            trace_id,
+            errors: &self.errors,
+            order: self.order.as_deref(),
+        };
+        let mut response = Response::new(Body::from(serde_json::to_string(&document).unwrap_or_default()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"openrun\""));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_sentence_and_an_error_status() {
+        for code in Code::ALL {
+            assert!(code.status().is_client_error() || code.status().is_server_error(), "{code:?}");
+            assert!(code.title().ends_with('.'), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn overload_says_when_to_come_back() {
+        let response = Problem::from(Code::Overloaded).into_response("t");
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        let response = Problem::from(Code::TicketMissing).into_response("t");
+        assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
+    }
+}
