@@ -8,6 +8,7 @@
 pub mod cancel;
 pub mod guard;
 pub mod http;
+pub mod mail;
 pub mod new_sale;
 pub mod order;
 pub mod pay;
@@ -17,6 +18,7 @@ pub mod refusal;
 pub mod relay;
 pub mod reserve;
 pub mod stock;
+pub mod verify;
 
 pub use order::OrderView;
 pub use refusal::{FieldError, Refusal};

@@ -19,6 +19,7 @@ use stores::{
 };
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::request::contact_place;
 pub use self::request::{AskedContact, AskedLine, ReserveBody};
 use self::{
     request::Wanted,

@@ -4,6 +4,7 @@
 //! One module per business step. Every move is a guarded update, so a repeated or lost race changes nothing.
 
 pub mod acts;
+pub mod audit;
 pub mod dead_letters;
 pub mod holds;
 pub mod inbox;
