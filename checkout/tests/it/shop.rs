@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU8, Ordering},
+        atomic::{AtomicI64, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -70,7 +70,7 @@ pub(crate) struct Shop {
     pub(crate) reconciler: Reconciler,
     pub(crate) sale: SaleId,
     read: AtomicI64,
-    buyers: AtomicU8,
+    buyers: AtomicU32,
     closed: bool,
 }
 
@@ -118,7 +118,7 @@ impl Shop {
             keys,
             sale,
             read: AtomicI64::new(0),
-            buyers: AtomicU8::new(0),
+            buyers: AtomicU32::new(0),
             closed: false,
         }
     }
@@ -135,11 +135,11 @@ impl Shop {
     }
 
     /// So many buyers join, are called and come in.
-    pub(crate) async fn buyers(&self, count: u8) -> Vec<Pass> {
+    pub(crate) async fn buyers(&self, count: u32) -> Vec<Pass> {
         let (line, now) = (self.line_key().await, self.database.now());
         numbers::raise_ceiling(&self.database, &line, u64::from(count)).await.unwrap();
         let first = self.buyers.fetch_add(count, Ordering::Relaxed);
-        let all: Vec<_> = (0..count).map(|n| BuyerId::from_bytes([first + n + 1; 16])).collect();
+        let all: Vec<_> = (first..first + count).map(|n| BuyerId::from_bytes(u128::from(n).to_be_bytes())).collect();
         let joins: Vec<_> = all.iter().map(|buyer| Join { buyer: *buyer, ticket: None }).collect();
         let joined = self.line.join(&line, &joins, u64::MAX >> 1, now).await.unwrap();
         let places: Vec<_> = all
@@ -234,8 +234,8 @@ impl Shop {
     pub(crate) async fn new_events(&self) -> Vec<Event> {
         let rows = outbox::after(&self.database, self.read.load(Ordering::Relaxed), 100_000).await.unwrap();
         let ids: Vec<_> = rows.iter().map(|(id, _)| *id).collect();
-        self.read.fetch_max(ids.last().copied().unwrap_or(0), Ordering::Relaxed);
         outbox::mark_published(&self.database, &ids, self.database.now()).await.unwrap();
+        self.read.fetch_max(ids.last().copied().unwrap_or(0), Ordering::Relaxed);
         rows.iter().map(|(_, record)| Event::parse(record.body.as_bytes()).unwrap()).collect()
     }
 

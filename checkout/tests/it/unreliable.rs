@@ -16,9 +16,7 @@ use stores::{
     gate::{End, GateHold, StockGate, Take, Taken},
     line::Line,
     payments::{Charge, NewCharge, PaymentProvider},
-    queue::{
-        Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Queue, Seat, Snapshot,
-    },
+    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Queue, Seat, Snapshot},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
