@@ -1,13 +1,16 @@
 //! Everything of the checkout that is reached over HTTP: the API of orders and sales, the pages of both, the console.
 
+pub mod buying;
 pub mod console;
 pub mod console_form;
+pub mod orders;
 pub mod sales;
 pub mod seller;
 pub mod sellers;
 
 use std::sync::Arc;
 
+use crate::Reserver;
 use axum::{
     Router,
     extract::{Request, State},
@@ -18,7 +21,7 @@ use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sale::{Keys, pass::PassBook};
 use serde_json::Value;
-use stores::{StoreError, database::Database, line::Line};
+use stores::{StoreError, database::Database, line::Line, payments::PaymentProvider};
 use utoipa_axum::router::OpenApiRouter;
 use web::{Code, Problem, Site, answer::notice, asking::trace_id, pages::WayOn};
 
@@ -33,18 +36,20 @@ pub struct Shop {
     pub passes: Arc<PassBook>,
     pub database: Database,
     pub line: Arc<dyn Line>,
+    pub provider: Arc<dyn PaymentProvider>,
+    pub reserver: Arc<Reserver>,
     /// The demo can be reset, and says what to try.
     pub demo: bool,
 }
 
 /// The API of the checkout, with its description.
 pub fn api() -> OpenApiRouter<Shop> {
-    OpenApiRouter::new().merge(sales::routes()).merge(seller::routes()).merge(sellers::routes())
+    OpenApiRouter::new().merge(sales::routes()).merge(orders::routes()).merge(seller::routes()).merge(sellers::routes())
 }
 
-/// The pages of the console.
+/// The pages of buyers and of the console.
 pub fn pages() -> Router<Shop> {
-    console::routes()
+    buying::routes().merge(console::routes())
 }
 
 /// Refuses writes that another site's page made the browser send, whatever they are.

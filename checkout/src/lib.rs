@@ -1,24 +1,38 @@
-//! The checkout: from a pass to a paid order.
+//! The checkout: the seller's sales, and the way from a pass to a paid order.
 //!
 //! A buyer [reserves](reserve), [pays](pay) or [cancels](cancel), and looks at the [order]. What follows happens in
-//! loops that may run in several processes: the [payments] worker talks to the provider, the [stock] worker lets units
-//! and orders follow, [reconcile] frees what a crash left in the gate, the [guard] fills a lost gate again, and [mail]
-//! tells the buyer. [`verify`] compares all of it.
+//! loops that may run in several processes: the [relay] puts events on the log, the [payments] worker talks to the
+//! provider, the [stock] worker lets units and orders follow, [reconcile] frees what a crash left in the gate, the
+//! [guard] fills a lost gate again, and [mail] tells the buyer. [`verify`] compares all of it. Everything that people ask
+//! for is reached over [http].
+
+pub mod new_sale;
+
+pub mod reserve;
+
+pub mod pay;
 
 pub mod cancel;
-pub mod guard;
-pub mod http;
-pub mod mail;
-pub mod new_sale;
+
 pub mod order;
-pub mod pay;
-pub mod payments;
-pub mod reconcile;
-pub mod refusal;
+
 pub mod relay;
-pub mod reserve;
+
+pub mod payments;
+
 pub mod stock;
+
+pub mod reconcile;
+
+pub mod guard;
+
+pub mod mail;
+
 pub mod verify;
+
+pub mod http;
+
+pub mod refusal;
 
 pub use order::OrderView;
 pub use refusal::{FieldError, Refusal};

@@ -11,6 +11,7 @@ pub mod telemetry;
 pub mod client;
 pub mod offline;
 
+pub mod demo;
 pub mod front;
 pub mod health;
 pub mod rest;

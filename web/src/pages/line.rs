@@ -226,6 +226,7 @@ impl LinePage {
     fn data(&self) -> String {
         script_json(&json!({
             "sale": self.sale,
+            "sale_name": self.sale_name,
             "ticket": self.ticket,
             "number": self.number,
             "epoch": self.epoch,
