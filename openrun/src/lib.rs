@@ -7,6 +7,7 @@ pub mod config;
 pub mod keys;
 pub mod lifecycle;
 pub mod telemetry;
+pub mod why;
 
 pub mod client;
 pub mod offline;

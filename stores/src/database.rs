@@ -111,7 +111,7 @@ impl Database {
         self.clock.now()
     }
 
-    /// To be rung after a commit that wrote events.
+    /// Rings when events are written in this process.
     pub const fn bell(&self) -> &Bell {
         &self.bell
     }
