@@ -20,6 +20,7 @@ use web::Site;
 use crate::{
     cli::Start,
     config::{Config, Role},
+    demo,
     front::{self, Front, Metrics, recorder},
     health::Health,
     lifecycle::Lifecycle,
@@ -56,6 +57,9 @@ pub async fn run(config: Config, keys: Keys, start: Start) -> anyhow::Result<Exi
     let lifecycle = Lifecycle::new();
     let stores = Stores::open(config, keys, start).await?;
     serve(&stores, listener, &lifecycle).await?;
+    if stores.demo {
+        demo::start(&stores, &lifecycle).await?;
+    }
     Ok(lifecycle.run_until_stopped().await)
 }
 

@@ -152,7 +152,9 @@ mod tests {
         let opening = Moment::parse("2026-11-21T09:00:00Z").unwrap();
         assert_eq!(opening.rfc3339(), "2026-11-21T09:00:00.000Z");
         assert!(
-            opening.html(Lang::Ko, Precision::Minute).contains(">2026년 11월 21일(토) 18:00 한국\u{a0}시각 · 09:00 UTC<")
+            opening
+                .html(Lang::Ko, Precision::Minute)
+                .contains(">2026년 11월 21일(토) 18:00 한국\u{a0}시각 · 09:00 UTC<")
         );
         assert!(opening.html(Lang::En, Precision::Second).contains(">Sat 21 Nov 2026, 18:00:00 KST · 09:00:00 UTC<"));
     }

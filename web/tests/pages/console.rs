@@ -4,7 +4,14 @@ use std::collections::BTreeMap;
 
 use web::{
     Lang,
-    pages::{OrderState, SaleState, console::*},
+    pages::{
+        OrderState, SaleState,
+        console::{
+            Admission, Change, ConsoleOrderRow, ConsoleOrdersPage, ConsoleSalePage, ConsoleSaleRow, ConsoleSalesPage,
+            Fault, FieldFault, Live, MailPage, MailRow, MailboxPage, Purpose, SaleFormPage, SignIn, SignInPage,
+            Trouble,
+        },
+    },
 };
 
 use super::{Sample, after, pick, sale_name, sample, shell, won};
@@ -80,7 +87,10 @@ fn sale(lang: Lang) -> Vec<Sample> {
         admission: Admission { per_minute: "600".into(), max_active: "200".into(), overcall: "0".into() },
         trouble: Vec::new(),
         changes: vec![
-            Change { at: after(-140), words: pick(lang, "분당 호출을 300에서 600으로", "Calls per minute from 300 to 600") },
+            Change {
+                at: after(-140),
+                words: pick(lang, "분당 호출을 300에서 600으로", "Calls per minute from 300 to 600"),
+            },
             Change { at: after(-900), words: pick(lang, "판매를 오픈했습니다", "The sale opened") },
         ],
         saved: false,
@@ -97,7 +107,7 @@ fn sale(lang: Lang) -> Vec<Sample> {
         Trouble::Events(1200),
     ];
     let mut fault = page(SaleState::Open);
-    fault.admission.per_minute = "-5".to_owned();
+    "-5".clone_into(&mut fault.admission.per_minute);
     fault.faults = vec![FieldFault { field: "per_minute".to_owned(), fault: Fault::NotBetween(0, 100_000) }];
     let saved = ConsoleSalePage { saved: true, ..page(SaleState::Paused) };
     vec![
@@ -187,7 +197,8 @@ fn mailbox(lang: Lang) -> Vec<Sample> {
     };
     let text = pick(lang, "결제되었습니다.\n\n주문 01JD2222", "Your payment went through.\n\nOrder 01JD2222");
     let list = |mails| MailboxPage { shell: shell(lang, "/console/mailbox"), mails }.render();
-    let one = MailPage { shell: shell(lang, "/console/mailbox/1"), mail: mail.clone(), language: lang.tag().into(), text };
+    let one =
+        MailPage { shell: shell(lang, "/console/mailbox/1"), mail: mail.clone(), language: lang.tag().into(), text };
     vec![
         sample("console-mailbox", list(vec![mail])),
         sample("console-mailbox-none", list(Vec::new())),

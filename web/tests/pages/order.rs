@@ -1,6 +1,9 @@
 //! Checkout and order.
 
-use web::{Lang, pages::*};
+use web::{
+    Lang,
+    pages::{CheckoutPage, CheckoutState, Choice, HeldOrder, HistoryEntry, OrderLine, OrderPage, OrderState, Reason},
+};
 
 use super::{Sample, after, pick, sale_name, sample, shell, won};
 
@@ -27,7 +30,8 @@ pub(super) fn checkout(lang: Lang) -> Vec<Sample> {
         let (sale, path) = ("sneaker".to_owned(), "/sales/sneaker/checkout");
         CheckoutPage { shell: shell(lang, path), sale, sale_name: sale_name(lang), state }.render()
     };
-    let choice = |id: &str, name, most, quantity| Choice { id: id.to_owned(), name, price: won(189_000), most, quantity };
+    let choice =
+        |id: &str, name, most, quantity| Choice { id: id.to_owned(), name, price: won(189_000), most, quantity };
     let choosing = |email: &str, error| CheckoutState::Choosing {
         choices: vec![
             choice("white", pick(lang, "흰색 한 켤레", "One pair, white"), 2, 1),
@@ -79,8 +83,10 @@ fn page(lang: Lang, state: OrderState) -> OrderPage {
 }
 
 pub(super) fn order(lang: Lang) -> Vec<Sample> {
-    let mut samples: Vec<Sample> =
-        OrderState::ALL.into_iter().map(|state| sample(format!("order-{}", state.code()), page(lang, state).render())).collect();
+    let mut samples: Vec<Sample> = OrderState::ALL
+        .into_iter()
+        .map(|state| sample(format!("order-{}", state.code()), page(lang, state).render()))
+        .collect();
     let declined = OrderPage { attempt: Some("declined".to_owned()), ..page(lang, OrderState::PendingPayment) };
     let delayed = OrderPage { delayed: true, ..page(lang, OrderState::PaymentProcessing) };
     let redirect = OrderPage {

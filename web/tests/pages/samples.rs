@@ -1,6 +1,9 @@
 //! Every page in every state that people can meet, in both languages. The tests read them, the gallery writes them out.
 
-use web::{Lang, Moment, Money, Shell, pages::*};
+use web::{
+    Lang, Moment, Money, Shell,
+    pages::{Demo, Eta, ItemCard, LinePage, LineView, Notice, Reason, SalePage, SaleRow, SaleState, SalesPage, Slower},
+};
 
 mod console;
 mod order;
@@ -146,7 +149,8 @@ fn line_page(lang: Lang, view: LineView, change: impl FnOnce(&mut LinePage)) -> 
 
 /// Every state of the waiting page.
 pub(crate) fn line(lang: Lang) -> Vec<Sample> {
-    let waiting = |ahead, eta: Option<(u64, u64)>| LineView::Waiting { ahead, eta: eta.map(|(p50, p90)| Eta { p50, p90 }) };
+    let waiting =
+        |ahead, eta: Option<(u64, u64)>| LineView::Waiting { ahead, eta: eta.map(|(p50, p90)| Eta { p50, p90 }) };
     let message = pick(lang, "현장 수령은 오늘만 됩니다.", "Pick-up in the shop is possible today only.");
     let plain = |view| line_page(lang, view, |_| {});
     let of_sale = |view, state| line_page(lang, view, |page| page.sale_state = state);
@@ -159,7 +163,10 @@ pub(crate) fn line(lang: Lang) -> Vec<Sample> {
         sample("line-next", plain(waiting(0, Some((2, 20))))),
         sample("line-unlikely", line_page(lang, waiting(4212, None), |page| page.message = Some(message))),
         sample("line-in-hands", line_page(lang, waiting(12, None), none_free)),
-        sample("line-slower", line_page(lang, waiting(312, Some((900, 1500))), |page| page.slower = Some(Slower::Rate))),
+        sample(
+            "line-slower",
+            line_page(lang, waiting(312, Some((900, 1500))), |page| page.slower = Some(Slower::Rate)),
+        ),
         sample("line-trouble", line_page(lang, waiting(312, None), |page| page.trouble = true)),
         sample("line-paused", of_sale(LineView::Paused { ahead: 312 }, SaleState::Paused)),
         sample("line-called", plain(LineView::Called { until: after(113) })),
@@ -174,21 +181,10 @@ pub(crate) fn line(lang: Lang) -> Vec<Sample> {
 }
 
 fn notices(lang: Lang) -> Vec<Sample> {
-    let way = |reason| match reason {
-        Reason::NotCalled | Reason::PassMissing => WayOn::Line("sneaker".to_owned()),
-        Reason::TicketMissing | Reason::HoldExpired | Reason::SaleNotOpen => WayOn::Sale("sneaker".to_owned()),
-        Reason::PaymentInProgress | Reason::AlreadyPaid | Reason::CannotCancel => {
-            WayOn::Order("01JD2222222222222222222222".to_owned())
-        }
-        Reason::InvalidQuantity | Reason::LimitReached | Reason::KeyReused => WayOn::Checkout("sneaker".to_owned()),
-        Reason::SignInNeeded | Reason::Conflict => WayOn::Console,
-        Reason::StoreUnavailable | Reason::RateLimited => WayOn::Again("/sales/sneaker".to_owned()),
-        _ => WayOn::Sales,
-    };
     let page = |reason| Notice {
         shell: shell(lang, "/"),
         reason,
-        way_on: way(reason),
+        way_on: reason.way_on(Some("sneaker"), Some("01JD2222222222222222222222")),
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
     };
     Reason::ALL
