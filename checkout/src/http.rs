@@ -1,13 +1,16 @@
 //! Everything of the checkout that is reached over HTTP: the API of orders and sales, the pages of both, the console.
 
+pub mod buying;
 pub mod console;
 pub mod console_form;
+pub mod orders;
 pub mod sales;
 pub mod seller;
 pub mod sellers;
 
 use std::sync::Arc;
 
+use crate::Reserver;
 use axum::{
     Router,
     extract::{Request, State},
@@ -18,9 +21,9 @@ use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sale::{Keys, pass::PassBook};
 use serde_json::Value;
-use stores::{StoreError, database::Database, line::Line};
+use stores::{StoreError, database::Database, line::Line, payments::PaymentProvider};
 use utoipa_axum::router::OpenApiRouter;
-use web::{Code, Problem, Site, answer::notice, asking::trace_id, pages::WayOn};
+use web::{Code, Problem, Site, answer::Visit, asking::trace_id, pages::WayOn};
 
 /// The largest body that any call takes.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -33,18 +36,20 @@ pub struct Shop {
     pub passes: Arc<PassBook>,
     pub database: Database,
     pub line: Arc<dyn Line>,
+    pub provider: Arc<dyn PaymentProvider>,
+    pub reserver: Arc<Reserver>,
     /// The demo can be reset, and says what to try.
     pub demo: bool,
 }
 
 /// The API of the checkout, with its description.
 pub fn api() -> OpenApiRouter<Shop> {
-    OpenApiRouter::new().merge(sales::routes()).merge(seller::routes()).merge(sellers::routes())
+    OpenApiRouter::new().merge(sales::routes()).merge(orders::routes()).merge(seller::routes()).merge(sellers::routes())
 }
 
-/// The pages of the console.
+/// The pages of buyers and of the console.
 pub fn pages() -> Router<Shop> {
-    console::routes()
+    buying::routes().merge(console::routes())
 }
 
 /// Refuses writes that another site's page made the browser send, whatever they are.
@@ -55,8 +60,9 @@ pub async fn same_origin(State(shop): State<Shop>, request: Request, next: Next)
             Refused::new(problem, request.headers()).into_response()
         }
         Err(problem) => {
-            let now = shop.database.now();
-            notice(&shop.site, request.headers(), request.uri(), now, &problem, WayOn::Sales).map(axum::body::Body::new)
+            let visit =
+                Visit { site: &shop.site, headers: request.headers(), uri: request.uri(), now: shop.database.now() };
+            visit.notice(&problem, WayOn::Sales).map(axum::body::Body::new)
         }
     }
 }

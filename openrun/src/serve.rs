@@ -3,11 +3,14 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use checkout::http::Shop;
+use checkout::{Reserver, http::Shop};
 use sale::{Keys, pass::PassBook};
 use stores::{
     database::{Database, Dialect},
+    events::{self, EventLog, EventsUrl},
     line::{self, Line},
+    mail::{self, Mailer},
+    payments::{self, PaymentProvider, SandboxSettings},
 };
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
@@ -17,6 +20,7 @@ use web::Site;
 use crate::{
     cli::Start,
     config::{Config, Role},
+    demo,
     front::{self, Front, Metrics, recorder},
     health::Health,
     lifecycle::Lifecycle,
@@ -40,6 +44,9 @@ pub struct Stores {
     pub site: Arc<Site>,
     pub database: Database,
     pub line: Arc<dyn Line>,
+    pub log: Arc<dyn EventLog>,
+    pub provider: Arc<dyn PaymentProvider>,
+    pub mailer: Arc<dyn Mailer>,
     /// Whether this is the demo.
     pub demo: bool,
 }
@@ -50,6 +57,9 @@ pub async fn run(config: Config, keys: Keys, start: Start) -> anyhow::Result<Exi
     let lifecycle = Lifecycle::new();
     let stores = Stores::open(config, keys, start).await?;
     serve(&stores, listener, &lifecycle).await?;
+    if stores.demo {
+        demo::start(&stores, &lifecycle).await?;
+    }
     Ok(lifecycle.run_until_stopped().await)
 }
 
@@ -95,7 +105,11 @@ impl Stores {
             https: config.public_url.is_https(),
             trusted_proxies: config.trusted_proxies.clone(),
         };
+        let events_url = EventsUrl::beside(&config.events_url, &config.database_url)?;
         Ok(Self {
+            log: events::connect(&events_url, &database)?,
+            provider: payments::connect(&config.payments_url, &database, sandbox(&config))?,
+            mailer: mail::connect(&config.mail_url, &database, &keys)?,
             line: line::connect(&config.queue_url)?,
             passes: Arc::new(passes),
             keys: Arc::new(keys),
@@ -104,6 +118,17 @@ impl Stores {
             database,
             demo: start == Start::Demo,
         })
+    }
+}
+
+fn sandbox(config: &Config) -> SandboxSettings {
+    let sandbox = &config.sandbox;
+    SandboxSettings {
+        latency_ms: sandbox.latency_ms,
+        decline_share: sandbox.decline_share,
+        leave_share: sandbox.leave_share,
+        timeout_share: sandbox.timeout_share,
+        seed: sandbox.seed.unwrap_or_else(rand::random),
     }
 }
 
@@ -123,15 +148,15 @@ async fn open_database(url: &str) -> anyhow::Result<Database> {
 
 fn front(stores: &Stores, lifecycle: &Lifecycle) -> Front {
     let config = &stores.config;
+    // Workers of batches end with the process: whoever waits for them is a connection, and those are waited for.
+    let workers = TaskTracker::new();
     let waiting_room = config.runs(Role::WaitingRoom).then(|| {
-        // Workers of batches end with the process: whoever waits for them is a connection, and those are waited for.
-        let workers = TaskTracker::new();
         Arc::new(WaitingRoom {
             site: (*stores.site).clone(),
             keys: Arc::clone(&stores.keys),
             passes: Arc::clone(&stores.passes),
             database: stores.database.clone(),
-            rooms: Rooms::new(stores.database.clone(), Arc::clone(&stores.line), workers),
+            rooms: Rooms::new(stores.database.clone(), Arc::clone(&stores.line), workers.clone()),
             budget: Budget::new(config.joins_per_network_per_minute),
         })
     });
@@ -141,6 +166,13 @@ fn front(stores: &Stores, lifecycle: &Lifecycle) -> Front {
         passes: Arc::clone(&stores.passes),
         database: stores.database.clone(),
         line: Arc::clone(&stores.line),
+        provider: Arc::clone(&stores.provider),
+        reserver: Arc::new(Reserver::new(
+            stores.database.clone(),
+            Arc::clone(&stores.line),
+            Arc::clone(&stores.keys),
+            &workers,
+        )),
         demo: stores.demo,
     };
     Front {

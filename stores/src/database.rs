@@ -17,6 +17,7 @@ pub mod passes;
 pub mod payments;
 pub mod place;
 pub mod refunds;
+pub mod reset;
 pub mod sales;
 pub mod sellers;
 pub mod settle;

@@ -10,6 +10,7 @@ use sale::{Admission, SaleId, token::Authority};
 use serde::Serialize;
 use stores::database::{
     acts::Act,
+    orders,
     sales::{self, Changed, Created, StockedSale, Switch},
     snapshot,
 };
@@ -254,7 +255,7 @@ pub async fn figures(shop: &Shop, id: &str) -> Result<Live, Problem> {
     let now = shop.database.now();
     let line = stores::queue::LineKey { sale: known.sale.id.clone(), epoch: known.sale.epoch };
     let seen = shop.line.observe(&line, 1, now).await.map_err(|fault| store_trouble(&fault))?;
-    let orders = sales::orders_by_state(&shop.database, &known.sale.id).await.map_err(|fault| store_trouble(&fault))?;
+    let orders = orders::counts(&shop.database, &known.sale.id).await.map_err(|fault| store_trouble(&fault))?;
     let total = i64::try_from(known.sale.units()).unwrap_or(i64::MAX);
     // The gate counts free, held and sold in one step; the database says how many exist. Their sum must agree.
     let sum = |count: fn(&StockCount) -> i64| seen.stock.iter().map(count).fold(0, i64::saturating_add);
@@ -271,7 +272,7 @@ pub async fn figures(shop: &Shop, id: &str) -> Result<Live, Problem> {
         rate_per_minute: if state == sale::SaleState::Open { known.sale.admission.per_minute } else { 0 },
         conservation: units.total - units.free - units.held - units.sold,
         units,
-        orders,
+        orders: orders.into_iter().map(|(state, count)| (state.as_str().to_owned(), count)).collect(),
     })
 }
 

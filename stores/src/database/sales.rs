@@ -411,15 +411,3 @@ pub async fn units_per_buyer(database: &Database, id: &SaleId) -> Result<Option<
     let ratio = |buyers: u32| f64::from(u32::try_from(units).unwrap_or(u32::MAX)) / f64::from(buyers);
     Ok(u32::try_from(buyers).ok().filter(|buyers| *buyers > 0).map(ratio))
 }
-
-/// How many orders of a sale are in each state.
-pub async fn orders_by_state(
-    database: &Database,
-    id: &SaleId,
-) -> Result<std::collections::BTreeMap<String, u64>, StoreError> {
-    let rows = sqlx::query("SELECT state, COUNT(*) FROM orders WHERE sale = $1 GROUP BY state")
-        .bind(id.as_str())
-        .fetch_all(database.reader())
-        .await?;
-    rows.into_iter().map(|row| Ok((row.try_get(0)?, unsigned(row.try_get(1)?)))).collect()
-}

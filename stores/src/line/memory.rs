@@ -4,7 +4,6 @@
 //! [`StoreError::Lost`] until it is filled from the database, exactly as Redis does after a restart. One lock per sale
 //! makes every method atomic.
 
-mod life;
 mod place;
 mod stock;
 
@@ -15,7 +14,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use sale::{BuyerId, Epoch, ItemId, SaleId, Timestamp, sale::Place};
 
-use self::life::Life;
+use super::life::Life;
 use crate::{
     StoreError,
     gate::{End, GateHold, StockGate, Take, Taken},

@@ -2,7 +2,7 @@
 
 use sale::{BuyerId, Timestamp, sale::Place};
 
-use super::life::{Entry, LastBatch, Life, Stage, bucket_of};
+use crate::line::life::{Entry, LastBatch, Life, Stage, bucket_of};
 use crate::{
     line::{MOMENT_MS, SWEEP_MOST},
     queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, Seat},

@@ -8,7 +8,7 @@ use sale::{
     sale::{Line as OrderLine, quantity},
 };
 
-use super::life::{Entry, Held, Life, Shelf, Stage, bucket_of};
+use crate::line::life::{Entry, Held, Life, Shelf, Stage, bucket_of};
 use crate::{
     StoreError,
     gate::{End, Ending, GateHold, Take, Taken},

@@ -165,12 +165,12 @@ fn stage_of(hold: Option<HoldId>, ended: bool, expires_at: Timestamp) -> Stage {
 }
 
 /// The bucket of a number; numbers start at 1.
-pub(in crate::line) const fn bucket_of(number: u64) -> u64 {
+pub(super) const fn bucket_of(number: u64) -> u64 {
     number.saturating_sub(1) / BUCKET
 }
 
 /// Buckets in which every number above `cursor` up to `ceiling` counts as waiting.
-pub(in crate::line) fn assumed_buckets(cursor: u64, ceiling: u64) -> impl Iterator<Item = (u64, u64)> {
+pub(super) fn assumed_buckets(cursor: u64, ceiling: u64) -> impl Iterator<Item = (u64, u64)> {
     let buckets = if ceiling > cursor { bucket_of(cursor + 1)..bucket_of(ceiling) + 1 } else { 0..0 };
     buckets.map(move |bucket| (bucket, ((bucket + 1) * BUCKET).min(ceiling) - (bucket * BUCKET).max(cursor)))
 }

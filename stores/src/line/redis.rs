@@ -1,0 +1,278 @@
+//! The line in Redis 7, shared by every process.
+//!
+//! All keys of a sale carry the hash tag `{sale}`, so they live in one slot. Every key but the first carries the epoch
+//! too: a new life is filled beside the old one and never mixes with it.
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `openrun:{sale}:life` | hash | `epoch` and `run_id`: which life counts, and the server process that it was filled on. Written last |
+//! | `openrun:{sale}:EPOCH:line` | hash | `born` (the counter at birth), `counter`, `serving`, `settled`, `moment`, `called_total`, `admitted_total`; the last batch: `term`, `seq`, `answer_called`, `answer_serving` |
+//! | `…:seats` | sorted set | who waits: score the number, member the buyer's 16 bytes. All that a waiting ticket costs |
+//! | `…:desk` | hash | buyer → where somebody is who is not plainly waiting; `place.lua` tells the letters |
+//! | `…:called` | sorted set | who may enter: score the end of the window, member the buyer |
+//! | `…:active` | sorted set | who is inside: a pass (member the ticket's number, score its end) or, once that is used, a hold (member its id, score +inf) |
+//! | `…:buckets` | hash | bucket → live tickets above `serving` that were never called |
+//! | `…:moments` | sorted set | score a number, member the moment (ms) at which it and those after it joined; at most ten a second |
+//! | `…:stock` | hash | `.` the items in order; per item `f:` free, `h:` held, `s:` sold, `v:` the version its total is of |
+//! | `…:holds` | hash | hold → buyer's 16 bytes, when it was taken, item and quantity of each line |
+//! | `…:buyers` | hash | buyer → units held and bought; never expires |
+//! | `…:frame` | string | the frame, from its first publication on |
+//!
+//! **Missing never means zero.** Redis drops a collection with its last member, so each collection keeps a member `.`
+//! that is nobody's (in sorted sets with score 0, below everything), and every step first checks that all keys of its
+//! life exist. A step also compares `run_id` with that of the server it runs on, which the connection read when it was
+//! made: after a restart, a fail-over or an old backup they differ. Either way the answer is LOST.
+//!
+//! **Counting buckets.** A bucket counts seats above `serving`, so a seat leaves it when it is called or given up, and
+//! who was late and came back is in none. A new life cannot know who of the older tickets still waits: it counts every
+//! number between the cursor and the ceiling as waiting until `settle`, because a shown place must not rise when they
+//! come back one by one. After that only those count who came; later ones are seated as strays (`S` at the desk).
+//!
+//! Steps are Lua scripts: `life.lua` stands before each of them, `place.lua` or `gate.lua` before those that need it.
+
+mod answers;
+mod fill;
+mod keys;
+mod server;
+mod steps;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use redis::Value;
+use sale::{BuyerId, Epoch, ItemId, SaleId, Timestamp, sale::Place};
+
+use self::{keys::Keys, server::Server, steps::Steps};
+use super::{MOMENT_MS, SWEEP_MOST, life::Life};
+use crate::{
+    StoreError,
+    gate::{End, GateHold, StockGate, Take, Taken},
+    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Queue, Seat, Snapshot},
+};
+
+/// How errors name it.
+const STORE: &str = "queue store";
+
+/// The line in the Redis that a URL names.
+#[derive(Debug)]
+pub struct RedisLine {
+    server: Server,
+    steps: Steps,
+}
+
+impl RedisLine {
+    /// Connects at the first use.
+    pub fn open(url: &str) -> Result<Self, redis::RedisError> {
+        Ok(Self { server: Server::open(url)?, steps: Steps::load() })
+    }
+
+    /// Runs one step in the life that the caller names; `arguments` adds what comes after epoch and run id.
+    async fn run(
+        &self,
+        script: &redis::Script,
+        line: &LineKey,
+        arguments: impl FnOnce(&mut redis::ScriptInvocation<'_>) + Send,
+    ) -> Result<Value, StoreError> {
+        let link = self.server.link().await?;
+        let mut call = script.prepare_invoke();
+        Keys::of(line).name_in(&mut call);
+        call.arg(line.epoch).arg(&link.run_id);
+        arguments(&mut call);
+        let answer = call.invoke_async(&mut link.connection.clone()).await;
+        answer.map_err(|fault| self.server.trouble(&link, fault))
+    }
+}
+
+#[async_trait]
+impl Queue for RedisLine {
+    async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError> {
+        let link = self.server.link().await?;
+        let stored: Option<Epoch> = redis::cmd("HGET")
+            .arg(Keys::life_of(sale))
+            .arg("epoch")
+            .query_async(&mut link.connection.clone())
+            .await
+            .map_err(|fault| self.server.trouble(&link, fault))?;
+        let epoch = stored.ok_or(StoreError::Lost)?;
+        self.run(&self.steps.check, &LineKey { sale: sale.clone(), epoch }, |_| {}).await?;
+        Ok(epoch)
+    }
+
+    async fn join(
+        &self,
+        line: &LineKey,
+        asks: &[Join],
+        ceiling: u64,
+        now: Timestamp,
+    ) -> Result<Vec<Joined>, StoreError> {
+        let answer = self
+            .run(&self.steps.join, line, |call| {
+                call.arg(ceiling).arg(now.as_millis()).arg(MOMENT_MS);
+                for ask in asks {
+                    let carried = ask.ticket.unwrap_or(Carried { number: 0, epoch: 0 });
+                    call.arg(&ask.buyer.as_bytes()[..]).arg(carried.number).arg(carried.epoch);
+                }
+            })
+            .await?;
+        answers::joined(answer)
+    }
+
+    async fn standing(
+        &self,
+        line: &LineKey,
+        asks: &[(BuyerId, Carried)],
+        now: Timestamp,
+    ) -> Result<Vec<Seat>, StoreError> {
+        let answer = self
+            .run(&self.steps.standing, line, |call| {
+                call.arg(now.as_millis());
+                for (buyer, carried) in asks {
+                    call.arg(&buyer.as_bytes()[..]).arg(carried.number).arg(carried.epoch);
+                }
+            })
+            .await?;
+        answers::seats(answer)
+    }
+
+    async fn call(&self, line: &LineKey, batch: Batch, _now: Timestamp) -> Result<Called, StoreError> {
+        let answer = self
+            .run(&self.steps.call, line, |call| {
+                call.arg(batch.term).arg(batch.seq).arg(batch.calls).arg(batch.up_to).arg(batch.until.as_millis());
+            })
+            .await?;
+        answers::called(answer)
+    }
+
+    async fn sweep(&self, line: &LineKey, now: Timestamp) -> Result<u64, StoreError> {
+        let answer = self
+            .run(&self.steps.sweep, line, |call| {
+                call.arg(now.as_millis()).arg(SWEEP_MOST);
+            })
+            .await?;
+        answers::count(&answer)
+    }
+
+    async fn enter(&self, line: &LineKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
+        let answer = self
+            .run(&self.steps.enter, line, |call| {
+                call.arg(now.as_millis());
+                for ask in asks {
+                    call.arg(&ask.place.buyer.as_bytes()[..]).arg(ask.place.number);
+                    call.arg(ask.ticket_epoch).arg(ask.expires_at.as_millis());
+                }
+            })
+            .await?;
+        answers::entered(answer)
+    }
+
+    async fn leave(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
+        let answer = self
+            .run(&self.steps.leave, line, |call| {
+                call.arg(now.as_millis());
+                for place in places {
+                    call.arg(&place.buyer.as_bytes()[..]).arg(place.number);
+                }
+            })
+            .await?;
+        answers::seats(answer)
+    }
+
+    async fn observe(&self, line: &LineKey, nth: u64, now: Timestamp) -> Result<Observation, StoreError> {
+        let answer = self
+            .run(&self.steps.observe, line, |call| {
+                call.arg(nth).arg(now.as_millis());
+            })
+            .await?;
+        answers::observation(answer)
+    }
+
+    async fn settle(&self, line: &LineKey) -> Result<(), StoreError> {
+        self.run(&self.steps.settle, line, |_| {}).await.map(drop)
+    }
+
+    async fn publish(&self, line: &LineKey, frame: Bytes) -> Result<(), StoreError> {
+        self.run(&self.steps.publish, line, |call| {
+            call.key(Keys::frame_of(line)).arg(&frame[..]);
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError> {
+        let answer = self
+            .run(&self.steps.frame, line, |call| {
+                call.key(Keys::frame_of(line));
+            })
+            .await?;
+        answers::frame(answer)
+    }
+
+    async fn rebuild(&self, line: &LineKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
+        // One connection from the first key to the last: should the server die in between, nothing is begun.
+        let link = self.server.link().await?;
+        let life = Life::begin(line.epoch, snapshot, now);
+        let filled = fill::fill(&link, line, &life, &self.steps.begin).await;
+        filled.map_err(|fault| self.server.trouble(&link, fault))
+    }
+}
+
+#[async_trait]
+impl StockGate for RedisLine {
+    async fn take(&self, line: &LineKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
+        let answer = self
+            .run(&self.steps.take, line, |call| {
+                call.arg(now.as_millis());
+                for ask in asks {
+                    write_take(call, ask);
+                }
+            })
+            .await?;
+        answers::taken(answer)
+    }
+
+    async fn retake(&self, line: &LineKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
+        let answer = self
+            .run(&self.steps.retake, line, |call| {
+                call.arg(now.as_millis());
+                write_take(call, ask);
+            })
+            .await?;
+        answers::retaken(&answer)
+    }
+
+    async fn end(&self, line: &LineKey, ends: &[End]) -> Result<(), StoreError> {
+        self.run(&self.steps.end, line, |call| {
+            for end in ends {
+                call.arg(end.hold.to_string()).arg(answers::ending_letter(end.ending));
+            }
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn restock(&self, line: &LineKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
+        self.run(&self.steps.restock, line, |call| {
+            call.arg(item.as_str()).arg(total).arg(version);
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn holds(&self, line: &LineKey) -> Result<Vec<GateHold>, StoreError> {
+        let answer = self.run(&self.steps.holds, line, |_| {}).await?;
+        answers::holds(answer)
+    }
+
+    async fn forget(&self, sale: &SaleId) -> Result<(), StoreError> {
+        let link = self.server.link().await?;
+        fill::forget(&link, sale).await.map_err(|fault| self.server.trouble(&link, fault))
+    }
+}
+
+/// An ask as `gate.lua` reads it.
+fn write_take(call: &mut redis::ScriptInvocation<'_>, ask: &Take) {
+    call.arg(ask.hold.to_string()).arg(&ask.place.buyer.as_bytes()[..]).arg(ask.place.number);
+    call.arg(ask.limit).arg(ask.lines.len());
+    for line in &ask.lines {
+        call.arg(line.item.as_str()).arg(line.quantity);
+    }
+}

@@ -1,0 +1,60 @@
+//! Names of the keys; `redis.rs` tells what each holds.
+
+use sale::SaleId;
+
+use crate::queue::LineKey;
+
+pub(super) const LINE: usize = 1;
+pub(super) const SEATS: usize = 2;
+pub(super) const DESK: usize = 3;
+pub(super) const CALLED: usize = 4;
+pub(super) const ACTIVE: usize = 5;
+pub(super) const BUCKETS: usize = 6;
+pub(super) const MOMENTS: usize = 7;
+pub(super) const STOCK: usize = 8;
+pub(super) const HOLDS: usize = 9;
+pub(super) const BUYERS: usize = 10;
+
+/// Keys that exist as long as a life does, in the order in which every script takes them.
+const NAMES: [&str; 10] =
+    ["line", "seats", "desk", "called", "active", "buckets", "moments", "stock", "holds", "buyers"];
+
+/// The keys of one life; the first is the one that says which life counts.
+pub(super) struct Keys([String; 11]);
+
+impl Keys {
+    pub(super) fn of(line: &LineKey) -> Self {
+        Self(std::array::from_fn(|at| match at.checked_sub(1) {
+            None => Self::life_of(&line.sale),
+            Some(at) => format!("openrun:{{{}}}:{}:{}", line.sale, line.epoch, NAMES[at]),
+        }))
+    }
+
+    pub(super) fn life_of(sale: &SaleId) -> String {
+        format!("openrun:{{{sale}}}:life")
+    }
+
+    pub(super) fn frame_of(line: &LineKey) -> String {
+        format!("openrun:{{{}}}:{}:frame", line.sale, line.epoch)
+    }
+
+    /// Matches every key of a sale, whatever its life. Sale ids hold nothing that a pattern would read.
+    pub(super) fn pattern_of(sale: &SaleId) -> String {
+        format!("openrun:{{{sale}}}:*")
+    }
+
+    pub(super) fn name_in(&self, call: &mut redis::ScriptInvocation<'_>) {
+        for key in &self.0 {
+            call.key(key);
+        }
+    }
+
+    pub(super) fn get(&self, which: usize) -> &str {
+        &self.0[which]
+    }
+
+    /// All but the life key.
+    pub(super) fn contents(&self) -> &[String] {
+        &self.0[1..]
+    }
+}

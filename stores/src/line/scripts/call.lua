@@ -1,0 +1,55 @@
+-- Calls the lowest numbers seated.
+--
+-- ARGV    3 term, 4 seq, 5 how many at most, 6 nobody above this number, 7 end of the window
+-- RETURNS three values: 1, how many were called, serving; or 0, the term that reigns, 0
+local term, seq = tonumber(ARGV[3]), tonumber(ARGV[4])
+local last = redis.call('HMGET', LINE, 'term', 'seq', 'answer_called', 'answer_serving')
+local last_term, last_seq = tonumber(last[1]), tonumber(last[2])
+if term < last_term then
+  return { 0, last_term, 0 }
+elseif term == last_term and seq == last_seq then
+  return { 1, tonumber(last[3]), tonumber(last[4]) }
+elseif term == last_term and seq < last_seq then
+  return { 1, 0, serving }
+end
+
+local before, called, counts = serving, 0, {}
+
+local function call(buyer, number)
+  local entry = desk[buyer]
+  if number > before and not entry then
+    local bucket = bucket_of(number)
+    counts[bucket] = (counts[bucket] or 0) + 1
+  end
+  rise(buyer)
+  write(buyer, 'C', number, ARGV[7], entry and entry.stage == 'R' and '2' or '1')
+  redis.call('ZADD', CALLED, ARGV[7], buyer)
+  serving = math.max(serving, number)
+  called = called + 1
+end
+
+-- In parts, because a large batch is more than Lua's stack bears.
+local left = tonumber(ARGV[5])
+while left > 0 do
+  local part = redis.call('ZRANGEBYSCORE', SEATS, 1, ARGV[6], 'LIMIT', 0, math.min(left, 500))
+  if #part == 0 then
+    break
+  end
+  load(part)
+  for _, buyer in ipairs(part) do
+    call(buyer, seat[buyer])
+  end
+  left = left - #part
+end
+
+for bucket, count in pairs(counts) do
+  redis.call('HINCRBY', BUCKETS, int(bucket), -count)
+end
+-- Whole buckets that have been called are not told any more.
+for bucket = math.floor(before / BUCKET), math.floor(serving / BUCKET) - 1 do
+  redis.call('HDEL', BUCKETS, int(bucket))
+end
+redis.call('HINCRBY', LINE, 'called_total', called)
+redis.call('HSET', LINE, 'term', ARGV[3], 'seq', ARGV[4], 'serving', int(serving),
+  'answer_called', called, 'answer_serving', int(serving))
+return { 1, called, serving }

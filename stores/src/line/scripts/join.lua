@@ -1,0 +1,82 @@
+-- Finds each buyer's place or gives the next number.
+--
+-- ARGV    3 ceiling, 4 now, 5 milliseconds that share a moment; then per ask: buyer, number and epoch of the ticket
+--         that it carries (0 and 0 for none)
+-- RETURNS per ask five values: what (0 a new number, 1 the place it had, 2 ceiling reached), number, the moment of
+--         joining (-1: not known), and the place as code and argument
+local ceiling, now = tonumber(ARGV[3]), tonumber(ARGV[4])
+local buyers = {}
+for at = 6, #ARGV, 3 do
+  buyers[#buyers + 1] = ARGV[at]
+end
+load(buyers)
+
+local answers, seats, joined, first = {}, {}, {}, counter + 1
+local moment
+
+local function answer(what, number, joined_at, code, argument)
+  local at = #answers
+  answers[at + 1], answers[at + 2], answers[at + 3] = what, number, joined_at
+  answers[at + 4], answers[at + 5] = code, argument
+end
+
+-- The moment of the numbers that this step gives: the last one while it is young, else a new one from its first number.
+local function moment_of_new()
+  if not moment then
+    moment = tonumber(redis.call('HGET', LINE, 'moment'))
+    if moment < 0 or now >= moment + tonumber(ARGV[5]) then
+      moment = now
+      redis.call('ZADD', MOMENTS, int(first), int(now))
+      redis.call('HSET', LINE, 'moment', int(now))
+    end
+  end
+  return moment
+end
+
+local function seated(buyer, number)
+  local at = redis.call('ZREVRANGEBYSCORE', MOMENTS, int(number), 1, 'LIMIT', 0, 1)[1]
+  answer(1, number, at and tonumber(at) or -1, visit(buyer, number))
+end
+
+local function give(buyer)
+  counter = counter + 1
+  if desk[buyer] then
+    desk[buyer] = nil
+    redis.call('HDEL', DESK, buyer)
+  end
+  seat[buyer] = counter
+  seats[#seats + 1] = int(counter)
+  seats[#seats + 1] = buyer
+  local bucket = bucket_of(counter)
+  joined[bucket] = (joined[bucket] or 0) + 1
+  answer(0, counter, moment_of_new(), WAITING, -1)
+end
+
+for at = 6, #ARGV, 3 do
+  local buyer, carried, epoch = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  end_window(buyer, now)
+  local entry = desk[buyer]
+  if entry and not is_over(entry, now) then
+    seated(buyer, entry.number)
+  elseif not entry and seat[buyer] then
+    seated(buyer, seat[buyer])
+  elseif is_older(carried, epoch) and (not entry or carried > entry.number) then
+    seat_again(buyer, carried)
+    seated(buyer, carried)
+  elseif counter >= ceiling then
+    answer(2, 0, -1, WAITING, -1)
+  else
+    give(buyer)
+  end
+end
+
+for from = 1, #seats, 2000 do
+  redis.call('ZADD', SEATS, unpack(seats, from, math.min(from + 1999, #seats)))
+end
+for bucket, count in pairs(joined) do
+  redis.call('HINCRBY', BUCKETS, int(bucket), count)
+end
+if counter >= first then
+  redis.call('HSET', LINE, 'counter', int(counter))
+end
+return answers

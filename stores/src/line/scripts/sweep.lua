@@ -1,0 +1,11 @@
+-- Ends the windows that have run out.
+--
+-- ARGV    3 now, 4 how many at most
+-- RETURNS how many ended
+local now = tonumber(ARGV[3])
+local ended = redis.call('ZRANGEBYSCORE', CALLED, 1, ARGV[3], 'LIMIT', 0, ARGV[4])
+load(ended)
+for _, buyer in ipairs(ended) do
+  end_window(buyer, now)
+end
+return #ended

@@ -1,0 +1,19 @@
+//! Contract of the line, on every adapter. Cases that need a Redis are named `live_redis`.
+//!
+//! `cfg(test)` is always true here; it tells the lints that helpers of tests may unwrap.
+
+#[cfg(test)]
+#[path = "contract/bench.rs"]
+mod bench;
+#[cfg(test)]
+#[path = "contract/lives.rs"]
+mod lives;
+#[cfg(test)]
+#[path = "contract/places.rs"]
+mod places;
+#[cfg(test)]
+#[path = "contract/server.rs"]
+mod server;
+#[cfg(test)]
+#[path = "contract/stock.rs"]
+mod stock;

@@ -1,0 +1,163 @@
+//! A line of its own for every test, on the adapter that the case names.
+
+use std::sync::Arc;
+
+use sale::{
+    BuyerId, HoldId, ItemId, OrderId, PassId, SaleId, Timestamp,
+    sale::{Line as OrderLine, Place},
+};
+use stores::{
+    gate::Take,
+    line::{self, Line},
+    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Seat, Snapshot, StockCount},
+};
+
+/// Enough for every test but those about the ceiling.
+pub(crate) const CEILING: u64 = 1_000;
+pub(crate) const LIMIT: u32 = 4;
+
+pub(crate) struct Bench {
+    pub(crate) line: Arc<dyn Line>,
+    pub(crate) key: LineKey,
+}
+
+pub(crate) fn memory() -> Arc<dyn Line> {
+    line::connect("memory:").unwrap()
+}
+
+/// Sales have random names, so that tests can share the server.
+#[expect(clippy::disallowed_methods, reason = "tests are told by the environment where the engines are")]
+pub(crate) fn live_redis() -> Arc<dyn Line> {
+    let url = std::env::var("OPENRUN_TEST_QUEUE_URL")
+        .expect("OPENRUN_TEST_QUEUE_URL must name a Redis to test with, like redis://127.0.0.1:6379");
+    line::connect(&url).unwrap()
+}
+
+pub(crate) fn random_sale() -> SaleId {
+    format!("test-{:032x}", rand::random::<u128>()).parse().unwrap()
+}
+
+/// A moment of the test's own time.
+pub(crate) fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_780_000_000_000 + millis)
+}
+
+pub(crate) fn buyer(n: u8) -> BuyerId {
+    BuyerId::from_bytes([n; 16])
+}
+
+pub(crate) fn hold(n: u8) -> HoldId {
+    HoldId::of(OrderId::derive(at(0), &[&[n]]))
+}
+
+pub(crate) fn pass(n: u8) -> PassId {
+    PassId::derive(at(0), &[&[n]])
+}
+
+pub(crate) fn item(name: &str) -> ItemId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn units(name: &str, quantity: u32) -> OrderLine {
+    OrderLine { item: item(name), quantity }
+}
+
+pub(crate) fn count(name: &str, free: i64, held: i64, sold: i64) -> StockCount {
+    StockCount { item: item(name), free, held, sold }
+}
+
+/// The answer to a join that found no place.
+pub(crate) fn new(number: u64, joined_at: Timestamp) -> Joined {
+    Joined::New { number, joined_at }
+}
+
+pub(crate) fn waiting() -> Seat {
+    Seat::Waiting { ahead: None }
+}
+
+impl Bench {
+    /// A first life with ten pairs.
+    pub(crate) async fn open(line: Arc<dyn Line>) -> Self {
+        Self::with(line, 1, &Snapshot { stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }).await
+    }
+
+    pub(crate) async fn with(line: Arc<dyn Line>, epoch: i64, snapshot: &Snapshot) -> Self {
+        let key = LineKey { sale: random_sale(), epoch };
+        line.rebuild(&key, snapshot, at(0)).await.unwrap();
+        Self { line, key }
+    }
+
+    /// The next life of the same sale.
+    pub(crate) async fn reborn(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        self.key.epoch += 1;
+        self.line.rebuild(&self.key, snapshot, now).await.unwrap();
+    }
+
+    pub(crate) async fn join(&self, n: u8, now: Timestamp) -> Joined {
+        self.join_with(n, None, now).await
+    }
+
+    pub(crate) async fn join_with(&self, n: u8, ticket: Option<Carried>, now: Timestamp) -> Joined {
+        let asks = [Join { buyer: buyer(n), ticket }];
+        self.line.join(&self.key, &asks, CEILING, now).await.unwrap().remove(0)
+    }
+
+    /// Buyers 1 to `n` join in order.
+    pub(crate) async fn crowd(&self, n: u8) {
+        let asks: Vec<_> = (1..=n).map(|n| Join { buyer: buyer(n), ticket: None }).collect();
+        let joined = self.line.join(&self.key, &asks, CEILING, at(0)).await.unwrap();
+        let numbers: Vec<_> = (1..=n).map(|n| new(n.into(), at(0))).collect();
+        assert_eq!(joined, numbers);
+    }
+
+    pub(crate) async fn standing(&self, n: u8, number: u64, now: Timestamp) -> Seat {
+        self.standing_of(n, Carried { number, epoch: self.key.epoch }, now).await
+    }
+
+    pub(crate) async fn standing_of(&self, n: u8, carried: Carried, now: Timestamp) -> Seat {
+        self.line.standing(&self.key, &[(buyer(n), carried)], now).await.unwrap().remove(0)
+    }
+
+    /// A batch of the first term, for everybody.
+    pub(crate) async fn call(&self, seq: u64, calls: u64, until: Timestamp) -> Called {
+        let batch = Batch { term: 1, seq, calls, up_to: u64::MAX >> 11, until };
+        self.line.call(&self.key, batch, at(0)).await.unwrap()
+    }
+
+    pub(crate) async fn enter(&self, n: u8, number: u64, now: Timestamp) -> Entered {
+        let ask = Enter {
+            place: Place { buyer: buyer(n), number },
+            ticket_epoch: self.key.epoch,
+            pass: pass(n),
+            expires_at: at(600_000),
+        };
+        self.line.enter(&self.key, &[ask], now).await.unwrap().remove(0)
+    }
+
+    pub(crate) async fn leave(&self, n: u8, number: u64, now: Timestamp) -> Seat {
+        let place = Place { buyer: buyer(n), number };
+        self.line.leave(&self.key, &[place], now).await.unwrap().remove(0)
+    }
+
+    pub(crate) async fn observe(&self, nth: u64, now: Timestamp) -> Observation {
+        self.line.observe(&self.key, nth, now).await.unwrap()
+    }
+
+    /// Buyers 1 to `n` join, are called and enter.
+    pub(crate) async fn inside(&self, n: u8) {
+        self.crowd(n).await;
+        self.call(1, n.into(), at(120_000)).await;
+        for n in 1..=n {
+            assert_eq!(self.enter(n, n.into(), at(1)).await, Entered::Admitted);
+        }
+    }
+
+    pub(crate) async fn stock(&self) -> Vec<StockCount> {
+        self.observe(1, at(0)).await.stock
+    }
+}
+
+/// An ask of buyer `n`, whose number is `n`, for a hold of the same name.
+pub(crate) fn take(n: u8, lines: &[OrderLine]) -> Take {
+    Take { hold: hold(n), place: Place { buyer: buyer(n), number: n.into() }, lines: lines.to_vec(), limit: LIMIT }
+}

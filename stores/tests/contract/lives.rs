@@ -1,0 +1,172 @@
+//! Lives of the store: what is lost, what a new life knows, and how old tickets come back.
+
+use std::sync::Arc;
+
+use rstest::rstest;
+use sale::sale::Place;
+use stores::{
+    StoreError,
+    gate::{End, Ending, Taken},
+    line::Line,
+    queue::{Called, Carried, Entered, HeldUnits, Joined, KnownPass, LineKey, Seat, Snapshot},
+};
+
+use crate::bench::{Bench, at, buyer, count, hold, live_redis, memory, new, random_sale, take, units, waiting};
+
+const OLD: i64 = 1;
+
+fn old(number: u64) -> Carried {
+    Carried { number, epoch: OLD }
+}
+
+/// Three hundred numbers may have been given, a hundred called.
+fn after_a_loss() -> Snapshot {
+    Snapshot { ceiling: 300, cursor: 100, stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn a_sale_without_a_life_is_lost(#[case] line: Arc<dyn Line>) {
+    let key = LineKey { sale: random_sale(), epoch: 1 };
+    assert!(matches!(line.life(&key.sale).await, Err(StoreError::Lost)));
+    assert!(matches!(line.join(&key, &[], 5, at(0)).await, Err(StoreError::Lost)));
+    assert!(matches!(line.frame(&key).await, Err(StoreError::Lost)));
+    assert!(matches!(line.observe(&key, 1, at(0)).await, Err(StoreError::Lost)));
+    line.rebuild(&key, &Snapshot::default(), at(0)).await.unwrap();
+    assert_eq!(line.life(&key.sale).await.unwrap(), 1);
+    assert_eq!(line.frame(&key).await.unwrap(), None);
+    line.forget(&key.sale).await.unwrap();
+    assert!(matches!(line.life(&key.sale).await, Err(StoreError::Lost)));
+    assert!(matches!(line.holds(&key).await, Err(StoreError::Lost)));
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn only_the_life_that_counts_answers(#[case] line: Arc<dyn Line>) {
+    let mut bench = Bench::open(line).await;
+    bench.crowd(2).await;
+    let first = bench.key.clone();
+    bench.reborn(&after_a_loss(), at(0)).await;
+    assert_eq!(bench.line.life(&first.sale).await.unwrap(), 2);
+    assert!(matches!(bench.line.join(&first, &[], 5, at(0)).await, Err(StoreError::Lost)));
+    assert!(matches!(bench.line.rebuild(&first, &Snapshot::default(), at(0)).await, Err(StoreError::Lost)));
+    assert_eq!(bench.join(9, at(0)).await, new(301, at(0)));
+    bench.line.rebuild(&bench.key, &after_a_loss(), at(0)).await.unwrap();
+    assert_eq!(bench.observe(1, at(0)).await.last_number, 301, "a life that began is left as it is");
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn old_tickets_come_back_at_their_own_numbers(#[case] line: Arc<dyn Line>) {
+    let mut bench = Bench::open(line).await;
+    bench.reborn(&after_a_loss(), at(0)).await;
+    assert_eq!(bench.join(9, at(0)).await, new(301, at(0)));
+    assert_eq!(bench.standing_of(7, old(207), at(0)).await, waiting());
+    assert_eq!(bench.standing_of(3, old(90), at(0)).await, Seat::Waiting { ahead: Some(0) });
+    assert_eq!(
+        bench.join_with(2, Some(old(80)), at(0)).await,
+        Joined::Seated { number: 80, joined_at: None, seat: Seat::Waiting { ahead: Some(0) } }
+    );
+    assert_eq!(bench.standing_of(3, old(90), at(0)).await, Seat::Waiting { ahead: Some(1) });
+    assert_eq!(bench.enter(4, 95, at(0)).await, Entered::Gone(Seat::Left), "given by this life, it says, and not here");
+    assert_eq!(bench.standing_of(4, old(301), at(0)).await, Seat::Left, "no older life gave that number");
+    assert_eq!(bench.standing_of(4, old(0), at(0)).await, Seat::Left);
+    assert_eq!(bench.leave(5, 150, at(0)).await, waiting());
+    assert_eq!(
+        bench.standing_of(5, old(150), at(0)).await,
+        Seat::Left,
+        "a place is given up without coming back first"
+    );
+    assert_eq!(bench.call(1, 3, at(50)).await, Called::Batch { called: 3, serving: 207 });
+    assert_eq!(bench.standing_of(7, old(207), at(0)).await, Seat::Called { until: at(50) });
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] line: Arc<dyn Line>) {
+    let mut bench = Bench::open(line).await;
+    bench.reborn(&after_a_loss(), at(0)).await;
+    let live = async || bench.observe(1, at(0)).await.histogram;
+    assert_eq!(live().await, [156, 44], "everybody may still come");
+    for (n, number) in [(1, 101), (2, 102), (3, 260)] {
+        bench.standing_of(n, old(number), at(0)).await;
+    }
+    bench.join(9, at(0)).await;
+    assert_eq!(live().await, [156, 45]);
+    bench.leave(2, 102, at(0)).await;
+    assert_eq!(live().await, [155, 45]);
+    for _ in 0..2 {
+        bench.line.settle(&bench.key).await.unwrap();
+        assert_eq!(live().await, [1, 2], "only those who came");
+    }
+    assert_eq!(bench.standing_of(4, old(120), at(0)).await, waiting());
+    assert_eq!(bench.standing_of(5, old(270), at(0)).await, waiting());
+    assert_eq!(live().await, [1, 2], "a stray is counted nowhere");
+    bench.leave(5, 270, at(0)).await;
+    assert_eq!(bench.call(1, 2, at(9)).await, Called::Batch { called: 2, serving: 120 });
+    assert_eq!(live().await, [0, 2]);
+    assert_eq!(bench.standing_of(6, old(110), at(0)).await, Seat::Waiting { ahead: Some(0) });
+    assert_eq!(bench.observe(1, at(0)).await.waiting, 3);
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn a_new_life_knows_passes_holds_and_limits(#[case] line: Arc<dyn Line>) {
+    let mut bench = Bench::open(line).await;
+    let pass = |n: u8, hold, ended, end| KnownPass {
+        place: Place { buyer: buyer(n), number: n.into() },
+        expires_at: at(end),
+        hold,
+        ended,
+    };
+    let held = |n, active| HeldUnits { hold: hold(n), buyer: buyer(n), lines: vec![units("pair", 2)], active };
+    let snapshot = Snapshot {
+        stock: vec![count("pair", 4, 4, 2)],
+        holds: vec![held(2, true), held(3, false)],
+        buyers: vec![(buyer(2), 2), (buyer(3), 2), (buyer(4), 2), (buyer(1), 3)],
+        passes: vec![
+            pass(1, None, false, 9_000),
+            pass(2, Some(hold(2)), false, 9_000),
+            pass(3, Some(hold(3)), false, 9_000),
+            pass(4, Some(hold(4)), false, 9_000),
+            pass(5, None, true, 9_000),
+            pass(6, None, false, 5),
+        ],
+        ..after_a_loss()
+    };
+    bench.reborn(&snapshot, at(5)).await;
+    let seen = bench.observe(1, at(5)).await;
+    assert_eq!((seen.active, seen.without_hold, seen.called, seen.waiting), (2, 1, 0, 0));
+    for (n, seat) in [
+        (1, Seat::Admitted),
+        (2, Seat::Consumed { hold: hold(2) }),
+        (4, Seat::Consumed { hold: hold(4) }),
+        (5, Seat::Left),
+        (6, Seat::Admitted),
+    ] {
+        assert_eq!(bench.standing_of(n, old(n.into()), at(5)).await, seat, "buyer {n}");
+    }
+    assert_eq!(bench.enter(1, 1, at(5)).await, Entered::Admitted);
+    assert_eq!(bench.standing_of(5, old(200), at(5)).await, waiting(), "a later place than the one that was left");
+    assert_eq!(bench.standing_of(1, old(200), at(5)).await, Seat::Left, "the pass is the place");
+    let asks = [(2, 1), (4, 1), (1, 2), (1, 1)].map(|(n, quantity)| take(n, &[units("pair", quantity)]));
+    let taken = bench.line.take(&bench.key, &asks, at(5)).await.unwrap();
+    assert_eq!(taken, [Taken::Taken, Taken::Ended, Taken::LimitReached, Taken::Taken]);
+    assert_eq!(bench.stock().await, [count("pair", 3, 5, 2)]);
+    bench.line.end(&bench.key, &[End { hold: hold(3), ending: Ending::Committed }]).await.unwrap();
+    bench.line.end(&bench.key, &[End { hold: hold(2), ending: Ending::NeverPlaced }]).await.unwrap();
+    assert_eq!(bench.stock().await, [count("pair", 5, 1, 4)]);
+    assert_eq!(bench.standing_of(2, old(2), at(5)).await, Seat::Admitted);
+    let seen = bench.observe(1, at(6)).await;
+    assert_eq!((seen.active, seen.without_hold), (2, 1));
+}

@@ -1,0 +1,231 @@
+//! The line: joining, waiting, being called, entering, leaving.
+
+use std::sync::Arc;
+
+use rstest::rstest;
+use stores::{
+    line::Line,
+    queue::{Batch, Called, Entered, Join, Joined, Seat},
+};
+
+use crate::bench::{Bench, CEILING, at, buyer, live_redis, memory, new, waiting};
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn the_same_buyer_has_the_same_number_and_the_same_moment(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    assert_eq!(bench.join(1, at(0)).await, new(1, at(0)));
+    assert_eq!(bench.join(2, at(99)).await, new(2, at(0)), "within a tenth of a second the moment is shared");
+    assert_eq!(bench.join(3, at(100)).await, new(3, at(100)));
+    for (n, moment) in [(1, at(0)), (2, at(0)), (3, at(100))] {
+        let again = Joined::Seated { number: n.into(), joined_at: Some(moment), seat: waiting() };
+        assert_eq!(bench.join(n, at(5_000)).await, again);
+    }
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn asks_of_one_batch_are_answered_in_order(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    let asks = [4, 2, 4, 3].map(|n| Join { buyer: buyer(n), ticket: None });
+    let joined = bench.line.join(&bench.key, &asks, CEILING, at(0)).await.unwrap();
+    let seated = Joined::Seated { number: 1, joined_at: Some(at(0)), seat: waiting() };
+    assert_eq!(joined, [new(1, at(0)), new(2, at(0)), seated, new(3, at(0))]);
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn no_number_above_the_ceiling_is_given(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    let asks = [1, 2, 3, 1].map(|n| Join { buyer: buyer(n), ticket: None });
+    let joined = bench.line.join(&bench.key, &asks, 2, at(0)).await.unwrap();
+    let first_again = Joined::Seated { number: 1, joined_at: Some(at(0)), seat: waiting() };
+    assert_eq!(joined, [new(1, at(0)), new(2, at(0)), Joined::CeilingReached, first_again]);
+    assert_eq!(bench.observe(1, at(0)).await.last_number, 2);
+    assert_eq!(bench.join(3, at(1)).await, new(3, at(0)));
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn a_large_batch_is_joined_and_called_in_order(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    let buyer = |n: u64| {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&n.to_be_bytes());
+        sale::BuyerId::from_bytes(bytes)
+    };
+    let asks: Vec<_> = (1..=3_000).map(|n| Join { buyer: buyer(n), ticket: None }).collect();
+    let joined = bench.line.join(&bench.key, &asks, 10_000, at(0)).await.unwrap();
+    assert_eq!(joined.last(), Some(&new(3_000, at(0))));
+    assert_eq!(bench.observe(2_222, at(0)).await.nth_number, 2_222);
+    assert_eq!(bench.call(1, 2_500, at(10)).await, Called::Batch { called: 2_500, serving: 2_500 });
+    let seen = bench.observe(1, at(0)).await;
+    assert_eq!((seen.waiting, seen.nth_number, seen.called), (500, 2_501, 2_500));
+    assert_eq!(seen.histogram, [0, 0, 0, 0, 0, 0, 0, 0, 0, 60, 256, 184]);
+    let swept =
+        [bench.line.sweep(&bench.key, at(10)).await.unwrap(), bench.line.sweep(&bench.key, at(10)).await.unwrap()];
+    assert_eq!(swept, [1_000, 1_000]);
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn the_lowest_seated_are_called_and_nobody_above_the_cursor(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.crowd(5).await;
+    assert_eq!(bench.leave(2, 2, at(0)).await, waiting());
+    let batch = Batch { term: 1, seq: 1, calls: 2, up_to: 5, until: at(60_000) };
+    assert_eq!(bench.line.call(&bench.key, batch, at(0)).await.unwrap(), Called::Batch { called: 2, serving: 3 });
+    for (n, seat) in [
+        (1, Seat::Called { until: at(60_000) }),
+        (2, Seat::Left),
+        (3, Seat::Called { until: at(60_000) }),
+        (4, waiting()),
+    ] {
+        assert_eq!(bench.standing(n, n.into(), at(1)).await, seat, "buyer {n}");
+    }
+    let to_four = Batch { term: 1, seq: 2, calls: 9, up_to: 4, until: at(60_000) };
+    assert_eq!(bench.line.call(&bench.key, to_four, at(0)).await.unwrap(), Called::Batch { called: 1, serving: 4 });
+    let seen = bench.observe(1, at(1)).await;
+    assert_eq!((seen.called, seen.called_total, seen.waiting, seen.nth_number), (3, 3, 1, 5));
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn a_batch_that_is_sent_again_calls_nobody_more(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.crowd(9).await;
+    let batch = |term, seq| Batch { term, seq, calls: 2, up_to: 9, until: at(60_000) };
+    let call = async |term, seq| bench.line.call(&bench.key, batch(term, seq), at(0)).await.unwrap();
+    assert_eq!(call(3, 1).await, Called::Batch { called: 2, serving: 2 });
+    assert_eq!(call(3, 1).await, Called::Batch { called: 2, serving: 2 });
+    assert_eq!(call(3, 2).await, Called::Batch { called: 2, serving: 4 });
+    assert_eq!(call(3, 1).await, Called::Batch { called: 0, serving: 4 }, "a straggler of the same reign");
+    assert_eq!(call(2, 9).await, Called::OldTerm { term: 3 });
+    assert_eq!(call(4, 1).await, Called::Batch { called: 2, serving: 6 });
+    assert_eq!(call(3, 3).await, Called::OldTerm { term: 4 });
+    assert_eq!(bench.observe(1, at(0)).await.called_total, 6);
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn a_missed_call_gives_one_return_to_the_front(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.crowd(4).await;
+    bench.call(1, 2, at(100)).await;
+    assert_eq!(bench.line.sweep(&bench.key, at(99)).await.unwrap(), 0);
+    assert_eq!(bench.line.sweep(&bench.key, at(100)).await.unwrap(), 2);
+    assert_eq!(bench.line.sweep(&bench.key, at(100)).await.unwrap(), 0);
+    assert_eq!(bench.observe(1, at(100)).await.waiting, 2, "who is late and has not come back does not wait");
+    assert_eq!(bench.standing(2, 2, at(200)).await, Seat::Late { ahead: 0 });
+    assert_eq!(bench.standing(1, 1, at(200)).await, Seat::Late { ahead: 0 });
+    assert_eq!(bench.standing(2, 2, at(200)).await, Seat::Late { ahead: 1 });
+    assert_eq!(bench.enter(1, 1, at(200)).await, Entered::NotCalled(Seat::Late { ahead: 0 }));
+    assert_eq!(bench.call(2, 3, at(300)).await, Called::Batch { called: 3, serving: 3 });
+    bench.line.sweep(&bench.key, at(300)).await.unwrap();
+    assert_eq!(bench.standing(1, 1, at(300)).await, Seat::Expired);
+    assert_eq!(bench.standing(3, 3, at(300)).await, Seat::Late { ahead: 0 }, "it was this one's first miss");
+    assert_eq!(bench.enter(2, 2, at(300)).await, Entered::Gone(Seat::Expired));
+    assert_eq!(bench.join(1, at(301)).await, new(5, at(301)));
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn a_window_ends_without_a_sweep(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.crowd(2).await;
+    bench.call(1, 2, at(100)).await;
+    assert_eq!(bench.observe(1, at(99)).await.called, 2);
+    assert_eq!(bench.observe(1, at(100)).await.called, 0);
+    assert_eq!(bench.enter(1, 1, at(100)).await, Entered::NotCalled(Seat::Late { ahead: 0 }));
+    assert_eq!(
+        bench.join(2, at(100)).await,
+        Joined::Seated { number: 2, joined_at: Some(at(0)), seat: Seat::Late { ahead: 1 } }
+    );
+    bench.call(2, 2, at(200)).await;
+    assert_eq!(bench.standing(1, 1, at(200)).await, Seat::Expired);
+    assert_eq!(bench.leave(2, 2, at(200)).await, Seat::Expired);
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn who_enters_is_inside_until_the_pass_ends(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.crowd(3).await;
+    assert_eq!(bench.enter(1, 1, at(0)).await, Entered::NotCalled(waiting()));
+    bench.call(1, 2, at(100)).await;
+    assert_eq!(bench.enter(1, 1, at(99)).await, Entered::Admitted);
+    assert_eq!(bench.enter(1, 1, at(5_000)).await, Entered::Admitted, "asking again gives the same pass");
+    assert_eq!(bench.standing(1, 1, at(5_000)).await, Seat::Admitted);
+    let seen = bench.observe(1, at(99)).await;
+    assert_eq!((seen.called, seen.active, seen.without_hold, seen.admitted_total), (1, 1, 1, 1));
+    assert_eq!(bench.observe(1, at(599_999)).await.active, 1);
+    assert_eq!(bench.observe(1, at(600_000)).await.active, 0);
+    assert_eq!(
+        bench.join(1, at(599_999)).await,
+        Joined::Seated { number: 1, joined_at: Some(at(0)), seat: Seat::Admitted }
+    );
+    assert_eq!(bench.join(1, at(600_000)).await, new(4, at(600_000)), "the pass ran out unused");
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.crowd(5).await;
+    bench.call(1, 3, at(100)).await;
+    bench.enter(1, 1, at(1)).await;
+    assert_eq!(bench.leave(2, 2, at(1)).await, Seat::Called { until: at(100) });
+    assert_eq!(bench.leave(1, 1, at(1)).await, Seat::Admitted);
+    assert_eq!(bench.leave(3, 3, at(100)).await, Seat::Late { ahead: 0 });
+    assert_eq!(bench.leave(4, 4, at(100)).await, waiting());
+    for n in 1..=4 {
+        assert_eq!(bench.leave(n, n.into(), at(100)).await, Seat::Left);
+        assert_eq!(bench.standing(n, n.into(), at(100)).await, Seat::Left);
+        assert_eq!(bench.enter(n, n.into(), at(100)).await, Entered::Gone(Seat::Left));
+    }
+    let seen = bench.observe(1, at(100)).await;
+    assert_eq!((seen.waiting, seen.called, seen.active, seen.nth_number), (1, 0, 0, 5));
+    assert_eq!(seen.histogram, [1]);
+    assert_eq!(bench.join(4, at(100)).await, new(6, at(100)));
+    assert_eq!(bench.standing(4, 4, at(100)).await, Seat::Left, "the old ticket is not the place any more");
+    assert_eq!(bench.leave(4, 4, at(100)).await, Seat::Left);
+    assert_eq!(bench.standing(4, 6, at(100)).await, waiting());
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn nothing_is_seen_of_an_empty_line(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    let seen = bench.observe(1, at(0)).await;
+    assert_eq!((seen.last_number, seen.waiting, seen.nth_number), (0, 0, 0));
+    assert!(seen.histogram.is_empty());
+    bench.crowd(3).await;
+    for (nth, number) in [(0, 0), (1, 1), (3, 3), (99, 3)] {
+        assert_eq!(bench.observe(nth, at(0)).await.nth_number, number);
+    }
+    bench.line.publish(&bench.key, "first".into()).await.unwrap();
+    bench.line.publish(&bench.key, "second".into()).await.unwrap();
+    assert_eq!(bench.line.frame(&bench.key).await.unwrap().as_deref(), Some(&b"second"[..]));
+}

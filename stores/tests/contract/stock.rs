@@ -1,0 +1,155 @@
+//! The stock gate: taking units, and how holds end.
+
+use std::sync::Arc;
+
+use rstest::rstest;
+use sale::{HoldId, sale::Place};
+use stores::{
+    StoreError,
+    gate::{End, Ending, GateHold, Take, Taken},
+    line::Line,
+    queue::{Entered, Seat, Snapshot},
+};
+
+use crate::bench::{Bench, at, buyer, count, hold, item, live_redis, memory, take, units};
+
+impl Bench {
+    async fn take(&self, ask: Take) -> Taken {
+        self.line.take(&self.key, &[ask], at(7)).await.unwrap().remove(0)
+    }
+
+    async fn end(&self, n: u8, ending: Ending) {
+        self.line.end(&self.key, &[End { hold: hold(n), ending }]).await.unwrap();
+    }
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn units_are_taken_once_for_each_hold(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.inside(2).await;
+    for _ in 0..2 {
+        assert_eq!(bench.take(take(1, &[units("pair", 2)])).await, Taken::Taken);
+        assert_eq!(bench.stock().await, [count("pair", 8, 2, 0)]);
+    }
+    assert_eq!(bench.standing(1, 1, at(9)).await, Seat::Consumed { hold: hold(1) });
+    assert_eq!(bench.enter(1, 1, at(9)).await, Entered::Gone(Seat::Consumed { hold: hold(1) }));
+    assert_eq!(bench.leave(1, 1, at(9)).await, Seat::Consumed { hold: hold(1) });
+    let seen = bench.observe(1, at(700_000)).await;
+    assert_eq!((seen.active, seen.without_hold), (1, 0), "a hold stays inside, an unused pass does not");
+    let held = GateHold { hold: hold(1), taken_at: at(7), lines: vec![units("pair", 2)] };
+    assert_eq!(bench.line.holds(&bench.key).await.unwrap(), [held]);
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn a_pass_works_once_and_only_for_its_own_place(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.inside(3).await;
+    let one = [units("pair", 1)];
+    bench.take(take(1, &one)).await;
+    assert_eq!(bench.take(Take { hold: hold(9), ..take(1, &one) }).await, Taken::PassUsed { hold: Some(hold(1)) });
+    bench.end(1, Ending::Released).await;
+    assert_eq!(bench.take(take(1, &one)).await, Taken::Ended);
+    assert_eq!(bench.take(Take { hold: hold(9), ..take(1, &one) }).await, Taken::PassUsed { hold: Some(hold(1)) });
+    let others = Take { place: Place { buyer: buyer(2), number: 3 }, ..take(2, &one) };
+    assert_eq!(bench.take(others).await, Taken::PassUsed { hold: None });
+    bench.leave(3, 3, at(9)).await;
+    assert_eq!(bench.take(take(3, &one)).await, Taken::PassUsed { hold: None });
+    assert_eq!(bench.take(take(4, &one)).await, Taken::PassUsed { hold: None }, "never entered");
+    assert_eq!(bench.stock().await, [count("pair", 10, 0, 0)]);
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn a_refusal_consumes_nothing(#[case] line: Arc<dyn Line>) {
+    let snapshot = Snapshot { stock: vec![count("pair", 9, 0, 0), count("lace", 1, 0, 0)], ..Snapshot::default() };
+    let bench = Bench::with(line, 1, &snapshot).await;
+    bench.inside(1).await;
+    let both = |laces| [units("pair", 1), units("lace", laces)];
+    assert_eq!(bench.take(take(1, &both(2))).await, Taken::SoldOut);
+    assert_eq!(bench.take(take(1, &[units("lace", 1), units("lace", 1)])).await, Taken::SoldOut);
+    assert_eq!(bench.take(take(1, &[units("pair", 5)])).await, Taken::LimitReached);
+    assert_eq!(bench.stock().await, [count("pair", 9, 0, 0), count("lace", 1, 0, 0)]);
+    assert_eq!(bench.standing(1, 1, at(9)).await, Seat::Admitted, "the pass stays good");
+    let unknown = bench.line.take(&bench.key, &[take(1, &both(1)), take(1, &[units("sock", 1)])], at(7)).await;
+    assert!(matches!(unknown, Err(StoreError::Unexpected { .. })), "{unknown:?}");
+    assert_eq!(bench.stock().await[0], count("pair", 9, 0, 0));
+    assert_eq!(bench.take(take(1, &both(1))).await, Taken::Taken);
+    assert_eq!(bench.stock().await, [count("pair", 8, 1, 0), count("lace", 0, 1, 0)]);
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn holds_end_once(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.inside(4).await;
+    for n in 1..=4 {
+        bench.take(take(n, &[units("pair", 2)])).await;
+    }
+    for _ in 0..2 {
+        bench.end(1, Ending::Committed).await;
+        bench.end(2, Ending::Released).await;
+        bench.end(3, Ending::NeverPlaced).await;
+        bench.end(4, Ending::Inactive).await;
+        assert_eq!(bench.stock().await, [count("pair", 6, 2, 2)]);
+        let seen = bench.observe(1, at(9)).await;
+        assert_eq!((seen.active, seen.without_hold), (1, 1), "only the renewed pass is inside");
+    }
+    bench.end(1, Ending::Released).await;
+    assert_eq!(bench.stock().await, [count("pair", 6, 2, 2)], "a paid hold is not released");
+    assert_eq!(bench.standing(3, 3, at(9)).await, Seat::Admitted);
+    assert_eq!(bench.take(take(3, &[units("pair", 1)])).await, Taken::Taken, "the pass is good again");
+    bench.end(4, Ending::Committed).await;
+    assert_eq!(bench.stock().await, [count("pair", 5, 1, 4)]);
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn a_buyer_has_no_more_than_the_limit(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.inside(1).await;
+    let late =
+        |n, units_wanted| Take { hold: HoldId::retaken(hold(n).order), ..take(1, &[units("pair", units_wanted)]) };
+    let retake = async |ask| bench.line.retake(&bench.key, &ask, at(8)).await.unwrap();
+    assert_eq!(bench.take(take(1, &[units("pair", 3)])).await, Taken::Taken);
+    assert_eq!(retake(late(1, 2)).await, Taken::LimitReached);
+    for _ in 0..2 {
+        assert_eq!(retake(late(1, 1)).await, Taken::Taken);
+    }
+    assert_eq!(bench.stock().await, [count("pair", 6, 4, 0)]);
+    bench.end(1, Ending::Released).await;
+    assert_eq!(retake(late(2, 3)).await, Taken::Taken, "what was given back may be taken");
+    assert_eq!(retake(late(3, 1)).await, Taken::LimitReached);
+    assert_eq!(retake(late(3, 7)).await, Taken::SoldOut);
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn a_restock_is_told_in_any_order(#[case] line: Arc<dyn Line>) {
+    let snapshot = Snapshot { version: 5, stock: vec![count("pair", 2, 3, 4)], ..Snapshot::default() };
+    let bench = Bench::with(line, 1, &snapshot).await;
+    let restock = async |name, total, version| {
+        bench.line.restock(&bench.key, &item(name), total, version).await.unwrap();
+        bench.stock().await
+    };
+    assert_eq!(restock("pair", 99, 4).await, [count("pair", 2, 3, 4)], "older than the snapshot");
+    for _ in 0..2 {
+        assert_eq!(restock("pair", 20, 7).await, [count("pair", 13, 3, 4)]);
+    }
+    assert_eq!(restock("pair", 99, 6).await, [count("pair", 13, 3, 4)]);
+    assert_eq!(restock("pair", 5, 8).await, [count("pair", -2, 3, 4)]);
+    assert_eq!(restock("lace", 3, 8).await, [count("pair", -2, 3, 4), count("lace", 3, 0, 0)]);
+}
