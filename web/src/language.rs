@@ -43,16 +43,8 @@ impl Lang {
         }
     }
 
-    /// Picks the text in this language out of a pair.
-    pub(crate) const fn pick<'a>(self, ko: &'a str, en: &'a str) -> &'a str {
-        match self {
-            Self::Ko => ko,
-            Self::En => en,
-        }
-    }
-
     /// All texts of this language.
-    pub const fn words(self) -> &'static Words {
+    pub(crate) const fn words(self) -> &'static Words {
         match self {
             Self::Ko => &words::ko::WORDS,
             Self::En => &words::en::WORDS,

@@ -66,7 +66,7 @@ impl Moment {
     /// A `<time>` element; the script rewrites its text to the buyer's own zone.
     pub(crate) fn html(self, lang: Lang, precision: Precision) -> String {
         let (korean, utc) = (self.at(korea()), self.at(UtcOffset::UTC));
-        let kst = lang.pick("한국 시각", "KST");
+        let kst = lang.words().common.kst;
         format!(
             r#"<time datetime="{}" data-local="{}">{} {} {kst} · {} UTC</time>"#,
             self.rfc3339(),
@@ -82,7 +82,7 @@ impl Moment {
 
     /// Only the time of day, for "last heard from the server".
     pub(crate) fn clock_html(self, lang: Lang) -> String {
-        let kst = lang.pick("한국 시각", "KST");
+        let kst = lang.words().common.kst;
         let time = clock(self.at(korea()), Precision::Second);
         format!(r#"<time datetime="{}" data-local="clock">{time} {kst}</time>"#, self.rfc3339())
     }
@@ -152,7 +152,9 @@ mod tests {
         let opening = Moment::parse("2026-11-21T09:00:00Z").unwrap();
         assert_eq!(opening.rfc3339(), "2026-11-21T09:00:00.000Z");
         assert!(
-            opening.html(Lang::Ko, Precision::Minute).contains(">2026년 11월 21일(토) 18:00 한국 시각 · 09:00 UTC<")
+            opening
+                .html(Lang::Ko, Precision::Minute)
+                .contains(">2026년 11월 21일(토) 18:00 한국\u{a0}시각 · 09:00 UTC<")
         );
         assert!(opening.html(Lang::En, Precision::Second).contains(">Sat 21 Nov 2026, 18:00:00 KST · 09:00:00 UTC<"));
     }

@@ -132,6 +132,7 @@ pub(crate) struct Words {
 #[derive(Debug)]
 pub(crate) struct CommonWords {
     pub(crate) languages: &'static str,
+    pub(crate) kst: &'static str,
     pub(crate) days: Plural,
     pub(crate) units: Plural,
     pub(crate) seconds: Plural,
@@ -145,7 +146,6 @@ pub(crate) struct CommonWords {
     pub(crate) join_again: &'static str,
     pub(crate) trace: &'static str,
     pub(crate) reload: &'static str,
-    pub(crate) your_time: &'static str,
     pub(crate) footer: &'static str,
 }
 
@@ -242,7 +242,6 @@ pub(crate) struct LineWords {
     pub(crate) stock_in_hands: &'static str,
     pub(crate) one_minute: &'static str,
     pub(crate) turn_title: &'static str,
-    pub(crate) days: Plural,
 }
 
 /// What only the server writes on the waiting page.
@@ -328,7 +327,6 @@ pub(crate) struct CheckoutWords {
     pub(crate) choosing: &'static str,
     pub(crate) pass_until: &'static str,
     pub(crate) quantity: &'static str,
-    pub(crate) each: &'static str,
     pub(crate) up_to: Plural,
     pub(crate) none_left: &'static str,
     pub(crate) email: &'static str,
@@ -364,9 +362,10 @@ pub(crate) struct CheckoutWords {
     pub(crate) sandbox_random: [&'static str; 2],
 }
 
-/// The four answers that every state of an order gives.
+/// A short label for lists, and the four answers that every state of an order gives its buyer.
 #[derive(Debug)]
 pub(crate) struct OrderStateWords {
+    pub(crate) label: &'static str,
     pub(crate) state: &'static str,
     pub(crate) money: &'static str,
     pub(crate) unit: &'static str,

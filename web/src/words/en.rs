@@ -21,6 +21,7 @@ pub(crate) const WORDS: Words = Words {
 
 const COMMON: CommonWords = CommonWords {
     languages: "Language",
+    kst: "KST",
     days: Plural { one: "{n} day", other: "{n} days" },
     units: Plural { one: "{n} unit", other: "{n} units" },
     seconds: Plural { one: "{n} second", other: "{n} seconds" },
@@ -34,7 +35,6 @@ const COMMON: CommonWords = CommonWords {
     join_again: "Join the line again",
     trace: "If you write to us, name this number:",
     reload: "Reload this page",
-    your_time: "your time",
     footer: "Openrun keeps the line: one place for each person, and every unit sold once.",
 };
 
@@ -125,7 +125,6 @@ const LINE: LineWords = LineWords {
     stock_in_hands: "All units are in other people's hands just now. If one comes back, the next in line gets it.",
     one_minute: "One minute left to enter.",
     turn_title: "Your turn",
-    days: COMMON.days,
 };
 
 const LINE_PAGE: LinePageWords = LinePageWords {
@@ -169,7 +168,6 @@ const CHECKOUT: CheckoutWords = CheckoutWords {
     choosing: "Choose and reserve",
     pass_until: "Time left to reserve",
     quantity: "Quantity",
-    each: "each",
     up_to: Plural { one: "up to {n}", other: "up to {n}" },
     none_left: "None free just now",
     email: "E-mail for the receipt (optional)",
@@ -207,60 +205,70 @@ const CHECKOUT: CheckoutWords = CheckoutWords {
 
 const ORDER: OrderWords = OrderWords {
     pending_payment: OrderStateWords {
+        label: "Awaiting payment",
         state: "Waiting for your payment",
         money: "Nothing has been charged.",
-        unit: "Held for you until the time below.",
+        unit: "Held for you until the time on this page.",
         next: "Pay before the time is over. After that the unit goes to the next person, and nothing is charged.",
     },
     payment_processing: OrderStateWords {
+        label: "Paying",
         state: "Your payment is under way",
         money: "You are charged once at most, however often you reload.",
         unit: "Held for you while the payment is under way.",
         next: "The answer usually comes within seconds. You may close this page; it goes on without you.",
     },
     paid: OrderStateWords {
+        label: "Paid",
         state: "Paid",
         money: "Charged once, the total below.",
         unit: "It is yours.",
         next: "Keep the address of this page. The seller prepares your order now.",
     },
     expired: OrderStateWords {
+        label: "Expired",
         state: "The time to pay has run out",
         money: "Nothing was charged. Should a late payment still arrive, you get the unit or all of the money back.",
         unit: "It went to the next person.",
         next: "You can join the line again while the sale is open.",
     },
     cancelled: OrderStateWords {
+        label: "Cancelled",
         state: "Cancelled",
         money: "Nothing was charged. Should a late payment still arrive, you get the unit or all of the money back.",
         unit: "It went to the next person.",
         next: "There is nothing more to do.",
     },
     payment_failed: OrderStateWords {
+        label: "Declined",
         state: "The payment was declined",
         money: "Nothing was charged.",
         unit: "It went to the next person.",
         next: "You can join the line again while the sale is open.",
     },
     payment_unknown: OrderStateWords {
+        label: "Result unknown",
         state: "We do not know yet whether the payment went through",
         money: "You are charged once at most. If it was charged, you get the unit or all of the money back.",
         unit: "Held for you until we know.",
         next: "We keep asking the payment provider, usually for a few minutes. Please do not pay again elsewhere.",
     },
     needs_review: OrderStateWords {
+        label: "Needs review",
         state: "A person is looking at this order",
         money: "Something about the payment does not fit. Nothing more is charged meanwhile.",
         unit: "It stays as it is until this is settled.",
         next: "The seller looks into it and this page shows the result. You need not do anything.",
     },
     refund_pending: OrderStateWords {
+        label: "Refunding",
         state: "Your money is on its way back",
         money: "The refund of the whole total has been ordered.",
         unit: "It is no longer held for you.",
         next: "How soon it shows depends on your bank, usually within five working days. This page shows when it is done.",
     },
     refunded: OrderStateWords {
+        label: "Refunded",
         state: "Refunded",
         money: "All of it has been sent back.",
         unit: "It is no longer held for you.",
@@ -367,7 +375,7 @@ const CONSOLE: ConsoleWords = ConsoleWords {
     figures: "Figures",
     waiting: "Waiting",
     called: "Called, not yet in",
-    active: "Inside, of at most",
+    active: "Inside, at most",
     called_total: "Called so far",
     admitted_total: "Let in so far",
     payment_time: "Payment, median",
@@ -375,7 +383,7 @@ const CONSOLE: ConsoleWords = ConsoleWords {
     conservation_good: "free + held + sold = all units",
     conservation_bad: "free + held + sold differs from all units",
     rate_chart: "Calls per minute",
-    rate_chart_what: "The last five minutes. Dashed: the target. Line: what happened, over ten seconds.",
+    rate_chart_what: "At most the last five minutes. Dashed: the target. Line: what happened, over ten seconds.",
     target: "Target",
     actual: "Actual",
     stock: "Stock",

@@ -21,6 +21,7 @@ pub(crate) const WORDS: Words = Words {
 
 const COMMON: CommonWords = CommonWords {
     languages: "언어",
+    kst: "한국\u{a0}시각",
     days: Plural::same("{n}일"),
     units: Plural::same("{n}개"),
     seconds: Plural::same("{n}초"),
@@ -34,7 +35,6 @@ const COMMON: CommonWords = CommonWords {
     join_again: "다시 줄 서기",
     trace: "문의하실 때 이 번호를 알려 주십시오.",
     reload: "새로고침",
-    your_time: "내 시간대",
     footer: "오픈런이 줄을 지킵니다. 한 사람에 한 자리, 상품 하나는 한 번만 판매됩니다.",
 };
 
@@ -124,7 +124,6 @@ const LINE: LineWords = LineWords {
     stock_in_hands: "지금은 모든 상품을 다른 분들이 잡고 있습니다. 하나라도 돌아오면 다음 순서인 분이 받습니다.",
     one_minute: "입장 시간이 1분 남았습니다.",
     turn_title: "차례입니다",
-    days: COMMON.days,
 };
 
 const LINE_PAGE: LinePageWords = LinePageWords {
@@ -168,7 +167,6 @@ const CHECKOUT: CheckoutWords = CheckoutWords {
     choosing: "상품을 고르십시오",
     pass_until: "고를 수 있는 시간",
     quantity: "수량",
-    each: "개당",
     up_to: Plural::same("{n}개까지"),
     none_left: "지금은 남은 것이 없습니다",
     email: "영수증을 받을 이메일 (선택)",
@@ -206,60 +204,70 @@ const CHECKOUT: CheckoutWords = CheckoutWords {
 
 const ORDER: OrderWords = OrderWords {
     pending_payment: OrderStateWords {
+        label: "결제 대기",
         state: "결제를 기다리고 있습니다",
         money: "청구된 금액은 없습니다.",
-        unit: "아래 시각까지 보관됩니다.",
+        unit: "이 페이지에 적힌 시각까지 보관됩니다.",
         next: "시간이 끝나기 전에 결제해 주십시오. 그 뒤에는 다음 분에게 넘어가며 청구되지 않습니다.",
     },
     payment_processing: OrderStateWords {
+        label: "결제 중",
         state: "결제하고 있습니다",
         money: "몇 번을 새로고침해도 한 번만 청구됩니다.",
         unit: "결제하는 동안 보관됩니다.",
         next: "보통 몇 초 안에 결과가 나옵니다. 페이지를 닫아도 결제는 이어집니다.",
     },
     paid: OrderStateWords {
+        label: "결제 완료",
         state: "결제되었습니다",
         money: "아래 합계가 한 번 청구되었습니다.",
         unit: "고객님의 것입니다.",
         next: "이 페이지의 주소를 보관해 주십시오. 판매자가 주문을 준비합니다.",
     },
     expired: OrderStateWords {
+        label: "시간 만료",
         state: "결제 시간이 끝났습니다",
         money: "청구된 금액은 없습니다. 늦게 결제가 들어오면 상품을 드리거나 전액을 돌려드립니다.",
         unit: "다음 분에게 넘어갔습니다.",
         next: "판매 중이면 다시 줄을 설 수 있습니다.",
     },
     cancelled: OrderStateWords {
+        label: "취소",
         state: "취소되었습니다",
         money: "청구된 금액은 없습니다. 늦게 결제가 들어오면 상품을 드리거나 전액을 돌려드립니다.",
         unit: "다음 분에게 넘어갔습니다.",
         next: "더 하실 일은 없습니다.",
     },
     payment_failed: OrderStateWords {
+        label: "결제 거절",
         state: "결제가 거절되었습니다",
         money: "청구된 금액은 없습니다.",
         unit: "다음 분에게 넘어갔습니다.",
         next: "판매 중이면 다시 줄을 설 수 있습니다.",
     },
     payment_unknown: OrderStateWords {
+        label: "결과 확인 중",
         state: "결제 결과를 아직 모릅니다",
         money: "많아도 한 번만 청구됩니다. 청구되었다면 상품을 드리거나 전액을 돌려드립니다.",
         unit: "결과를 알 때까지 보관됩니다.",
         next: "결제사에 계속 확인하고 있으며 보통 몇 분 걸립니다. 다른 곳에서 다시 결제하지 마십시오.",
     },
     needs_review: OrderStateWords {
+        label: "확인 필요",
         state: "담당자가 확인하고 있습니다",
         money: "결제 내용에 맞지 않는 점이 있습니다. 그동안 더 청구되지 않습니다.",
         unit: "해결될 때까지 그대로 둡니다.",
         next: "판매자가 확인하며 결과는 이 페이지에 나옵니다. 따로 하실 일은 없습니다.",
     },
     refund_pending: OrderStateWords {
+        label: "환불 중",
         state: "환불하고 있습니다",
         money: "전액 환불을 요청했습니다.",
         unit: "더 이상 보관되지 않습니다.",
         next: "환불 시점은 은행에 따라 다르며 보통 영업일 5일 안에 들어옵니다. 끝나면 이 페이지에 나옵니다.",
     },
     refunded: OrderStateWords {
+        label: "환불 완료",
         state: "환불되었습니다",
         money: "전액을 돌려드렸습니다.",
         unit: "더 이상 보관되지 않습니다.",
@@ -371,7 +379,7 @@ const CONSOLE: ConsoleWords = ConsoleWords {
     conservation_good: "남음 + 보관 + 판매 = 전체",
     conservation_bad: "남음 + 보관 + 판매가 전체와 다릅니다",
     rate_chart: "분당 호출",
-    rate_chart_what: "최근 5분입니다. 점선은 목표, 실선은 10초 동안의 실제 호출입니다.",
+    rate_chart_what: "많아야 최근 5분입니다. 점선은 목표, 실선은 10초 동안의 실제 호출입니다.",
     target: "목표",
     actual: "실제",
     stock: "재고",

@@ -139,7 +139,7 @@ impl ConsoleSalePage {
         let words = self.shell.words();
         let labels: serde_json::Map<String, serde_json::Value> = OrderState::ALL
             .into_iter()
-            .map(|state| (state.code().to_owned(), state.words(words).state.into()))
+            .map(|state| (state.code().to_owned(), state.words(words).label.into()))
             .collect();
         script_json(&json!({
             "sale": self.sale,

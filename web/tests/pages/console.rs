@@ -1,0 +1,207 @@
+//! The seller's console.
+
+use std::collections::BTreeMap;
+
+use web::{
+    Lang,
+    pages::{
+        OrderState, SaleState,
+        console::{
+            Admission, Change, ConsoleOrderRow, ConsoleOrdersPage, ConsoleSalePage, ConsoleSaleRow, ConsoleSalesPage,
+            Fault, FieldFault, Live, MailPage, MailRow, MailboxPage, Purpose, SaleFormPage, SignIn, SignInPage,
+            Trouble,
+        },
+    },
+};
+
+use super::{Sample, after, pick, sale_name, sample, shell, won};
+
+pub(super) fn all(lang: Lang) -> Vec<Sample> {
+    let mut samples = sign_in(lang);
+    samples.extend(sales(lang));
+    samples.extend(sale(lang));
+    samples.extend(form(lang));
+    samples.extend(orders(lang));
+    samples.extend(mailbox(lang));
+    samples
+}
+
+fn sign_in(lang: Lang) -> Vec<Sample> {
+    let page = |state| SignInPage { shell: shell(lang, "/console"), state }.render();
+    vec![
+        sample("console-sign-in", page(SignIn::Explained { demo: true })),
+        sample("console-sign-in-confirm", page(SignIn::Confirm { token: "example-token".to_owned() })),
+        sample("console-sign-in-refused", page(SignIn::Refused)),
+    ]
+}
+
+fn sales(lang: Lang) -> Vec<Sample> {
+    let row = |id: &str, name, state, sold| ConsoleSaleRow {
+        id: id.to_owned(),
+        name,
+        state,
+        opens_at: after(-900),
+        waiting: 8431,
+        sold,
+        units: 1000,
+    };
+    let rows = vec![
+        row("sneaker", sale_name(lang), SaleState::Open, 657),
+        row("vase", pick(lang, "백자 달항아리", "Moon jar"), SaleState::Scheduled, 0),
+    ];
+    let page = |sales, demo| ConsoleSalesPage { shell: shell(lang, "/console"), sales, demo }.render();
+    vec![sample("console-sales", page(rows, true)), sample("console-sales-none", page(Vec::new(), false))]
+}
+
+fn live() -> Live {
+    Live {
+        waiting: 8431,
+        called: 14,
+        active: 186,
+        called_total: 1204,
+        admitted_total: 1190,
+        rate_per_minute: 600,
+        total: 1000,
+        free: 312,
+        held: 31,
+        sold: 657,
+        conservation: 0,
+        orders: vec![
+            (OrderState::Paid, 657),
+            (OrderState::PendingPayment, 19),
+            (OrderState::PaymentProcessing, 12),
+            (OrderState::PaymentFailed, 44),
+        ],
+        payment_seconds: Some(1.84),
+    }
+}
+
+fn sale(lang: Lang) -> Vec<Sample> {
+    let page = |state| ConsoleSalePage {
+        shell: shell(lang, "/console/sales/sneaker"),
+        sale: "sneaker".to_owned(),
+        name: sale_name(lang),
+        state,
+        opens_at: after(-900),
+        live: live(),
+        admission: Admission { per_minute: "600".into(), max_active: "200".into(), overcall: "0".into() },
+        trouble: Vec::new(),
+        changes: vec![
+            Change {
+                at: after(-140),
+                words: pick(lang, "분당 호출을 300에서 600으로", "Calls per minute from 300 to 600"),
+            },
+            Change { at: after(-900), words: pick(lang, "판매를 오픈했습니다", "The sale opened") },
+        ],
+        saved: false,
+        faults: Vec::new(),
+    };
+    let mut trouble = page(SaleState::Open);
+    trouble.live.conservation = 2;
+    trouble.trouble = vec![
+        Trouble::Store,
+        Trouble::Conservation(2),
+        Trouble::NeedsReview(1),
+        Trouble::PaymentUnknown(3),
+        Trouble::Payments,
+        Trouble::Events(1200),
+    ];
+    let mut fault = page(SaleState::Open);
+    "-5".clone_into(&mut fault.admission.per_minute);
+    fault.faults = vec![FieldFault { field: "per_minute".to_owned(), fault: Fault::NotBetween(0, 100_000) }];
+    let saved = ConsoleSalePage { saved: true, ..page(SaleState::Paused) };
+    vec![
+        sample("console-sale", page(SaleState::Open).render()),
+        sample("console-sale-paused", saved.render()),
+        sample("console-sale-trouble", trouble.render()),
+        sample("console-sale-fault", fault.render()),
+        sample("console-sale-closed", page(SaleState::Closed).render()),
+    ]
+}
+
+fn form(lang: Lang) -> Vec<Sample> {
+    let values = [
+        ("id", "sneaker"),
+        ("name_ko", "한정판 운동화"),
+        ("name_en", "Limited sneaker"),
+        ("opens_at", "2026-11-21T18:00"),
+        ("per_buyer_limit", "1"),
+        ("item_0_id", "pair"),
+        ("item_0_amount", "189000"),
+        ("item_0_currency", "KRW"),
+        ("item_0_units", "1000"),
+        ("hold_seconds", "300"),
+        ("enter_seconds", "120"),
+        ("pass_seconds", "600"),
+        ("per_minute", "600"),
+        ("max_active", "200"),
+        ("overcall", "0"),
+    ];
+    // The Korean name of a sale stands in the English form too; the test of languages leaves fields out.
+    let page = |purpose| SaleFormPage {
+        shell: shell(lang, "/console/sales/new"),
+        purpose,
+        values: values.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        items: 1,
+        faults: Vec::new(),
+        changed_meanwhile: false,
+    };
+    let faulty = |field: &str, fault| FieldFault { field: field.to_owned(), fault };
+    let edit = || Purpose::Edit { sale: "sneaker".to_owned(), version: "7".to_owned() };
+    let empty = SaleFormPage { values: BTreeMap::new(), items: 2, ..page(Purpose::Create) };
+    let faults = vec![
+        faulty("id", Fault::Taken),
+        faulty("name_ko", Fault::Required),
+        faulty("closes_at", Fault::OrderOfTimes),
+        faulty("item_0_units", Fault::NotBetween(1, 1_000_000)),
+        faulty("item_0_currency", Fault::Currency),
+    ];
+    let wrong = SaleFormPage { faults, ..page(Purpose::Create) };
+    let below = vec![faulty("item_0_units", Fault::BelowSold(688))];
+    let conflict = SaleFormPage { changed_meanwhile: true, faults: below, ..page(edit()) };
+    vec![
+        sample("console-create", empty.render()),
+        sample("console-create-faults", wrong.render()),
+        sample("console-edit", page(edit()).render()),
+        sample("console-edit-conflict", conflict.render()),
+    ]
+}
+
+fn orders(lang: Lang) -> Vec<Sample> {
+    let rows = OrderState::ALL.into_iter().enumerate().map(|(index, state)| ConsoleOrderRow {
+        id: format!("01JD22222222222222222222{index:02}"),
+        state,
+        units: 1,
+        total: won(189_000),
+        placed_at: after(-60),
+    });
+    let page = |orders, next_cursor| ConsoleOrdersPage {
+        shell: shell(lang, "/console/sales/sneaker/orders"),
+        sale: "sneaker".to_owned(),
+        name: sale_name(lang),
+        orders,
+        next_cursor,
+    };
+    vec![
+        sample("console-orders", page(rows.collect(), Some("older".to_owned())).render()),
+        sample("console-orders-none", page(Vec::new(), None).render()),
+    ]
+}
+
+fn mailbox(lang: Lang) -> Vec<Sample> {
+    let mail = MailRow {
+        id: "01JD4444444444444444444444".to_owned(),
+        to: "me@example.com".to_owned(),
+        subject: pick(lang, "결제되었습니다: 한정판 운동화", "Paid: Limited sneaker"),
+        at: after(-30),
+    };
+    let text = pick(lang, "결제되었습니다.\n\n주문 01JD2222", "Your payment went through.\n\nOrder 01JD2222");
+    let list = |mails| MailboxPage { shell: shell(lang, "/console/mailbox"), mails }.render();
+    let one =
+        MailPage { shell: shell(lang, "/console/mailbox/1"), mail: mail.clone(), language: lang.tag().into(), text };
+    vec![
+        sample("console-mailbox", list(vec![mail])),
+        sample("console-mailbox-none", list(Vec::new())),
+        sample("console-mail", one.render()),
+    ]
+}

@@ -1,0 +1,100 @@
+//! Checkout and order.
+
+use web::{
+    Lang,
+    pages::{CheckoutPage, CheckoutState, Choice, HeldOrder, HistoryEntry, OrderLine, OrderPage, OrderState, Reason},
+};
+
+use super::{Sample, after, pick, sale_name, sample, shell, won};
+
+const ORDER: &str = "01JD2222222222222222222222";
+
+fn lines(lang: Lang) -> Vec<OrderLine> {
+    vec![OrderLine { name: pick(lang, "흰색 한 켤레", "One pair, white"), quantity: 1, total: won(189_000) }]
+}
+
+fn held(lang: Lang) -> HeldOrder {
+    let methods = ["ok", "declined", "declined_once", "leave", "timeout", "slow", "random"];
+    HeldOrder {
+        order: ORDER.to_owned(),
+        lines: lines(lang),
+        total: won(189_000),
+        until: after(278),
+        methods: methods.map(|method| format!("sandbox_{method}")).into(),
+        key: "01JD3333333333333333333333".to_owned(),
+    }
+}
+
+pub(super) fn checkout(lang: Lang) -> Vec<Sample> {
+    let page = |state| {
+        let (sale, path) = ("sneaker".to_owned(), "/sales/sneaker/checkout");
+        CheckoutPage { shell: shell(lang, path), sale, sale_name: sale_name(lang), state }.render()
+    };
+    let choice =
+        |id: &str, name, most, quantity| Choice { id: id.to_owned(), name, price: won(189_000), most, quantity };
+    let choosing = |email: &str, error| CheckoutState::Choosing {
+        choices: vec![
+            choice("white", pick(lang, "흰색 한 켤레", "One pair, white"), 2, 1),
+            choice("ink", pick(lang, "먹색 한 켤레", "One pair, ink"), 0, 0),
+        ],
+        pass_until: after(583),
+        per_buyer_limit: 2,
+        hold_seconds: 300,
+        email: email.to_owned(),
+        error,
+        key: "01JD3333333333333333333333".to_owned(),
+    };
+    vec![
+        sample("checkout-choosing", page(choosing("", None))),
+        sample("checkout-choosing-error", page(choosing("me@example.com", Some(Reason::InvalidQuantity)))),
+        sample("checkout-held", page(CheckoutState::Held(held(lang)))),
+        sample("checkout-declined", page(CheckoutState::Declined(held(lang)))),
+        sample("checkout-paying", page(CheckoutState::Paying { order: ORDER.to_owned() })),
+        sample("checkout-hold-expired", page(CheckoutState::HoldExpired)),
+        sample("checkout-sold-out", page(CheckoutState::SoldOut { pass_until: after(241) })),
+        sample("checkout-pass-used", page(CheckoutState::PassUsed { order: Some(ORDER.to_owned()) })),
+        sample("checkout-pass-used-unknown", page(CheckoutState::PassUsed { order: None })),
+        sample("checkout-pass-expired", page(CheckoutState::PassExpired)),
+    ]
+}
+
+fn page(lang: Lang, state: OrderState) -> OrderPage {
+    let entry = |state, seconds| HistoryEntry { state, at: after(seconds) };
+    let mut history = vec![entry(OrderState::PendingPayment, -64)];
+    if state != OrderState::PendingPayment {
+        history.push(entry(OrderState::PaymentProcessing, -21));
+        history.push(entry(state, -4));
+    }
+    OrderPage {
+        shell: shell(lang, "/orders/01JD2222222222222222222222"),
+        order: ORDER.to_owned(),
+        sale: "sneaker".to_owned(),
+        sale_name: sale_name(lang),
+        state,
+        lines: lines(lang),
+        total: won(189_000),
+        payment: (state == OrderState::PendingPayment).then(|| held(lang)),
+        attempt: None,
+        redirect_url: None,
+        delayed: false,
+        cancellable: state == OrderState::PendingPayment,
+        history,
+    }
+}
+
+pub(super) fn order(lang: Lang) -> Vec<Sample> {
+    let mut samples: Vec<Sample> = OrderState::ALL
+        .into_iter()
+        .map(|state| sample(format!("order-{}", state.code()), page(lang, state).render()))
+        .collect();
+    let declined = OrderPage { attempt: Some("declined".to_owned()), ..page(lang, OrderState::PendingPayment) };
+    let delayed = OrderPage { delayed: true, ..page(lang, OrderState::PaymentProcessing) };
+    let redirect = OrderPage {
+        redirect_url: Some("https://pay.example.com/confirm".to_owned()),
+        ..page(lang, OrderState::PaymentProcessing)
+    };
+    samples.push(sample("order-declined", declined.render()));
+    samples.push(sample("order-delayed", delayed.render()));
+    samples.push(sample("order-redirect", redirect.render()));
+    samples
+}
