@@ -9,7 +9,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use sale::token::Authority;
 
 use self::ttl::Ttl;
-use crate::config::{Faults, PublicUrl, Role};
+use crate::{
+    config::{Faults, PublicUrl, Role},
+    why::why,
+};
 
 const EXIT_CODES: &str = "\
 Without a command: the demo, everything embedded, with its data in ./data/demo.
@@ -169,7 +172,7 @@ enum Stop {
     Configuration(#[from] Faults),
     #[error("{0} differences")]
     Differences(u64),
-    #[error("{0:#}")]
+    #[error("{}", why(.0))]
     Failed(#[from] anyhow::Error),
 }
 

@@ -1,6 +1,6 @@
 //! The API of a running server, as the command line uses it.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use sale::{
     Timestamp,
@@ -10,7 +10,7 @@ use sale::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use ureq::{
-    Agent, Body,
+    Agent, Body, Timeout,
     http::{HeaderMap, Response, StatusCode, header},
 };
 
@@ -28,8 +28,11 @@ const MAX_PAGES: usize = 10_000;
 /// Why a server gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("no server answers at {server}: {source}; start `openrun serve`, or name another with --server")]
+    /// Nobody is there, so nothing was asked.
+    #[error("no server answers at {server}; start `openrun serve`, or name another with --server")]
     Unreachable { server: String, source: Box<ureq::Error> },
+    #[error("the server at {server} broke off; whether it did what was asked is unknown")]
+    BrokeOff { server: String, source: Box<ureq::Error> },
     #[error("the server refused: {0}")]
     Refused(String),
     #[error("the server at {server} answered something unexpected: {detail}")]
@@ -145,7 +148,12 @@ impl Client {
 
     fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
         let request = self.agent.post(self.server.join(path));
-        self.read(request.header(header::AUTHORIZATION, self.bearer()).send_json(body))
+        self.read(
+            request
+                .header(header::AUTHORIZATION, self.bearer())
+                .content_type("application/json")
+                .send(body.to_string()),
+        )
     }
 
     fn bearer(&self) -> String {
@@ -153,9 +161,8 @@ impl Client {
     }
 
     fn read(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Value, ClientError> {
-        let unreachable = |source| ClientError::Unreachable { server: self.server.origin(), source: Box::new(source) };
-        let mut response = answer.map_err(unreachable)?;
-        let text = response.body_mut().read_to_string().map_err(unreachable)?;
+        let mut response = answer.map_err(|error| self.silence(error))?;
+        let text = response.body_mut().read_to_string().map_err(|error| self.silence(error))?;
         if response.status().is_success() {
             return serde_json::from_str(&text).map_err(|error| self.unexpected(format!("no JSON: {error}")));
         }
@@ -166,9 +173,31 @@ impl Client {
         Err(self.unexpected(format!("status {}", response.status())))
     }
 
+    fn silence(&self, error: ureq::Error) -> ClientError {
+        let (server, source) = (self.server.origin(), Box::new(error));
+        if is_unreachable(&source) {
+            ClientError::Unreachable { server, source }
+        } else {
+            ClientError::BrokeOff { server, source }
+        }
+    }
+
     fn unexpected(&self, detail: impl Into<String>) -> ClientError {
         ClientError::Unexpected { server: self.server.origin(), detail: detail.into() }
     }
+}
+
+/// Whether the request cannot have arrived.
+fn is_unreachable(error: &ureq::Error) -> bool {
+    if let ureq::Error::Io(error) = error {
+        return error.kind() == io::ErrorKind::ConnectionRefused;
+    }
+    matches!(
+        error,
+        ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
+    )
 }
 
 fn is_problem(headers: &HeaderMap) -> bool {
@@ -188,4 +217,128 @@ fn sentence(status: StatusCode, problem: &Problem) -> String {
     let labels = [status.as_str(), &problem.code, &problem.trace_id];
     let labels: Vec<&str> = labels.into_iter().filter(|label| !label.is_empty()).collect();
     format!("{sentence} ({})", labels.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead as _, BufReader, Read as _, Write as _},
+        net::{TcpListener, TcpStream},
+        thread,
+    };
+
+    use sale::Keys;
+
+    use super::*;
+
+    /// Method, target and body in; status, content type and body out.
+    type Answer = fn(&str, &str) -> (&'static str, &'static str, &'static str);
+
+    const NOW: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+
+    fn server(tokens: Ring, answer: Answer) -> PublicUrl {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                respond(stream.unwrap(), &tokens, answer);
+            }
+        });
+        url
+    }
+
+    fn respond(stream: TcpStream, tokens: &Ring, answer: Answer) {
+        let mut reader = BufReader::new(stream);
+        let (mut head, mut length, mut authority) = (String::new(), 0, None);
+        reader.read_line(&mut head).unwrap();
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            let Some((name, value)) = line.trim().split_once(": ") else { break };
+            match name.to_lowercase().as_str() {
+                "content-length" => length = value.parse().unwrap(),
+                "authorization" => {
+                    authority = token::verify(tokens, value.strip_prefix("Bearer ").unwrap(), NOW);
+                }
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let (status, kind, text) = match authority {
+            Some(Authority::Operator) => answer(head.rsplit_once(' ').unwrap().0, std::str::from_utf8(&body).unwrap()),
+            _ => ("401 Unauthorized", "text/plain", ""),
+        };
+        let length = text.len();
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close");
+        write!(reader.into_inner(), "{head}\r\n\r\n{text}").unwrap();
+    }
+
+    fn client(answer: Answer) -> Client {
+        let tokens = Keys::generate().tokens;
+        Client::new(server(tokens.clone(), answer), &tokens, NOW)
+    }
+
+    const JSON: &str = "application/json";
+
+    #[test]
+    fn a_list_is_read_to_its_end() {
+        let client = client(|head, _| match head {
+            "GET /v1/sales" => ("200 OK", JSON, r#"{"data":[{"id":"a"}],"next_cursor":"a&b"}"#),
+            "GET /v1/sales?cursor=a%26b" => ("200 OK", JSON, r#"{"data":[{"id":"b"}],"next_cursor":null}"#),
+            _ => ("404 Not Found", JSON, "{}"),
+        });
+        assert_eq!(client.sales().unwrap(), json!({"data": [{"id": "a"}, {"id": "b"}], "next_cursor": null}));
+    }
+
+    #[test]
+    fn a_refusal_becomes_a_sentence() {
+        let client = client(|_, _| {
+            let problem = r#"{"type":"about:blank","title":"a field is wrong","status":422,"code":"invalid_field",
+                "trace_id":"t1","errors":[{"pointer":"/items/0/units","code":"invalid_quantity"}]}"#;
+            ("422 Unprocessable Content", "application/problem+json", problem)
+        });
+        assert_eq!(
+            client.create_sale(&json!({})).unwrap_err().to_string(),
+            "the server refused: a field is wrong; /items/0/units: invalid_quantity (422 invalid_field t1)"
+        );
+    }
+
+    #[test]
+    fn a_seller_is_sent_and_the_link_comes_back() {
+        let client = client(|head, body| match (head, body) {
+            ("POST /v1/sellers", r#"{"email":"a@example.com"}"#) => {
+                ("201 Created", JSON, r#"{"sign_in_url":"http://x/s","expires_at":"2026-11-21T09:00:00.000Z"}"#)
+            }
+            _ => ("500 Internal Server Error", "text/plain", ""),
+        });
+        assert_eq!(client.add_seller("a@example.com").unwrap().sign_in_url, "http://x/s");
+    }
+
+    #[test]
+    fn verifications_are_summed_and_never_guessed() {
+        let sum = client(|head, _| match head {
+            "GET /v1/sales" => ("200 OK", JSON, r#"{"data":[{"id":"a"},{"id":"b"}],"next_cursor":null}"#),
+            "GET /v1/sales/a/verify" => ("200 OK", JSON, r#"{"differences":0}"#),
+            _ => ("200 OK", JSON, r#"{"differences":2}"#),
+        });
+        let document = sum.verify().unwrap();
+        assert_eq!(document, json!({"differences": 2, "sales": {"a": {"differences": 0}, "b": {"differences": 2}}}));
+        let guess = client(|head, _| match head {
+            "GET /v1/sales" => ("200 OK", JSON, r#"{"data":[{"id":"a"}],"next_cursor":null}"#),
+            _ => ("200 OK", JSON, "{}"),
+        });
+        assert!(matches!(guess.verify(), Err(ClientError::Unexpected { .. })));
+    }
+
+    #[test]
+    fn nobody_there_is_told_from_an_answer_of_another_kind() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let nobody = format!("http://{free}").parse().unwrap();
+        let nobody = Client::new(nobody, &Ring::generate(), NOW);
+        assert!(matches!(nobody.sales(), Err(ClientError::Unreachable { .. })));
+        let other = client(|_, _| ("200 OK", "text/html", "<p>hello"));
+        assert!(matches!(other.sales(), Err(ClientError::Unexpected { .. })));
+    }
 }

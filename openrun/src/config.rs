@@ -145,7 +145,7 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// The `OPENRUN_*` variables of this process. Nothing else in the program looks at the environment.
+/// The `OPENRUN_*` variables of this process, with a replacement character where one is no UTF-8. Nothing else in the program looks at the environment.
 pub fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))

@@ -21,11 +21,11 @@ pub enum KeysError {
     Missing { path: PathBuf },
     #[error("{path} exists, and nothing that it signed would be good with new keys; `openrun keys rotate` adds keys")]
     Exists { path: PathBuf },
-    #[error("the keys file {path} cannot be read: {source}")]
+    #[error("the keys file {path} cannot be read")]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("the keys file {path} cannot be written: {source}")]
+    #[error("the keys file {path} cannot be written")]
     Unwritable { path: PathBuf, source: io::Error },
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be used")]
     Bad { path: PathBuf, source: BadKeys },
 }
 
@@ -47,12 +47,28 @@ pub fn load_or_make(config: &Config) -> Result<Keys, KeysError> {
     match load(&config.keys_file) {
         Err(KeysError::Missing { .. }) if config.owns_its_keys() => {
             match init(&config.keys_file) {
+                Ok(()) => {
+                    warn_of_lost_keys(config);
+                    load(&config.keys_file)
+                }
                 // Another process was faster; its keys count.
-                Ok(()) | Err(KeysError::Exists { .. }) => load(&config.keys_file),
+                Err(KeysError::Exists { .. }) => load(&config.keys_file),
                 Err(error) => Err(error),
             }
         }
         answer => answer,
+    }
+}
+
+/// A database without its keys is one that somebody copied or tidied up, and they should know what it costs.
+fn warn_of_lost_keys(config: &Config) {
+    let database = config.database_url.strip_prefix("sqlite:").map(Path::new);
+    if database.is_some_and(Path::exists) {
+        tracing::warn!(
+            "made new keys at {} beside a database that was there already: tickets, passes and addresses made with \
+             other keys cannot be read any more",
+            config.keys_file.display()
+        );
     }
 }
 

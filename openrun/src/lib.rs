@@ -7,10 +7,12 @@ pub mod config;
 pub mod keys;
 pub mod lifecycle;
 pub mod telemetry;
+pub mod why;
 
 pub mod client;
 pub mod offline;
 
+pub mod demo;
 pub mod front;
 pub mod health;
 pub mod rest;

@@ -25,6 +25,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::why::why;
+
 /// How long finishing may take. Container runtimes kill after 30 seconds.
 const SOFT_STOP: Duration = Duration::from_secs(20);
 
@@ -71,7 +73,8 @@ impl Lifecycle {
         !self.soft.is_cancelled()
     }
 
-    /// Runs `task` until it ends. An error or a panic stops the process.
+    /// Runs `task` until it ends. An error or a panic stops the process; what may fail alone, such as a connection, is
+    /// spawned on the [`tracker`](Self::tracker) itself.
     pub fn spawn<F, E>(&self, name: &'static str, task: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
@@ -83,7 +86,7 @@ impl Lifecycle {
                 Ok(Ok(())) => tracing::debug!(task = name, "a task has ended"),
                 Ok(Err(error)) => {
                     let error: anyhow::Error = error.into();
-                    tracing::error!(task = name, error = format!("{error:#}"), "a task failed; the process stops");
+                    tracing::error!(task = name, error = why(&error), "a task failed; the process stops");
                     lifecycle.fail();
                 }
                 // The panic hook has logged it.

@@ -9,7 +9,7 @@ use stores::{
     database::{Database, Dialect},
     events::{self, EventLog, EventsUrl},
     line::{self, Line},
-    mail::{self, Mailer},
+    mail::{self, MailUrl, Mailer},
     payments::{self, PaymentProvider, SandboxSettings},
 };
 use tokio::net::TcpListener;
@@ -20,6 +20,7 @@ use web::Site;
 use crate::{
     cli::Start,
     config::{Config, Role},
+    demo,
     front::{self, Front, Metrics, recorder},
     health::Health,
     lifecycle::Lifecycle,
@@ -56,6 +57,9 @@ pub async fn run(config: Config, keys: Keys, start: Start) -> anyhow::Result<Exi
     let lifecycle = Lifecycle::new();
     let stores = Stores::open(config, keys, start).await?;
     serve(&stores, listener, &lifecycle).await?;
+    if stores.demo {
+        demo::start(&stores, &lifecycle).await?;
+    }
     Ok(lifecycle.run_until_stopped().await)
 }
 
@@ -105,7 +109,7 @@ impl Stores {
         Ok(Self {
             log: events::connect(&events_url, &database)?,
             provider: payments::connect(&config.payments_url, &database, sandbox(&config))?,
-            mailer: mail::connect(&config.mail_url, &database, &keys)?,
+            mailer: mail::connect(&MailUrl::parse(&config.mail_url)?, &database, &keys),
             line: line::connect(&config.queue_url)?,
             passes: Arc::new(passes),
             keys: Arc::new(keys),

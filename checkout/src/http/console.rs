@@ -15,24 +15,26 @@ use sale::{
 use serde::Deserialize;
 use stores::database::{
     acts::{self, Act},
+    orders::Order,
     sales::{self, StockedSale, Switch},
     sellers,
 };
+use stores::mail::mailbox::{Letter, Mailbox};
 use web::{
-    Code, Moment, Problem, Shell,
-    answer::{notice, page, see_other, shell},
+    Code, Moment, Money, Problem, Shell,
+    answer::{self, see_other},
     pages::{
         self, WayOn,
         console::{
-            Admission, Change, ConsoleSalePage, ConsoleSaleRow, ConsoleSalesPage, Fault, FieldFault, Live, SignIn,
-            SignInPage, Trouble,
+            Admission, Change, ConsoleOrderRow, ConsoleOrdersPage, ConsoleSalePage, ConsoleSaleRow, ConsoleSalesPage,
+            Fault, FieldFault, Live, MailPage, MailRow, MailboxPage, SignIn, SignInPage, Trouble,
         },
     },
 };
 
 use super::{
     Shop, console_form,
-    sales::known,
+    sales::{Cursor, known},
     seller::{figures, steer, turn},
     sellers::{SESSION_SECONDS, authority},
     store_trouble,
@@ -51,6 +53,10 @@ pub fn routes() -> Router<Shop> {
         .route("/console/sales/{sale}/pause", post(pause))
         .route("/console/sales/{sale}/resume", post(resume))
         .route("/console/sales/{sale}/close", post(close))
+        .route("/console/sales/{sale}/orders", get(orders))
+        .route("/console/mailbox", get(mailbox))
+        .route("/console/mailbox/{id}", get(mail))
+        .route("/console/demo/reset", post(reset))
         .merge(console_form::routes())
 }
 
@@ -62,23 +68,24 @@ pub struct Desk<'r> {
 }
 
 impl Desk<'_> {
+    fn visit(&self) -> answer::Visit<'_> {
+        let shop = self.shop;
+        answer::Visit { site: &shop.site, headers: self.headers, uri: self.uri, now: shop.database.now() }
+    }
+
     pub fn shell(&self) -> Shell {
-        shell(&self.shop.site, self.headers, self.uri, self.shop.database.now())
+        self.visit().shell()
     }
 
     pub fn page(&self, nonce: &str, status: StatusCode, html: String) -> Response {
-        page(&self.shop.site, self.headers, self.uri, nonce, status, html).map(axum::body::Body::new)
+        self.visit().page(nonce, status, html).map(axum::body::Body::new)
     }
 
     /// The page, or the notice of what went wrong. Who is not signed in is led to the sign-in.
     pub fn finish(&self, answered: Result<Response, Problem>) -> Response {
         answered.unwrap_or_else(|problem| match problem.code {
             Code::TokenMissing | Code::TokenInvalid => to("/console"),
-            _ => {
-                let now = self.shop.database.now();
-                notice(&self.shop.site, self.headers, self.uri, now, &problem, WayOn::Console)
-                    .map(axum::body::Body::new)
-            }
+            _ => self.visit().notice(&problem, WayOn::Console).map(axum::body::Body::new),
         })
     }
 }
@@ -414,3 +421,109 @@ async fn resume(State(shop): State<Shop>, Path(id): Path<String>, request: Reque
 async fn close(State(shop): State<Shop>, Path(id): Path<String>, request: Request) -> Response {
     flip(shop, id, request, Switch::Close).await
 }
+
+async fn orders(
+    State(shop): State<Shop>,
+    Path(id): Path<String>,
+    Query(cursor): Query<Cursor>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
+    let answered = async {
+        authority(&shop, &headers).await?;
+        let known = known(&shop, &id).await?;
+        let (orders, next_cursor) = super::orders::page(&shop, &id, cursor.cursor.as_deref()).await?;
+        let shell = desk.shell();
+        let nonce = shell.nonce.clone();
+        let name = known.sale.name.in_language(shell.lang.into()).to_owned();
+        let orders = orders.iter().map(order_row).collect();
+        let html = ConsoleOrdersPage { shell, sale: id.clone(), name, orders, next_cursor }.render();
+        Ok(desk.page(&nonce, StatusCode::OK, html))
+    };
+    desk.finish(answered.await)
+}
+
+fn order_row(order: &Order) -> ConsoleOrderRow {
+    ConsoleOrderRow {
+        id: order.id.to_string(),
+        state: super::buying::state(order.state),
+        units: order.lines.iter().map(|line| u64::from(line.quantity)).sum(),
+        total: Money {
+            amount: u64::try_from(order.total.amount).unwrap_or(0),
+            currency: order.total.currency.to_string(),
+        },
+        placed_at: Moment(order.created_at.as_millis()),
+    }
+}
+
+async fn mailbox(State(shop): State<Shop>, headers: HeaderMap, uri: Uri) -> Response {
+    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
+    let answered = async {
+        authority(&shop, &headers).await?;
+        let mails = letters(&shop).list(MAILS).await.map_err(|fault| store_trouble(&fault))?;
+        let shell = desk.shell();
+        let nonce = shell.nonce.clone();
+        let html = MailboxPage { shell, mails: mails.iter().map(mail_row).collect() }.render();
+        Ok(desk.page(&nonce, StatusCode::OK, html))
+    };
+    desk.finish(answered.await)
+}
+
+async fn mail(State(shop): State<Shop>, Path(id): Path<i64>, headers: HeaderMap, uri: Uri) -> Response {
+    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
+    let answered = async {
+        authority(&shop, &headers).await?;
+        let found = letters(&shop).show(id).await.map_err(|fault| store_trouble(&fault))?.ok_or(Code::NotFound)?;
+        let shell = desk.shell();
+        let nonce = shell.nonce.clone();
+        let language = language_of(&found.text).tag().to_owned();
+        let html = MailPage { shell, mail: mail_row(&found), language, text: found.text }.render();
+        Ok(desk.page(&nonce, StatusCode::OK, html))
+    };
+    desk.finish(answered.await)
+}
+
+/// The mails of an installation without a mail server.
+fn letters(shop: &Shop) -> Mailbox {
+    Mailbox::new(shop.database.clone(), shop.keys.personal_data.clone())
+}
+
+/// A mail with Hangul in it was written for a reader of Korean.
+fn language_of(text: &str) -> Language {
+    if text.chars().any(|letter| ('가'..='힣').contains(&letter)) { Language::Ko } else { Language::En }
+}
+
+fn mail_row(mail: &Letter) -> MailRow {
+    MailRow {
+        id: mail.id.to_string(),
+        to: mail.to.clone(),
+        subject: mail.subject.clone(),
+        at: Moment(mail.at.as_millis()),
+    }
+}
+
+/// Opens the demo's sale anew, as if nobody had ever been there.
+async fn reset(State(shop): State<Shop>, headers: HeaderMap, uri: Uri) -> Response {
+    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
+    let answered = async {
+        let authority = authority(&shop, &headers).await?;
+        if !shop.demo {
+            return Err(Code::NotFound.into());
+        }
+        let act = super::seller::act(&shop, authority, "reset", "");
+        let opens_at = shop.database.now().plus_seconds(DEMO_OPENS_AFTER_SECONDS);
+        for sale in sales::list(&shop.database, 100, None).await.map_err(|fault| store_trouble(&fault))? {
+            let done = stores::database::reset::reset(&shop.database, &sale, opens_at, &act).await;
+            done.map_err(|fault| store_trouble(&fault))?;
+            shop.line.forget(&sale).await.map_err(|fault| store_trouble(&fault))?;
+        }
+        Ok(to("/console"))
+    };
+    desk.finish(answered.await)
+}
+
+/// Mails that the list shows.
+const MAILS: i64 = 100;
+/// How soon the demo's sale opens again.
+const DEMO_OPENS_AFTER_SECONDS: i64 = 10;

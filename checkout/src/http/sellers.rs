@@ -7,17 +7,20 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use sale::{
-    Timestamp,
+    Keys, Timestamp,
     secret::{blind_index, hash_of, random_secret, seal},
     token::{self, Authority},
 };
 use serde::Serialize;
 use stores::{
     StoreError,
-    database::sellers::{self, Seller},
+    database::{
+        Database,
+        sellers::{self, Seller},
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
-use web::{Code, Problem, asking::bearer};
+use web::{Code, Problem, Site, asking::bearer};
 
 use super::{Answer, Refused, Shop, read_json, store_trouble};
 
@@ -51,16 +54,16 @@ pub struct SignInLink {
 }
 
 /// Adds a seller and makes a link for them.
-pub async fn invite(shop: &Shop, email: &str) -> Result<SignInLink, StoreError> {
-    let now = shop.database.now();
-    let email_hash = blind_index(&shop.keys.sessions, email);
-    let sealed = seal(&shop.keys.personal_data, &format!("sellers.email:{email_hash}"), email);
+pub async fn invite(keys: &Keys, database: &Database, site: &Site, email: &str) -> Result<SignInLink, StoreError> {
+    let now = database.now();
+    let email_hash = blind_index(&keys.sessions, email);
+    let sealed = seal(&keys.personal_data, &format!("sellers.email:{email_hash}"), email);
     let seller = Seller { email_hash, authority: Authority::Seller };
-    sellers::add(&shop.database, &seller, &sealed, now).await?;
+    sellers::add(database, &seller, &sealed, now).await?;
     let (secret, hash) = random_secret();
     let expires_at = now.plus_seconds(LINK_SECONDS);
-    sellers::add_link(&shop.database, &hash, &seller.email_hash, expires_at).await?;
-    Ok(SignInLink { sign_in_url: format!("{}/console/sign-in/{secret}", shop.site.origin), expires_at })
+    sellers::add_link(database, &hash, &seller.email_hash, expires_at).await?;
+    Ok(SignInLink { sign_in_url: format!("{}/console/sign-in/{secret}", site.origin), expires_at })
 }
 
 /// Adds a seller; answers a one-time link into the console.
@@ -75,7 +78,7 @@ async fn add(State(shop): State<Shop>, request: Request) -> Answer {
         if !is_address(email) {
             return Err(Problem::field(Code::InvalidField, "/email"));
         }
-        invite(&shop, email).await.map_err(|fault| store_trouble(&fault))
+        invite(&shop.keys, &shop.database, &shop.site, email).await.map_err(|fault| store_trouble(&fault))
     };
     let link = added.await.map_err(|problem| Refused::new(problem, &headers))?;
     Ok((StatusCode::CREATED, Json(link)).into_response())

@@ -95,7 +95,7 @@ fn choices(config: &Config) -> [Choice<'_>; 5] {
             words: &["mailbox:"],
             schemes: &["smtp://"],
             later: &["smtps://"],
-            expected: "mailbox: or smtp://user:password@host:port",
+            expected: "mailbox: or smtp://user:password@host:port?from=shop@example.com",
             default: "mailbox:",
         },
     ]

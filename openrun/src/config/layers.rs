@@ -98,6 +98,9 @@ impl Layers {
     fn read_variable(&self, name: &str, environment: &BTreeMap<String, String>) -> Result<(String, String), Fault> {
         let key_of = |variable: &str| self.defaults.keys().find(|key| variable_of(key) == variable).cloned();
         let value = environment.get(name).map(String::as_str).unwrap_or_default();
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(Fault::new(name, "is no UTF-8"));
+        }
         // The whole name first: OPENRUN_KEYS_FILE is a variable itself.
         if let Some(key) = key_of(name) {
             return Ok((key, value.to_owned()));

@@ -1,0 +1,42 @@
+//! The demo's reset: everything that people did in a sale is forgotten, the sale opens anew.
+
+use sale::{SaleId, Timestamp};
+
+use super::{Database, acts, acts::Act};
+use crate::StoreError;
+
+/// What is deleted, children first. Each statement takes the sale's id.
+const FORGET: [&str; 11] = [
+    "DELETE FROM sandbox_refunds WHERE charge_key IN (SELECT c.key FROM sandbox_charges c \
+     JOIN orders o ON o.id = c.order_id WHERE o.sale = $1)",
+    "DELETE FROM sandbox_charges WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
+    "DELETE FROM outbox WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
+    "DELETE FROM refunds WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
+    "DELETE FROM payments WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
+    "DELETE FROM order_history WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
+    "DELETE FROM order_lines WHERE sale = $1",
+    "DELETE FROM holds WHERE sale = $1",
+    "DELETE FROM orders WHERE sale = $1",
+    "DELETE FROM passes WHERE sale = $1",
+    "DELETE FROM buyers WHERE sale = $1",
+];
+
+/// Forgets what happened in a sale and opens it at `opens_at`. The epoch is raised, so that no ticket of before counts.
+pub async fn reset(database: &Database, sale: &SaleId, opens_at: Timestamp, act: &Act) -> Result<(), StoreError> {
+    let mut tx = database.begin().await?;
+    for statement in FORGET {
+        sqlx::query(statement).bind(sale.as_str()).execute(&mut *tx).await?;
+    }
+    sqlx::query("UPDATE items SET held = 0, sold = 0 WHERE sale = $1").bind(sale.as_str()).execute(&mut *tx).await?;
+    sqlx::query(
+        "UPDATE sales SET opens_at = $2, paused = 0, closing = 0, closed = 0, epoch = epoch + 1, epoch_at = 0, cursor = 0, \
+         ceiling = 0, version = version + 1 WHERE id = $1",
+    )
+    .bind(sale.as_str())
+    .bind(opens_at.as_millis())
+    .execute(&mut *tx)
+    .await?;
+    acts::record(&mut tx, sale, act).await?;
+    tx.commit().await?;
+    Ok(())
+}
