@@ -1,5 +1,6 @@
 -- Finds each buyer's place or gives the next number.
 --
+-- KEYS    as in life.lua
 -- ARGV    3 ceiling, 4 now, 5 milliseconds that share a moment; then per ask one value, because most of the time goes
 --         into reading them: the buyer's 16 bytes, and after them `number epoch` when it carries a ticket
 -- RETURNS per ask five values: what (0 a new number, 1 the place it had, 2 ceiling reached), number, the moment of
