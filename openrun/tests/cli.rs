@@ -170,6 +170,21 @@ fn a_server_that_is_not_there_is_told_in_a_sentence() {
     assert_eq!(folder.run("sale show Shoes").code, 2);
 }
 
+#[test]
+fn a_server_makes_its_keys_and_stops_well_at_a_signal() {
+    let folder = Folder::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free.to_string();
+    let mut server = folder.command("serve", &[("OPENRUN_LISTEN", &address)]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let listening = log.by_ref().find(|line| line.contains(&format!("listening on {address}")));
+    assert!(listening.is_some_and(|line| line.starts_with('{')), "one object a line where stderr is no terminal");
+    assert_eq!(fs::metadata(folder.path("data/keys.json")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success());
+    let rest: Vec<String> = log.collect();
+    assert!(server.wait().unwrap().success(), "{rest:#?}");
+}
+
 /// Answers one request for each of `answers` and hands the requests' first lines back.
 fn serve(answers: Vec<(&'static str, &'static str)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
