@@ -74,6 +74,12 @@ impl Bucket {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts and spans far below 2^52"
+)]
 mod tests {
     use proptest::prelude::*;
 

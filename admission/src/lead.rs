@@ -27,7 +27,7 @@ use crate::{
 /// How long a lead lasts without being renewed: the longest that a sale stands still when its leader dies.
 const LEAD_MS: i64 = 3_000;
 /// A lead is renewed well before it ends.
-const RENEW_AFTER: Duration = Duration::from_millis(1_000);
+const RENEW_AFTER: Duration = Duration::from_secs(1);
 /// The leader stops this long before its lead ends, so that clocks that drift apart never make two.
 const LEAD_MARGIN: Duration = Duration::from_millis(500);
 /// How often the seller's settings are read: a pause takes effect within a second, the stores' answers included.

@@ -20,25 +20,27 @@ pub async fn run(stores: Stores, tracker: &TaskTracker, stop: CancellationToken)
     let mut loops: HashMap<SaleId, CancellationToken> = HashMap::new();
     while !stop.is_cancelled() {
         loops.retain(|_, ended| !ended.is_cancelled());
-        match sales::running(&stores.database).await {
-            Ok(running) => {
-                for sale in running {
-                    let (stores, stop) = (stores.clone(), stop.clone());
-                    loops.entry(sale.clone()).or_insert_with(|| {
-                        let ended = CancellationToken::new();
-                        let guard = ended.clone().drop_guard();
-                        tracker.spawn(async move {
-                            lead(Leader::new(stores, sale), &stop).await;
-                            drop(guard);
-                        });
-                        ended
-                    });
-                }
-            }
-            Err(trouble) => tracing::warn!(%trouble, "cannot look for running sales; trying again"),
+        let running = sales::running(&stores.database).await.unwrap_or_else(|trouble| {
+            tracing::warn!(%trouble, "cannot look for running sales; trying again");
+            Vec::new()
+        });
+        for sale in running {
+            let leader = || Leader::new(stores.clone(), sale.clone());
+            loops.entry(sale.clone()).or_insert_with(|| start(leader(), tracker, stop.clone()));
         }
-        let _ = tokio::time::timeout(LOOK_AFTER, stop.cancelled()).await;
+        pause(LOOK_AFTER, &stop).await;
     }
+}
+
+/// Starts the loop of one sale; the token is cancelled when it has ended.
+fn start(leader: Leader, tracker: &TaskTracker, stop: CancellationToken) -> CancellationToken {
+    let ended = CancellationToken::new();
+    let guard = ended.clone().drop_guard();
+    tracker.spawn(async move {
+        lead(leader, &stop).await;
+        drop(guard);
+    });
+    ended
 }
 
 async fn lead(mut leader: Leader, stop: &CancellationToken) {
@@ -57,9 +59,17 @@ async fn lead(mut leader: Leader, stop: &CancellationToken) {
                 if matches!(trouble, StoreError::Lost) { TICK } else { LOOK_AFTER }
             }
         };
-        let _ = tokio::time::timeout(wait, stop.cancelled()).await;
+        pause(wait, stop).await;
     }
     leader.resign().await;
+}
+
+/// Waits, but not beyond `stop`.
+async fn pause(wait: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(wait) => {}
+    }
 }
 
 fn wait_after(stepped: Stepped) -> Duration {

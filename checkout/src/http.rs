@@ -23,7 +23,7 @@ use sale::{Keys, pass::PassBook};
 use serde_json::Value;
 use stores::{StoreError, database::Database, line::Line, payments::PaymentProvider};
 use utoipa_axum::router::OpenApiRouter;
-use web::{Code, Problem, Site, answer::notice, asking::trace_id, pages::WayOn};
+use web::{Code, Problem, Site, answer::Visit, asking::trace_id, pages::WayOn};
 
 /// The largest body that any call takes.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -60,8 +60,9 @@ pub async fn same_origin(State(shop): State<Shop>, request: Request, next: Next)
             Refused::new(problem, request.headers()).into_response()
         }
         Err(problem) => {
-            let now = shop.database.now();
-            notice(&shop.site, request.headers(), request.uri(), now, &problem, WayOn::Sales).map(axum::body::Body::new)
+            let visit =
+                Visit { site: &shop.site, headers: request.headers(), uri: request.uri(), now: shop.database.now() };
+            visit.notice(&problem, WayOn::Sales).map(axum::body::Body::new)
         }
     }
 }

@@ -19,6 +19,7 @@ use stores::{
 };
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::request::contact_place;
 pub use self::request::{AskedContact, AskedLine, ReserveBody};
 use self::{
     request::Wanted,
@@ -87,8 +88,8 @@ impl Reserver {
     #[tracing::instrument(skip_all, fields(sale = %wish.pass.sale))]
     pub async fn reserve(&self, wish: Reserve) -> Result<Reserved, Refusal> {
         let wanted = Wanted::parse(&wish.body).map_err(Refusal::Invalid)?;
-        for generation in 0..MOST_GENERATIONS {
-            let id = order_id(&wish.pass, &wish.key, generation);
+        let generations: Vec<_> = (0..MOST_GENERATIONS).map(|n| order_id(&wish.pass, &wish.key, n)).collect();
+        for (at, id) in generations.iter().copied().enumerate() {
             let ask = Ask {
                 under_way: self.begin(id)?,
                 contact: wanted.seal_contact(&self.keys.personal_data, id),
@@ -98,8 +99,11 @@ impl Reserver {
             };
             match self.batcher.ask(ask).await {
                 Ok(Answer::Order(order, is_new)) => return Ok(Reserved { order: *order, is_new }),
-                Ok(Answer::Refused(refusal)) => return Err(refusal),
                 Ok(Answer::Marked) => {}
+                // This key's own order of a later generation.
+                Ok(Answer::Refused(Refusal::PassUsed { order: Some(order) })) if generations[at..].contains(&order) => {
+                }
+                Ok(Answer::Refused(refusal)) => return Err(refusal),
                 Err(BatchError::Overloaded) => return Err(Refusal::Overloaded),
                 Err(BatchError::Store(trouble)) => {
                     tracing::warn!("a reservation got no answer: {trouble}");

@@ -22,7 +22,7 @@ use stores::{
         settle::{self, Retaken, Settled},
     },
     events::{Handler, Progress},
-    gate::{End, Ending, Take, Taken},
+    gate::End,
     line::Line,
     queue::LineKey,
 };
@@ -106,44 +106,20 @@ impl StockWorker {
                 self.tell_order(order).await;
                 Ok(true)
             }
-            Settled::Late(take) => self.take_again(&take).await,
+            Settled::Late => self.take_again(order).await,
         }
     }
 
     /// Money came after the units had gone back: the buyer gets units again if there are any, or the money.
-    async fn take_again(&self, take: &Take) -> Result<bool, StoreError> {
-        let order = take.hold.order;
-        let Some(line) = self.line_of(order).await? else { return Ok(true) };
-        let retaken = match self.line.retake(&line, take, self.database.now()).await {
-            Ok(Taken::Taken) => settle::retake(&self.database, &line, take, self.database.now()).await?,
-            Ok(Taken::SoldOut | Taken::LimitReached | Taken::Ended | Taken::PassUsed { .. }) => Retaken::Refused,
-            Err(trouble) => {
-                tracing::info!(%order, "a late payment waits for the queue store: {trouble}");
-                return Ok(false);
+    async fn take_again(&self, order: OrderId) -> Result<bool, StoreError> {
+        match settle::take_again(&self.database, self.line.as_ref(), order, self.database.now()).await {
+            Ok(Retaken::EpochMoved) | Err(StoreError::Lost) => Ok(false),
+            Ok(Retaken::Committed) => {
+                self.tell_order(order).await;
+                Ok(true)
             }
-        };
-        match retaken {
-            Retaken::Nothing => {}
-            Retaken::Committed => self.tell_order(order).await,
-            Retaken::EpochMoved => return Ok(false),
-            Retaken::Refused => {
-                settle::give_up(&self.database, order, self.database.now()).await?;
-                self.free_second(&line, take.hold).await;
-            }
-        }
-        Ok(true)
-    }
-
-    /// What the gate took for a second hold that the database refused goes back, after it was marked as never to be
-    /// placed. Should this fail, the reconciler does it.
-    async fn free_second(&self, line: &LineKey, hold: HoldId) {
-        let freed = async {
-            let marked = holds::bury(&self.database, &line.sale, &[hold], self.database.now()).await?;
-            let ends: Vec<_> = marked.iter().map(|hold| End { hold: *hold, ending: Ending::Released }).collect();
-            self.line.end(line, &ends).await
-        };
-        if let Err(trouble) = freed.await {
-            tracing::info!(%hold, "the units of a refused hold are left to the reconciler: {trouble}");
+            Ok(Retaken::Refused | Retaken::Nothing) => Ok(true),
+            Err(trouble) => Err(trouble),
         }
     }
 

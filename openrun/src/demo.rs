@@ -42,7 +42,7 @@ const NEXT_BUYER_AFTER_MS: (u64, u64) = (400, 1_000);
 /// Simulated buyers in the line at the same time; more would only make a newcomer wait.
 const MOST_BUYERS: usize = 40;
 /// How long a simulated buyer may take in all.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// What a simulated buyer chooses at the payment, in percent: the rest pays.
 const DECLINED_PERCENT: u32 = 20;
 const LEAVING_PERCENT: u32 = 10;
@@ -131,7 +131,10 @@ async fn gather(stores: &Stores, crowd: Arc<Crowd>, tracker: &tokio_util::task::
             });
         }
         let pause = if came > 0 && came < FIRST_BUYERS { 20 } else { between(NEXT_BUYER_AFTER_MS) };
-        let _ = tokio::time::timeout(Duration::from_millis(pause), crowd.stop.cancelled()).await;
+        tokio::select! {
+            () = crowd.stop.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_millis(pause)) => {}
+        }
     }
 }
 
@@ -143,69 +146,79 @@ struct Crowd {
     stop: CancellationToken,
 }
 
-/// What a call came back with.
-struct Answered {
-    status: StatusCode,
-    body: Value,
+/// A call of the API.
+struct Call<'c> {
+    method: Method,
+    path: String,
+    key: Option<&'c str>,
+    token: Option<&'c str>,
+    body: Option<Value>,
+}
+
+impl<'c> Call<'c> {
+    const fn new(method: Method, path: String) -> Self {
+        Self { method, path, key: None, token: None, body: None }
+    }
+
+    fn key(self, key: &'c str) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    fn token(self, token: &'c str) -> Self {
+        Self { token: Some(token), ..self }
+    }
 }
 
 impl Crowd {
     /// One buyer's way: join, wait, enter, reserve, pay.
     async fn buy(&self) -> anyhow::Result<()> {
-        let sale = &self.sale;
+        let of_sale = |step: &str| format!("/v1/sales/{}/{step}", self.sale);
         let me = SessionId::random().reveal();
-        let joined = self.call(Method::POST, &format!("/v1/sales/{sale}/tickets"), Some(&me), None, None).await?;
-        let ticket = text(&joined.body, "ticket")?;
+        let joined = self.call(Call::new(Method::POST, of_sale("tickets")).key(&me)).await?;
+        let ticket = text(&joined, "ticket")?;
         loop {
-            let standing =
-                self.call(Method::GET, &format!("/v1/sales/{sale}/tickets/self"), None, Some(&ticket), None).await?;
-            match standing.body["state"].as_str() {
+            let standing = self.call(Call::new(Method::GET, of_sale("tickets/self")).token(&ticket)).await?;
+            match standing["state"].as_str() {
                 Some("called" | "admitted") => break,
                 Some("waiting" | "late") | None => wait((900, 1_600)).await,
                 Some(_) => return Ok(()),
             }
         }
         wait((300, 2_500)).await;
-        let entered = self.call(Method::POST, &format!("/v1/sales/{sale}/passes"), None, Some(&ticket), None).await?;
-        let pass = text(&entered.body, "pass")?;
+        let entered = self.call(Call::new(Method::POST, of_sale("passes")).token(&ticket)).await?;
+        let pass = text(&entered, "pass")?;
         wait((1_000, 5_000)).await;
         let lines = json!({"lines": [{"item": "pair", "quantity": 1}]});
-        let reserved =
-            self.call(Method::POST, &format!("/v1/sales/{sale}/orders"), Some(&me), Some(&pass), Some(lines)).await?;
-        let order = text(&reserved.body, "id")?;
+        let reserve = Call { body: Some(lines), ..Call::new(Method::POST, of_sale("orders")).key(&me).token(&pass) };
+        let order = text(&self.call(reserve).await?, "id")?;
         wait((1_000, 5_000)).await;
-        let method = json!({"method": method(rand::rng().random_range(0..100))});
-        self.call(Method::POST, &format!("/v1/orders/{order}/payments"), Some(&me), Some(&pass), Some(method)).await?;
+        let choice = json!({"method": method(rand::rng().random_range(0..100))});
+        let pay = Call::new(Method::POST, format!("/v1/orders/{order}/payments")).key(&me).token(&pass);
+        self.call(Call { body: Some(choice), ..pay }).await?;
         Ok(())
     }
 
     /// Calls the API as any client does; a store in trouble is asked again.
-    async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        key: Option<&str>,
-        token: Option<&str>,
-        body: Option<Value>,
-    ) -> anyhow::Result<Answered> {
+    async fn call(&self, call: Call<'_>) -> anyhow::Result<Value> {
         loop {
-            let mut request = Request::builder().method(method.clone()).uri(format!("{}{path}", self.origin));
-            if let Some(key) = key {
+            let mut request =
+                Request::builder().method(call.method.clone()).uri(format!("{}{}", self.origin, call.path));
+            if let Some(key) = call.key {
                 request = request.header("idempotency-key", key);
             }
-            if let Some(token) = token {
+            if let Some(token) = call.token {
                 request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
             }
-            let bytes = body.as_ref().map(Value::to_string).unwrap_or_default();
+            let bytes = call.body.as_ref().map(Value::to_string).unwrap_or_default();
             let request = request.header(header::CONTENT_TYPE, "application/json").body(Full::from(bytes))?;
             let response = self.client.request(request).await?;
             let status = response.status();
-            let body = serde_json::from_slice(&response.into_body().collect().await?.to_bytes()).unwrap_or_default();
+            let body = response.into_body().collect().await?.to_bytes();
             if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
                 wait((800, 1_500)).await;
                 continue;
             }
-            return Ok(Answered { status, body });
+            return Ok(serde_json::from_slice(&body).unwrap_or_default());
         }
     }
 }

@@ -16,11 +16,14 @@ const FRESH_FOR: Duration = Duration::from_millis(500);
 /// A store that takes longer does not answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// When the database was asked, and what the trouble was.
+type Reading = (Instant, Option<&'static str>);
+
 #[derive(Clone)]
 pub struct Health {
     lifecycle: Lifecycle,
     database: Database,
-    last: Arc<Mutex<Option<(Instant, Option<&'static str>)>>>,
+    last: Arc<Mutex<Option<Reading>>>,
 }
 
 impl Health {

@@ -57,7 +57,7 @@ impl EventKind {
     }
 }
 
-/// One fact, in the form of CloudEvents 1.0. The key on the log is the order's id.
+/// One fact, in the form of `CloudEvents` 1.0. The key on the log is the order's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub id: EventId,

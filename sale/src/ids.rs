@@ -160,7 +160,7 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// The id that `parts` name at `made_at`: a UUIDv7 whose random bits are their hash, so the same parts
+            /// The id that `parts` name at `made_at`: a version 7 UUID whose random bits are their hash, so the same parts
             /// give the same id in every process and after every crash.
             pub fn derive(made_at: Timestamp, parts: &[&[u8]]) -> Self {
                 let hash = digest_16(stringify!($name), parts);

@@ -1,4 +1,4 @@
-//! The pass: a JWT (EdDSA) that admits one buyer to one sale's checkout, once.
+//! The pass: a JWT (`EdDSA`) that admits one buyer to one sale's checkout, once.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation,
@@ -126,7 +126,7 @@ impl PassBook {
         jsonwebtoken::encode(&header, &claims, &self.signing)
     }
 
-    /// Reads a pass of this installation. Only EdDSA by a known key counts, whatever the token's header asks for.
+    /// Reads a pass of this installation. Only `EdDSA` by a known key counts, whatever the token's header asks for.
     /// The time is checked apart, with [`Pass::check_time`], because an expired pass still opens its own order.
     pub fn read(&self, text: &str) -> Result<Pass, BadPass> {
         if text.len() > MAX_TEXT_BYTES {
@@ -235,7 +235,7 @@ mod tests {
             String::new(),
             "x".repeat(100_000),
         ] {
-            assert_eq!(book.read(&forged), Err(BadPass::Invalid), "{:.80}", forged);
+            assert_eq!(book.read(&forged), Err(BadPass::Invalid), "{forged:.80}");
         }
     }
 }

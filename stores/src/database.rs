@@ -4,6 +4,7 @@
 //! One module per business step. Every move is a guarded update, so a repeated or lost race changes nothing.
 
 pub mod acts;
+pub mod audit;
 pub mod dead_letters;
 pub mod holds;
 pub mod inbox;
@@ -110,7 +111,7 @@ impl Database {
         self.clock.now()
     }
 
-    /// To be rung after a commit that wrote events.
+    /// Rings when events are written in this process.
     pub const fn bell(&self) -> &Bell {
         &self.bell
     }
@@ -164,6 +165,13 @@ impl Database {
     /// For a single statement that writes.
     pub const fn writer(&self) -> &AnyPool {
         &self.write
+    }
+
+    /// Commits a transaction that may have written events, and wakes their readers in this process.
+    pub(crate) async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
+        tx.commit().await?;
+        self.bell.ring();
+        Ok(())
     }
 
     /// Begins a transaction that will write.

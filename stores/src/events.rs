@@ -2,6 +2,7 @@
 //!
 //! At least once, in order per order id. Events carry ids and no state, so a repeated or early one changes nothing.
 
+mod kafka;
 mod lanes;
 mod local;
 mod patience;
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use sale::Event;
 use tokio_util::sync::CancellationToken;
 
-pub use self::{local::LocalLog, patience::Patience};
+pub use self::{kafka::KafkaLog, local::LocalLog, patience::Patience};
 use crate::{StoreError, database::Database};
 
 /// Who reads the log; each group sees every event.
@@ -157,7 +158,7 @@ pub fn connect(url: &EventsUrl, database: &Database) -> Result<Arc<dyn EventLog>
     let patience = Patience::default();
     Ok(match url {
         EventsUrl::Local => Arc::new(LocalLog::new(database.clone(), patience)),
-        EventsUrl::Kafka(_) => return Err(StoreError::unexpected("Kafka", "not there yet")),
+        EventsUrl::Kafka(cluster) => Arc::new(KafkaLog::new(cluster.clone(), database.clone(), patience)?),
     })
 }
 

@@ -77,3 +77,23 @@ fn unique(what: &str) -> String {
 fn must<T, E: Display>(what: &str, result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("cannot {what}: {error}"))
 }
+
+/// Changes a charge of the sandbox behind everybody's back: the bank has changed its mind.
+pub async fn force_charge(database: &Database, key: &str, state: &'static str) {
+    let changed = sqlx::query("UPDATE sandbox_charges SET state = $2 WHERE key = $1")
+        .bind(key)
+        .bind(state)
+        .execute(database.writer())
+        .await;
+    must("change a charge of the sandbox", changed);
+}
+
+/// Changes the amount of a charge of the sandbox behind everybody's back.
+pub async fn force_charge_amount(database: &Database, key: &str, amount: i64) {
+    let changed = sqlx::query("UPDATE sandbox_charges SET amount = $2 WHERE key = $1")
+        .bind(key)
+        .bind(amount)
+        .execute(database.writer())
+        .await;
+    must("change a charge of the sandbox", changed);
+}

@@ -12,5 +12,8 @@ mod lives;
 #[path = "contract/places.rs"]
 mod places;
 #[cfg(test)]
+#[path = "contract/server.rs"]
+mod server;
+#[cfg(test)]
 #[path = "contract/stock.rs"]
 mod stock;

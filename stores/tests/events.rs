@@ -1,4 +1,5 @@
 //! Contract of the event log, on every adapter.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,7 +14,7 @@ use sale::{Event, EventKind, OrderId, Timestamp};
 use stores::{
     StoreError,
     database::{dead_letters, outbox},
-    events::{EventLog, EventsUrl, Group, Handler, LocalLog, Patience, Progress, Record},
+    events::{EventLog, EventsUrl, Group, Handler, KafkaLog, LocalLog, Patience, Progress, Record},
     testing::{Fresh, live_events_url, live_postgres, sqlite},
 };
 use tokio::{sync::watch, time::timeout};
@@ -54,7 +55,7 @@ fn bench(fresh: Fresh, url: &str, patience: Patience) -> Bench {
 fn open(url: &EventsUrl, database: &stores::database::Database, patience: Patience) -> Arc<dyn EventLog> {
     match url {
         EventsUrl::Local => Arc::new(LocalLog::new(database.clone(), patience)),
-        EventsUrl::Kafka(_) => panic!(),
+        EventsUrl::Kafka(cluster) => Arc::new(KafkaLog::new(cluster.clone(), database.clone(), patience).unwrap()),
     }
 }
 
@@ -101,7 +102,7 @@ impl Bench {
     }
 
     /// Reads the log until the returned token is cancelled.
-    fn subscribe(&self, group: Group, handler: &Arc<Recorder>) -> CancellationToken {
+    fn subscribe<H: Handler + 'static>(&self, group: Group, handler: &Arc<H>) -> CancellationToken {
         let stop = CancellationToken::new();
         let (log, handler, token) = (Arc::clone(&self.log), Arc::clone(handler), stop.clone());
         self.subscriptions.spawn(async move { log.subscribe(group, handler, token).await.unwrap() });
@@ -460,6 +461,93 @@ async fn an_event_that_is_put_off_too_often_goes_to_the_dead_letters(
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].body, event(one, 1).to_json().into_bytes());
     stop.cancel();
+    bench.ended().await;
+}
+
+/// A handler that takes its time.
+struct Slow(Arc<Recorder>);
+
+#[async_trait]
+impl Handler for Slow {
+    async fn handle(&self, batch: &[Event]) -> Result<Progress, StoreError> {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        self.0.handle(batch).await
+    }
+}
+
+#[rstest]
+#[case::local_sqlite(local_sqlite())]
+#[case::live_kafka(live_kafka())]
+#[tokio::test]
+async fn a_slow_reader_gets_a_long_backlog_in_order_and_once(
+    #[future(awt)]
+    #[case]
+    bench: Bench,
+) {
+    let events: Vec<_> = (0..6_000).map(|nth| event(order(1), nth)).collect();
+    bench.publish(&events).await;
+    let reader = Recorder::content();
+    let stop = bench.subscribe(Group::Stock, &Arc::new(Slow(Arc::clone(&reader))));
+    assert_eq!(reader.done(events.len()).await, events);
+    stop.cancel();
+    bench.ended().await;
+}
+
+#[tokio::test]
+async fn live_kafka_two_readers_share_the_partitions() {
+    let bench = live_kafka().await;
+    let (one, other) = (Recorder::content(), Recorder::content());
+    let stops = [bench.subscribe(Group::Stock, &one), bench.subscribe(Group::Stock, &other)];
+    let mut published = 0;
+    let both_are_at_work = async {
+        while one.now_done().is_empty() || other.now_done().is_empty() {
+            bench.publish(&events_of(published..published + 10)).await;
+            published += 10;
+        }
+    };
+    timeout(SOON, both_are_at_work).await.expect("both get some");
+    bench.publish(&events_of(published..published + 60)).await;
+    let new = events_of(published..published + 60);
+    let (mut of_one, mut of_other) = (one.done.subscribe(), other.done.subscribe());
+    let all_arrived = async {
+        while !new.iter().all(|event| one.now_done().contains(event) || other.now_done().contains(event)) {
+            tokio::select! { _ = of_one.changed() => {} _ = of_other.changed() => {} }
+        }
+    };
+    timeout(SOON, all_arrived).await.expect("together they get everything");
+    assert!(new.iter().any(|event| one.now_done().contains(event)));
+    assert!(new.iter().any(|event| other.now_done().contains(event)));
+    stops.iter().for_each(CancellationToken::cancel);
+    bench.ended().await;
+}
+
+#[tokio::test]
+async fn live_kafka_nothing_is_lost_while_readers_come_and_go() {
+    let bench = live_kafka().await;
+    let (steady, guest) = (Recorder::content(), Recorder::content());
+    let stop_steady = bench.subscribe(Group::Stock, &steady);
+    let mut events = Vec::new();
+    for round in 0..8 {
+        let new = events_of(round * 40..(round + 1) * 40);
+        let stop_guest = bench.subscribe(Group::Stock, &Arc::new(Slow(Arc::clone(&guest))));
+        for part in new.chunks(8) {
+            bench.publish(part).await;
+        }
+        // Until somebody has got some of this round, so that the guest leaves in the midst of the work.
+        let mut of_steady = steady.done.subscribe();
+        let some_arrived = of_steady.wait_for(|done| new.iter().any(|event| done.contains(event)));
+        drop(timeout(Duration::from_secs(2), some_arrived).await);
+        stop_guest.cancel();
+        events.extend(new);
+    }
+    let (mut of_steady, mut of_guest) = (steady.done.subscribe(), guest.done.subscribe());
+    let all_arrived = async {
+        while !events.iter().all(|event| steady.now_done().contains(event) || guest.now_done().contains(event)) {
+            tokio::select! { _ = of_steady.changed() => {} _ = of_guest.changed() => {} }
+        }
+    };
+    timeout(SOON, all_arrived).await.expect("together they get everything");
+    stop_steady.cancel();
     bench.ended().await;
 }
 

@@ -96,7 +96,7 @@ pub async fn take_place(
     let kept = carried.filter(|asked| asked.ticket.number == number && asked.ticket.bound == joiner.by_cookie);
     let (ticket, text) = match kept {
         Some(asked) => (asked.ticket, asked.text),
-        None => sign(door, &room, joiner, Place { number, buyer, joined_at }),
+        None => sign(door, &room, joiner, &Place { number, buyer, joined_at }),
     };
     Ok(JoinedTicket {
         id: ticket.id(),
@@ -115,7 +115,7 @@ struct Place {
     joined_at: Timestamp,
 }
 
-fn sign(door: &WaitingRoom, room: &Room, joiner: &Joiner, place: Place) -> (Ticket, String) {
+fn sign(door: &WaitingRoom, room: &Room, joiner: &Joiner, place: &Place) -> (Ticket, String) {
     let key = room.key();
     let ticket = Ticket {
         sale: key.sale,

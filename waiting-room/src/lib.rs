@@ -72,7 +72,7 @@ impl WaitingRoom {
         }
     }
 
-    /// The public document of a sale, by its ETag or whole.
+    /// The public document of a sale, by its `ETag` or whole.
     async fn frame(&self, sale: &sale::SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
         let room = self.rooms.room(sale).await?;
         let shown = room.shown();

@@ -4,7 +4,7 @@ use http::{Response, StatusCode, header};
 use sale::{SaleId, SaleState, SessionId, frame::ItemLeft, standing::TicketState};
 use web::{
     Body, Code, Lang, Moment, Money, Problem,
-    answer::{notice, page as html, see_other, shell},
+    answer::{Visit, see_other},
     pages::{self, Eta, ItemCard, LinePage, LineView, SalePage, WayOn},
 };
 
@@ -26,10 +26,14 @@ pub async fn page(door: &WaitingRoom, page: Page, request: Request<'_>) -> Respo
     answered.unwrap_or_else(|problem| refuse(door, request, &problem, way_on))
 }
 
+fn visit<'r>(door: &'r WaitingRoom, request: Request<'r>) -> Visit<'r> {
+    Visit { site: &door.site, headers: &request.parts.headers, uri: &request.parts.uri, now: door.database.now() }
+}
+
 /// A page for a problem of the front door.
 pub fn refuse(door: &WaitingRoom, request: Request<'_>, problem: &Problem, way_on: WayOn) -> Response<Body> {
     let way_on = if problem.code == Code::SaleNotFound { WayOn::Sales } else { way_on };
-    notice(&door.site, &request.parts.headers, &request.parts.uri, door.database.now(), problem, way_on)
+    visit(door, request).notice(problem, way_on)
 }
 
 async fn sale_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
@@ -40,7 +44,8 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
         .filter(|number| !room.has_left(*number));
     let known = room.known();
     let frame = &room.shown().frame;
-    let shell = shell(&door.site, &request.parts.headers, &request.parts.uri, door.database.now());
+    let visit = visit(door, request);
+    let shell = visit.shell();
     let (lang, nonce) = (shell.lang, shell.nonce.clone());
     let rendered = SalePage {
         shell,
@@ -57,7 +62,7 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
         join_key: SessionId::random().reveal(),
     }
     .render();
-    let mut response = html(&door.site, &request.parts.headers, &request.parts.uri, &nonce, StatusCode::OK, rendered);
+    let mut response = visit.page(&nonce, StatusCode::OK, rendered);
     if is_new {
         response.headers_mut().append(header::SET_COOKIE, door.site.set_session(&session));
     }
@@ -76,7 +81,8 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
     let order = ordered(door, &room, &asked, standing.state).await;
     let known = room.known();
     let frame = &room.shown().frame;
-    let shell = shell(&door.site, &request.parts.headers, &request.parts.uri, door.database.now());
+    let visit = visit(door, request);
+    let shell = visit.shell();
     let (lang, nonce) = (shell.lang, shell.nonce.clone());
     let sale_state = room.state(door.database.now());
     let rendered = LinePage {
@@ -98,7 +104,7 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
         join_key: SessionId::random().reveal(),
     }
     .render();
-    Ok(html(&door.site, &request.parts.headers, &request.parts.uri, &nonce, StatusCode::OK, rendered))
+    Ok(visit.page(&nonce, StatusCode::OK, rendered))
 }
 
 /// The order that a used pass became.

@@ -31,13 +31,13 @@ pub struct Rooms {
     database: Database,
     line: Arc<dyn Line>,
     tracker: TaskTracker,
-    rooms: RwLock<HashMap<SaleId, Arc<Room>>>,
+    by_id: RwLock<HashMap<SaleId, Arc<Room>>>,
     missing: Mutex<HashMap<SaleId, Instant>>,
 }
 
 impl Rooms {
     pub fn new(database: Database, line: Arc<dyn Line>, tracker: TaskTracker) -> Self {
-        Self { database, line, tracker, rooms: RwLock::default(), missing: Mutex::default() }
+        Self { database, line, tracker, by_id: RwLock::default(), missing: Mutex::default() }
     }
 
     pub fn line(&self) -> &Arc<dyn Line> {
@@ -46,7 +46,7 @@ impl Rooms {
 
     /// The room of a sale; 404 when there is no such sale.
     pub async fn room(&self, id: &SaleId) -> Result<Arc<Room>, Problem> {
-        if let Some(room) = self.rooms.read().get(id) {
+        if let Some(room) = self.by_id.read().get(id) {
             return Ok(Arc::clone(room));
         }
         let now = monotonic();
@@ -63,7 +63,7 @@ impl Rooms {
             return Err(Code::SaleNotFound.into());
         };
         let room = Arc::new(Room::new(self.database.clone(), Arc::clone(&self.line), known, &self.tracker));
-        let room = Arc::clone(self.rooms.write().entry(id.clone()).or_insert(room));
+        let room = Arc::clone(self.by_id.write().entry(id.clone()).or_insert(room));
         if let Err(fault) = room.refresh().await {
             tracing::debug!(sale = %id, %fault, "the first frame comes later");
         }
@@ -72,7 +72,7 @@ impl Rooms {
 
     /// Every room, for pages that list sales.
     pub fn all(&self) -> Vec<Arc<Room>> {
-        self.rooms.read().values().cloned().collect()
+        self.by_id.read().values().cloned().collect()
     }
 
     /// Keeps every room fresh until `stop`.
@@ -99,7 +99,10 @@ impl Rooms {
                 tracing::warn!(%fault, "lines are shown as last heard of");
             }
             in_trouble = fault.is_some();
-            let _ = tokio::time::timeout(TICK, stop.cancelled()).await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
         }
     }
 }

@@ -12,11 +12,13 @@
     const first = samples.find((sample) => last.at - sample.at <= 10500);
     return last.at - first.at < 2000 ? null : ((last.called - first.called) * 60000) / (last.at - first.at);
   };
+  // The chart begins with one minute and grows to five.
+  const span = () => Math.min(kept, Math.max(60, (samples[samples.length - 1].at - samples[0].at) / 1000)) * 1000;
   const path = (key, top, end) => {
     let draw = "", pen = "M";
     for (const sample of samples) {
       if (sample[key] === null) { pen = "M"; continue; }
-      const x = 600 - ((end - sample.at) / (kept * 1000)) * 600;
+      const x = 600 - ((end - sample.at) / span()) * 600;
       draw += `${pen}${x.toFixed(1)} ${(154 - (sample[key] / top) * 148).toFixed(1)}`;
       pen = "L";
     }

@@ -11,6 +11,8 @@
   let view = data.view;
   let pollAfter = 3000;
   let heardAt = performance.now();
+  // The open stream; null in a tab that follows another.
+  let source = null;
 
   // The lowest place said so far, and the start of the own way, survive a reload.
   const memory = (() => {
@@ -199,10 +201,12 @@
   };
 
   // Asking for the own ticket: only when the frame says that something concerns it.
-  let asking = false, askTimer = 0;
-  const askSoon = (ms) => { clearTimeout(askTimer); askTimer = setTimeout(askSelf, ms); };
+  let asking = false, askTimer = 0, calledByFrame = false;
+  // The listening tab asks; the others only when nothing came from it for a while.
+  const askSoon = (ms) => { clearTimeout(askTimer); askTimer = setTimeout(askSelf, source ? ms : ms + 5000); };
   const concerned = () => ticket.state === "called" || ticket.state === "late" || (ticket.state === "waiting" && frame && data.number <= frame.serving);
   const takeTicket = (told) => {
+    clearTimeout(askTimer);
     ticket.state = atServer.includes(told.state) ? told.state : "waiting";
     ticket.until = told.called_until ? Date.parse(told.called_until) : null;
     show();
@@ -243,7 +247,8 @@
     steps.push({ at: performance.now(), serving: next.serving });
     while (performance.now() - steps[0].at > 120000) steps.shift();
     if (String(last.epoch) !== String(next.epoch) || last.state !== next.state) askSoon(Math.random() * pollAfter);
-    else if (concerned() && !asking && ticket.state === "waiting") askSelf();
+    else if (concerned() && !calledByFrame) askSoon(0);
+    calledByFrame = concerned();
     show();
   };
 
@@ -265,7 +270,7 @@
   };
   if (channel) channel.onmessage = ({ data: { next, told } }) => { if (told) takeTicket(told); else heard(next); };
 
-  let source = null, endStream = () => {}, wake = () => {}, stopped = false;
+  let endStream = () => {}, wake = () => {}, stopped = false;
   const rest = (ms) => new Promise((done) => { const timer = setTimeout(done, ms); wake = () => { clearTimeout(timer); done(); }; });
   const stop = () => { stopped = true; endStream("stopped"); wake(); };
   const stream = () => new Promise((done) => {
@@ -298,6 +303,7 @@
     while (!stopped) {
       const opened = performance.now();
       const why = await stream();
+      if (stopped) return;
       broken = performance.now() - opened > 60000 ? 1 : broken + 1;
       // Polling carries on until the stream is tried again: soon after a break, after a minute of silence.
       const again = performance.now() + (why === "silent" ? 60000 : Math.min(60000, 1000 * 2 ** broken));

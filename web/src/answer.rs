@@ -14,49 +14,67 @@ use crate::{
     problem::Problem,
 };
 
-/// What a page has around its own content, for this request.
-pub fn shell(site: &Site, headers: &HeaderMap, uri: &Uri, now: Timestamp) -> Shell {
-    Shell {
-        lang: site.language(headers, uri.query()),
-        nonce: URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 12]>()),
-        path: uri.path().to_owned(),
-        now: Moment(now.as_millis()),
+/// A request for a page: what it needs to be answered with one.
+#[derive(Clone, Copy)]
+pub struct Visit<'r> {
+    pub site: &'r Site,
+    pub headers: &'r HeaderMap,
+    pub uri: &'r Uri,
+    pub now: Timestamp,
+}
+
+impl Visit<'_> {
+    /// What the page has around its own content.
+    pub fn shell(&self) -> Shell {
+        Shell {
+            lang: self.site.language(self.headers, self.uri.query()),
+            nonce: URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 12]>()),
+            path: self.uri.path().to_owned(),
+            now: Moment(self.now.as_millis()),
+        }
+    }
+
+    /// A page with its headers. The language that the visible switch chose is remembered.
+    pub fn page(&self, nonce: &str, status: StatusCode, html: String) -> Response<Body> {
+        let packed = if accepts_gzip(self.headers) { pack(&html) } else { None };
+        let is_packed = packed.is_some();
+        let mut response = Response::new(packed.map_or_else(|| Body::from(html), Body::from));
+        *response.status_mut() = status;
+        let answer = response.headers_mut();
+        answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer.insert(header::VARY, HeaderValue::from_static("accept-encoding, accept-language, cookie"));
+        answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        answer.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        if let Ok(policy) = HeaderValue::from_str(&csp(nonce)) {
+            answer.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        if is_packed {
+            answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if let Some(language) = asking::chosen_language(self.uri.query()) {
+            answer.append(header::SET_COOKIE, self.site.set_language(language));
+        }
+        response
+    }
+
+    /// The page that says what did not work.
+    pub fn notice(&self, problem: &Problem, way_on: WayOn) -> Response<Body> {
+        let shell = self.shell();
+        let nonce = shell.nonce.clone();
+        let reason = Reason::from_code(problem.code.as_str());
+        let notice = Notice { shell, reason, way_on, trace_id: asking::trace_id(self.headers) };
+        let mut response = self.page(&nonce, problem.code.status(), notice.render());
+        if let Some(seconds) = problem.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 
-/// A page with its headers. The language that the visible switch chose is remembered.
-pub fn page(
-    site: &Site,
-    headers: &HeaderMap,
-    uri: &Uri,
-    nonce: &str,
-    status: StatusCode,
-    html: String,
-) -> Response<Body> {
-    let gzip = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-        value.split(',').any(|coding| coding.trim() == "gzip" || coding.trim().starts_with("gzip;"))
-    });
-    let packed = if gzip { pack(&html) } else { None };
-    let is_packed = packed.is_some();
-    let mut response =
-        Response::new(packed.map_or_else(|| Body::from(html), |packed| Body::from(bytes::Bytes::from(packed))));
-    *response.status_mut() = status;
-    let answer = response.headers_mut();
-    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer.insert(header::VARY, HeaderValue::from_static("accept-encoding, accept-language, cookie"));
-    answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    answer.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    if let Ok(policy) = HeaderValue::from_str(&csp(nonce)) {
-        answer.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    if is_packed {
-        answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    if let Some(language) = asking::chosen_language(uri.query()) {
-        answer.append(header::SET_COOKIE, site.set_language(language));
-    }
-    response
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').any(|coding| coding.trim() == "gzip" || coding.trim().starts_with("gzip;"))
 }
 
 /// The fastest level: a page is rendered for every reload at the opening.
@@ -64,26 +82,6 @@ fn pack(html: &str) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(html.len() / 3), Compression::fast());
     encoder.write_all(html.as_bytes()).ok()?;
     encoder.finish().ok()
-}
-
-/// The page that says what did not work.
-pub fn notice(
-    site: &Site,
-    headers: &HeaderMap,
-    uri: &Uri,
-    now: Timestamp,
-    problem: &Problem,
-    way_on: WayOn,
-) -> Response<Body> {
-    let shell = shell(site, headers, uri, now);
-    let nonce = shell.nonce.clone();
-    let reason = Reason::from_code(problem.code.as_str());
-    let notice = Notice { shell, reason, way_on, trace_id: asking::trace_id(headers) };
-    let mut response = page(site, headers, uri, &nonce, problem.code.status(), notice.render());
-    if let Some(seconds) = problem.retry_after_seconds {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
 }
 
 /// After a form: see other.

@@ -4,7 +4,7 @@ use crate::{
     language::Lang,
     moment::{Moment, Precision, countdown},
     money::Money,
-    words::{Plain, Words, grouped},
+    words::{Plain, Words},
 };
 
 /// The frame of a page. Every page struct has one.
@@ -50,11 +50,6 @@ impl Shell {
     /// An amount in the page's language.
     pub(crate) fn money(&self, money: &Money) -> String {
         money.words(self.lang)
-    }
-
-    /// A count with its thousands apart.
-    pub(crate) fn count(&self, n: impl Plain<u64>) -> String {
-        grouped(n)
     }
 
     /// The figures of a countdown as they stand now.

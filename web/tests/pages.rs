@@ -112,6 +112,21 @@ fn the_waiting_page_fits_into_fourteen_kilobytes() {
     }
 }
 
+/// The waiting page carries the blocks of all views; only those of its own are shown, also without the script.
+#[test]
+fn only_the_blocks_of_the_view_are_shown() {
+    for (lang, sample) in Lang::ALL.into_iter().flat_map(|lang| samples::line(lang).into_iter().map(move |s| (lang, s)))
+    {
+        let view = sample.html.split("data-view=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        for block in sample.html.split("data-when=\"").skip(1) {
+            let (views, rest) = block.split_once('"').unwrap();
+            let hidden = rest.split('>').next().unwrap().contains("hidden");
+            let shown = views.split(' ').any(|one| one == view);
+            assert_eq!(shown, !hidden, "{} {}: block of {views}", sample.name, lang.tag());
+        }
+    }
+}
+
 /// What a buyer writes or a seller names cannot become markup, in text, attributes or script data.
 #[test]
 fn foreign_text_stays_text() {
@@ -146,7 +161,14 @@ fn foreign_text_stays_text() {
 /// The words of a few pages as a person reads them, so that a change of a sentence is seen in review.
 #[test]
 fn the_words_of_key_pages() {
-    let key = ["line-waiting", "line-called", "checkout-declined", "order-payment_unknown", "notice-storeunavailable"];
+    let key = [
+        "sale-scheduled",
+        "sale-open",
+        "checkout-declined",
+        "order-paid",
+        "order-payment_unknown",
+        "notice-storeunavailable",
+    ];
     for (lang, sample) in everything().filter(|(_, sample)| key.contains(&sample.name.as_str())) {
         let text = said(&sample.html);
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

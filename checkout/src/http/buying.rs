@@ -15,8 +15,7 @@ use stores::database::{
     sales::{self, StockedSale},
 };
 use web::{
-    Code, Moment, Money, Problem,
-    answer::{notice, page, shell},
+    Code, Moment, Money, Problem, answer,
     asking::trace_id,
     pages::{
         self, CheckoutPage, CheckoutState, Choice, Demo, HeldOrder, HistoryEntry, ItemCard, OrderLine, OrderPage,
@@ -55,12 +54,17 @@ struct Visit<'r> {
 }
 
 impl Visit<'_> {
+    fn answers(&self) -> answer::Visit<'_> {
+        let shop = self.shop;
+        answer::Visit { site: &shop.site, headers: self.headers, uri: self.uri, now: shop.database.now() }
+    }
+
     fn shell(&self) -> web::Shell {
-        shell(&self.shop.site, self.headers, self.uri, self.shop.database.now())
+        self.answers().shell()
     }
 
     fn page(&self, nonce: &str, status: StatusCode, html: String) -> Response {
-        page(&self.shop.site, self.headers, self.uri, nonce, status, html).map(axum::body::Body::new)
+        self.answers().page(nonce, status, html).map(axum::body::Body::new)
     }
 
     fn finish(&self, answered: Result<Response, Problem>, way_on: WayOn) -> Response {
@@ -69,8 +73,7 @@ impl Visit<'_> {
                 Code::SaleNotFound | Code::OrderNotFound => WayOn::Sales,
                 _ => problem.order.clone().map_or(way_on, WayOn::Order),
             };
-            let now = self.shop.database.now();
-            notice(&self.shop.site, self.headers, self.uri, now, &problem, way_on).map(axum::body::Body::new)
+            self.answers().notice(&problem, way_on).map(axum::body::Body::new)
         })
     }
 }
@@ -151,7 +154,7 @@ async fn stands(visit: &Visit<'_>, known: &StockedSale, pass: &Pass) -> Result<C
     if known.stock.iter().all(|count| count.free <= 0) {
         return Ok(CheckoutState::SoldOut { pass_until: Moment(pass.expires_at.as_millis()) });
     }
-    Ok(choosing(visit, known, pass, Typing::default()))
+    Ok(choosing(visit, known, pass, &Typing::default()))
 }
 
 /// What the form shows again.
@@ -161,7 +164,7 @@ struct Typing {
     error: Option<Reason>,
 }
 
-fn choosing(visit: &Visit<'_>, known: &StockedSale, pass: &Pass, typing: Typing) -> CheckoutState {
+fn choosing(visit: &Visit<'_>, known: &StockedSale, pass: &Pass, typing: &Typing) -> CheckoutState {
     let language: Language = visit.shell().lang.into();
     let limit = u64::from(known.sale.per_buyer_limit);
     let choices = known.sale.items.iter().zip(&known.stock).enumerate().map(|(at, (item, count))| {
@@ -283,7 +286,7 @@ async fn refused(
     let state = match stands(visit, &known, pass).await? {
         CheckoutState::Choosing { .. } => {
             let error = Some(Reason::from_code(problem.code.as_str()));
-            choosing(visit, &known, pass, Typing { typed, error })
+            choosing(visit, &known, pass, &Typing { typed, error })
         }
         elsewhere => elsewhere,
     };

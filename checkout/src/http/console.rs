@@ -22,7 +22,7 @@ use stores::database::{
 use stores::mail::mailbox::{Letter, Mailbox};
 use web::{
     Code, Moment, Money, Problem, Shell,
-    answer::{notice, page, see_other, shell},
+    answer::{self, see_other},
     pages::{
         self, WayOn,
         console::{
@@ -68,23 +68,24 @@ pub struct Desk<'r> {
 }
 
 impl Desk<'_> {
+    fn visit(&self) -> answer::Visit<'_> {
+        let shop = self.shop;
+        answer::Visit { site: &shop.site, headers: self.headers, uri: self.uri, now: shop.database.now() }
+    }
+
     pub fn shell(&self) -> Shell {
-        shell(&self.shop.site, self.headers, self.uri, self.shop.database.now())
+        self.visit().shell()
     }
 
     pub fn page(&self, nonce: &str, status: StatusCode, html: String) -> Response {
-        page(&self.shop.site, self.headers, self.uri, nonce, status, html).map(axum::body::Body::new)
+        self.visit().page(nonce, status, html).map(axum::body::Body::new)
     }
 
     /// The page, or the notice of what went wrong. Who is not signed in is led to the sign-in.
     pub fn finish(&self, answered: Result<Response, Problem>) -> Response {
         answered.unwrap_or_else(|problem| match problem.code {
             Code::TokenMissing | Code::TokenInvalid => to("/console"),
-            _ => {
-                let now = self.shop.database.now();
-                notice(&self.shop.site, self.headers, self.uri, now, &problem, WayOn::Console)
-                    .map(axum::body::Body::new)
-            }
+            _ => self.visit().notice(&problem, WayOn::Console).map(axum::body::Body::new),
         })
     }
 }

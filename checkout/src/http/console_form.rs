@@ -26,6 +26,8 @@ use super::{
 
 /// Items that the form of a new sale offers; the empty ones are left out.
 const ITEMS: usize = 3;
+/// Items that a form is read for; a sale has no more.
+const MOST_ITEMS: usize = 50;
 
 type Typed = BTreeMap<String, String>;
 
@@ -136,7 +138,7 @@ fn form(desk: &Desk<'_>, purpose: Purpose, values: Typed, faults: Vec<FieldFault
 }
 
 fn item_count(values: &Typed) -> usize {
-    (0..).take_while(|at| values.contains_key(&format!("item_{at}_id"))).count()
+    (0..MOST_ITEMS).take_while(|at| values.contains_key(&format!("item_{at}_id"))).count()
 }
 
 /// What was typed, as the document that the API takes.
@@ -214,9 +216,8 @@ fn values(sale: &Sale) -> Typed {
 fn fault(pointer: &str, code: &str, typed: &Typed) -> FieldFault {
     let parts: Vec<&str> = pointer.trim_start_matches('/').split('/').collect();
     let field = match parts.as_slice() {
-        ["items", at, "price", part] => format!("item_{at}_{part}"),
         ["items", at, "name", language] => format!("item_{at}_name_{language}"),
-        ["items", at, part] => format!("item_{at}_{part}"),
+        ["items", at, "price", part] | ["items", at, part] => format!("item_{at}_{part}"),
         ["name", language] => format!("name_{language}"),
         ["admission", part] => (*part).to_owned(),
         ["items"] => "item_0_id".to_owned(),

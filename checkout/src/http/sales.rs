@@ -94,7 +94,7 @@ pub struct Cursor {
     pub cursor: Option<String>,
 }
 
-/// The ETag of a sale: its version.
+/// The `ETag` of a sale: its version.
 pub fn etag(version: i64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }

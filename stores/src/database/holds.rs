@@ -36,13 +36,13 @@ pub async fn cancel(database: &Database, order: OrderId, now: Timestamp) -> Resu
         HoldState::Held => {
             let to = (HoldState::Released, OrderState::Cancelled);
             moves::give_back(database, &mut tx, &holds[..1], to, now).await?;
-            tx.commit().await?;
+            database.commit(tx).await?;
             Ok(Cancelled::Released)
         }
         HoldState::Paying => {
             let won = call_back(&mut tx, order, VoidFor::Cancel, now).await?;
             let outcome = if won { Cancelled::Voiding } else { voiding_for(&mut tx, order).await? };
-            tx.commit().await?;
+            database.commit(tx).await?;
             Ok(outcome)
         }
         HoldState::Released => cancelled_before(&mut tx, order).await,
@@ -102,7 +102,7 @@ pub async fn expire(database: &Database, now: Timestamp, limit: i64) -> Result<u
     let due = found.iter().map(read_hold).collect::<Result<Vec<_>, _>>()?;
     if !due.is_empty() {
         moves::give_back(database, &mut tx, &due, (HoldState::Expired, OrderState::Expired), now).await?;
-        tx.commit().await?;
+        database.commit(tx).await?;
     }
     Ok(due.len())
 }
@@ -152,7 +152,7 @@ pub async fn bury(
         .execute(&mut *tx)
         .await?;
     let found = sqlx::query(database.sql(MARKED)).bind(list(ids)).fetch_all(&mut *tx).await?;
-    tx.commit().await?;
+    database.commit(tx).await?;
     found.iter().map(|row| HoldId::parse(row.try_get(0)?).ok_or_else(|| bad("hold id"))).collect()
 }
 
@@ -270,7 +270,7 @@ pub async fn overrun(
     }
     if row.try_get::<Option<&str>, _>(2)?.is_none() {
         call_back(&mut tx, order, VoidFor::Deadline, now).await?;
-        tx.commit().await?;
+        database.commit(tx).await?;
         return Ok(Overrun::Voiding);
     }
     if now < hold.deadline.plus_millis(grace_ms) {
@@ -278,7 +278,7 @@ pub async fn overrun(
     }
     moves::order_state(database, &mut tx, &[order], OrderState::PaymentUnknown, now).await?;
     sqlx::query("UPDATE holds SET gate_told = 0 WHERE id = $1").bind(hold.id.to_string()).execute(&mut *tx).await?;
-    tx.commit().await?;
+    database.commit(tx).await?;
     Ok(Overrun::Unknown)
 }
 

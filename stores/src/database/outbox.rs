@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sale::{Event, Timestamp};
 use serde_json::json;
 use sqlx::Row as _;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 use super::{Database, Sql, Tx};
 use crate::{
@@ -13,36 +13,43 @@ use crate::{
     events::{Group, Record},
 };
 
+/// The first look after a ring came to nothing: the commit it announced takes a moment. Each look after it comes twice as
+/// late.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+
 /// Wakes the readers of the outbox in this process, so that they need not wait for their next look.
 ///
-/// It is a courtesy: who writes in another process rings no bell here, and the readers find the rows all the same.
+/// It is rung when events are written, which is a moment before they are committed, so who hears it looks a few times.
+/// It is a courtesy: what another process writes rings no bell here, and the readers find it all the same.
 #[derive(Clone, Debug, Default)]
 pub struct Bell(Arc<watch::Sender<()>>);
 
 impl Bell {
-    /// Call it after the commit, never before: a reader that looks too early looks in vain.
     pub fn ring(&self) {
         self.0.send_replace(());
     }
 
     pub fn listen(&self) -> Listener {
-        Listener(self.0.subscribe())
+        Listener { rings: self.0.subscribe(), next_look: FIRST_LOOK }
     }
 }
 
 /// One who hears a [`Bell`]; a ring that came while it was busy is not missed.
 #[derive(Debug)]
-pub struct Listener(watch::Receiver<()>);
+pub struct Listener {
+    rings: watch::Receiver<()>,
+    next_look: Duration,
+}
 
 impl Listener {
-    /// Returns at the next ring, at the latest after `at_most`.
+    /// Returns when it is time to look: at the next ring, soon after the last one, at the latest after `at_most`.
     pub async fn wait(&mut self, at_most: Duration) {
-        // The sender lives as long as the database, so neither outcome is of interest.
-        drop(tokio::time::timeout(at_most, self.0.changed()).await);
+        let rung = timeout(self.next_look.min(at_most), self.rings.changed()).await.is_ok();
+        self.next_look = if rung { FIRST_LOOK } else { at_most.min(self.next_look * 2).max(FIRST_LOOK) };
     }
 }
 
-/// Writes events down in the transaction of their cause. One that is written already stays as it is.
+/// Writes events down in the transaction of their cause, and rings the bell. One that is written already stays as it is.
 pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Result<(), StoreError> {
     const APPEND: Sql = Sql {
         postgres: "INSERT INTO outbox (event_id, kind, order_id, body) \
@@ -63,6 +70,7 @@ pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Resul
         )
         .collect();
     sqlx::query(database.sql(APPEND)).bind(serde_json::Value::from(rows).to_string()).execute(&mut **tx).await?;
+    database.bell().ring();
     Ok(())
 }
 

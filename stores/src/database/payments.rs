@@ -175,7 +175,7 @@ pub async fn pay(database: &Database, choice: Choice<'_>, now: Timestamp) -> Res
     moves::order_state(database, &mut tx, &[choice.order], OrderState::PaymentProcessing, now).await?;
     let event = Event::about(EventKind::PaymentRequested, &sale, choice.order, now, attempt);
     outbox::append(database, &mut tx, &[event]).await?;
-    tx.commit().await?;
+    database.commit(tx).await?;
     Ok(Paying::Requested)
 }
 
@@ -247,7 +247,7 @@ pub async fn mark_sent(
     if marked.rows_affected() == 0 {
         return Ok(false);
     }
-    tx.commit().await?;
+    database.commit(tx).await?;
     Ok(true)
 }
 
@@ -357,7 +357,7 @@ pub async fn record(
         let event = Event::about(EventKind::PaymentSettled, &payment.sale, payment.order, now, nth);
         outbox::append(database, &mut tx, &[event]).await?;
     }
-    tx.commit().await?;
+    database.commit(tx).await?;
     Ok(if ended {
         Recorded::Ended
     } else if changed {
@@ -402,7 +402,7 @@ async fn mismatch(
         .execute(&mut *tx)
         .await?;
     moves::order_state(database, &mut tx, &[payment.order], OrderState::NeedsReview, now).await?;
-    tx.commit().await?;
+    database.commit(tx).await?;
     Ok(Recorded::Mismatch)
 }
 

@@ -131,7 +131,7 @@ async fn place_together(
     let events: Vec<_> =
         accepted.iter().map(|order| Event::about(EventKind::OrderPlaced, &line.sale, order.id, now, 0)).collect();
     outbox::append(database, &mut tx, &events).await?;
-    tx.commit().await?;
+    database.commit(tx).await?;
     Ok(Some(answers))
 }
 

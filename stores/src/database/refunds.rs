@@ -153,6 +153,6 @@ async fn finish(
     if ended.rows_affected() == 1 && !is_sold {
         moves::order_state(database, &mut tx, &[refund.order], order_state, now).await?;
     }
-    tx.commit().await?;
+    database.commit(tx).await?;
     Ok(())
 }

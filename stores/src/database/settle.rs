@@ -4,30 +4,35 @@
 //! whatever order, by the loop that looks for orders left behind, and by verification: only the first one moves anything.
 
 use sale::{
-    Event, EventKind, HoldId, HoldState, OrderId, OrderState, PaymentState, Timestamp,
+    Epoch, Event, EventKind, HoldId, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp,
     ids::{EventId, PaymentId},
     order::VoidFor,
-    sale::{Line, Place},
+    sale::{Line, Place, quantity},
 };
 use sqlx::Row as _;
 
 use super::{
-    Database, Tx, holds, inbox,
+    Database, Sql, Tx, holds, inbox,
     moves::{self, HoldRow, Units, bad},
     outbox,
     payments::{PaymentRow, lock_of},
     refunds,
 };
-use crate::{StoreError, events::Group, gate::Take, queue::LineKey};
+use crate::{
+    StoreError,
+    events::Group,
+    gate::{End, Ending, StockGate, Take, Taken},
+    queue::LineKey,
+};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// Nothing to do, or not yet.
     Nothing,
     /// Units and order have moved; the gate has to be told.
     Moved,
-    /// Money came after the units had gone back: take them again at the gate, then call [`retake`] or [`give_up`].
-    Late(Box<Take>),
+    /// Money came after the units had gone back: call [`take_again`].
+    Late,
 }
 
 /// What the rows of an order ask for.
@@ -61,7 +66,7 @@ pub async fn settle(
     let payments = lock_of(database, &mut tx, order).await?;
     let decision = decide(hold, all.get(1), &payments, now);
     match &decision {
-        Decision::Late => return late(&mut tx, hold).await.map(|take| Settled::Late(Box::new(take))),
+        Decision::Late => return Ok(Settled::Late),
         Decision::Nothing => {}
         Decision::Commit(_) => commit(database, &mut tx, hold, now).await?,
         Decision::Release(to, state) => {
@@ -76,7 +81,7 @@ pub async fn settle(
         refuse_others(database, &mut tx, hold, &payments, (paid_by, now)).await?;
     }
     mark_settled(&mut tx, order).await?;
-    tx.commit().await?;
+    database.commit(tx).await?;
     Ok(if decision == Decision::Nothing { Settled::Nothing } else { Settled::Moved })
 }
 
@@ -159,7 +164,64 @@ async fn mark_settled(tx: &mut Tx, order: OrderId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What the gate is asked for when money came late.
+/// What became of the units of a late payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retaken {
+    /// The order is paid; the gate has to be told that `{order}:2` is sold.
+    Committed,
+    /// Not enough is left, or the buyer has reached the limit: the money is owed back.
+    Refused,
+    /// The gate is of a life that is over: try again.
+    EpochMoved,
+    /// Settled by somebody else.
+    Nothing,
+}
+
+/// Money came after the units had gone back: takes them again, at the gate first, or owes the money back.
+///
+/// The gate is asked while the order is locked, because it does not remember a second hold that has ended: two workers
+/// that ask one after the other would take twice. This happens rarely enough for a transaction that waits for the gate.
+pub async fn take_again(
+    database: &Database,
+    gate: &dyn StockGate,
+    order: OrderId,
+    now: Timestamp,
+) -> Result<Retaken, StoreError> {
+    let mut tx = database.begin().await?;
+    let all = moves::lock_order(database, &mut tx, order).await?;
+    let payments = lock_of(database, &mut tx, order).await?;
+    let Some(first) = all.first() else { return Ok(Retaken::Nothing) };
+    if decide(first, all.get(1), &payments, now) != Decision::Late {
+        return Ok(Retaken::Nothing);
+    }
+    let take = late(&mut tx, first).await?;
+    let line = LineKey { sale: first.sale.clone(), epoch: epoch(&mut tx, &first.sale).await? };
+    let taken = gate.retake(&line, &take, now).await?;
+    let has_room = has_room(database, &mut tx, &take, &first.sale).await?;
+    if epoch(&mut tx, &first.sale).await? != line.epoch {
+        return Ok(Retaken::EpochMoved);
+    }
+    if taken == Taken::Taken && has_room && all.len() == 1 {
+        sell_second(database, &mut tx, first, &take, now).await?;
+        mark_settled(&mut tx, order).await?;
+        database.commit(tx).await?;
+        return Ok(Retaken::Committed);
+    }
+    owe_back(database, &mut tx, first, &payments, now).await?;
+    mark_settled(&mut tx, order).await?;
+    database.commit(tx).await?;
+    if taken == Taken::Taken {
+        gate.end(&line, &[End { hold: take.hold, ending: Ending::Released }]).await?;
+    }
+    Ok(Retaken::Refused)
+}
+
+async fn epoch(tx: &mut Tx, sale: &SaleId) -> Result<Epoch, StoreError> {
+    let row = sqlx::query("SELECT epoch FROM sales WHERE id = $1").bind(sale.as_str()).fetch_one(&mut **tx).await?;
+    Ok(row.try_get(0)?)
+}
+
+/// What the gate is asked for.
 async fn late(tx: &mut Tx, hold: &HoldRow) -> Result<Take, StoreError> {
     let rows = sqlx::query(
         "SELECT o.number, s.per_buyer_limit, l.item, l.quantity FROM orders o JOIN sales s ON s.id = o.sale \
@@ -186,96 +248,54 @@ async fn late(tx: &mut Tx, hold: &HoldRow) -> Result<Take, StoreError> {
     })
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retaken {
-    /// The order is paid; the gate has to be told that `{order}:2` is sold.
-    Committed,
-    /// Not enough is left, the buyer has reached the limit, or the hold was freed meanwhile: give the money back.
-    Refused,
-    /// The gate is of a life that is over: ask it again.
-    EpochMoved,
-    /// Settled by somebody else.
-    Nothing,
+/// Locks the items and the buyer, and tells whether the units are free and within the limit.
+async fn has_room(database: &Database, tx: &mut Tx, take: &Take, sale: &SaleId) -> Result<bool, StoreError> {
+    const ITEMS: Sql = Sql {
+        postgres: "SELECT i.total - i.held - i.sold - l.quantity FROM items i \
+                   JOIN order_lines l ON l.sale = i.sale AND l.item = i.id WHERE l.order_id = $1 \
+                   ORDER BY i.sale, i.id FOR UPDATE OF i",
+        sqlite: "SELECT i.total - i.held - i.sold - l.quantity FROM items i \
+                 JOIN order_lines l ON l.sale = i.sale AND l.item = i.id WHERE l.order_id = $1",
+    };
+    const BUYER: Sql = Sql {
+        postgres: "SELECT units FROM buyers WHERE sale = $1 AND buyer = $2 FOR UPDATE",
+        sqlite: "SELECT units FROM buyers WHERE sale = $1 AND buyer = $2",
+    };
+    let left = sqlx::query(database.sql(ITEMS)).bind(take.hold.order.to_string()).fetch_all(&mut **tx).await?;
+    let bought = sqlx::query(database.sql(BUYER))
+        .bind(sale.as_str())
+        .bind(take.place.buyer.to_string())
+        .fetch_one(&mut **tx)
+        .await?
+        .try_get::<i64, _>(0)?;
+    let mut enough = bought.saturating_add(i64::from(quantity(&take.lines))) <= i64::from(take.limit);
+    for row in &left {
+        enough &= row.try_get::<i64, _>(0)? >= 0;
+    }
+    Ok(enough)
 }
 
-/// Takes the units of a late payment in the database, after the gate gave them in the life `line.epoch`.
-pub async fn retake(database: &Database, line: &LineKey, take: &Take, now: Timestamp) -> Result<Retaken, StoreError> {
-    let order = take.hold.order;
-    let mut tx = database.begin().await?;
-    let all = moves::lock_order(database, &mut tx, order).await?;
-    let payments = lock_of(database, &mut tx, order).await?;
-    let Some(first) = all.first() else { return Ok(Retaken::Nothing) };
-    match all.get(1) {
-        Some(second) if second.state == HoldState::Committed => return Ok(Retaken::Nothing),
-        Some(_) => return Ok(Retaken::Refused),
-        None => {}
-    }
-    if decide(first, None, &payments, now) != Decision::Late {
-        return Ok(Retaken::Nothing);
-    }
-    lock_items(database, &mut tx, order).await?;
-    let epoch = sqlx::query("SELECT 1 FROM sales WHERE id = $1 AND epoch = $2")
-        .bind(line.sale.as_str())
-        .bind(line.epoch)
-        .fetch_optional(&mut *tx)
-        .await?;
-    if epoch.is_none() {
-        return Ok(Retaken::EpochMoved);
-    }
-    if !(sell(&mut tx, order).await? && count_buyer(&mut tx, take, &first.sale).await?) {
-        return Ok(Retaken::Refused);
-    }
-    insert_second(&mut tx, first, take, now).await?;
-    moves::order_state(database, &mut tx, &[order], OrderState::Paid, now).await?;
-    sold_events(database, &mut tx, &HoldRow { id: take.hold, ..first.clone() }, now).await?;
-    mark_settled(&mut tx, order).await?;
-    tx.commit().await?;
-    Ok(Retaken::Committed)
-}
-
-async fn lock_items(database: &Database, tx: &mut Tx, order: OrderId) -> Result<(), StoreError> {
-    if database.is_postgres() {
-        sqlx::query(
-            "SELECT i.id FROM items i JOIN order_lines l ON l.sale = i.sale AND l.item = i.id WHERE l.order_id = $1 \
-             ORDER BY i.sale, i.id FOR UPDATE OF i",
-        )
-        .bind(order.to_string())
+/// Sells locked, free units straight away under the order's second hold.
+async fn sell_second(
+    database: &Database,
+    tx: &mut Tx,
+    first: &HoldRow,
+    take: &Take,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE items SET sold = sold + l.quantity FROM order_lines AS l WHERE l.order_id = $1 \
+         AND items.sale = l.sale AND items.id = l.item",
+    )
+    .bind(take.hold.order.to_string())
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query("UPDATE buyers SET units = units + $3 WHERE sale = $1 AND buyer = $2")
+        .bind(first.sale.as_str())
+        .bind(take.place.buyer.to_string())
+        .bind(i64::from(quantity(&take.lines)))
         .execute(&mut **tx)
         .await?;
-    }
-    Ok(())
-}
-
-/// Sells free units straight away; false when an item has too few.
-async fn sell(tx: &mut Tx, order: OrderId) -> Result<bool, StoreError> {
-    let lines = sqlx::query("SELECT count(*) FROM order_lines WHERE order_id = $1")
-        .bind(order.to_string())
-        .fetch_one(&mut **tx)
-        .await?;
-    let sold = sqlx::query(
-        "UPDATE items SET sold = sold + l.quantity FROM order_lines AS l WHERE l.order_id = $1 \
-         AND items.sale = l.sale AND items.id = l.item AND items.held + items.sold + l.quantity <= items.total",
-    )
-    .bind(order.to_string())
-    .execute(&mut **tx)
-    .await?;
-    Ok(sold.rows_affected() == super::numbers::unsigned(lines.try_get(0)?))
-}
-
-async fn count_buyer(tx: &mut Tx, take: &Take, sale: &sale::SaleId) -> Result<bool, StoreError> {
-    let counted = sqlx::query(
-        "UPDATE buyers SET units = units + $3 WHERE sale = $1 AND buyer = $2 \
-         AND units + $3 <= (SELECT per_buyer_limit FROM sales WHERE id = $1)",
-    )
-    .bind(sale.as_str())
-    .bind(take.place.buyer.to_string())
-    .bind(i64::from(sale::sale::quantity(&take.lines)))
-    .execute(&mut **tx)
-    .await?;
-    Ok(counted.rows_affected() == 1)
-}
-
-async fn insert_second(tx: &mut Tx, first: &HoldRow, take: &Take, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at, gate_told) \
          VALUES ($1, $2, $3, $4, 'committed', $5, $5, 0)",
@@ -287,26 +307,36 @@ async fn insert_second(tx: &mut Tx, first: &HoldRow, take: &Take, now: Timestamp
     .bind(now.as_millis())
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    moves::order_state(database, tx, &[take.hold.order], OrderState::Paid, now).await?;
+    sold_events(database, tx, &HoldRow { id: take.hold, ..first.clone() }, now).await
 }
 
-/// Owes the buyer the money of a late payment whose units could not be taken again.
-pub async fn give_up(database: &Database, order: OrderId, now: Timestamp) -> Result<(), StoreError> {
-    let mut tx = database.begin().await?;
-    let all = moves::lock_order(database, &mut tx, order).await?;
-    let payments = lock_of(database, &mut tx, order).await?;
-    let Some(first) = all.first() else { return Ok(()) };
-    if decide(first, all.get(1), &payments, now) != Decision::Late {
-        return Ok(());
+/// Owes the buyer the money, and marks the second hold as one that must never be placed.
+async fn owe_back(
+    database: &Database,
+    tx: &mut Tx,
+    first: &HoldRow,
+    payments: &[PaymentRow],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let order = first.id.order;
+    let captured: Vec<_> = payments.iter().filter(|payment| payment.state == PaymentState::Captured).collect();
+    for payment in &captured {
+        refunds::owe(database, tx, &first.sale, payment, now).await?;
     }
-    for payment in payments.iter().filter(|payment| payment.state == PaymentState::Captured) {
-        refunds::owe(database, &mut tx, &first.sale, payment, now).await?;
-    }
-    let owes = payments.iter().any(|payment| payment.state == PaymentState::Captured && payment.money.amount > 0);
+    let owes = captured.iter().any(|payment| payment.money.amount > 0);
     let state = if owes { OrderState::RefundPending } else { OrderState::Refunded };
-    moves::order_state(database, &mut tx, &[order], state, now).await?;
-    mark_settled(&mut tx, order).await?;
-    tx.commit().await?;
+    moves::order_state(database, tx, &[order], state, now).await?;
+    sqlx::query(
+        "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
+         VALUES ($1, $2, $3, '', 'released', $4, $4) ON CONFLICT DO NOTHING",
+    )
+    .bind(HoldId::retaken(order).to_string())
+    .bind(order.to_string())
+    .bind(first.sale.as_str())
+    .bind(now.as_millis())
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

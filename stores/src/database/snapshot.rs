@@ -126,12 +126,11 @@ async fn passes(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<Know
             hold: order.transpose()?.map(HoldId::of),
         };
         // A buyer who joined again has a later number; only the latest place counts.
-        match newest.get(&pass.place.buyer) {
-            Some(at) => passes[*at] = pass,
-            None => {
-                newest.insert(pass.place.buyer, passes.len());
-                passes.push(pass);
-            }
+        if let Some(at) = newest.get(&pass.place.buyer) {
+            passes[*at] = pass;
+        } else {
+            newest.insert(pass.place.buyer, passes.len());
+            passes.push(pass);
         }
     }
     Ok(passes)

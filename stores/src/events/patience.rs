@@ -85,14 +85,14 @@ mod tests {
     const PATIENCE: Patience =
         Patience { tries: 3, shortest_wait: Duration::from_millis(10), longest_wait: Duration::from_millis(35) };
 
-    fn again(done: usize, after_ms: u64) -> Result<Progress, StoreError> {
-        Ok(Progress::Again { done, after_ms })
+    const fn again(done: usize, after_ms: u64) -> Progress {
+        Progress::Again { done, after_ms }
     }
 
     #[test]
     fn an_event_that_is_put_off_too_often_is_given_up() {
         let mut tries = Tries::default();
-        let mut next = || PATIENCE.judge(&mut tries, 2, &again(0, 0)).next;
+        let mut next = || PATIENCE.judge(&mut tries, 2, &Ok(again(0, 0))).next;
         assert_eq!(next(), Next::Wait(Duration::from_millis(10)));
         assert_eq!(next(), Next::Wait(Duration::from_millis(20)));
         assert_eq!(next(), Next::Wait(Duration::from_millis(35)));
@@ -103,7 +103,7 @@ mod tests {
     fn another_event_at_the_head_is_counted_from_the_start() {
         let mut tries = Tries::default();
         for _ in 0..20 {
-            let verdict = PATIENCE.judge(&mut tries, 2, &again(1, 70));
+            let verdict = PATIENCE.judge(&mut tries, 2, &Ok(again(1, 70)));
             assert_eq!(verdict, Verdict { done: 1, next: Next::Wait(Duration::from_millis(70)) });
         }
         assert_eq!(PATIENCE.judge(&mut tries, 2, &Ok(Progress::Done)), Verdict { done: 2, next: Next::GoOn });
@@ -117,14 +117,14 @@ mod tests {
             let verdict = PATIENCE.judge(&mut tries, 2, &Err(StoreError::Lost));
             assert!(matches!(verdict, Verdict { done: 0, next: Next::Wait(_) }));
         }
-        assert!(matches!(PATIENCE.judge(&mut tries, 2, &again(0, 0)).next, Next::Wait(_)));
+        assert!(matches!(PATIENCE.judge(&mut tries, 2, &Ok(again(0, 0))).next, Next::Wait(_)));
     }
 
     #[test]
     fn a_handler_that_claims_more_than_it_was_given_is_done() {
         let mut tries = Tries::default();
         for _ in 0..20 {
-            assert_eq!(PATIENCE.judge(&mut tries, 2, &again(9, 0)).done, 2);
+            assert_eq!(PATIENCE.judge(&mut tries, 2, &Ok(again(9, 0))).done, 2);
         }
     }
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{OrderLine, limit_words, payment_method::is_test, rendered};
-use crate::{Moment, Money, Shell, assets};
+use crate::{Moment, Money, Shell, assets, words::Plain};
 
 /// The checkout of one buyer.
 #[derive(Clone, Debug, Template)]
@@ -116,9 +116,9 @@ impl CheckoutPage {
         }
     }
 
-    fn hint(&self, hold_seconds: &u64) -> String {
+    fn hint(&self, hold_seconds: impl Plain<u64>) -> String {
         let words = self.shell.words();
-        words.checkout.reserve_hint.with(limit_words(words, *hold_seconds))
+        words.checkout.reserve_hint.with(limit_words(words, hold_seconds.plain()))
     }
 }
 

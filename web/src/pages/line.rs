@@ -159,31 +159,23 @@ impl LinePage {
     }
 
     const fn ahead(&self) -> Option<u64> {
-        match self.view {
-            LineView::Waiting { ahead, .. } | LineView::Paused { ahead } => Some(ahead),
-            _ => None,
-        }
+        if let LineView::Waiting { ahead, .. } | LineView::Paused { ahead } = self.view { Some(ahead) } else { None }
     }
 
     const fn eta(&self) -> Option<Eta> {
-        match self.view {
-            LineView::Waiting { eta, .. } => eta,
-            _ => None,
-        }
+        if let LineView::Waiting { eta, .. } = self.view { eta } else { None }
     }
 
     const fn until(&self) -> Option<Moment> {
-        match self.view {
-            LineView::Called { until } => Some(until),
-            _ => None,
-        }
+        if let LineView::Called { until } = self.view { Some(until) } else { None }
     }
 
-    /// Shown while the script has not said more: the opening or the turn, whichever counts down.
+    /// The order that the ticket led to; checkout knows it where the caller does not.
     fn order_link(&self) -> String {
-        match &self.view {
-            LineView::Consumed { order: Some(order) } => format!("/orders/{order}"),
-            _ => format!("/sales/{}/checkout", self.sale),
+        if let LineView::Consumed { order: Some(order) } = &self.view {
+            format!("/orders/{order}")
+        } else {
+            format!("/sales/{}/checkout", self.sale)
         }
     }
 

@@ -178,6 +178,34 @@ impl Reason {
         }
     }
 
+    /// Where it usually leads, given the sale and the order that it was about; the list of sales when they are
+    /// unknown.
+    pub fn way_on(self, sale: Option<&str>, order: Option<&str>) -> WayOn {
+        let to = |way: fn(String) -> WayOn, id: Option<&str>| id.map(|id| way(id.to_owned()));
+        let found = match self {
+            Self::NotCalled | Self::PassMissing => to(WayOn::Line, sale),
+            Self::InvalidQuantity | Self::LimitReached | Self::KeyReused | Self::InFlight => {
+                to(WayOn::Order, order).or_else(|| to(WayOn::Checkout, sale))
+            }
+            Self::PaymentInProgress | Self::AlreadyPaid | Self::CannotCancel | Self::PassUsed | Self::InvalidField => {
+                to(WayOn::Order, order).or_else(|| to(WayOn::Sale, sale))
+            }
+            Self::TicketMissing
+            | Self::TicketGone
+            | Self::PassExpired
+            | Self::HoldExpired
+            | Self::SaleNotOpen
+            | Self::WrongSession
+            | Self::CrossOrigin
+            | Self::RateLimited
+            | Self::StoreUnavailable
+            | Self::Malformed => to(WayOn::Sale, sale),
+            Self::NotAllowed | Self::Conflict | Self::SignInNeeded | Self::NotSupported => Some(WayOn::Console),
+            Self::SaleNotFound | Self::SaleClosed | Self::SoldOut | Self::NotFound | Self::OrderNotFound => None,
+        };
+        found.unwrap_or(WayOn::Sales)
+    }
+
     /// What happened, and what to do.
     pub(crate) const fn words(self, words: &NoticeWords) -> &[&'static str; 2] {
         match self {

@@ -383,7 +383,7 @@ const CONSOLE: ConsoleWords = ConsoleWords {
     conservation_good: "free + held + sold = all units",
     conservation_bad: "free + held + sold differs from all units",
     rate_chart: "Calls per minute",
-    rate_chart_what: "The last five minutes. Dashed: the target. Line: what happened, over ten seconds.",
+    rate_chart_what: "At most the last five minutes. Dashed: the target. Line: what happened, over ten seconds.",
     target: "Target",
     actual: "Actual",
     stock: "Stock",

@@ -379,7 +379,7 @@ const CONSOLE: ConsoleWords = ConsoleWords {
     conservation_good: "남음 + 보관 + 판매 = 전체",
     conservation_bad: "남음 + 보관 + 판매가 전체와 다릅니다",
     rate_chart: "분당 호출",
-    rate_chart_what: "최근 5분입니다. 점선은 목표, 실선은 10초 동안의 실제 호출입니다.",
+    rate_chart_what: "많아야 최근 5분입니다. 점선은 목표, 실선은 10초 동안의 실제 호출입니다.",
     target: "목표",
     actual: "실제",
     stock: "재고",

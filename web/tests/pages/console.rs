@@ -4,7 +4,14 @@ use std::collections::BTreeMap;
 
 use web::{
     Lang,
-    pages::{OrderState, SaleState, console::*},
+    pages::{
+        OrderState, SaleState,
+        console::{
+            Admission, Change, ConsoleOrderRow, ConsoleOrdersPage, ConsoleSalePage, ConsoleSaleRow, ConsoleSalesPage,
+            Fault, FieldFault, Live, MailPage, MailRow, MailboxPage, Purpose, SaleFormPage, SignIn, SignInPage,
+            Trouble,
+        },
+    },
 };
 
 use super::{Sample, after, pick, sale_name, sample, shell, won};
@@ -100,7 +107,7 @@ fn sale(lang: Lang) -> Vec<Sample> {
         Trouble::Events(1200),
     ];
     let mut fault = page(SaleState::Open);
-    fault.admission.per_minute = "-5".to_owned();
+    "-5".clone_into(&mut fault.admission.per_minute);
     fault.faults = vec![FieldFault { field: "per_minute".to_owned(), fault: Fault::NotBetween(0, 100_000) }];
     let saved = ConsoleSalePage { saved: true, ..page(SaleState::Paused) };
     vec![

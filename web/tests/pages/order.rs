@@ -1,6 +1,9 @@
 //! Checkout and order.
 
-use web::{Lang, pages::*};
+use web::{
+    Lang,
+    pages::{CheckoutPage, CheckoutState, Choice, HeldOrder, HistoryEntry, OrderLine, OrderPage, OrderState, Reason},
+};
 
 use super::{Sample, after, pick, sale_name, sample, shell, won};
 

@@ -1,6 +1,9 @@
 //! Every page in every state that people can meet, in both languages. The tests read them, the gallery writes them out.
 
-use web::{Lang, Moment, Money, Shell, pages::*};
+use web::{
+    Lang, Moment, Money, Shell,
+    pages::{Demo, Eta, ItemCard, LinePage, LineView, Notice, Reason, SalePage, SaleRow, SaleState, SalesPage, Slower},
+};
 
 mod console;
 mod order;
@@ -178,21 +181,10 @@ pub(crate) fn line(lang: Lang) -> Vec<Sample> {
 }
 
 fn notices(lang: Lang) -> Vec<Sample> {
-    let way = |reason| match reason {
-        Reason::NotCalled | Reason::PassMissing => WayOn::Line("sneaker".to_owned()),
-        Reason::TicketMissing | Reason::HoldExpired | Reason::SaleNotOpen => WayOn::Sale("sneaker".to_owned()),
-        Reason::PaymentInProgress | Reason::AlreadyPaid | Reason::CannotCancel => {
-            WayOn::Order("01JD2222222222222222222222".to_owned())
-        }
-        Reason::InvalidQuantity | Reason::LimitReached | Reason::KeyReused => WayOn::Checkout("sneaker".to_owned()),
-        Reason::SignInNeeded | Reason::Conflict => WayOn::Console,
-        Reason::StoreUnavailable | Reason::RateLimited => WayOn::Again("/sales/sneaker".to_owned()),
-        _ => WayOn::Sales,
-    };
     let page = |reason| Notice {
         shell: shell(lang, "/"),
         reason,
-        way_on: way(reason),
+        way_on: reason.way_on(Some("sneaker"), Some("01JD2222222222222222222222")),
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
     };
     Reason::ALL

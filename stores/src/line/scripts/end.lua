@@ -29,7 +29,7 @@ local function end_hold(hold, ending)
   local buyer, total = string.sub(held, 1, 16), 0
   local lines = string.match(string.sub(held, 17), '^%-?%d+ ?(.*)$')
   for item, quantity in string.gmatch(lines, '(%S+) (%d+)') do
-    redis.call('HINCRBY', STOCK, 'h:' .. item, -quantity)
+    redis.call('HINCRBY', STOCK, 'h:' .. item, 0 - quantity)
     redis.call('HINCRBY', STOCK, (ending == 'C' and 's:' or 'f:') .. item, quantity)
     total = total + tonumber(quantity)
   end

@@ -44,7 +44,7 @@ local function take_units(ask, now)
     return 2
   end
   for _, item in ipairs(ask.items) do
-    redis.call('HINCRBY', STOCK, 'f:' .. item, -ask.units[item])
+    redis.call('HINCRBY', STOCK, 'f:' .. item, 0 - ask.units[item])
     redis.call('HINCRBY', STOCK, 'h:' .. item, ask.units[item])
   end
   redis.call('HSET', BUYERS, ask.buyer, int(has + ask.total))

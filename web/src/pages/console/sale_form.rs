@@ -36,7 +36,7 @@ pub enum Purpose {
     Edit {
         /// Id of the sale.
         sale: String,
-        /// Its ETag, sent back in the hidden field `version`.
+        /// Its `ETag`, sent back in the hidden field `version`.
         version: String,
     },
 }

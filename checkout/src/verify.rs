@@ -1,0 +1,232 @@
+//! Verify: compares the database, the gate, the line, the event log and the provider's ledger.
+//!
+//! Between two stores that are written one after the other there is always a moment in which they differ. So everything
+//! is read twice, a grace apart, and only what is found both times counts.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use sale::{OrderState, PaymentState, SaleId, ids::charge_key};
+use serde::Serialize;
+use stores::{
+    StoreError,
+    database::{
+        Database,
+        audit::{self, Sent},
+        sales,
+    },
+    line::Line,
+    payments::{Charge, ChargeState, PaymentProvider},
+    queue::LineKey,
+};
+
+use crate::reconcile::differences;
+
+/// What `openrun verify` waits between its two reads: longer than any event takes on its way.
+pub const GRACE: Duration = Duration::from_secs(2);
+/// How old an event may be before it should be on the log.
+const EVENT_AGE_MS: i64 = 10_000;
+/// Orders whose charges are asked for at once.
+const PAGE: i64 = 500;
+
+/// What was compared, and what did not fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    pub differences: usize,
+    pub checked: BTreeMap<&'static str, u64>,
+    pub found: Vec<Found>,
+}
+
+/// One thing that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Found {
+    pub what: &'static str,
+    /// An order, hold, payment, event, `sale/item` or `sale/buyer`.
+    pub id: String,
+    pub detail: String,
+}
+
+/// The stores to compare.
+pub struct Verifier {
+    pub database: Database,
+    pub line: Arc<dyn Line>,
+    pub provider: Arc<dyn PaymentProvider>,
+}
+
+/// One read of everything.
+#[derive(Debug, Default)]
+struct Look {
+    checked: BTreeMap<&'static str, u64>,
+    found: Vec<Found>,
+}
+
+impl Look {
+    fn count(&mut self, what: &'static str, n: u64) {
+        let counted = self.checked.entry(what).or_default();
+        *counted = counted.saturating_add(n);
+    }
+
+    fn find(&mut self, what: &'static str, id: impl ToString, detail: impl Into<String>) {
+        self.found.push(Found { what, id: id.to_string(), detail: detail.into() });
+    }
+}
+
+impl Verifier {
+    /// Compares everything of one sale, or of all, twice.
+    pub async fn verify(&self, sale: Option<&SaleId>, grace: Duration) -> Result<Report, StoreError> {
+        let first = self.look(sale).await?;
+        if first.found.is_empty() {
+            return Ok(Report { checked: first.checked, ..Report::default() });
+        }
+        tokio::time::sleep(grace).await;
+        let second = self.look(sale).await?;
+        Ok(compare(&first.found, second))
+    }
+
+    async fn look(&self, sale: Option<&SaleId>) -> Result<Look, StoreError> {
+        let mut look = Look::default();
+        self.look_at_rows(sale, &mut look).await?;
+        self.look_at_payments(sale, &mut look).await?;
+        self.look_at_events(sale, &mut look).await?;
+        let all = match sale {
+            Some(sale) => vec![sale.clone()],
+            None => sales::running(&self.database).await?,
+        };
+        for sale in &all {
+            self.look_at_line(sale, &mut look).await?;
+        }
+        Ok(look)
+    }
+
+    async fn look_at_rows(&self, sale: Option<&SaleId>, look: &mut Look) -> Result<(), StoreError> {
+        let counted = audit::count(&self.database, sale).await?;
+        look.count("orders", counted.orders);
+        look.count("holds", counted.holds);
+        look.count("payments", counted.payments);
+        for broken in audit::broken(&self.database, sale).await? {
+            look.find(broken.what, broken.id, "");
+        }
+        Ok(())
+    }
+
+    async fn look_at_payments(&self, sale: Option<&SaleId>, look: &mut Look) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let sent = audit::sent(&self.database, sale, after, PAGE).await?;
+            let Some(last) = sent.last() else { return Ok(()) };
+            after = Some(last.order);
+            let orders: BTreeSet<_> = sent.iter().map(|payment| payment.order).collect();
+            let orders: Vec<_> = orders.into_iter().collect();
+            let charges = self.provider.charges_of(&orders, self.database.now()).await?;
+            look.count("charges", charges.len() as u64);
+            compare_payments(&sent, &charges, look);
+        }
+    }
+
+    async fn look_at_events(&self, sale: Option<&SaleId>, look: &mut Look) -> Result<(), StoreError> {
+        let before = self.database.now().plus_millis(-EVENT_AGE_MS);
+        for event in audit::unpublished(&self.database, before, 1_000).await? {
+            if sale.is_none_or(|sale| *sale == event.sale) {
+                look.find("event_not_published", event.id, event.kind.as_str());
+            }
+        }
+        Ok(())
+    }
+
+    /// The gate's units and holds, and the line's numbers, against the database.
+    async fn look_at_line(&self, sale: &SaleId, look: &mut Look) -> Result<(), StoreError> {
+        let Some(stocked) = sales::load(&self.database, sale).await? else { return Ok(()) };
+        if stocked.sale.closed {
+            return Ok(());
+        }
+        let line = LineKey { sale: sale.clone(), epoch: stocked.sale.epoch };
+        let seen = match self.line.observe(&line, 0, self.database.now()).await {
+            Ok(seen) => seen,
+            Err(StoreError::Lost) => {
+                look.find("line_lost", sale, "");
+                return Ok(());
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        look.count("items", stocked.stock.len() as u64);
+        for difference in differences(&stocked.stock, &seen.stock) {
+            look.find("gate_counts", format!("{sale}/{}", difference.database.item), format!("{difference:?}"));
+        }
+        if seen.last_number > stocked.ceiling {
+            look.find("number_above_ceiling", sale, format!("{} > {}", seen.last_number, stocked.ceiling));
+        }
+        let in_gate: BTreeSet<_> = self.line.holds(&line).await?.iter().map(|hold| hold.hold.to_string()).collect();
+        let live: BTreeSet<_> = audit::live_holds(&self.database, sale).await?.into_iter().collect();
+        look.count("gate_holds", in_gate.len() as u64);
+        for hold in in_gate.difference(&live) {
+            look.find("hold_in_gate_only", hold, "");
+        }
+        for hold in live.difference(&in_gate) {
+            look.find("hold_in_database_only", hold, "");
+        }
+        Ok(())
+    }
+}
+
+/// What both reads found, as the second one saw it.
+fn compare(first: &[Found], second: Look) -> Report {
+    let before: BTreeSet<_> = first.iter().map(|found| (found.what, found.id.as_str())).collect();
+    let found: Vec<_> =
+        second.found.into_iter().filter(|found| before.contains(&(found.what, found.id.as_str()))).collect();
+    Report { differences: found.len(), checked: second.checked, found }
+}
+
+/// Each order's attempts against what the provider knows.
+fn compare_payments(sent: &[Sent], charges: &[Charge], look: &mut Look) {
+    let mut by_key: HashMap<&str, &Charge> = charges.iter().map(|charge| (charge.key.as_str(), charge)).collect();
+    let mut paid: BTreeMap<_, (OrderState, u32)> = BTreeMap::new();
+    for payment in sent {
+        let charge = by_key.remove(charge_key(payment.order, payment.attempt).as_str());
+        let is_captured = charge.is_some_and(|charge| charge.state == ChargeState::Captured);
+        let is_kept = charge.is_some_and(|charge| is_captured && charge.refunded < charge.money.amount.max(1));
+        let kept = paid.entry(payment.order).or_insert((payment.order_state, 0));
+        kept.1 = kept.1.saturating_add(u32::from(is_kept && payment.state != PaymentState::RefundPending));
+        if payment.state == PaymentState::Captured && !is_captured {
+            look.find("captured_here_only", payment.payment, "the provider knows of no captured charge");
+        }
+        if let Some(charge) = charge
+            && (charge.money.amount != payment.amount || charge.money.currency.as_str() != payment.currency)
+        {
+            look.find("other_amount", payment.payment, format!("{:?}", charge.money));
+        }
+    }
+    for charge in by_key.values().filter(|charge| charge.state == ChargeState::Captured) {
+        look.find("charge_without_payment", &charge.key, "");
+    }
+    for (order, (state, kept)) in paid {
+        match (state, kept) {
+            (OrderState::Paid, 1) | (OrderState::PaymentUnknown | OrderState::NeedsReview, _) => {}
+            (OrderState::Paid, _) => look.find("paid_not_once", order, format!("{kept} captured charges")),
+            (_, 0) => {}
+            _ => look.find("charged_not_paid", order, format!("{} with {kept} captured charges", state.as_str())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_found_twice_counts() {
+        let found = |what, id: &str, detail: &str| Found { what, id: id.to_owned(), detail: detail.to_owned() };
+        let first = [found("a", "1", "x"), found("a", "2", "")];
+        let second = Look { found: vec![found("a", "1", "y"), found("b", "2", "")], ..Look::default() };
+        let report = compare(&first, second);
+        assert_eq!((report.differences, report.found), (1, vec![found("a", "1", "y")]));
+    }
+
+    #[test]
+    fn a_report_without_differences_says_so() {
+        let text = serde_json::to_string(&Report::default()).unwrap();
+        assert_eq!(text, r#"{"differences":0,"checked":{},"found":[]}"#);
+    }
+}

@@ -1,0 +1,313 @@
+//! The crash points of the checkout: a process that is killed between any two steps, and who repairs it.
+
+use checkout::{Refusal, guard, reserve::order_id};
+use rstest::rstest;
+use sale::{BuyerId, HoldId, Language, OrderState, Pass, PassId, sale::Place};
+use stores::{
+    database::{
+        Database, numbers,
+        place::{self, NewOrder, Placed, PricedLine},
+    },
+    gate::{StockGate as _, Take, Taken},
+    queue::LineKey,
+};
+
+use crate::{
+    shop::{Engine, ITEM, PRICE, Shop},
+    unreliable::{Fault, killed_after},
+};
+
+impl Shop {
+    /// The first half of a reservation, whose process dies before the second.
+    async fn take_only(&self, pass: &Pass, key: &str) -> HoldId {
+        let hold = HoldId::of(order_id(pass, key, 0));
+        let ask = Take {
+            hold,
+            place: Place { buyer: pass.buyer, number: pass.number },
+            lines: vec![sale::sale::Line { item: ITEM.parse().unwrap(), quantity: 1 }],
+            limit: 1,
+        };
+        let taken = self.line.take(&self.line_key().await, &[ask], self.database.now()).await.unwrap();
+        assert_eq!(taken, [Taken::Taken]);
+        hold
+    }
+
+    /// What a process that was killed leaves to the others: events come again, leases run out.
+    async fn recover(&self) {
+        for _ in 0..3 {
+            self.deliver().await;
+            self.pass_time(11_000);
+            self.loops().await;
+        }
+        self.deliver().await;
+    }
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn taken_and_not_placed_is_finished_by_the_same_key(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let pass = shop.buyer().await;
+    let hold = shop.take_only(&pass, "key").await;
+    shop.reconciler.look().await.unwrap();
+    let order = shop.reserve(&pass, "key").await.unwrap().order;
+    assert_eq!(order.id, hold.order);
+    assert_eq!(shop.units().await, (0, 1, 0));
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn taken_and_never_placed_is_freed_by_the_reconciler(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let pass = shop.buyer().await;
+    let hold = shop.take_only(&pass, "key").await;
+    shop.pass_time(9_000);
+    shop.reconciler.look().await.unwrap();
+    assert!(!shop.line.holds(&shop.line_key().await).await.unwrap().is_empty(), "not before the grace");
+    shop.pass_time(2_000);
+    shop.reconciler.look().await.unwrap();
+    assert_eq!(shop.units().await, (1, 0, 0));
+    // The commit that comes still later hits the mark, and the pass is good again, with the same key too.
+    let late = [late_order(&pass, hold)];
+    let placed = place::place(&shop.database, &shop.line_key().await, &late).await.unwrap();
+    assert_eq!(placed, [Placed::Ended]);
+    let order = shop.reserve(&pass, "key").await.unwrap().order;
+    assert_eq!(order.id, order_id(&pass, "key", 1));
+    assert_eq!(shop.reserve(&pass, "key").await.unwrap().order.id, order.id);
+    assert_eq!(shop.units().await, (0, 1, 0));
+    shop.close().await;
+}
+
+fn late_order(pass: &Pass, hold: HoldId) -> NewOrder {
+    NewOrder {
+        id: hold.order,
+        pass: pass.id,
+        number: pass.number,
+        buyer: pass.buyer,
+        lines: vec![PricedLine { item: ITEM.parse().unwrap(), quantity: 1, amount: PRICE }],
+        currency: sale::Currency::parse("KRW").unwrap(),
+        request_hash: "late".to_owned(),
+        locale: Language::Ko,
+        contact: None,
+        trace: String::new(),
+    }
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn an_answer_of_the_gate_that_is_lost_costs_nothing(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 2, 1).await;
+    for fault in [Fault::Before, Fault::After] {
+        let pass = shop.buyer().await;
+        shop.line.plan([Some(fault)]);
+        assert_eq!(shop.reserve(&pass, "key").await.unwrap_err(), Refusal::StoreUnavailable);
+        assert!(shop.reserve(&pass, "key").await.unwrap().is_new);
+    }
+    assert_eq!(shop.units().await, (0, 2, 0));
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn a_buyer_who_hears_nothing_asks_again(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let pass = shop.buyer().await;
+    assert!(killed_after(1, shop.reserve(&pass, "key")).await.is_none());
+    let order = loop {
+        match shop.reserve(&pass, "key").await {
+            Ok(reserved) => break reserved.order,
+            Err(refusal) => assert_eq!(refusal, Refusal::InFlight),
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(order.id, order_id(&pass, "key", 0));
+    assert_eq!(shop.units().await, (0, 1, 0));
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn a_request_that_no_worker_heard_of_is_found(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let order = shop.order().await.id;
+    shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+    drop(shop.new_events().await);
+    shop.pass_time(16_000);
+    shop.payments.poll().await.unwrap();
+    drop(shop.new_events().await);
+    assert_eq!(shop.state(order).await, OrderState::PaymentProcessing);
+    shop.pass_time(6_000);
+    shop.stock.look().await.unwrap();
+    assert_eq!(shop.state(order).await, OrderState::Paid);
+    shop.close().await;
+}
+
+#[rstest]
+#[case::ok_embedded(Engine::Embedded, "sandbox_ok", OrderState::Paid)]
+#[case::declined_embedded(Engine::Embedded, "sandbox_declined", OrderState::PaymentFailed)]
+#[case::declined_once_embedded(Engine::Embedded, "sandbox_declined_once", OrderState::PendingPayment)]
+#[case::ok_live_engines(Engine::Live, "sandbox_ok", OrderState::Paid)]
+#[case::declined_live_engines(Engine::Live, "sandbox_declined", OrderState::PaymentFailed)]
+#[tokio::test]
+async fn workers_killed_anywhere_are_taken_over(
+    #[case] engine: Engine,
+    #[case] method: &str,
+    #[case] ends: OrderState,
+) {
+    let shop = Shop::open(engine, 400, 1).await;
+    for polls in 1.. {
+        let order = shop.order().await.id;
+        shop.pay(order, method, "pay").await.unwrap();
+        let finished = killed_after(polls, async {
+            loop {
+                let events = shop.new_events().await;
+                if events.is_empty() {
+                    return;
+                }
+                shop.hand_over(&events).await.unwrap();
+            }
+        });
+        let finished = finished.await.is_some();
+        shop.recover().await;
+        assert_eq!(shop.state(order).await, ends, "killed after {polls} polls");
+        if finished {
+            assert!(polls > 20, "the work was done in {polls} polls: nothing was cut");
+            break;
+        }
+    }
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn loops_killed_anywhere_are_taken_over(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 400, 1).await;
+    for polls in 1.. {
+        let (left, given_up) = (shop.order().await.id, shop.order().await.id);
+        shop.pay(left, "sandbox_leave", "pay").await.unwrap();
+        shop.deliver().await;
+        shop.pass_time(301_000);
+        let finished = killed_after(polls, async {
+            for _ in 0..3 {
+                shop.loops().await;
+            }
+        });
+        let finished = finished.await.is_some();
+        shop.recover().await;
+        assert_eq!(shop.state(left).await, OrderState::Expired, "killed after {polls} polls");
+        assert_eq!(shop.state(given_up).await, OrderState::Expired, "killed after {polls} polls");
+        if finished {
+            break;
+        }
+    }
+    assert_eq!(shop.units().await, (400, 0, 0));
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn a_gate_that_does_not_hear_is_told_again(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 4, 1).await;
+    for fault in [Fault::Before, Fault::After] {
+        let (paid, cancelled) = (shop.order().await.id, shop.order().await.id);
+        shop.pay(paid, "sandbox_ok", "pay").await.unwrap();
+        shop.cancel(cancelled).await.unwrap();
+        shop.line.plan([Some(fault); 4]);
+        shop.deliver().await;
+        assert_eq!(shop.state(paid).await, OrderState::Paid);
+        shop.line.plan([None; 4]);
+        shop.loops().await;
+        shop.loops().await;
+    }
+    assert_eq!(shop.units().await, (2, 0, 2));
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 5, 1).await;
+    let (held, paying, ended) = (shop.order().await.id, shop.order().await.id, shop.order().await.id);
+    let (waiting, old_line) = (shop.buyer().await, shop.line_key().await);
+    shop.pay(paying, "sandbox_ok", "pay").await.unwrap();
+    let requested = shop.new_events().await;
+    shop.cancel(ended).await.unwrap();
+    shop.line.forget(&shop.sale).await.unwrap();
+    assert_eq!(shop.reserve(&waiting, "key").await.unwrap_err(), Refusal::StoreUnavailable);
+    shop.hand_over(&requested).await.unwrap();
+    shop.deliver().await;
+    assert_eq!(shop.state(paying).await, OrderState::Paid, "money does not wait for the queue store");
+
+    shop.pass_time(3_000);
+    guard::look(&shop.database, shop.line.as_ref()).await.unwrap();
+    assert_eq!(shop.line_key().await.epoch, old_line.epoch + 1);
+    assert_eq!(shop.units().await, (3, 1, 1));
+    let (pass, hold) = (&waiting, HoldId::of(order_id(&waiting, "old", 0)));
+    let placed = place::place(&shop.database, &old_line, &[late_order(pass, hold)]).await.unwrap();
+    assert_eq!(placed, [Placed::EpochMoved], "what was taken in the old life is refused");
+    shop.reserve(&waiting, "key").await.unwrap();
+    shop.pay(held, "sandbox_ok", "pay").await.unwrap();
+    shop.deliver().await;
+    shop.loops().await;
+    assert_eq!(shop.units().await, (2, 1, 2));
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 200, 1).await;
+    for round in 0..10_u8 {
+        let line = shop.line_key().await;
+        let orders: Vec<_> = (0..8).map(|n| foreign_order(round, n)).collect();
+        let (placed, raised) = tokio::join!(
+            place::place(&shop.database, &line, &orders),
+            numbers::raise_epoch(&shop.database, &shop.sale, line.epoch, shop.database.now()),
+        );
+        raised.unwrap().unwrap();
+        let placed = placed.unwrap();
+        assert!(placed.iter().all(|answer| *answer == placed[0]), "{placed:?}");
+        restore(&shop.database, &shop, &line).await;
+    }
+    shop.close().await;
+}
+
+async fn restore(database: &Database, shop: &Shop, line: &LineKey) {
+    shop.pass_time(3_000);
+    guard::look(database, shop.line.as_ref()).await.unwrap();
+    assert!(shop.line_key().await.epoch > line.epoch);
+}
+
+/// An order of a buyer who was never seated.
+fn foreign_order(round: u8, n: u8) -> NewOrder {
+    let at = sale::Timestamp::from_millis(1_780_000_000_000);
+    let pass = Pass {
+        id: PassId::derive(at, &[&[round, n]]),
+        sale: "s".parse().unwrap(),
+        buyer: BuyerId::from_bytes([round + 100, n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+        number: 0,
+        issued_at: at,
+        expires_at: at,
+        bound: false,
+    };
+    late_order(&pass, HoldId::of(order_id(&pass, "key", 0)))
+}

@@ -1,0 +1,175 @@
+//! Money that comes when nobody expects it any more, and money that goes back.
+
+use rstest::rstest;
+use sale::{HoldState, OrderId, OrderState, PaymentState, ids::charge_key};
+use stores::{database::payments, testing};
+
+use crate::{
+    shop::{Engine, PRICE, Shop},
+    unreliable::Fault,
+};
+
+impl Shop {
+    /// The provider says that the charge was captured after all, and its webhook hints at it.
+    async fn captured_after_all(&self, order: OrderId, attempt: u32) {
+        let key = charge_key(order, attempt);
+        testing::force_charge(&self.database, &key, "captured").await;
+        self.payments.hint(&key).await.unwrap();
+    }
+
+    /// An order whose hold has ended with nothing paid.
+    async fn expired(&self) -> OrderId {
+        let order = self.order().await.id;
+        self.pay(order, "sandbox_leave", "pay").await.unwrap();
+        self.deliver().await;
+        self.pass_time(300_000);
+        self.loops().await;
+        self.loops().await;
+        self.deliver().await;
+        assert_eq!(self.state(order).await, OrderState::Expired);
+        order
+    }
+
+    async fn refunded_at_the_provider(&self, order: OrderId) -> i64 {
+        use stores::payments::PaymentProvider as _;
+        let charges = self.provider.charges_of(&[order], self.database.now()).await.unwrap();
+        charges.iter().map(|charge| charge.refunded).sum()
+    }
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn late_money_gets_a_unit_while_there_is_one(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 2, 1).await;
+    let order = shop.expired().await;
+    shop.captured_after_all(order, 1).await;
+    shop.deliver().await;
+    let paid = shop.view(order).await;
+    assert_eq!((paid.state, paid.hold.unwrap().state), (OrderState::Paid, HoldState::Committed));
+    assert_eq!(shop.units().await, (1, 0, 1));
+    shop.captured_after_all(order, 1).await;
+    shop.hand_over(&shop.events().await).await.unwrap();
+    assert_eq!(shop.units().await, (1, 0, 1));
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn late_money_goes_back_when_there_is_no_unit(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let order = shop.expired().await;
+    let other = shop.order().await.id;
+    shop.captured_after_all(order, 1).await;
+    let settled = shop.new_events().await;
+    shop.hand_over(&settled).await.unwrap();
+    assert_eq!(shop.state(order).await, OrderState::RefundPending);
+    // The refund goes through, its answer is lost: the same key again pays nothing twice.
+    shop.provider.plan([Some(Fault::After)]);
+    shop.payments.poll().await.unwrap();
+    assert_eq!(shop.state(order).await, OrderState::RefundPending);
+    shop.pass_time(11_000);
+    shop.payments.poll().await.unwrap();
+    let refunded = shop.view(order).await;
+    assert_eq!((refunded.state, refunded.payment.unwrap().state), (OrderState::Refunded, PaymentState::Refunded));
+    assert_eq!(shop.refunded_at_the_provider(order).await, PRICE);
+    assert_eq!(shop.state(other).await, OrderState::PendingPayment);
+    assert_eq!(shop.units().await, (0, 1, 0));
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn late_money_waits_for_a_gate_that_is_away(#[case] engine: Engine) {
+    for fault in [Fault::Before, Fault::After] {
+        let shop = Shop::open(engine, 2, 1).await;
+        let order = shop.expired().await;
+        shop.captured_after_all(order, 1).await;
+        shop.line.plan([Some(fault)]);
+        let events = shop.new_events().await;
+        assert!(shop.hand_over(&events).await.is_err());
+        assert_eq!(shop.state(order).await, OrderState::Expired);
+        shop.pass_time(11_000);
+        shop.loops().await;
+        assert_eq!(shop.state(order).await, OrderState::Paid);
+        assert_eq!(shop.units().await, (1, 0, 1));
+        shop.close().await;
+    }
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn what_was_captured_twice_goes_back_once(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let order = shop.order().await.id;
+    shop.pay(order, "sandbox_declined_once", "first").await.unwrap();
+    shop.deliver().await;
+    shop.pay(order, "sandbox_ok", "second").await.unwrap();
+    shop.deliver().await;
+    assert_eq!(shop.state(order).await, OrderState::Paid);
+    shop.captured_after_all(order, 1).await;
+    shop.calm_down().await;
+    assert_eq!(shop.state(order).await, OrderState::Paid);
+    let states: Vec<_> =
+        payments::of_order(&shop.database, order).await.unwrap().iter().map(|payment| payment.state).collect();
+    let mut expected = [PaymentState::Refunded, PaymentState::Captured];
+    if states[0] == PaymentState::Captured {
+        expected.reverse();
+    }
+    assert_eq!(states, expected);
+    assert_eq!(shop.refunded_at_the_provider(order).await, PRICE);
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn a_refund_that_is_refused_too_often_needs_a_person(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let order = shop.expired().await;
+    let other = shop.order().await.id;
+    shop.captured_after_all(order, 1).await;
+    shop.provider.plan([Some(Fault::Before); 40]);
+    let events = shop.new_events().await;
+    shop.hand_over(&events).await.unwrap();
+    for _ in 0..40 {
+        shop.payments.poll().await.unwrap();
+        shop.pass_time(10_000);
+    }
+    assert_eq!(shop.state(order).await, OrderState::NeedsReview);
+    assert_eq!(shop.refunded_at_the_provider(order).await, 0);
+    assert_ne!(shop.state(other).await, OrderState::NeedsReview);
+    shop.provider.plan([None; 1]);
+    shop.calm_down().await;
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn another_amount_than_ours_needs_a_person(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let order = shop.order().await.id;
+    shop.pay(order, "sandbox_leave", "pay").await.unwrap();
+    shop.deliver().await;
+    testing::force_charge_amount(&shop.database, &charge_key(order, 1), PRICE - 1).await;
+    shop.payments.hint(&charge_key(order, 1)).await.unwrap();
+    assert_eq!(shop.state(order).await, OrderState::NeedsReview);
+    shop.pass_time(400_000);
+    shop.loops().await;
+    shop.deliver().await;
+    assert_eq!(shop.units().await, (0, 1, 0), "nothing moves by itself any more");
+    let found: Vec<_> = shop.verify().await.found.into_iter().map(|found| found.what).collect();
+    assert_eq!(found, ["other_amount"]);
+    testing::force_charge_amount(&shop.database, &charge_key(order, 1), PRICE).await;
+    shop.close().await;
+}

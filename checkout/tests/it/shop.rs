@@ -1,0 +1,367 @@
+//! A shop under test: one method per thing that a buyer or a loop does, and a last look at what must always hold.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use checkout::{
+    Refusal, Reserve, Reserved, Reserver,
+    cancel::cancel,
+    guard, pay,
+    payments::PaymentWorker,
+    reconcile::Reconciler,
+    reserve::{AskedContact, AskedLine, ReserveBody},
+    stock::StockWorker,
+    verify::{Report, Verifier},
+};
+use sale::{
+    Admission, BuyerId, Currency, Event, Item, Keys, Money, OrderId, OrderState, Pass, Sale, SaleId, Text, Ticket,
+    Timestamp,
+    sale::{Kind, Mode, Place},
+};
+use stores::{
+    StoreError,
+    database::{
+        Database,
+        acts::Act,
+        numbers,
+        orders::{self, Order},
+        outbox, passes,
+        payments::Choice,
+        sales,
+    },
+    events::{Handler, Progress},
+    line::{self, Line},
+    payments::{PaymentProvider, Sandbox, SandboxSettings},
+    queue::{Batch, Enter, Join, Joined, LineKey, Queue as _},
+    testing::{self, Fresh},
+};
+use tokio_util::task::TaskTracker;
+
+use crate::unreliable::Unreliable;
+
+/// Which stores a story runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// SQLite and this process's memory.
+    Embedded,
+    /// PostgreSQL and the queue store of `OPENRUN_TEST_QUEUE_URL`.
+    Live,
+}
+
+pub(crate) const ITEM: &str = "pair";
+pub(crate) const PRICE: i64 = 189_000;
+/// Longer than any hold, lease or grace.
+pub(crate) const LONG_MS: i64 = 3_600_000;
+
+pub(crate) struct Shop {
+    fresh: Fresh,
+    pub(crate) database: Database,
+    pub(crate) line: Arc<Unreliable<dyn Line>>,
+    pub(crate) provider: Arc<Unreliable<dyn PaymentProvider>>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) reserver: Reserver,
+    pub(crate) payments: PaymentWorker,
+    pub(crate) stock: StockWorker,
+    pub(crate) reconciler: Reconciler,
+    pub(crate) sale: SaleId,
+    read: AtomicI64,
+    buyers: AtomicU32,
+    closed: bool,
+}
+
+impl Shop {
+    pub(crate) async fn open(engine: Engine, units: u32, limit: u32) -> Self {
+        let fresh = match engine {
+            Engine::Embedded => testing::sqlite().await,
+            Engine::Live => testing::live_postgres().await,
+        };
+        let queue_url = match engine {
+            Engine::Embedded => "memory:".to_owned(),
+            Engine::Live => testing::live_url("OPENRUN_TEST_QUEUE_URL", "redis://127.0.0.1:6379"),
+        };
+        let line = line::connect(&queue_url).unwrap();
+        let database = fresh.database.clone();
+        let now = database.now();
+        // A queue store is shared by all tests; the sale is nobody else's.
+        let sale: SaleId = format!("sale-{}", OrderId::derive(now, &[fresh.url.as_bytes()])).parse().unwrap();
+        let act = Act { at: now, actor: "seller".to_owned(), act: "create".to_owned(), detail: String::new() };
+        sales::create(&database, &a_sale(&sale, units, limit, now), &act).await.unwrap();
+        let settings = SandboxSettings { latency_ms: 0, ..SandboxSettings::default() };
+        let sandbox: Arc<dyn PaymentProvider> = Arc::new(Sandbox::new(database.clone(), settings));
+        Self::with(fresh, Unreliable::new(line), Unreliable::new(sandbox), sale).await
+    }
+
+    async fn with(
+        fresh: Fresh,
+        line: Arc<Unreliable<dyn Line>>,
+        provider: Arc<Unreliable<dyn PaymentProvider>>,
+        sale: SaleId,
+    ) -> Self {
+        let database = fresh.database.clone();
+        let keys = Arc::new(Keys::generate());
+        let gate: Arc<dyn Line> = line.clone();
+        guard::look(&database, gate.as_ref()).await.unwrap();
+        Self {
+            reserver: Reserver::new(database.clone(), gate.clone(), keys.clone(), &TaskTracker::new()),
+            payments: PaymentWorker::new(database.clone(), provider.clone()),
+            stock: StockWorker::new(database.clone(), gate.clone()),
+            reconciler: Reconciler::new(database.clone(), gate),
+            fresh,
+            database,
+            line,
+            provider,
+            keys,
+            sale,
+            read: AtomicI64::new(0),
+            buyers: AtomicU32::new(0),
+            closed: false,
+        }
+    }
+
+    /// A second process on the same stores.
+    pub(crate) async fn second_reserver(&self) -> Reserver {
+        let database = self.fresh.open_again().await;
+        Reserver::new(database, self.line.clone(), self.keys.clone(), &TaskTracker::new())
+    }
+
+    pub(crate) async fn line_key(&self) -> LineKey {
+        let epoch = numbers::epoch(&self.database, &self.sale).await.unwrap().unwrap();
+        LineKey { sale: self.sale.clone(), epoch }
+    }
+
+    /// So many buyers join, are called and come in.
+    pub(crate) async fn buyers(&self, count: u32) -> Vec<Pass> {
+        let (line, now) = (self.line_key().await, self.database.now());
+        numbers::raise_ceiling(&self.database, &line, u64::from(count)).await.unwrap();
+        let first = self.buyers.fetch_add(count, Ordering::Relaxed);
+        let all: Vec<_> = (first..first + count).map(|n| BuyerId::from_bytes(u128::from(n).to_be_bytes())).collect();
+        let joins: Vec<_> = all.iter().map(|buyer| Join { buyer: *buyer, ticket: None }).collect();
+        let joined = self.line.join(&line, &joins, u64::MAX >> 1, now).await.unwrap();
+        let places: Vec<_> = all
+            .iter()
+            .zip(joined)
+            .map(|(buyer, joined)| match joined {
+                Joined::New { number, .. } => Place { buyer: *buyer, number },
+                other => panic!("a new buyer was given {other:?}"),
+            })
+            .collect();
+        self.call(&line, now).await;
+        self.enter(&line, &places, now).await
+    }
+
+    async fn call(&self, line: &LineKey, now: Timestamp) {
+        let lead = numbers::lead(&self.database, &self.sale, "test", now, now.plus_millis(LONG_MS)).await.unwrap();
+        let term = lead.unwrap().term;
+        let last = self.line.observe(line, 0, now).await.unwrap().last_number;
+        numbers::raise_cursor(&self.database, line, term, last).await.unwrap();
+        let batch = Batch { term, seq: last, calls: last, up_to: last, until: now.plus_millis(LONG_MS) };
+        self.line.call(line, batch, now).await.unwrap();
+    }
+
+    async fn enter(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Vec<Pass> {
+        let passes: Vec<_> = places.iter().map(|place| pass_of(&self.sale, line, *place, now)).collect();
+        let enters: Vec<_> = passes
+            .iter()
+            .zip(places)
+            .map(|(pass, place)| Enter {
+                place: *place,
+                ticket_epoch: line.epoch,
+                pass: pass.id,
+                expires_at: pass.expires_at,
+            })
+            .collect();
+        self.line.enter(line, &enters, now).await.unwrap();
+        passes::give(&self.database, &passes).await.unwrap();
+        passes
+    }
+
+    pub(crate) async fn buyer(&self) -> Pass {
+        self.buyers(1).await.pop().unwrap()
+    }
+
+    pub(crate) async fn reserve(&self, pass: &Pass, key: &str) -> Result<Reserved, Refusal> {
+        self.reserver.reserve(wish(pass, key, 1)).await
+    }
+
+    /// A buyer with an order.
+    pub(crate) async fn order(&self) -> Order {
+        let pass = self.buyer().await;
+        self.reserve(&pass, "key").await.unwrap().order
+    }
+
+    pub(crate) async fn pay(&self, order: OrderId, method: &str, key: &str) -> Result<Order, Refusal> {
+        let choice = Choice { order, idempotency_key: key, method };
+        pay::pay(&self.database, self.provider.as_ref(), choice).await
+    }
+
+    pub(crate) async fn cancel(&self, order: OrderId) -> Result<Order, Refusal> {
+        cancel(&self.database, order).await
+    }
+
+    pub(crate) async fn view(&self, order: OrderId) -> Order {
+        orders::view(&self.database, order).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn state(&self, order: OrderId) -> OrderState {
+        self.view(order).await.state
+    }
+
+    /// Free, held and sold units, which gate and database must agree on.
+    pub(crate) async fn units(&self) -> (i64, i64, i64) {
+        let stock = sales::stock(&self.database, &self.sale).await.unwrap();
+        let line = self.line_key().await;
+        let gate = self.line.observe(&line, 0, self.database.now()).await.unwrap().stock;
+        assert_eq!(stock, gate, "the database and the gate count differently");
+        (stock[0].free, stock[0].held, stock[0].sold)
+    }
+
+    pub(crate) fn pass_time(&self, millis: i64) {
+        self.database.clock().set(self.database.now().plus_millis(millis));
+    }
+
+    /// Every event on the log so far.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        let rows = outbox::after(&self.database, 0, 100_000).await.unwrap();
+        rows.iter().map(|(_, record)| Event::parse(record.body.as_bytes()).unwrap()).collect()
+    }
+
+    /// Takes the events that were not delivered yet off the log.
+    pub(crate) async fn new_events(&self) -> Vec<Event> {
+        let rows = outbox::after(&self.database, self.read.load(Ordering::Relaxed), 100_000).await.unwrap();
+        let ids: Vec<_> = rows.iter().map(|(id, _)| *id).collect();
+        outbox::mark_published(&self.database, &ids, self.database.now()).await.unwrap();
+        self.read.fetch_max(ids.last().copied().unwrap_or(0), Ordering::Relaxed);
+        rows.iter().map(|(_, record)| Event::parse(record.body.as_bytes()).unwrap()).collect()
+    }
+
+    /// Hands events to both workers.
+    pub(crate) async fn hand_over(&self, events: &[Event]) -> Result<(), StoreError> {
+        self.payments.handle(events).await?;
+        match self.stock.handle(events).await? {
+            Progress::Done => Ok(()),
+            Progress::Again { .. } => Err(StoreError::Lost),
+        }
+    }
+
+    /// Delivers until the log is quiet.
+    pub(crate) async fn deliver(&self) {
+        loop {
+            let events = self.new_events().await;
+            if events.is_empty() {
+                return;
+            }
+            self.hand_over(&events).await.unwrap();
+        }
+    }
+
+    /// One round of every loop.
+    pub(crate) async fn loops(&self) {
+        self.payments.poll().await.unwrap();
+        self.stock.look().await.unwrap();
+        self.reconciler.look().await.unwrap();
+    }
+
+    /// Lets time go by until nothing is under way any more.
+    pub(crate) async fn calm_down(&self) {
+        for _ in 0..8 {
+            self.deliver().await;
+            self.loops().await;
+            self.pass_time(31_000);
+        }
+        self.deliver().await;
+        self.loops().await;
+    }
+
+    pub(crate) async fn verify(&self) -> Report {
+        let verifier =
+            Verifier { database: self.database.clone(), line: self.line.clone(), provider: self.provider.clone() };
+        verifier.verify(Some(&self.sale), Duration::ZERO).await.unwrap()
+    }
+
+    /// What must always hold when nothing is under way; every story ends with it.
+    pub(crate) async fn close(mut self) {
+        self.closed = true;
+        self.deliver().await;
+        self.loops().await;
+        let report = self.verify().await;
+        assert_eq!(report.differences, 0, "{:#?}", report.found);
+        let (free, held, sold) = self.units().await;
+        let sale = sales::load(&self.database, &self.sale).await.unwrap().unwrap().sale;
+        assert_eq!(u64::try_from(free + held + sold).unwrap(), sale.units(), "units were lost or made");
+        let paid = orders::counts(&self.database, &self.sale).await.unwrap();
+        let paid = paid.iter().find(|(state, _)| *state == OrderState::Paid).map_or(0, |(_, count)| *count);
+        assert!(paid <= u64::try_from(sold).unwrap(), "{paid} paid orders and {sold} units sold");
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        assert!(self.closed || std::thread::panicking(), "a story has to end with `close`");
+    }
+}
+
+pub(crate) fn wish(pass: &Pass, key: &str, quantity: i64) -> Reserve {
+    Reserve {
+        pass: pass.clone(),
+        key: key.to_owned(),
+        body: ReserveBody {
+            lines: vec![AskedLine { item: ITEM.to_owned(), quantity }],
+            contact: Some(AskedContact { email: "buyer@example.com".to_owned(), locale: Some("ko".to_owned()) }),
+        },
+        trace: String::new(),
+    }
+}
+
+fn pass_of(sale: &SaleId, line: &LineKey, place: Place, now: Timestamp) -> Pass {
+    let ticket = Ticket {
+        sale: sale.clone(),
+        number: place.number,
+        buyer: place.buyer,
+        epoch: line.epoch,
+        joined_at: now,
+        bound: false,
+    };
+    Pass {
+        id: ticket.pass_id(),
+        sale: sale.clone(),
+        buyer: place.buyer,
+        number: place.number,
+        issued_at: now,
+        expires_at: now.plus_millis(LONG_MS),
+        bound: false,
+    }
+}
+
+fn a_sale(id: &SaleId, units: u32, limit: u32, now: Timestamp) -> Sale {
+    let text = |ko: &str, en: &str| Text { ko: ko.to_owned(), en: en.to_owned() };
+    Sale {
+        id: id.clone(),
+        kind: Kind::OpenRun,
+        name: text("한정판 운동화", "Limited sneaker"),
+        opens_at: now.plus_millis(-1_000),
+        closes_at: None,
+        items: vec![Item {
+            id: ITEM.parse().unwrap(),
+            name: text("한 켤레", "One pair"),
+            price: Money { amount: PRICE, currency: Currency::parse("KRW").unwrap() },
+            units,
+        }],
+        per_buyer_limit: limit,
+        hold_seconds: 300,
+        enter_seconds: 120,
+        pass_seconds: 600,
+        admission: Admission { mode: Mode::Manual, per_minute: 600, max_active: 200, overcall: 0.0 },
+        message: None,
+        paused: false,
+        closing: false,
+        closed: false,
+        epoch: 0,
+        version: 1,
+        created_at: now,
+    }
+}

@@ -1,0 +1,178 @@
+//! Stores that fail when they are told to: before a call has had its effect, or after it.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sale::{BuyerId, Epoch, ItemId, Money, OrderId, SaleId, Timestamp, sale::Place};
+use stores::{
+    StoreError,
+    gate::{End, GateHold, StockGate, Take, Taken},
+    line::Line,
+    payments::{Charge, NewCharge, PaymentProvider},
+    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Queue, Seat, Snapshot},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The call does not arrive.
+    Before,
+    /// The call arrives; its answer does not.
+    After,
+}
+
+/// A store in front of a store.
+#[derive(Debug)]
+pub(crate) struct Unreliable<T: ?Sized> {
+    real: Arc<T>,
+    /// What happens to the next calls that move something; then all goes well.
+    plan: std::sync::Mutex<VecDeque<Option<Fault>>>,
+}
+
+impl<T: ?Sized> Unreliable<T> {
+    pub(crate) fn new(real: Arc<T>) -> Arc<Self> {
+        Arc::new(Self { real, plan: std::sync::Mutex::default() })
+    }
+
+    pub(crate) fn plan(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
+        self.plan.lock().unwrap().extend(faults);
+    }
+
+    async fn carry<R>(&self, call: impl Future<Output = Result<R, StoreError>>) -> Result<R, StoreError> {
+        let fault = self.plan.lock().unwrap().pop_front().flatten();
+        if fault == Some(Fault::Before) {
+            return Err(StoreError::unavailable("test", "the call was lost"));
+        }
+        let answer = call.await;
+        if fault == Some(Fault::After) {
+            return Err(StoreError::unavailable("test", "the answer was lost"));
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl StockGate for Unreliable<dyn Line> {
+    async fn take(&self, line: &LineKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
+        self.carry(self.real.take(line, asks, now)).await
+    }
+    async fn retake(&self, line: &LineKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
+        self.carry(self.real.retake(line, ask, now)).await
+    }
+    async fn end(&self, line: &LineKey, ends: &[End]) -> Result<(), StoreError> {
+        self.carry(self.real.end(line, ends)).await
+    }
+    async fn restock(&self, line: &LineKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
+        self.real.restock(line, item, total, version).await
+    }
+    async fn holds(&self, line: &LineKey) -> Result<Vec<GateHold>, StoreError> {
+        self.real.holds(line).await
+    }
+    async fn forget(&self, sale: &SaleId) -> Result<(), StoreError> {
+        self.real.forget(sale).await
+    }
+}
+
+#[async_trait]
+impl Queue for Unreliable<dyn Line> {
+    async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError> {
+        self.real.life(sale).await
+    }
+    async fn join(&self, line: &LineKey, asks: &[Join], up_to: u64, now: Timestamp) -> Result<Vec<Joined>, StoreError> {
+        self.real.join(line, asks, up_to, now).await
+    }
+    async fn standing(
+        &self,
+        line: &LineKey,
+        asks: &[(BuyerId, Carried)],
+        now: Timestamp,
+    ) -> Result<Vec<Seat>, StoreError> {
+        self.real.standing(line, asks, now).await
+    }
+    async fn call(&self, line: &LineKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError> {
+        self.real.call(line, batch, now).await
+    }
+    async fn sweep(&self, line: &LineKey, now: Timestamp) -> Result<u64, StoreError> {
+        self.real.sweep(line, now).await
+    }
+    async fn enter(&self, line: &LineKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
+        self.real.enter(line, asks, now).await
+    }
+    async fn leave(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
+        self.real.leave(line, places, now).await
+    }
+    async fn observe(&self, line: &LineKey, nth: u64, now: Timestamp) -> Result<Observation, StoreError> {
+        self.real.observe(line, nth, now).await
+    }
+    async fn publish(&self, line: &LineKey, frame: Bytes) -> Result<(), StoreError> {
+        self.real.publish(line, frame).await
+    }
+    async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError> {
+        self.real.frame(line).await
+    }
+    async fn settle(&self, line: &LineKey) -> Result<(), StoreError> {
+        self.real.settle(line).await
+    }
+    async fn rebuild(&self, line: &LineKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
+        self.real.rebuild(line, snapshot, now).await
+    }
+}
+
+#[async_trait]
+impl PaymentProvider for Unreliable<dyn PaymentProvider> {
+    async fn begin(&self, charge: &NewCharge, now: Timestamp) -> Result<Charge, StoreError> {
+        self.carry(self.real.begin(charge, now)).await
+    }
+    async fn query(&self, key: &str, now: Timestamp) -> Result<Option<Charge>, StoreError> {
+        self.carry(self.real.query(key, now)).await
+    }
+    async fn capture(&self, key: &str, now: Timestamp) -> Result<Charge, StoreError> {
+        self.carry(self.real.capture(key, now)).await
+    }
+    async fn void(&self, key: &str, now: Timestamp) -> Result<Option<Charge>, StoreError> {
+        self.carry(self.real.void(key, now)).await
+    }
+    async fn refund(&self, key: &str, refund_key: &str, money: Money, now: Timestamp) -> Result<Charge, StoreError> {
+        self.carry(self.real.refund(key, refund_key, money, now)).await
+    }
+    fn answers_within(&self) -> std::time::Duration {
+        self.real.answers_within()
+    }
+    fn methods(&self) -> &'static [&'static str] {
+        self.real.methods()
+    }
+    async fn charges_of(&self, orders: &[OrderId], now: Timestamp) -> Result<Vec<Charge>, StoreError> {
+        self.real.charges_of(orders, now).await
+    }
+}
+
+/// A future that is dropped after so many polls, as a process that is killed drops what it was doing.
+pub(crate) struct Killed<F> {
+    work: Pin<Box<F>>,
+    polls_left: usize,
+}
+
+pub(crate) fn killed_after<F: Future>(polls: usize, work: F) -> Killed<F> {
+    Killed { work: Box::pin(work), polls_left: polls }
+}
+
+impl<F: Future> Future for Killed<F> {
+    /// `None` when it was killed before its end.
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(left) = self.polls_left.checked_sub(1) else { return Poll::Ready(None) };
+        self.polls_left = left;
+        match self.work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

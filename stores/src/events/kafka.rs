@@ -1,0 +1,285 @@
+//! Kafka, through librdkafka.
+//!
+//! One topic, `openrun.orders`, keyed by the order's id, so that the events of an order lie in one partition in their
+//! order. One consumer group per [`Group`]. A broker that does not answer is waited for; it never ends the process.
+
+mod reading;
+mod topic;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use rdkafka::{
+    ClientConfig, ClientContext, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord, Producer as _},
+    topic_partition_list::TopicPartitionListElem,
+};
+use tokio::{sync::Notify, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Cluster, EventLog, Group, Handler, Patience, Record,
+    kafka::{reading::Subscription, topic::Topic},
+    lanes::Reader,
+};
+use crate::{StoreError, database::Database, outage::Outage};
+
+/// How long a message may take before its delivery counts as unknown and the relay sends it again.
+const DELIVERY_TIMEOUT_MS: &str = "10000";
+
+/// Connections to brokers that come back are tried at least so often, so that an outage is over soon after its end.
+const LONGEST_RECONNECT_MS: &str = "1000";
+
+/// How long to leave a cluster alone that is in trouble.
+const TROUBLE: Duration = Duration::from_secs(1);
+
+/// A Kafka cluster as the log.
+pub struct KafkaLog {
+    cluster: Cluster,
+    topic: Topic,
+    database: Database,
+    patience: Patience,
+    producer: Mutex<FutureProducer<Context>>,
+    topic_exists: AtomicBool,
+}
+
+impl KafkaLog {
+    pub fn new(cluster: Cluster, database: Database, patience: Patience) -> Result<Self, StoreError> {
+        let producer = Mutex::new(producer(&cluster)?);
+        let topic = Topic::of(&cluster);
+        Ok(Self { cluster, topic, database, patience, producer, topic_exists: AtomicBool::new(false) })
+    }
+
+    async fn need_topic(&self) -> Result<(), StoreError> {
+        if !self.topic_exists.load(Ordering::Relaxed) {
+            topic::ensure(self.cluster.client(), self.topic.clone()).await?;
+            self.topic_exists.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the next append does not fail for the same reason.
+    fn mend(&self, trouble: &KafkaError) -> Result<(), StoreError> {
+        if trouble.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) {
+            self.topic_exists.store(false, Ordering::Relaxed);
+        }
+        // An idempotent producer that lost count of its messages never works again.
+        let mut current = self.producer.lock();
+        if current.client().fatal_error().is_some() {
+            *current = producer(&self.cluster)?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl EventLog for KafkaLog {
+    async fn append(&self, records: &[Record]) -> Result<(), StoreError> {
+        self.need_topic().await?;
+        let sent = send(&self.producer.lock(), &self.topic, records);
+        let mut outcome = Ok(());
+        for delivery in sent.deliveries {
+            match delivery.await {
+                Ok(Ok(_)) => {}
+                Ok(Err((trouble, _))) => outcome = Err(trouble),
+                Err(_) => outcome = Err(KafkaError::Canceled),
+            }
+        }
+        match outcome.and(sent.outcome) {
+            Ok(()) => Ok(()),
+            Err(trouble) => {
+                self.mend(&trouble)?;
+                Err(trouble.into())
+            }
+        }
+    }
+
+    async fn subscribe(
+        &self,
+        group: Group,
+        handler: Arc<dyn Handler>,
+        stop: CancellationToken,
+    ) -> Result<(), StoreError> {
+        let outage = Arc::new(Outage::of(format!("Kafka for {}", group.as_str())));
+        let reader = Reader {
+            group,
+            handler,
+            database: self.database.clone(),
+            patience: self.patience,
+            outage: Outage::of(format!("the handler of {}", group.as_str())),
+        };
+        let mut subscription = Subscription::new(self.topic.clone(), reader, Arc::clone(&outage));
+        while !stop.is_cancelled() {
+            let ended = tokio::select! {
+                ready = self.need_topic() => match ready {
+                    Ok(()) => subscription.read(&self.cluster.consumer(group), &stop).await,
+                    Err(trouble) => Err(trouble),
+                },
+                () = stop.cancelled() => Ok(()),
+            };
+            if let Err(trouble) = ended {
+                outage.goes_on(&trouble);
+                tokio::select! { () = sleep(TROUBLE) => {} () = stop.cancelled() => {} }
+            }
+        }
+        Ok(())
+    }
+
+    fn needs_relay(&self) -> bool {
+        true
+    }
+}
+
+/// What was handed to librdkafka.
+struct Sending {
+    deliveries: Vec<rdkafka::producer::DeliveryFuture>,
+    /// An `Err` when not everything could be.
+    outcome: Result<(), KafkaError>,
+}
+
+/// Hands records over in their order; the idempotent producer keeps it.
+fn send(producer: &FutureProducer<Context>, topic: &Topic, records: &[Record]) -> Sending {
+    let mut deliveries = Vec::with_capacity(records.len());
+    for record in records {
+        let content_type = Header { key: "content-type", value: Some("application/cloudevents+json; charset=UTF-8") };
+        let mut headers = OwnedHeaders::new().insert(content_type);
+        if !record.trace.is_empty() {
+            headers = headers.insert(Header { key: "traceparent", value: Some(&record.trace) });
+        }
+        let message = FutureRecord::to(&topic.name).key(&record.order).payload(&record.body).headers(headers);
+        match producer.send_result(message) {
+            Ok(delivery) => deliveries.push(delivery),
+            Err((trouble, _)) => return Sending { deliveries, outcome: Err(trouble) },
+        }
+    }
+    Sending { deliveries, outcome: Ok(()) }
+}
+
+fn producer(cluster: &Cluster) -> Result<FutureProducer<Context>, StoreError> {
+    let producer = cluster
+        .client()
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // The relay sends a whole batch at once; waiting for more of it would only add to the delay.
+        .set("linger.ms", "0")
+        .set("delivery.timeout.ms", DELIVERY_TIMEOUT_MS)
+        // As Kafka's own clients do it, so that what another tool sends to an order lands in the same partition.
+        .set("partitioner", "murmur2_random")
+        .create_with_context(Context::default())?;
+    Ok(producer)
+}
+
+impl Cluster {
+    /// What all our clients have in common.
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", "openrun")
+            .set("reconnect.backoff.max.ms", LONGEST_RECONNECT_MS)
+            .set("socket.connection.setup.timeout.ms", "5000")
+            .set("socket.timeout.ms", "10000")
+            .set("socket.keepalive.enable", "true")
+            // Brokers close idle connections; that is no news.
+            .set("log.connection.close", "false")
+            .set_log_level(RDKafkaLogLevel::Info);
+        config
+    }
+
+    fn consumer(&self, group: Group) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("group.id", format!("{}openrun.{}", self.prefix, group.as_str()))
+            .set("group.protocol", "classic")
+            // A process that was killed holds its partitions so long. Brokers allow no less unless they are told to.
+            .set("session.timeout.ms", "6000")
+            // A member hears with its next heartbeat that the group gathers anew, so this is how fast partitions move.
+            .set("heartbeat.interval.ms", "500")
+            .set("auto.offset.reset", "earliest")
+            // librdkafka commits what was stored, and nothing is stored before it is done: every so often, when
+            // partitions are taken away, and at the end. What was done since would only be done again.
+            .set("enable.auto.offset.store", "false")
+            .set("enable.auto.commit", "true")
+            .set("auto.commit.interval.ms", "200")
+            // A lone event is handed out at once.
+            .set("fetch.min.bytes", "1")
+            .set("fetch.wait.max.ms", "50")
+            .set("fetch.queue.backoff.ms", "50")
+            .set("fetch.error.backoff.ms", "100")
+            // Events are small and lanes keep some themselves; the defaults would prefetch 64 MiB.
+            .set("queued.min.messages", "1000")
+            .set("queued.max.messages.kbytes", "8192");
+        config
+    }
+}
+
+impl From<KafkaError> for StoreError {
+    fn from(source: KafkaError) -> Self {
+        Self::unavailable("event log", source)
+    }
+}
+
+/// What librdkafka tells us outside of calls.
+#[derive(Debug, Default)]
+struct Context {
+    /// Partitions that were taken away and that the subscription has not yet heard of.
+    revoked: Mutex<Vec<i32>>,
+    told: Notify,
+}
+
+impl Context {
+    fn take_revoked(&self) -> Vec<i32> {
+        std::mem::take(&mut self.revoked.lock())
+    }
+}
+
+impl ClientContext for Context {
+    /// Each step of an outage is a line of librdkafka's; they are for who looks into it. The outage itself is told once,
+    /// by who meets it.
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(target: "librdkafka", "{facility}: {message}");
+            }
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
+                tracing::debug!(target: "librdkafka", "{facility}: {message}");
+            }
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                tracing::trace!(target: "librdkafka", "{facility}: {message}");
+            }
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", "{error}: {reason}");
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(partitions) = rebalance {
+            self.revoked.lock().extend(partitions.elements().iter().map(TopicPartitionListElem::partition));
+            self.told.notify_one();
+        }
+    }
+
+    /// A partition that was paused when it was lost comes back running.
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(partitions) = rebalance
+            && let Err(trouble) = consumer.resume(&TopicPartitionList::clone(partitions))
+        {
+            tracing::debug!(target: "librdkafka", "resume: {trouble}");
+        }
+    }
+}

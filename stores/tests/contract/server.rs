@@ -1,0 +1,124 @@
+//! What only a server can do: die, come back with old contents, lose a part.
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+};
+
+use sale::SaleId;
+use stores::{
+    StoreError,
+    line::{self, RedisLine},
+    queue::{LineKey, Queue as _, Snapshot},
+};
+use tempfile::TempDir;
+
+use crate::bench::{Bench, at, live_redis, new, waiting};
+
+/// A Redis of a test's own, which it may kill.
+struct Server {
+    folder: TempDir,
+    port: u16,
+    process: Child,
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = run(&folder, port);
+        Self { folder, port, process }
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Comes back with everything that it had written down.
+    fn kill_and_restart(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.process = run(&self.folder, self.port);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn run(folder: &TempDir, port: u16) -> Child {
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"])
+        .args(["--port", &port.to_string()])
+        .arg("--dir")
+        .arg(folder.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server must be installed for this test")
+}
+
+/// Waits until the server answers, which tells what it holds.
+async fn life(line: &dyn line::Line, sale: &SaleId) -> Result<i64, StoreError> {
+    loop {
+        match line.life(sale).await {
+            Err(StoreError::Unavailable { .. }) => tokio::task::yield_now().await,
+            answer => return answer,
+        }
+    }
+}
+
+#[tokio::test]
+async fn live_redis_that_restarted_with_old_contents_is_lost_until_it_is_filled_again() {
+    let mut server = Server::start();
+    let line = line::connect(&server.url()).unwrap();
+    drop(life(&*line, &crate::bench::random_sale()).await);
+    let mut bench = Bench::open(line).await;
+    bench.crowd(2).await;
+    server.kill_and_restart();
+    let sale = bench.key.sale.clone();
+    assert!(matches!(life(&*bench.line, &sale).await, Err(StoreError::Lost)));
+    assert!(matches!(bench.line.join(&bench.key, &[], 9, at(0)).await, Err(StoreError::Lost)));
+    bench.reborn(&Snapshot { ceiling: 2, ..Snapshot::default() }, at(0)).await;
+    assert_eq!(life(&*bench.line, &sale).await.unwrap(), 2);
+    assert_eq!(bench.join(3, at(0)).await, new(3, at(0)));
+}
+
+#[tokio::test]
+async fn live_redis_that_does_not_answer_is_unavailable() {
+    let mut server = Server::start();
+    let line = RedisLine::open(&server.url()).unwrap();
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    let key = LineKey { sale: crate::bench::random_sale(), epoch: 1 };
+    for _ in 0..2 {
+        assert!(matches!(line.frame(&key).await, Err(StoreError::Unavailable { .. })));
+    }
+}
+
+#[tokio::test]
+async fn live_redis_forgets_no_other_sale() {
+    let (one, other) = (Bench::open(live_redis()).await, Bench::open(live_redis()).await);
+    other.crowd(1).await;
+    one.line.forget(&one.key.sale).await.unwrap();
+    assert!(matches!(one.line.life(&one.key.sale).await, Err(StoreError::Lost)));
+    assert_eq!(other.standing(1, 1, at(0)).await, waiting());
+}
+
+#[test]
+fn a_url_that_names_no_store_is_refused_in_a_sentence() {
+    for (url, sentence) in [
+        ("redis+cluster://a:1,b:2", "Redis Cluster comes later"),
+        ("rediss://a:1", "TLS"),
+        ("redis://user:secret@", "redis://host:port"),
+        ("memory", "memory: or redis://"),
+        ("postgres://a", "memory: or redis://"),
+    ] {
+        let refusal = line::connect(url).err().map(|refusal| refusal.to_string()).unwrap_or_default();
+        assert!(refusal.contains(sentence), "{url}: {refusal}");
+        assert!(!refusal.contains("secret"), "{refusal}");
+    }
+    assert!(line::connect("memory:").is_ok());
+}

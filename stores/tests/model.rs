@@ -1,0 +1,25 @@
+//! The same random walk through the line in memory and in Redis: every answer is the same, units are conserved, and a
+//! shown place never rises within a life.
+//!
+//! `cfg(test)` is always true here; it tells the lints that helpers of tests may unwrap.
+
+#[cfg(test)]
+#[path = "model/play.rs"]
+mod play;
+#[cfg(test)]
+#[path = "model/steps.rs"]
+mod steps;
+#[cfg(test)]
+#[path = "model/truth.rs"]
+mod truth;
+
+use proptest::test_runner::{Config, TestRunner};
+
+/// `PROPTEST_CASES` sets how many walks are tried.
+#[test]
+fn live_redis_and_memory_answer_every_walk_alike() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let redis = play::Redis::named_by_the_environment();
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    runner.run(&steps::walk(), |steps| runtime.block_on(play::walk(&redis, &steps))).unwrap();
+}

@@ -1,0 +1,323 @@
+//! A walk: each step is taken on both lines, and the answers are compared.
+
+use std::{collections::HashMap, fmt::Debug, sync::Arc};
+
+use proptest::{prelude::*, test_runner::TestCaseError};
+use sale::{
+    Frame, SaleId, Timestamp,
+    frame::{BUCKET, Histogram},
+    standing::ahead,
+};
+use stores::{
+    StoreError,
+    gate::{End, Take, Taken},
+    line::{self, Line},
+    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Seat, StockCount},
+};
+
+use crate::{
+    steps::{Loss, Sell, Sent, Step, Which},
+    truth::{Truth, buyer, hold, units},
+};
+
+type Walked<T = ()> = Result<T, TestCaseError>;
+
+/// Numbers that a raise of the ceiling adds: few, so that it is often in the way.
+const BLOCK: u64 = 5;
+
+/// The server under test: as a line, and as somebody who breaks it.
+pub(crate) struct Redis {
+    line: Arc<dyn Line>,
+    client: redis::Client,
+}
+
+impl Redis {
+    #[expect(clippy::disallowed_methods, reason = "tests are told by the environment where the engines are")]
+    pub(crate) fn named_by_the_environment() -> Self {
+        let url = std::env::var("OPENRUN_TEST_QUEUE_URL")
+            .expect("OPENRUN_TEST_QUEUE_URL must name a Redis to test with, like redis://127.0.0.1:6379");
+        Self { line: line::connect(&url).unwrap(), client: redis::Client::open(url).unwrap() }
+    }
+
+    /// Removes one key of a sale's life, or the one that says which life counts.
+    async fn lose_key(&self, key: &LineKey, which: usize) {
+        let pattern = format!("openrun:{{{}}}:{}:*", key.sale, key.epoch);
+        let mut connection = self.client.get_multiplexed_async_connection().await.unwrap();
+        let mut keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut connection).await.unwrap();
+        keys.retain(|key| !key.ends_with(":frame"));
+        keys.sort();
+        keys.push(format!("openrun:{{{}}}:life", key.sale));
+        redis::cmd("DEL").arg(&keys[which % keys.len()]).exec_async(&mut connection).await.unwrap();
+    }
+}
+
+struct Walk<'a> {
+    redis: &'a Redis,
+    memory: Arc<dyn Line>,
+    key: LineKey,
+    now: Timestamp,
+    truth: Truth,
+    term: i64,
+    last: Batch,
+    /// Places shown in this life.
+    shown: HashMap<u8, (u64, u64)>,
+    total: HashMap<String, i64>,
+}
+
+pub(crate) async fn walk(redis: &Redis, steps: &[Step]) -> Walked {
+    let sale: SaleId = format!("model-{:032x}", rand::random::<u128>()).parse().unwrap();
+    let last = Batch { term: 1, seq: 0, calls: 0, up_to: 0, until: Timestamp::default() };
+    let mut walk = Walk {
+        redis,
+        memory: line::connect("memory:").unwrap(),
+        key: LineKey { sale: sale.clone(), epoch: 0 },
+        now: Timestamp::from_millis(1_780_000_000_000),
+        truth: Truth::default(),
+        term: 1,
+        last,
+        shown: HashMap::new(),
+        total: HashMap::new(),
+    };
+    walk.begin(first_stock()).await?;
+    let mut result = Ok(());
+    for step in steps {
+        result = walk.take_step(step).await;
+        if result.is_err() {
+            break;
+        }
+    }
+    redis.line.forget(&sale).await.unwrap();
+    result
+}
+
+fn first_stock() -> Vec<StockCount> {
+    let count = |item: &str, free| StockCount { item: item.parse().unwrap(), free, held: 0, sold: 0 };
+    vec![count("pair", 6), count("lace", 3)]
+}
+
+/// One step on both lines: their answers, if they are the same.
+macro_rules! both {
+    ($walk:expr, $method:ident($($argument:expr),*)) => {{
+        let memory = $walk.memory.$method(&$walk.key, $($argument),*).await;
+        let redis = $walk.redis.line.$method(&$walk.key, $($argument),*).await;
+        same(stringify!($method), memory, redis)?
+    }};
+}
+
+fn same<T: Debug>(step: &str, memory: Result<T, StoreError>, redis: Result<T, StoreError>) -> Walked<Option<T>> {
+    let told = |answer: &Result<T, StoreError>| match answer {
+        Ok(answer) => format!("{answer:?}"),
+        Err(StoreError::Lost) => "lost".to_owned(),
+        Err(StoreError::Unexpected { .. }) => "unexpected".to_owned(),
+        Err(trouble @ StoreError::Unavailable { .. }) => trouble.to_string(),
+    };
+    prop_assert_eq!(told(&memory), told(&redis), "memory and Redis differ: {}; {:?}", step, redis.err());
+    Ok(memory.ok())
+}
+
+impl Walk<'_> {
+    async fn begin(&mut self, stock: Vec<StockCount>) -> Walked {
+        self.key.epoch += 1;
+        self.shown.clear();
+        self.term += 1;
+        self.last = Batch { term: self.term, seq: 0, ..self.last };
+        let snapshot = self.truth.snapshot(stock);
+        self.total = snapshot.stock.iter().map(|count| (count.item.to_string(), sum(count))).collect();
+        both!(self, rebuild(&snapshot, self.now));
+        Ok(())
+    }
+
+    async fn take_step(&mut self, step: &Step) -> Walked {
+        match step {
+            Step::Join { buyers } => self.join(buyers).await?,
+            Step::Standing { asks } => {
+                let ticket = |(n, which)| (buyer(n), self.truth.ticket(n, which, self.key.epoch));
+                let asks: Vec<_> = asks.iter().copied().map(ticket).collect();
+                both!(self, standing(&asks, self.now));
+            }
+            Step::Call { sent, calls, beyond, window_ms } => self.call(*sent, *calls, *beyond, *window_ms).await?,
+            Step::Sweep => drop(both!(self, sweep(self.now))),
+            Step::Enter { n, which, pass_ms } => {
+                let carried = self.truth.ticket(*n, *which, self.key.epoch);
+                let place = self.truth.place(*n, *which, self.key.epoch);
+                let pass = sale::PassId::derive(self.now, &[&[*n]]);
+                let expires_at = self.now.plus_millis(*pass_ms);
+                let ask = Enter { place, ticket_epoch: carried.epoch, pass, expires_at };
+                if both!(self, enter(&[ask], self.now)) == Some(vec![Entered::Admitted]) {
+                    self.truth.entered(place, expires_at);
+                }
+            }
+            Step::Leave { n, which } => {
+                let place = self.truth.place(*n, *which, self.key.epoch);
+                if both!(self, leave(&[place], self.now)) == Some(vec![Seat::Admitted]) {
+                    self.truth.left(place);
+                }
+            }
+            Step::Sell(sell) => self.sell(sell).await?,
+            Step::Observe { nth } => drop(self.observe(*nth).await?),
+            Step::Settle => drop(both!(self, settle())),
+            Step::Publish => {
+                both!(self, publish(self.now.to_string().into()));
+                both!(self, frame());
+            }
+            Step::Pass { ms } => self.now = self.now.plus_millis(*ms),
+            Step::Lose(loss) => self.lose(*loss).await?,
+            Step::Forget => {
+                let stock = self.observe(1).await?.stock;
+                self.memory.forget(&self.key.sale).await.unwrap();
+                self.redis.line.forget(&self.key.sale).await.unwrap();
+                self.find_it_lost().await?;
+                self.begin(stock).await?;
+            }
+        }
+        self.observe(1).await.map(drop)
+    }
+
+    async fn join(&mut self, buyers: &[(u8, Option<Which>)]) -> Walked {
+        let asks: Vec<_> = buyers
+            .iter()
+            .map(|(n, which)| Join {
+                buyer: buyer(*n),
+                ticket: which.map(|which| self.truth.ticket(*n, which, self.key.epoch)),
+            })
+            .collect();
+        let joined = both!(self, join(&asks, self.truth.ceiling, self.now)).unwrap_or_default();
+        for ((n, _), joined) in buyers.iter().zip(joined) {
+            match joined {
+                Joined::New { number, .. } => {
+                    self.truth.gave(*n, Carried { number, epoch: self.key.epoch });
+                }
+                Joined::Seated { .. } => {}
+                Joined::CeilingReached => self.truth.ceiling += BLOCK,
+            }
+        }
+        Ok(())
+    }
+
+    async fn call(&mut self, sent: Sent, calls: u64, beyond: u64, window_ms: i64) -> Walked {
+        let seen = self.observe(calls.max(1)).await?;
+        let up_to = (seen.nth_number + beyond).min(seen.last_number).max(self.truth.cursor);
+        let next =
+            Batch { term: self.term, seq: self.last.seq + 1, calls, up_to, until: self.now.plus_millis(window_ms) };
+        let batch = match sent {
+            Sent::Next => next,
+            Sent::Again => self.last,
+            Sent::Straggler => Batch { seq: self.last.seq.saturating_sub(1), ..next },
+            Sent::NewTerm => Batch { term: self.term + 1, seq: 0, ..next },
+            Sent::OldTerm => Batch { term: self.term - 1, ..next },
+        };
+        self.truth.cursor = self.truth.cursor.max(batch.up_to);
+        if let Some(Called::Batch { called, .. }) = both!(self, call(batch, self.now)) {
+            prop_assert!(called <= batch.calls || !matches!(sent, Sent::Next));
+            self.term = self.term.max(batch.term);
+            if (batch.term, batch.seq) > (self.last.term, self.last.seq) {
+                self.last = batch;
+            }
+        }
+        Ok(())
+    }
+
+    async fn sell(&mut self, sell: &Sell) -> Walked {
+        match sell {
+            Sell::Take { n, which, hold: name, pairs, laces, limit } => {
+                let mut lines = vec![units("pair", *pairs)];
+                lines.extend(laces.map(|laces| units("lace", laces)));
+                let place = self.truth.place(*n, *which, self.key.epoch);
+                let ask = Take { hold: hold(*name, false), place, lines, limit: *limit };
+                if both!(self, take(std::slice::from_ref(&ask), self.now)) == Some(vec![Taken::Taken]) {
+                    self.truth.took(&ask);
+                }
+            }
+            Sell::Retake { n, hold: name, pairs, limit } => {
+                let place = self.truth.place(*n, Which::Latest, self.key.epoch);
+                let ask = Take { hold: hold(*name, true), place, lines: vec![units("pair", *pairs)], limit: *limit };
+                if both!(self, retake(&ask, self.now)) == Some(Taken::Taken) {
+                    self.truth.took(&ask);
+                }
+            }
+            Sell::End { hold: name, retaken, ending } => {
+                let end = End { hold: hold(*name, *retaken), ending: *ending };
+                both!(self, end(&[end]));
+                self.truth.ended(&end);
+            }
+            Sell::Restock { lace, total, version } => {
+                let item = units(if *lace { "lace" } else { "pair" }, 0).item;
+                both!(self, restock(&item, *total, *version));
+                let count = self.observe_stock().await?.into_iter().find(|count| count.item == item);
+                self.total.insert(item.to_string(), sum(&count.unwrap()));
+            }
+            Sell::UnknownItem { n } => {
+                let place = self.truth.place(*n, Which::Latest, self.key.epoch);
+                let ask = Take { hold: hold(0, false), place, lines: vec![units("sock", 1)], limit: 9 };
+                both!(self, take(std::slice::from_ref(&ask), self.now));
+            }
+        }
+        Ok(())
+    }
+
+    async fn observe_stock(&self) -> Walked<Vec<StockCount>> {
+        Ok(both!(self, observe(1, self.now)).map(|seen: Observation| seen.stock).unwrap_or_default())
+    }
+
+    /// What both lines see, with what must always hold of it.
+    async fn observe(&mut self, nth: u64) -> Walked<Observation> {
+        let seen: Observation = both!(self, observe(nth, self.now)).unwrap_or_default();
+        both!(self, holds());
+        for count in &seen.stock {
+            let total = self.total.get(count.item.as_str()).copied();
+            prop_assert_eq!(Some(sum(count)), total, "units of {} are conserved", count.item);
+        }
+        self.check_shown_places(&seen)?;
+        Ok(seen)
+    }
+
+    fn check_shown_places(&mut self, seen: &Observation) -> Walked {
+        let frame = Frame {
+            serving: seen.serving,
+            last_number: seen.last_number,
+            histogram: Histogram { bucket: BUCKET, live: seen.histogram.clone() },
+            ..Frame::empty(self.key.sale.clone())
+        };
+        for (n, carried) in self.truth.tickets() {
+            let Some(shown) = ahead(&frame, carried.number) else { continue };
+            let before = self.shown.insert(n, (carried.number, shown));
+            if let Some((_, before)) = before.filter(|(number, _)| *number == carried.number) {
+                prop_assert!(shown <= before, "the place of {} rose from {} to {}", carried.number, before, shown);
+            }
+        }
+        Ok(())
+    }
+
+    /// A new life begins, after the store was lost or without that.
+    async fn lose(&mut self, loss: Loss) -> Walked {
+        let stock = self.observe(1).await?.stock;
+        match loss {
+            Loss::Nothing => {}
+            Loss::Everything => {
+                self.memory = line::connect("memory:").unwrap();
+                self.redis.line.forget(&self.key.sale).await.unwrap();
+                self.find_it_lost().await?;
+            }
+            Loss::OneKey(which) => {
+                self.memory = line::connect("memory:").unwrap();
+                self.redis.lose_key(&self.key, which).await;
+                self.find_it_lost().await?;
+            }
+        }
+        self.begin(stock).await
+    }
+
+    async fn find_it_lost(&self) -> Walked {
+        prop_assert!(matches!(self.redis.line.life(&self.key.sale).await, Err(StoreError::Lost)));
+        let asks = [Join { buyer: buyer(1), ticket: None }];
+        prop_assert!(both!(self, join(&asks, u64::MAX >> 11, self.now)).is_none());
+        prop_assert!(both!(self, observe(1, self.now)).is_none());
+        prop_assert!(both!(self, call(self.last, self.now)).is_none());
+        prop_assert!(both!(self, holds()).is_none());
+        Ok(())
+    }
+}
+
+fn sum(count: &StockCount) -> i64 {
+    count.free + count.held + count.sold
+}

@@ -1,0 +1,120 @@
+//! What the database would know, kept beside the two lines: enough to begin a new life with.
+
+use std::collections::BTreeMap;
+
+use sale::{
+    BuyerId, HoldId, ItemId, OrderId, Timestamp,
+    sale::{Line as OrderLine, Place, quantity},
+};
+use stores::{
+    gate::{End, Ending, Take},
+    queue::{Carried, HeldUnits, KnownPass, Snapshot, StockCount},
+};
+
+use crate::steps::Which;
+
+#[derive(Debug, Default)]
+pub(crate) struct Truth {
+    pub(crate) ceiling: u64,
+    pub(crate) cursor: u64,
+    tickets: BTreeMap<u8, Vec<Carried>>,
+    passes: BTreeMap<(BuyerId, u64), KnownPass>,
+    holds: BTreeMap<HoldId, HeldUnits>,
+    bought: BTreeMap<BuyerId, u32>,
+}
+
+pub(crate) fn buyer(n: u8) -> BuyerId {
+    BuyerId::from_bytes([n; 16])
+}
+
+pub(crate) fn hold(n: u8, retaken: bool) -> HoldId {
+    HoldId { order: OrderId::derive(Timestamp::from_millis(1_780_000_000_000), &[&[n]]), retaken }
+}
+
+pub(crate) fn units(item: &str, quantity: u32) -> OrderLine {
+    OrderLine { item: item.parse::<ItemId>().unwrap(), quantity }
+}
+
+impl Truth {
+    pub(crate) fn ticket(&self, n: u8, which: Which, epoch: i64) -> Carried {
+        let tickets = self.tickets.get(&n).map_or(&[][..], |tickets| &tickets[..]);
+        let found = match which {
+            Which::Latest => tickets.last().copied(),
+            Which::Earlier => tickets.iter().rev().nth(1).copied(),
+            Which::Odd { number, older } => Some(Carried { number, epoch: epoch - i64::from(older) }),
+        };
+        found.unwrap_or(Carried { number: 1, epoch })
+    }
+
+    pub(crate) fn place(&self, n: u8, which: Which, epoch: i64) -> Place {
+        Place { buyer: buyer(n), number: self.ticket(n, which, epoch).number }
+    }
+
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = (u8, Carried)> {
+        self.tickets.iter().filter_map(|(n, tickets)| Some((*n, *tickets.last()?)))
+    }
+
+    pub(crate) fn gave(&mut self, n: u8, carried: Carried) {
+        let tickets = self.tickets.entry(n).or_default();
+        if tickets.last().is_none_or(|last| last.number != carried.number) {
+            tickets.push(carried);
+        }
+    }
+
+    pub(crate) fn entered(&mut self, place: Place, expires_at: Timestamp) {
+        let pass = KnownPass { place, expires_at, hold: None, ended: false };
+        self.passes.entry((place.buyer, place.number)).or_insert(pass);
+    }
+
+    pub(crate) fn left(&mut self, place: Place) {
+        if let Some(pass) = self.passes.get_mut(&(place.buyer, place.number)) {
+            pass.ended = true;
+        }
+    }
+
+    pub(crate) fn took(&mut self, ask: &Take) {
+        if self.holds.contains_key(&ask.hold) {
+            return;
+        }
+        let Place { buyer, number } = ask.place;
+        if let Some(pass) = self.passes.get_mut(&(buyer, number)).filter(|_| !ask.hold.retaken) {
+            pass.hold = Some(ask.hold);
+        }
+        *self.bought.entry(buyer).or_default() += quantity(&ask.lines);
+        let active = !ask.hold.retaken;
+        self.holds.insert(ask.hold, HeldUnits { hold: ask.hold, buyer, lines: ask.lines.clone(), active });
+    }
+
+    pub(crate) fn ended(&mut self, end: &End) {
+        if end.ending == Ending::Inactive {
+            if let Some(held) = self.holds.get_mut(&end.hold) {
+                held.active = false;
+            }
+            return;
+        }
+        let Some(held) = self.holds.remove(&end.hold) else { return };
+        if end.ending != Ending::Committed {
+            *self.bought.entry(held.buyer).or_default() -= quantity(&held.lines);
+        }
+        if end.ending == Ending::NeverPlaced {
+            let mut passes = self.passes.values_mut();
+            if let Some(pass) = passes.find(|pass| pass.hold == Some(end.hold)) {
+                pass.hold = None;
+            }
+        }
+    }
+
+    /// Like the database's own: of a buyer with several passes the latest place counts.
+    pub(crate) fn snapshot(&self, stock: Vec<StockCount>) -> Snapshot {
+        let latest: BTreeMap<_, _> = self.passes.iter().map(|((buyer, _), pass)| (*buyer, pass.clone())).collect();
+        Snapshot {
+            ceiling: self.ceiling,
+            cursor: self.cursor,
+            version: 2,
+            stock,
+            holds: self.holds.values().cloned().collect(),
+            buyers: self.bought.iter().map(|(buyer, units)| (*buyer, *units)).collect(),
+            passes: latest.into_values().collect(),
+        }
+    }
+}
