@@ -165,7 +165,11 @@ impl Buyer {
             Ok(answer) => answer,
             Err(lost) => {
                 self.witness.wrong(format!("buyer {} got no answer for a minute: {lost}", self.nth));
-                Answer { status: http::StatusCode::GATEWAY_TIMEOUT, headers: http::HeaderMap::new(), body: Vec::new().into() }
+                Answer {
+                    status: http::StatusCode::GATEWAY_TIMEOUT,
+                    headers: http::HeaderMap::new(),
+                    body: Vec::new().into(),
+                }
             }
         }
     }

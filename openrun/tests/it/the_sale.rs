@@ -2,13 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    engines::Engines,
-    installation::Installation,
-    seller::Terms,
-    story::Story,
-    turn,
-};
+use crate::{engines::Engines, installation::Installation, seller::Terms, story::Story, turn};
 
 /// The provider of a sale where payments fail as they do.
 pub(crate) const SANDBOX: [(&str, &str); 3] = [
