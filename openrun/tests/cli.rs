@@ -221,6 +221,18 @@ fn verify_ends_well_only_without_differences() {
 }
 
 #[test]
+fn verify_tells_what_does_not_fit() {
+    let folder = Folder::new();
+    folder.run("keys init");
+    let part = r#"{"differences":1,"found":[{"what":"a hold without an order","id":"h1","detail":"2 units"}]}"#;
+    let list = r#"{"data":[{"id":"shoes"}],"next_cursor":null}"#;
+    let (url, _) = serve(vec![("application/json", list), ("application/json", part)]);
+    let answer = folder.run(&format!("verify --server {url}"));
+    assert_eq!(answer.out, "shoes: 1 differences\n  a hold without an order h1: 2 units\n1 differences\n");
+    assert_eq!(answer.code, 3);
+}
+
+#[test]
 fn answers_go_to_stdout_and_refusals_to_stderr() {
     let folder = Folder::new();
     folder.run("keys init");
