@@ -111,6 +111,8 @@ impl Leader {
         }
         let next_call = reign.bucket.wait(since(started));
         let finished = reign.is_finished(&called.seen, now);
+        // The last frame says what the row is about to say: nobody writes one for a sale that is closed.
+        reign.known.sale.closed |= finished;
         let composed = frame::compose(&reign.known, &called.seen, trouble, now);
         self.publish(&line, composed).await?;
         if finished {

@@ -148,7 +148,12 @@ impl Client {
 
     fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
         let request = self.agent.post(self.server.join(path));
-        self.read(request.header(header::AUTHORIZATION, self.bearer()).content_type("application/json").send(body.to_string()))
+        self.read(
+            request
+                .header(header::AUTHORIZATION, self.bearer())
+                .content_type("application/json")
+                .send(body.to_string()),
+        )
     }
 
     fn bearer(&self) -> String {

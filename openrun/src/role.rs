@@ -3,7 +3,9 @@
 use std::{future::Future, sync::Arc};
 
 use admission::lead;
-use checkout::{guard::guard, payments::PaymentWorker, reconcile::Reconciler, relay::Relay, stock::StockWorker};
+use checkout::{
+    guard::guard, mail::MailWorker, payments::PaymentWorker, reconcile::Reconciler, relay::Relay, stock::StockWorker,
+};
 use stores::events::{Group, Handler};
 
 use crate::{config::Role, lifecycle::Lifecycle, serve::Stores};
@@ -17,7 +19,7 @@ pub fn start(stores: &Stores, lifecycle: &Lifecycle) {
             Role::Relay => relay(stores, lifecycle),
             Role::Payments => payments(stores, lifecycle),
             Role::Stock => stock(stores, lifecycle),
-            Role::Mail => {}
+            Role::Mail => mail(stores, lifecycle),
         }
     }
 }
@@ -52,6 +54,16 @@ fn stock(stores: &Stores, lifecycle: &Lifecycle) {
     keep(lifecycle, "reconciler", async move { reconciler.run(stop).await });
     let (database, line, stop) = (stores.database.clone(), Arc::clone(&stores.line), lifecycle.soft.clone());
     keep(lifecycle, "guard", async move { guard(&database, line.as_ref(), stop).await });
+}
+
+fn mail(stores: &Stores, lifecycle: &Lifecycle) {
+    let worker = MailWorker::new(
+        stores.database.clone(),
+        Arc::clone(&stores.mailer),
+        Arc::clone(&stores.keys),
+        &stores.config.public_url.origin(),
+    );
+    subscribe(stores, lifecycle, Group::Mail, Arc::new(worker));
 }
 
 fn subscribe(stores: &Stores, lifecycle: &Lifecycle, group: Group, handler: Arc<dyn Handler>) {

@@ -12,10 +12,13 @@ use web::{Body, Problem};
 
 use crate::{WaitingRoom, room::Shown};
 
-/// A comment is sent when nothing happened for so long, so that proxies and pages know that the line lives.
+/// An event is sent when nothing happened for so long, so that proxies and pages know that the line lives. It is a real
+/// one, because scripts do not hear of comments.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// `GET /v1/sales/{sale}/stream`
+/// The frame as server-sent events: `event: frame`, id = tick, a heartbeat every 15 seconds.
+#[utoipa::path(get, path = "/v1/sales/{sale}/stream", tag = "line", params(("sale" = String, Path)),
+    responses((status = 200, description = "text/event-stream"), (status = 404, description = "sale_not_found")))]
 pub async fn stream(door: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>, Problem> {
     let mut frames = door.rooms.room(sale).await?.watch();
     frames.mark_changed();
@@ -37,7 +40,7 @@ async fn next_event(mut frames: watch::Receiver<Arc<Shown>>) -> Option<(Event, w
     let bytes = match tokio::time::timeout(HEARTBEAT, frames.changed()).await {
         Ok(Ok(())) => frames.borrow_and_update().event.clone(),
         Ok(Err(_)) => return None,
-        Err(_) => Bytes::from_static(b": here\n\n"),
+        Err(_) => Bytes::from_static(b"event: heartbeat\ndata: 1\n\n"),
     };
     Some((Ok(http_body::Frame::data(bytes)), frames))
 }

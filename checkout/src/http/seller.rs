@@ -1,5 +1,7 @@
 //! The seller's side of a sale: make it, change it, steer it, watch it.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{Path, Request, State},
@@ -24,7 +26,10 @@ use super::{
     sellers::authority,
     store_trouble,
 };
-use crate::new_sale;
+use crate::{
+    new_sale,
+    verify::{GRACE, Verifier},
+};
 
 pub fn routes() -> OpenApiRouter<Shop> {
     OpenApiRouter::new()
@@ -35,6 +40,7 @@ pub fn routes() -> OpenApiRouter<Shop> {
         .routes(routes!(resume))
         .routes(routes!(close))
         .routes(routes!(live))
+        .routes(routes!(verify))
 }
 
 /// The record of an act by this authority.
@@ -285,4 +291,24 @@ async fn live(State(shop): State<Shop>, Path(id): Path<String>, headers: HeaderM
         figures(&shop, &id).await
     };
     read.await.map(|live| Json(live).into_response()).map_err(|problem| Refused::new(problem, &headers))
+}
+
+/// Compares queue, stock, database, event log and payments; only differences that last over two reads count.
+#[utoipa::path(get, path = "/v1/sales/{sale}/verify", tag = "seller", security(("token" = [])), params(("sale" = String, Path)),
+    responses((status = 200, description = "What was compared, and what did not fit"),
+        (status = 403, description = "not_allowed: only operators")))]
+async fn verify(State(shop): State<Shop>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let verified = async {
+        if authority(&shop, &headers).await? < Authority::Operator {
+            return Err(Code::NotAllowed.into());
+        }
+        let sale = known(&shop, &id).await?.sale.id;
+        let verifier = Verifier {
+            database: shop.database.clone(),
+            line: Arc::clone(&shop.line),
+            provider: Arc::clone(&shop.provider),
+        };
+        verifier.verify(Some(&sale), GRACE).await.map_err(|fault| store_trouble(&fault))
+    };
+    verified.await.map(|report| Json(report).into_response()).map_err(|problem| Refused::new(problem, &headers))
 }

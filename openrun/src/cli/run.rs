@@ -143,7 +143,7 @@ fn verify(api: &Api, json: bool, config: &Config, terminal: &mut Terminal<'_>) -
         // A server that was named has to answer; without one the stores themselves can be read.
         Err(ClientError::Unreachable { .. }) if api.server.is_none() => {
             say(terminal.words, &format!("no server answers at {}; reading the stores", config.public_url))?;
-            block_on(offline::verify_stores(config))??
+            block_on(offline::verify_stores(config, keys::load(&config.keys_file).map_err(anyhow::Error::from)?))??
         }
         answer => answer.map_err(anyhow::Error::from)?,
     };

@@ -202,10 +202,7 @@ fn the_schemes_of_each_store_are_known() {
         for url in bad {
             let told: Vec<String> =
                 faults("", &[(variable, url)]).into_iter().filter(|fault| fault.starts_with(variable)).collect();
-            assert!(
-                told.len() == 1 && told[0].contains("expected"),
-                "{url}: {told:?}"
-            );
+            assert!(told.len() == 1 && told[0].contains("expected"), "{url}: {told:?}");
         }
     }
     assert!(!faults("", &[("OPENRUN_PAYMENTS_URL", "stripe:sk_test_1")])[0].contains("sk_test"));

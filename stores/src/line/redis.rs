@@ -108,8 +108,11 @@ impl Queue for RedisLine {
             .run(&self.steps.join, line, |call| {
                 call.arg(ceiling).arg(now.as_millis()).arg(MOMENT_MS);
                 for ask in asks {
-                    let carried = ask.ticket.unwrap_or(Carried { number: 0, epoch: 0 });
-                    call.arg(&ask.buyer.as_bytes()[..]).arg(carried.number).arg(carried.epoch);
+                    let mut bytes = ask.buyer.as_bytes().to_vec();
+                    if let Some(Carried { number, epoch }) = ask.ticket {
+                        bytes.extend_from_slice(format!("{number} {epoch}").as_bytes());
+                    }
+                    call.arg(bytes);
                 }
             })
             .await?;

@@ -1,5 +1,6 @@
 -- Gives places up.
 --
+-- KEYS    as in life.lua
 -- ARGV    3 now; then per place: buyer, number
 -- RETURNS per place two values: what it had been, as code and argument
 local now, buyers, answers = tonumber(ARGV[3]), {}, {}
