@@ -15,6 +15,7 @@ struct Bank {
     order: OrderId,
 }
 
+#[cfg(test)]
 impl Bank {
     fn over(fresh: Fresh) -> Self {
         let settings = SandboxSettings { latency_ms: 10, ..SandboxSettings::default() };
@@ -35,6 +36,7 @@ impl Bank {
     }
 }
 
+#[cfg(test)]
 fn won(amount: i64) -> Money {
     Money { amount, currency: Currency::parse("KRW").unwrap() }
 }
