@@ -1,0 +1,55 @@
+//! What is asked wrongly is refused by the code of the surface, and nothing changes: a table of bad requests against one
+//! running server, races for a pass, and random bytes at the front door.
+//!
+//! `cfg(test)` is always true here; it tells the lints that helpers of tests may unwrap.
+
+#[cfg(test)]
+#[path = "refusals/door.rs"]
+mod door;
+#[cfg(test)]
+#[path = "refusals/orders.rs"]
+mod orders;
+#[cfg(test)]
+#[path = "refusals/pages.rs"]
+mod pages;
+#[cfg(test)]
+#[path = "refusals/races.rs"]
+mod races;
+#[cfg(test)]
+#[path = "refusals/random.rs"]
+mod random;
+#[cfg(test)]
+#[path = "refusals/row.rs"]
+mod row;
+#[cfg(test)]
+#[path = "refusals/seller.rs"]
+mod seller;
+#[cfg(test)]
+#[path = "refusals/shop.rs"]
+mod shop;
+#[cfg(test)]
+#[path = "refusals/wire.rs"]
+mod wire;
+#[cfg(test)]
+#[path = "refusals/world.rs"]
+mod world;
+
+#[cfg(test)]
+mod table {
+    use crate::{door, orders, pages, races, row::run, seller, world::World};
+
+    /// One server for all of them: whatever one row broke, the next ones would see.
+    #[test]
+    fn what_is_asked_wrongly_is_refused_and_nothing_changes() {
+        let mut world = World::new();
+        let rows = [door::rows(&world), orders::rows(&mut world), seller::rows(&world), pages::rows(&world)].concat();
+        let count = rows.len();
+        let faults = run(&world, rows);
+        assert!(faults.is_empty(), "{} faults in {count} rows:\n{}", faults.len(), faults.join("\n"));
+        assert!(count >= 250, "only {count} rows");
+        races::one_pass_buys_once(&world);
+        races::one_key_is_one_order(&world);
+        races::what_was_refused_is_as_good_as_before(&world);
+        println!("{count} rows");
+    }
+}
