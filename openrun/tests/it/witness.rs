@@ -26,6 +26,7 @@ pub(crate) struct Witness {
 #[derive(Default)]
 struct Seen {
     wrongs: Vec<String>,
+    per_minute: u32,
     /// number → who has it.
     numbers: HashMap<u64, usize>,
     /// ticket → its one pass.
@@ -65,7 +66,7 @@ pub(crate) struct Tally {
 
 impl Witness {
     pub(crate) fn new(terms: Terms) -> Self {
-        Self { terms, seen: Mutex::default() }
+        Self { terms, seen: Mutex::new(Seen { per_minute: terms.per_minute, ..Seen::default() }) }
     }
 
     pub(crate) fn wrong(&self, what: impl Into<String>) {
@@ -193,13 +194,15 @@ impl Witness {
         if live.called + live.active > u64::from(self.terms.max_active) {
             seen.wrong(format!("{} called and {} active, more than the cap", live.called, live.active));
         }
-        seen.rate(Figure { asked, answered, called_total: live.called_total }, self.terms.per_minute);
+        seen.rate(Figure { asked, answered, called_total: live.called_total });
         seen.live = Some(live);
     }
 
-    /// Readings so far do not count for the rate any more: another one is in force.
-    pub(crate) fn forget_rate(&self) {
-        self.seen.lock().figures.clear();
+    /// Another rate is about to be in force: readings so far do not count any more.
+    pub(crate) fn rate_is(&self, per_minute: u32) {
+        let mut seen = self.seen.lock();
+        seen.figures.clear();
+        seen.per_minute = per_minute;
     }
 
     /// What the line said of one ticket.
@@ -223,7 +226,8 @@ impl Seen {
     }
 
     /// Never above rate × window + burst, in every window between two readings.
-    fn rate(&mut self, now: Figure, per_minute: u32) {
+    fn rate(&mut self, now: Figure) {
+        let per_minute = self.per_minute;
         if self.figures.last().is_some_and(|last| last.called_total > now.called_total) {
             // The store began a new life and counts anew.
             self.figures.clear();
