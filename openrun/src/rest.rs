@@ -7,7 +7,7 @@ use axum::{
     extract::Request,
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
-    routing::get,
+    routing::{any, get},
 };
 use checkout::http::{self, Refused, Shop};
 use hyper::StatusCode;
@@ -48,6 +48,8 @@ pub fn router(shop: Shop) -> Router {
         .merge(http::pages())
         .route("/openapi.json", get(document))
         .route("/docs", get(docs))
+        .route("/gate/check", any(not_supported))
+        .route("/v1/passes/self", any(not_supported))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(shop.clone(), http::same_origin))
@@ -70,6 +72,11 @@ fn describe(mut openapi: OpenApi) -> OpenApi {
     let tags = tags.map(|(name, words)| TagBuilder::new().name(name).description(Some(words)).build());
     openapi.tags = Some(tags.into());
     openapi
+}
+
+/// What the contract names for later is refused in a sentence, never taken for a mistake of the caller.
+async fn not_supported(request: Request) -> Response {
+    Refused::new(Code::NotSupported, request.headers()).into_response()
 }
 
 async fn not_found(request: Request) -> Response {
