@@ -2,11 +2,11 @@
 
 use axum::{
     Json, Router,
-    extract::Request,
-    response::{IntoResponse as _, Response},
+    extract::{Request, State},
+    response::Response,
     routing::get,
 };
-use checkout::http::{self, Refused, Shop};
+use checkout::http::{self, Shop, asked::refuse};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -51,10 +51,10 @@ pub fn router(shop: Shop) -> Router {
         .with_state(shop)
 }
 
-async fn not_found(request: Request) -> Response {
-    Refused::new(Code::NotFound, request.headers()).into_response()
+async fn not_found(State(shop): State<Shop>, request: Request) -> Response {
+    refuse(&shop, &request, Code::NotFound.into())
 }
 
-async fn method_not_allowed(request: Request) -> Response {
-    Refused::new(Code::MethodNotAllowed, request.headers()).into_response()
+async fn method_not_allowed(State(shop): State<Shop>, request: Request) -> Response {
+    refuse(&shop, &request, Code::MethodNotAllowed.into())
 }

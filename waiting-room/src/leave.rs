@@ -13,8 +13,8 @@ use crate::{
 /// `DELETE /v1/sales/{sale}/tickets/self`
 pub async fn leave(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
     door.site.check_origin(&request.parts.method, &request.parts.headers)?;
-    let asked = ask::ticket(door, sale, request)?;
     let room = door.rooms.room(sale).await?;
+    let asked = ask::ticket(door, sale, request)?;
     give_up(door, &room, &asked.ticket).await?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;

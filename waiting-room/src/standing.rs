@@ -26,8 +26,8 @@ pub struct Standing {
 }
 
 pub async fn standing(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
-    let asked = ask::ticket(door, sale, request)?;
     let room = door.rooms.room(sale).await?;
+    let asked = ask::ticket(door, sale, request)?;
     let standing = stand(door, &room, &asked.ticket).await?;
     let mut response = json(StatusCode::OK, &standing);
     response.headers_mut().insert("openrun-time", door.time());
