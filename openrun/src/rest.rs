@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::Request,
+    extract::{Request, State},
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
     routing::{any, get},
 };
-use checkout::http::{self, Refused, Shop};
+use checkout::http::{self, Refused, Shop, asked::refuse};
 use hyper::StatusCode;
 use utoipa::{
     OpenApi as _,
@@ -79,10 +79,10 @@ async fn not_supported(request: Request) -> Response {
     Refused::new(Code::NotSupported, request.headers()).into_response()
 }
 
-async fn not_found(request: Request) -> Response {
-    Refused::new(Code::NotFound, request.headers()).into_response()
+async fn not_found(State(shop): State<Shop>, request: Request) -> Response {
+    refuse(&shop, &request, Code::NotFound.into())
 }
 
-async fn method_not_allowed(request: Request) -> Response {
-    Refused::new(Code::MethodNotAllowed, request.headers()).into_response()
+async fn method_not_allowed(State(shop): State<Shop>, request: Request) -> Response {
+    refuse(&shop, &request, Code::MethodNotAllowed.into())
 }
