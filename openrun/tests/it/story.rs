@@ -75,7 +75,15 @@ impl Story {
 
     /// Waits until so many units are sold.
     pub(crate) async fn sold(&self, units: i64, within: Duration) {
-        let sold = || self.witness.last_live().is_some_and(|live| live.units.sold >= units);
+        let asked = monotonic();
+        let told = std::cell::Cell::new(0);
+        let sold = || {
+            if asked.elapsed().as_secs() / 10 > told.get() {
+                told.set(asked.elapsed().as_secs() / 10);
+                self.tell("selling");
+            }
+            self.witness.last_live().is_some_and(|live| live.units.sold >= units)
+        };
         if !until(within, || async { sold() }).await {
             self.tell("time is over");
             let frame = self.witness.last_frame();
