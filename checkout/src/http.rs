@@ -1,5 +1,6 @@
 //! Everything of the checkout that is reached over HTTP: the API of orders and sales, the pages of both, the console.
 
+pub mod asked;
 pub mod buying;
 pub mod console;
 pub mod console_form;
@@ -23,7 +24,7 @@ use sale::{Keys, pass::PassBook};
 use serde_json::Value;
 use stores::{StoreError, database::Database, line::Line, payments::PaymentProvider};
 use utoipa_axum::router::OpenApiRouter;
-use web::{Code, Problem, Site, answer::Visit, asking::trace_id, pages::WayOn};
+use web::{Code, Problem, Site, asking::trace_id};
 
 /// The largest body that any call takes.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -56,14 +57,7 @@ pub fn pages() -> Router<Shop> {
 pub async fn same_origin(State(shop): State<Shop>, request: Request, next: Next) -> Response {
     match shop.site.check_origin(request.method(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(problem) if request.uri().path().starts_with("/v1/") => {
-            Refused::new(problem, request.headers()).into_response()
-        }
-        Err(problem) => {
-            let visit =
-                Visit { site: &shop.site, headers: request.headers(), uri: request.uri(), now: shop.database.now() };
-            visit.notice(&problem, WayOn::Sales).map(axum::body::Body::new)
-        }
+        Err(problem) => asked::refuse(&shop, &request, problem),
     }
 }
 
@@ -94,18 +88,25 @@ pub fn store_trouble(fault: &StoreError) -> Problem {
     Problem::from(Code::StoreUnavailable).retry_after(seconds)
 }
 
-/// Reads a JSON body: its type, its size and its form are checked, in this order.
+/// Reads a JSON object: its type, its size and its form are checked, in this order.
 pub async fn read_json(request: Request) -> Result<Value, Problem> {
-    let is_json =
-        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            let essence = value.split(';').next().unwrap_or_default().trim();
-            essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
-        });
-    if !is_json {
+    let kind = media_type(request.headers());
+    if !kind.eq_ignore_ascii_case("application/json") && !kind.ends_with("+json") {
         return Err(Code::UnsupportedMediaType.into());
     }
     let bytes = read_body(request).await?;
-    serde_json::from_slice(&bytes).map_err(|fault| Problem::from(Code::MalformedJson).detail(fault.to_string()))
+    let malformed = |detail: String| Problem::from(Code::MalformedJson).detail(detail);
+    match serde_json::from_slice(&bytes) {
+        Ok(document @ Value::Object(_)) => Ok(document),
+        Ok(_) => Err(malformed("expected an object".to_owned())),
+        Err(fault) => Err(malformed(fault.to_string())),
+    }
+}
+
+/// The type of the body, without its parameters.
+fn media_type(headers: &HeaderMap) -> &str {
+    let told = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    told.split(';').next().unwrap_or_default().trim()
 }
 
 /// Reads a body of at most [`LARGEST_BODY`] bytes.

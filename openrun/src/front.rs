@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, uri::P
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
+use stores::database::Database;
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
@@ -20,7 +21,7 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 use waiting_room::{Request as Asked, Routed, WaitingRoom};
-use web::{Body, Code, Problem, asking::trace_id};
+use web::{Body, Code, Problem, Site, answer::Visit, pages::WayOn};
 
 use crate::{health::Health, lifecycle::Lifecycle};
 
@@ -42,6 +43,8 @@ pub struct Front {
     /// Everything else; not in processes without the role.
     pub rest: Option<Router>,
     pub health: Health,
+    pub site: Arc<Site>,
+    pub database: Database,
     /// Metrics on this address: `None` where they are served elsewhere.
     pub metrics: Option<Metrics>,
 }
@@ -111,7 +114,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, lifecycle: Lif
 impl Front {
     async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         if let Some(problem) = too_large(&request) {
-            return problem.into_response(&trace_id(request.headers()));
+            return self.refuse(&request, problem);
         }
         if let Some(response) = self.operations(&request, peer).await {
             return response;
@@ -130,7 +133,7 @@ impl Front {
             }
         }
         let Some(rest) = &self.rest else {
-            return Problem::from(Code::NotFound).into_response(&trace_id(request.headers()));
+            return self.refuse(&request, Code::NotFound.into());
         };
         match rest.clone().oneshot(request.map(axum::body::Body::new)).await {
             Ok(response) => response.map(Body::stream),
@@ -138,8 +141,17 @@ impl Front {
         }
     }
 
+    fn refuse(&self, request: &Request<Incoming>, problem: Problem) -> Response<Body> {
+        let now = self.database.now();
+        Visit { site: &self.site, headers: request.headers(), uri: request.uri(), now }.refuse(problem, WayOn::Sales)
+    }
+
     async fn operations(&self, request: &Request<Incoming>, peer: SocketAddr) -> Option<Response<Body>> {
-        match request.uri().path() {
+        let path = request.uri().path();
+        if matches!(path, "/healthz" | "/readyz" | "/metrics") && !request.method().is_safe() {
+            return Some(self.refuse(request, Problem::from(Code::MethodNotAllowed).allow("GET,HEAD")));
+        }
+        match path {
             "/healthz" => Some(text(StatusCode::OK, "ok\n".to_owned())),
             "/readyz" => Some(match self.health.trouble().await {
                 None => text(StatusCode::OK, "ready\n".to_owned()),

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::Request,
+    extract::{Request, State},
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
-    routing::get,
+    routing::{any, get},
 };
-use checkout::http::{self, Refused, Shop};
+use checkout::http::{self, Refused, Shop, asked::refuse};
 use hyper::StatusCode;
 use utoipa::{
     OpenApi as _,
@@ -48,6 +48,8 @@ pub fn router(shop: Shop) -> Router {
         .merge(http::pages())
         .route("/openapi.json", get(document))
         .route("/docs", get(docs))
+        .route("/gate/check", any(not_supported))
+        .route("/v1/passes/self", any(not_supported))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(shop.clone(), http::same_origin))
@@ -72,10 +74,15 @@ fn describe(mut openapi: OpenApi) -> OpenApi {
     openapi
 }
 
-async fn not_found(request: Request) -> Response {
-    Refused::new(Code::NotFound, request.headers()).into_response()
+/// What the contract names for later is refused in a sentence, never taken for a mistake of the caller.
+async fn not_supported(request: Request) -> Response {
+    Refused::new(Code::NotSupported, request.headers()).into_response()
 }
 
-async fn method_not_allowed(request: Request) -> Response {
-    Refused::new(Code::MethodNotAllowed, request.headers()).into_response()
+async fn not_found(State(shop): State<Shop>, request: Request) -> Response {
+    refuse(&shop, &request, Code::NotFound.into())
+}
+
+async fn method_not_allowed(State(shop): State<Shop>, request: Request) -> Response {
+    refuse(&shop, &request, Code::MethodNotAllowed.into())
 }

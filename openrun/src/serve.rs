@@ -179,6 +179,8 @@ fn front(stores: &Stores, lifecycle: &Lifecycle) -> Front {
         waiting_room,
         rest: config.runs(Role::Checkout).then(|| rest::router(shop)),
         health: Health::new(lifecycle.clone(), stores.database.clone()),
+        site: Arc::clone(&stores.site),
+        database: stores.database.clone(),
         metrics: config.ops_listen.is_none().then(|| Metrics { handle: recorder(), loopback_only: true }),
     }
 }
@@ -186,7 +188,7 @@ fn front(stores: &Stores, lifecycle: &Lifecycle) -> Front {
 /// The same process on the address of its own for operations.
 fn operations(front: &Front) -> Front {
     let metrics = Some(Metrics { handle: recorder(), loopback_only: false });
-    Front { waiting_room: None, rest: None, health: front.health.clone(), metrics }
+    Front { waiting_room: None, rest: None, metrics, ..front.clone() }
 }
 
 fn keep_clock(stores: &Stores, lifecycle: &Lifecycle) {

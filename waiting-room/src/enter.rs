@@ -34,8 +34,8 @@ pub struct Given {
         (status = 409, description = "not_called"), (status = 410, description = "ticket_gone")))]
 pub async fn enter(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
     door.site.check_origin(&request.parts.method, &request.parts.headers)?;
-    let asked = ask::ticket(door, sale, request)?;
     let room = door.rooms.room(sale).await?;
+    let asked = ask::ticket(door, sale, request)?;
     let given = come_in(door, &room, &asked.ticket).await?;
     let status = if given.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let cookie = door.site.set_pass(sale, &given.text);

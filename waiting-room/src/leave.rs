@@ -15,8 +15,8 @@ use crate::{
     security(("ticket" = [])), responses((status = 204, description = "The place is given up")))]
 pub async fn leave(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
     door.site.check_origin(&request.parts.method, &request.parts.headers)?;
-    let asked = ask::ticket(door, sale, request)?;
     let room = door.rooms.room(sale).await?;
+    let asked = ask::ticket(door, sale, request)?;
     give_up(door, &room, &asked.ticket).await?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;

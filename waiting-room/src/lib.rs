@@ -72,11 +72,7 @@ impl WaitingRoom {
 
     /// Answers a request whose path this door knows but cannot serve: people get a page.
     pub fn refuse(&self, problem: &Problem, request: Request<'_>) -> Response<Body> {
-        if request.parts.uri.path().starts_with("/v1/") {
-            problem.clone().into_response(&trace_id(&request.parts.headers))
-        } else {
-            pages::refuse(self, request, problem, web::pages::WayOn::Sales)
-        }
+        pages::visit(self, request).refuse(problem.clone(), web::pages::WayOn::Sales)
     }
 
     /// The server's clock, for pages that count down.

@@ -26,7 +26,7 @@ pub async fn page(door: &WaitingRoom, page: Page, request: Request<'_>) -> Respo
     answered.unwrap_or_else(|problem| refuse(door, request, &problem, way_on))
 }
 
-fn visit<'r>(door: &'r WaitingRoom, request: Request<'r>) -> Visit<'r> {
+pub fn visit<'r>(door: &'r WaitingRoom, request: Request<'r>) -> Visit<'r> {
     Visit { site: &door.site, headers: &request.parts.headers, uri: &request.parts.uri, now: door.database.now() }
 }
 
@@ -132,8 +132,8 @@ async fn join_form(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
 
 async fn leave_form(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
     door.site.check_origin(&request.parts.method, &request.parts.headers)?;
-    let asked = ask::ticket(door, sale, request)?;
     let room = door.rooms.room(sale).await?;
+    let asked = ask::ticket(door, sale, request)?;
     leave::give_up(door, &room, &asked.ticket).await?;
     // The ticket's cookie stays, so that the page can say that the place was left and offer a new one.
     Ok(see_other(&format!("/sales/{sale}/line")))
@@ -141,8 +141,8 @@ async fn leave_form(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> 
 
 async fn enter_form(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
     door.site.check_origin(&request.parts.method, &request.parts.headers)?;
-    let asked = ask::ticket(door, sale, request)?;
     let room = door.rooms.room(sale).await?;
+    let asked = ask::ticket(door, sale, request)?;
     match enter::come_in(door, &room, &asked.ticket).await {
         Ok(given) => {
             let mut response = see_other(&format!("/sales/{sale}/checkout"));

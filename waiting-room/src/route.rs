@@ -39,7 +39,7 @@ pub enum Routed {
 
 pub fn route(method: &Method, path: &str) -> Routed {
     if path == "/.well-known/jwks.json" {
-        return only(method, &[Method::GET], || Route::Jwks);
+        return only(method, READS, || Route::Jwks);
     }
     if let Some(rest) = path.strip_prefix("/v1/sales/") {
         return api(method, rest);
@@ -57,12 +57,12 @@ fn api(method: &Method, rest: &str) -> Routed {
     }
     let Ok(sale) = sale.parse::<SaleId>() else { return Routed::Refused(Code::SaleNotFound.into()) };
     match step {
-        "tickets" => only(method, &[Method::POST], || Route::Join(sale)),
-        "frame" => only(method, &[Method::GET], || Route::Frame(sale)),
-        "stream" => only(method, &[Method::GET], || Route::Stream(sale)),
-        "passes" => only(method, &[Method::POST], || Route::Enter(sale)),
+        "tickets" => only(method, WRITES, || Route::Join(sale)),
+        "frame" => only(method, READS, || Route::Frame(sale)),
+        "stream" => only(method, READS, || Route::Stream(sale)),
+        "passes" => only(method, WRITES, || Route::Enter(sale)),
         _ if method == Method::DELETE => Routed::Here(Route::Leave(sale)),
-        _ => only(method, &[Method::GET], || Route::Standing(sale)),
+        _ => only(method, "GET,HEAD,DELETE", || Route::Standing(sale)),
     }
 }
 
@@ -78,14 +78,20 @@ fn page(method: &Method, rest: &str) -> Routed {
         _ => return Routed::Elsewhere,
     };
     let Ok(sale) = sale.parse::<SaleId>() else { return Routed::Refused(Code::SaleNotFound.into()) };
-    let allowed = if matches!(step, "" | "line") { Method::GET } else { Method::POST };
-    only(method, &[allowed], || Route::Page(to(sale)))
+    let allowed = if matches!(step, "" | "line") { READS } else { WRITES };
+    only(method, allowed, || Route::Page(to(sale)))
 }
 
 /// HEAD is GET without the body, which hyper leaves out by itself.
-fn only(method: &Method, allowed: &[Method], route: impl FnOnce() -> Route) -> Routed {
-    let method = if method == Method::HEAD { &Method::GET } else { method };
-    if allowed.contains(method) { Routed::Here(route()) } else { Routed::Refused(Code::MethodNotAllowed.into()) }
+const READS: &str = "GET,HEAD";
+const WRITES: &str = "POST";
+
+fn only(method: &Method, allowed: &'static str, route: impl FnOnce() -> Route) -> Routed {
+    if allowed.split(',').any(|name| name == method.as_str()) {
+        Routed::Here(route())
+    } else {
+        Routed::Refused(Problem::from(Code::MethodNotAllowed).allow(allowed))
+    }
 }
 
 #[cfg(test)]
@@ -118,7 +124,10 @@ mod tests {
         {
             assert_eq!(route(&Method::GET, path), Routed::Elsewhere, "{path}");
         }
-        assert_eq!(route(&Method::GET, "/v1/sales/a/passes"), Routed::Refused(Code::MethodNotAllowed.into()));
+        assert_eq!(
+            route(&Method::GET, "/v1/sales/a/passes"),
+            Routed::Refused(Problem::from(Code::MethodNotAllowed).allow("POST"))
+        );
         assert_eq!(route(&Method::GET, "/v1/sales/Sneaker/frame"), Routed::Refused(Code::SaleNotFound.into()));
     }
 }

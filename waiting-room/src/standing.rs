@@ -30,8 +30,8 @@ pub struct Standing {
     responses((status = 200, description = "The standing"), (status = 401, description = "ticket_missing, ticket_invalid"),
         (status = 403, description = "wrong_session, wrong_sale")))]
 pub async fn standing(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
-    let asked = ask::ticket(door, sale, request)?;
     let room = door.rooms.room(sale).await?;
+    let asked = ask::ticket(door, sale, request)?;
     let standing = stand(door, &room, &asked.ticket).await?;
     let mut response = json(StatusCode::OK, &standing);
     response.headers_mut().insert("openrun-time", door.time());

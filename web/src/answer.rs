@@ -65,11 +65,26 @@ impl Visit<'_> {
         let reason = Reason::from_code(problem.code.as_str());
         let notice = Notice { shell, reason, way_on, trace_id: asking::trace_id(self.headers) };
         let mut response = self.page(&nonce, problem.code.status(), notice.render());
-        if let Some(seconds) = problem.retry_after_seconds {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        problem.set_headers(response.headers_mut());
         response
     }
+
+    /// What did not work, as whoever asked reads it: programs a document, people a page.
+    pub fn refuse(&self, problem: Problem, way_on: WayOn) -> Response<Body> {
+        if is_for_programs(self.uri.path()) {
+            problem.into_response(&asking::trace_id(self.headers))
+        } else {
+            self.notice(&problem, way_on)
+        }
+    }
+}
+
+/// Whether programs ask for this path; every other one is a page.
+fn is_for_programs(path: &str) -> bool {
+    const TREES: [&str; 3] = ["/v1", "/.well-known", "/gate"];
+    const PLACES: [&str; 5] = ["/openapi.json", "/docs", "/healthz", "/readyz", "/metrics"];
+    let below = |tree: &str| path.strip_prefix(tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    TREES.into_iter().any(below) || PLACES.contains(&path)
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {

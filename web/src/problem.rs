@@ -1,6 +1,6 @@
 //! Problems: every refusal as RFC 9457 problem+json, with a code that programs can rely on.
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::body::Body;
@@ -102,6 +102,8 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// The order that a used pass belongs to, for its own session.
     pub order: Option<String>,
+    /// The methods that the address takes, where the router does not say so itself.
+    pub allow: Option<&'static str>,
 }
 
 impl From<Code> for Problem {
@@ -110,7 +112,7 @@ impl From<Code> for Problem {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(1),
             _ => None,
         };
-        Self { code, detail: None, retry_after_seconds, errors: Vec::new(), order: None }
+        Self { code, detail: None, retry_after_seconds, errors: Vec::new(), order: None, allow: None }
     }
 }
 
@@ -148,6 +150,22 @@ impl Problem {
         Self { errors, ..Self::from(code) }
     }
 
+    /// The methods that the address takes.
+    #[must_use]
+    pub fn allow(self, methods: &'static str) -> Self {
+        Self { allow: Some(methods), ..self }
+    }
+
+    /// What problem document and page say in their headers.
+    pub(crate) fn set_headers(&self, headers: &mut HeaderMap) {
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(methods) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+        }
+    }
+
     pub fn into_response(self, trace_id: &str) -> Response<Body> {
         let status = self.code.status();
         let document = Document {
@@ -165,9 +183,7 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = self.retry_after_seconds {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        self.set_headers(headers);
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"openrun\""));
         }

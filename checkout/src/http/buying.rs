@@ -1,8 +1,8 @@
 //! The buyer's pages: the list of sales, the checkout, the order.
 
 use axum::{
-    Form, Router,
-    extract::{Path, State},
+    Router,
+    extract::State,
     response::Response,
     routing::{get, post},
 };
@@ -25,6 +25,7 @@ use web::{
 
 use super::{
     Shop,
+    asked::{Form, Path},
     console::{page_state, to},
     orders::{own, pass},
     sales::known,

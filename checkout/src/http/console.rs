@@ -1,8 +1,8 @@
 //! The seller's console: sign in by link, see every sale, steer one while it runs.
 
 use axum::{
-    Form, Router,
-    extract::{Path, Query, Request, State},
+    Router,
+    extract::{Request, State},
     response::Response,
     routing::{get, post},
 };
@@ -33,7 +33,9 @@ use web::{
 };
 
 use super::{
-    Shop, console_form,
+    Shop,
+    asked::{Form, Path, Query},
+    console_form,
     sales::{Cursor, known},
     seller::{figures, steer, turn},
     sellers::{SESSION_SECONDS, authority},

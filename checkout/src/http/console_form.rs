@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::{
-    Form, Router,
-    extract::{Path, State},
+    Router,
+    extract::State,
     response::Response,
     routing::{get, post},
 };
@@ -18,6 +18,7 @@ use web::{
 
 use super::{
     Shop,
+    asked::{Form, Path},
     console::{Desk, to},
     sales::known,
     seller::{edit, make},

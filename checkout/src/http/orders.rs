@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, Request, State},
+    extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -20,7 +20,9 @@ use web::{
 };
 
 use super::{
-    Answer, Refused, Shop, read_json,
+    Answer, Refused, Shop,
+    asked::{Path, Query},
+    read_json,
     sales::{Cursor, Page, known},
     sellers::authority,
     store_trouble,
@@ -102,6 +104,14 @@ pub fn pass(shop: &Shop, sale: &SaleId, headers: &HeaderMap) -> Result<Pass, Pro
     }
 }
 
+/// The same for a sale that may not exist, which is the better reason.
+pub async fn pass_of(shop: &Shop, sale: &SaleId, headers: &HeaderMap) -> Result<Pass, Problem> {
+    match pass(shop, sale, headers) {
+        Ok(pass) => Ok(pass),
+        Err(problem) => known(shop, sale.as_str()).await.and(Err(problem)),
+    }
+}
+
 /// The order, if it is the asker's: of the same session, of the ticket or pass that the request carries.
 pub async fn own(shop: &Shop, id: &str, headers: &HeaderMap) -> Result<Order, Problem> {
     let id = OrderId::parse(id).ok_or(Code::OrderNotFound)?;
@@ -133,9 +143,12 @@ fn body(document: &Value) -> Result<ReserveBody, Problem> {
     let contact = match document.get("contact") {
         None | Some(Value::Null) => None,
         Some(contact) => {
-            let text = |key: &str| contact.get(key).and_then(Value::as_str).map(str::to_owned);
-            let email = text("email").ok_or_else(|| Problem::field(Code::InvalidField, "/contact/email"))?;
-            Some(AskedContact { email, locale: text("locale") })
+            let text = |key: &str| {
+                let text = contact.get(key).and_then(Value::as_str).map(str::to_owned);
+                text.ok_or_else(|| Problem::field(Code::InvalidField, format!("/contact/{key}")))
+            };
+            let has_locale = contact.get("locale").is_some_and(|locale| !locale.is_null());
+            Some(AskedContact { email: text("email")?, locale: has_locale.then(|| text("locale")).transpose()? })
         }
     };
     Ok(ReserveBody { lines, contact })
@@ -163,7 +176,7 @@ async fn reserve(State(shop): State<Shop>, Path(sale): Path<String>, request: Re
     let headers = request.headers().clone();
     let reserved = async {
         let sale: SaleId = sale.parse().map_err(|_| Code::SaleNotFound)?;
-        let pass = pass(&shop, &sale, &headers)?;
+        let pass = pass_of(&shop, &sale, &headers).await?;
         let key = idempotency_key(&headers)?.to_owned();
         let body = body(&read_json(request).await?)?;
         let wish = Reserve { pass, key, body, trace: trace_id(&headers) };

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::State,
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -12,7 +12,11 @@ use stores::database::sales::{self, StockedSale};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use web::{Code, Problem};
 
-use super::{Answer, Refused, Shop, store_trouble};
+use super::{
+    Answer, Refused, Shop,
+    asked::{Path, Query},
+    store_trouble,
+};
 
 /// Sales on one page of a list.
 const PAGE: i64 = 50;

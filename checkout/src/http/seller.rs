@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use sale::{Admission, SaleId, token::Authority};
+use sale::{Admission, Sale, SaleId, token::Authority};
 use serde::Serialize;
 use stores::database::{
     acts::Act,
@@ -21,7 +21,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use web::{Code, Problem};
 
 use super::{
-    Answer, Refused, Shop, read_json,
+    Answer, Refused, Shop,
+    asked::Path,
+    read_json,
     sales::{SaleView, known, with_sale},
     sellers::authority,
     store_trouble,
@@ -74,7 +76,7 @@ pub async fn edit(
     let changed = new_sale::patch(&before.sale, changes)?;
     let act = act(shop, authority, "change", changes.to_string());
     let answer = sales::change(&shop.database, &changed, version, &act).await.map_err(|fault| store_trouble(&fault))?;
-    let after = outcome(answer)?;
+    let after = outcome(answer, Some(&before.sale))?;
     restock(shop, &after).await;
     Ok(after)
 }
@@ -90,18 +92,22 @@ pub async fn turn(shop: &Shop, id: &str, switch: Switch, authority: Authority) -
     };
     let act = act(shop, authority, name, detail);
     let answer = sales::switch(&shop.database, &id, switch, &act).await.map_err(|fault| store_trouble(&fault))?;
-    outcome(answer)
+    outcome(answer, None)
 }
 
-fn outcome(changed: Changed) -> Result<StockedSale, Problem> {
+/// What became of a change of `before`, whose items give the pointers.
+fn outcome(changed: Changed, before: Option<&Sale>) -> Result<StockedSale, Problem> {
     match changed {
         Changed::To(sale) => Ok(*sale),
         Changed::NotFound => Err(Code::SaleNotFound.into()),
         Changed::OtherVersion(version) => {
             Err(Problem::from(Code::PreconditionFailed).detail(format!("The version is {version} now.")))
         }
-        Changed::BelowSold(item) => Err(Problem::field(Code::InvalidField, format!("/items/{item}/units"))
-            .detail("Units that are held or sold cannot be taken away.")),
+        Changed::BelowSold(item) => {
+            let at = before.and_then(|sale| sale.items.iter().position(|known| known.id == item)).unwrap_or(0);
+            let pointer = format!("/items/{at}/units");
+            Err(Problem::field(Code::InvalidField, pointer).detail("Units that are held or sold cannot be taken away."))
+        }
     }
 }
 

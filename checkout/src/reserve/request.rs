@@ -54,6 +54,8 @@ impl std::fmt::Debug for AskedContact {
 pub(super) struct Wanted {
     /// Sorted by item.
     pub(super) lines: Vec<Line>,
+    /// Where each of them stood in the request.
+    places: Vec<usize>,
     email: Option<String>,
     pub(super) locale: Language,
 }
@@ -68,12 +70,13 @@ impl Wanted {
         }
         for (at, line) in body.lines.iter().enumerate() {
             match parse_line(at, line) {
-                Ok(line) if seen.insert(line.item.clone()) => lines.push(line),
+                Ok(line) if seen.insert(line.item.clone()) => lines.push((line, at)),
                 Ok(_) => errors.push(FieldError::new(format!("/lines/{at}/item"), "invalid_field")),
                 Err(error) => errors.push(error),
             }
         }
-        lines.sort_by(|a, b| a.item.cmp(&b.item));
+        lines.sort_by(|(a, _), (b, _)| a.item.cmp(&b.item));
+        let (lines, places) = lines.into_iter().unzip();
         let (email, locale) = match &body.contact {
             None => (None, Some(Language::default())),
             Some(contact) => {
@@ -85,7 +88,7 @@ impl Wanted {
             }
         };
         match locale {
-            Some(locale) if errors.is_empty() => Ok(Self { lines, email, locale }),
+            Some(locale) if errors.is_empty() => Ok(Self { lines, places, email, locale }),
             Some(_) => Err(errors),
             None => {
                 errors.push(FieldError::new("/contact/locale", "invalid_field"));
@@ -153,7 +156,7 @@ pub(super) fn check(
     }
     let mut priced = Vec::with_capacity(wanted.lines.len());
     let mut errors = Vec::new();
-    for (at, line) in wanted.lines.iter().enumerate() {
+    for (line, at) in wanted.lines.iter().zip(&wanted.places) {
         match sale.item(&line.item) {
             Some(item) => {
                 priced.push(PricedLine { item: item.id.clone(), quantity: line.quantity, amount: item.price.amount });

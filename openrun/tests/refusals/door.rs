@@ -185,9 +185,10 @@ fn paths(world: &World) -> Vec<Row> {
     for path in ["/healthz", "/readyz", "/metrics"] {
         rows.push(at("POST", path).is(405, "method_not_allowed"));
     }
-    for query in ["cursor=Sales!", "cursor=a&cursor=b", "cursor=%ff"] {
+    for query in ["cursor=Sales!", "cursor=%ff"] {
         rows.push(at("GET", &format!("/v1/sales?{query}")).is(422, "invalid_field").at("/cursor"));
     }
+    rows.push(at("GET", "/v1/sales?cursor=a&cursor=b").is(422, "invalid_field"));
     rows.push(
         row("a trace id that is none", Request::new("GET", "/v1/nothing").header("traceparent", "00-xyz-1-01"))
             .plain(404),

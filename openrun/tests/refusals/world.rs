@@ -146,6 +146,12 @@ impl World {
         order_state(&self.shop, order, &buyer.pass)
     }
 
+    /// The sales, and what happens in the two that most rows are about.
+    pub(crate) fn glance(&self) -> Value {
+        let live = |sale: &str| self.shop.call("GET", &format!("/v1/sales/{sale}/live"), None);
+        json!([self.shop.call("GET", "/v1/sales", None), live("open"), live("slow")])
+    }
+
     /// All that a refused request must leave as it is.
     pub(crate) fn snapshot(&self) -> Value {
         let sales: Vec<Value> = SALES

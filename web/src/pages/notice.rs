@@ -170,8 +170,11 @@ impl Reason {
             "token_missing" | "token_invalid" => Self::SignInNeeded,
             "not_supported" => Self::NotSupported,
             "malformed_json"
+            | "malformed_form"
+            | "malformed_request"
             | "idempotency_key_missing"
             | "too_large"
+            | "uri_too_long"
             | "unsupported_media_type"
             | "headers_too_large" => Self::Malformed,
             _ => Self::StoreUnavailable,
