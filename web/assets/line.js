@@ -31,10 +31,11 @@
   })();
 
   // People ahead at most: every live ticket of the buckets before mine, and in mine no more than numbers stand before me.
+  // Numbers that the frame does not know yet count as live.
   const ahead = ({ histogram: { bucket, live }, serving, last_number }) => {
     const mine = Math.floor((data.number - 1) / bucket);
     const start = mine * bucket;
-    let before = 0;
+    let before = Math.max(0, start - last_number);
     for (let b = 0; b < mine; b += 1) before += live[b] || 0;
     const notGiven = Math.max(0, start + bucket - last_number);
     const offset = Math.max(0, data.number - Math.max(start, serving) - 1);

@@ -82,7 +82,7 @@ impl Buyer {
     /// Where the ticket stands.
     pub(crate) async fn stand(&mut self) -> Value {
         let place = self.place.clone().expect("stand in the line first");
-        let epoch = self.witness.last_frame().map_or(0, |frame| frame.epoch);
+        let epoch = self.witness.epoch();
         let asked = monotonic();
         let answer = self.at_the_door(Ask::get(self.path("tickets/self")).bearer(&place.ticket)).await;
         if !answer.status.is_success() {

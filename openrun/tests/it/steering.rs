@@ -109,9 +109,10 @@ async fn who_is_inside_may_finish_when_the_sale_closes() {
 
     story.seller.turn("close").await;
     assert_eq!(story.seller.state().await, "draining");
+    // Once the door has heard of it, nobody else is let into the line.
+    waiting.until_state("closed").await;
     let refused = story.buyer(3).join().await;
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::GONE, "sale_closed"));
-    waiting.until_state("closed").await;
 
     // Who was called may come in, and who is inside may pay.
     let late_pass = called.enter().await.expect("was called before the end");

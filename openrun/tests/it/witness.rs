@@ -34,6 +34,8 @@ struct Seen {
     /// ETag → the bytes of the frame.
     frames: HashMap<String, Bytes>,
     frame: Option<Frame>,
+    /// The epoch that each process showed last.
+    epochs: HashMap<String, i64>,
     /// When `serving` was first seen this high, in the first life.
     serving: Vec<(Instant, u64)>,
     /// The highest number seen called, and when.
@@ -96,6 +98,11 @@ impl Witness {
         self.seen.lock().frame.clone()
     }
 
+    /// The life of the store that every process has heard of.
+    pub(crate) fn epoch(&self) -> i64 {
+        self.seen.lock().epochs.values().copied().min().unwrap_or(0)
+    }
+
     /// Orders that their buyers know to be paid.
     pub(crate) fn paid(&self) -> BTreeSet<String> {
         self.seen.lock().paid.clone()
@@ -154,12 +161,13 @@ impl Witness {
     }
 
     /// The frame of one process: the same bytes for the same ETag everywhere, and calls only go forward.
-    pub(crate) fn frame(&self, etag: &str, bytes: &Bytes, asked: Instant) {
+    pub(crate) fn frame(&self, front: &str, etag: &str, bytes: &Bytes, asked: Instant) {
         let mut seen = self.seen.lock();
         let frame: Frame = match serde_json::from_slice(bytes) {
             Ok(frame) => frame,
             Err(fault) => return seen.wrong(format!("a frame cannot be read: {fault}")),
         };
+        seen.epochs.insert(front.to_owned(), frame.epoch);
         let known = seen.frames.entry(etag.to_owned()).or_insert_with(|| bytes.clone()).clone();
         // A process that has no answer from the store tells of it in its own words.
         if known != bytes && frame.trouble.is_none() {
