@@ -1,7 +1,10 @@
 //! One sale in this process's memory: the sale, the frame as everybody gets it, and the batches on their way to the
 //! stores.
 
-use std::sync::Arc;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -48,19 +51,26 @@ pub struct Shown {
 impl Shown {
     /// `json` are the bytes that the leader wrote.
     pub fn new(frame: Frame, json: Bytes) -> Self {
-        let trouble = if frame.trouble.is_some() { "-t" } else { "" };
-        let etag = format!("\"{}-{}{trouble}\"", frame.epoch, frame.tick);
+        let etag = format!("\"{}-{}\"", frame.epoch, frame.tick);
+        Self::tagged(frame, json, &etag)
+    }
+
+    /// A frame that no leader has written: before the first one, and while a store is in trouble. Its tick says nothing,
+    /// so its tag comes from what it says.
+    pub fn unwritten(frame: Frame) -> Self {
+        let json = serde_json::to_vec(&frame).unwrap_or_default();
+        let mut hash = DefaultHasher::new();
+        json.hash(&mut hash);
+        let etag = format!("\"{}-{}-{:016x}\"", frame.epoch, frame.tick, hash.finish());
+        Self::tagged(frame, json.into(), &etag)
+    }
+
+    fn tagged(frame: Frame, json: Bytes, etag: &str) -> Self {
         let mut event = format!("event: frame\nid: {}\ndata: ", frame.tick).into_bytes();
         event.extend_from_slice(&json);
         event.extend_from_slice(b"\n\n");
-        let etag = HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"\""));
+        let etag = HeaderValue::from_str(etag).unwrap_or(HeaderValue::from_static("\"\""));
         Self { frame, json, etag, event: event.into() }
-    }
-
-    /// A frame that no leader has written: before the first one, and while a store is in trouble.
-    pub fn unwritten(frame: Frame) -> Self {
-        let json = serde_json::to_vec(&frame).unwrap_or_default();
-        Self::new(frame, json.into())
     }
 }
 
@@ -374,4 +384,18 @@ pub fn store_trouble(fault: &StoreError) -> Problem {
     tracing::debug!(%fault, "a store gave no answer");
     let seconds = if matches!(fault, StoreError::Lost) { 2 } else { 1 };
     Problem::from(Code::StoreUnavailable).retry_after(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_that_say_different_things_have_different_tags() {
+        let frame = Frame::empty("s".parse().unwrap());
+        let (quiet, lost) = (frame.clone(), Frame { trouble: Some(Trouble::Restoring), waiting: 3, ..frame.clone() });
+        assert_eq!(Shown::unwritten(quiet.clone()).etag, Shown::unwritten(quiet.clone()).etag);
+        assert_ne!(Shown::unwritten(quiet.clone()).etag, Shown::unwritten(lost).etag);
+        assert_ne!(Shown::unwritten(Frame { waiting: 1, ..frame }).etag, Shown::unwritten(quiet).etag);
+    }
 }

@@ -71,7 +71,13 @@ impl Crowd {
         let (mut visitors, over) = (JoinSet::new(), CancellationToken::new());
         for nth in 0..buyers {
             let buyer = Buyer::new(nth, sale, installation, witness);
-            let visitor = Visitor { buyer, witness: Arc::clone(witness), over: over.clone(), visits: 0 };
+            let visitor = Visitor {
+                buyer,
+                witness: Arc::clone(witness),
+                over: over.clone(),
+                patient_below: buyers as u64 / 4,
+                visits: 0,
+            };
             visitors.spawn(visitor.come_until_over());
         }
         Self { visitors, over }
@@ -90,6 +96,7 @@ struct Visitor {
     buyer: Buyer,
     witness: Arc<Witness>,
     over: CancellationToken,
+    patient_below: u64,
     visits: u32,
 }
 
@@ -106,8 +113,15 @@ impl Visitor {
         }
     }
 
-    const fn temper(&self) -> Temper {
-        if self.visits == 0 { Temper::of(self.buyer.nth) } else { Temper::Steady }
+    /// Calls are missed only far in front: at the end, when few units are left, each one missed costs everybody behind a
+    /// whole window.
+    fn temper(&self) -> Temper {
+        let temper = if self.visits == 0 { Temper::of(self.buyer.nth) } else { Temper::Steady };
+        let in_front = self.buyer.place.as_ref().is_some_and(|place| place.number <= self.patient_below);
+        match temper {
+            Temper::ComesLate | Temper::NeverComes if !in_front => Temper::Steady,
+            temper => temper,
+        }
     }
 
     async fn visit(&mut self) -> Visit {

@@ -69,7 +69,7 @@ async fn live_one_process_of_every_role_is_killed() {
     let _machine = turn::alone().await;
     let (mut story, crowd) = begin(Installation::live(Engines::live().await, &SANDBOX).await).await;
     story.sold(20, SELLS_WITHIN).await;
-    // The first of each two: it leads, and it holds what it has claimed.
+    // One of each two; what it had claimed, or led, is the other one's until it is back.
     for nth in (0..story.installation.processes.len()).step_by(2) {
         kill(&mut story, nth, 1).await;
     }

@@ -38,6 +38,9 @@ struct Seen {
     epochs: HashMap<String, i64>,
     /// When `serving` was first seen this high, in the first life.
     serving: Vec<(Instant, u64)>,
+    /// Tickets that seem to be passed over. After the store was lost people come back to places before those that were
+    /// called, so only a later frame of the same life proves it.
+    passed_over: Vec<(Instant, String)>,
     /// The highest number seen called, and when.
     called: BTreeMap<u64, Instant>,
     figures: Vec<Figure>,
@@ -131,9 +134,9 @@ impl Witness {
         let mut seen = self.seen.lock();
         let before = asked.checked_sub(PAGE_LAGS).unwrap_or(asked);
         let known = seen.serving.iter().rev().find(|(at, _)| *at <= before).map_or(0, |(_, serving)| *serving);
-        let first_life = seen.frame.as_ref().is_some_and(|frame| frame.epoch == 1);
-        if first_life && number <= known {
-            seen.wrong(format!("number {number} waits although {known} was called before it"));
+        if number <= known {
+            seen.passed_over
+                .push((monotonic(), format!("number {number} waits although {known} was called before it")));
         }
     }
 
@@ -169,8 +172,7 @@ impl Witness {
         };
         seen.epochs.insert(front.to_owned(), frame.epoch);
         let known = seen.frames.entry(etag.to_owned()).or_insert_with(|| bytes.clone()).clone();
-        // A process that has no answer from the store tells of it in its own words.
-        if known != bytes && frame.trouble.is_none() {
+        if known != bytes {
             seen.wrong(format!("two frames are called {etag}: {known:?} and {bytes:?}"));
         }
         if frame.trouble.is_none() {
@@ -184,6 +186,7 @@ impl Witness {
                 seen.wrong(format!("number {number} was called above serving {}", frame.serving));
             }
         }
+        seen.judge_passed_over(&frame, asked);
         if seen.serving.last().is_none_or(|(_, serving)| *serving < frame.serving) {
             seen.serving.push((asked, frame.serving));
         }
@@ -230,6 +233,18 @@ impl Seen {
     fn wrong(&mut self, what: String) {
         if self.wrongs.len() < MOST_WRONGS {
             self.wrongs.push(what);
+        }
+    }
+
+    fn judge_passed_over(&mut self, frame: &Frame, asked: Instant) {
+        if frame.epoch > 1 {
+            self.passed_over.clear();
+        } else if frame.trouble.is_none() {
+            let (proven, open) = std::mem::take(&mut self.passed_over)
+                .into_iter()
+                .partition::<Vec<_>, _>(|(seen, _)| *seen + PAGE_LAGS < asked);
+            self.passed_over = open;
+            proven.into_iter().for_each(|(_, what)| self.wrong(what));
         }
     }
 
