@@ -144,7 +144,12 @@ impl Leader {
             Ok(Some(lead)) => {
                 match self.reign.as_mut().filter(|reign| reign.term == lead.term) {
                     Some(reign) => reign.renewed = asked,
-                    None => self.begin(lead.term, asked).await?,
+                    None if lead.new => self.begin(lead.term, asked).await?,
+                    // A reign that was dropped does not know how far its batches were numbered: a new term does.
+                    None => {
+                        numbers::resign(&self.stores.database, &self.sale, &self.stores.leader).await?;
+                        return Ok(false);
+                    }
                 }
                 Ok(true)
             }

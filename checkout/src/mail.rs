@@ -48,6 +48,14 @@ struct Facts {
     link: String,
 }
 
+impl Facts {
+    /// What was ordered, line by line.
+    fn list(&self) -> String {
+        let lines: Vec<_> = self.lines.iter().map(|(name, quantity)| format!("- {name} × {quantity}")).collect();
+        lines.join("\n")
+    }
+}
+
 /// A mail without its envelope.
 struct Text {
     subject: String,
@@ -188,7 +196,7 @@ fn thousands(number: i64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -85,7 +85,7 @@ impl Reconciler {
             .collect();
         let now = self.database.now();
         let orphans: Vec<_> = held.iter().filter(|hold| is_orphan(hold, &known, now)).map(|hold| hold.hold).collect();
-        let mut ends: Vec<_> = ids.iter().filter_map(|id| end_of(*id, known.get(id)?)).collect();
+        let mut ends: Vec<_> = ids.iter().filter_map(|id| end_of(*id, *known.get(id)?)).collect();
         if !orphans.is_empty() {
             let marked = holds::bury(&self.database, &line.sale, &orphans, now).await?;
             tracing::info!(sale = %line.sale, orphans = marked.len(), "units of orders that were never placed go back");
@@ -108,7 +108,7 @@ fn is_orphan(hold: &GateHold, known: &HashMap<HoldId, Known>, now: Timestamp) ->
 }
 
 /// How the gate has to end a hold that the database knows; `None` while it lives.
-fn end_of(hold: HoldId, known: &Known) -> Option<End> {
+fn end_of(hold: HoldId, known: Known) -> Option<End> {
     let ending = if known.is_mark { Ending::NeverPlaced } else { ending(known.state)? };
     Some(End { hold, ending })
 }

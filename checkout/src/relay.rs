@@ -37,6 +37,9 @@ const NOT_MINE: Duration = Duration::from_secs(1);
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 
+/// How long a batch that is under way at the stop may take. With a log that is down it would be the time of a delivery.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// How often published rows are looked at for marking and pruning.
 const TIDY_AFTER_MS: i64 = 1_000;
 
@@ -81,7 +84,10 @@ impl Relay {
         let mut due = Due::default();
         let mut back_off = FIRST_BACK_OFF;
         while !stop.is_cancelled() {
-            let look = self.look(&mut due).await;
+            let look = tokio::select! {
+                look = self.look(&mut due) => look,
+                () = last_word(&stop) => break,
+            };
             match &look {
                 Ok(_) => {
                     outage.is_over();
@@ -107,6 +113,7 @@ impl Relay {
         }
     }
 
+    /// One look at the outbox. Dropped on its way it leaves at worst events that are on the log and not marked.
     async fn look(&self, due: &mut Due) -> Result<Look, StoreError> {
         let now = self.database.now();
         if !self.keep_lease(due, now).await? {
@@ -145,4 +152,9 @@ impl Relay {
         outbox::prune(&self.database, now.plus_millis(-KEEP_PUBLISHED_MS)).await?;
         Ok(())
     }
+}
+
+async fn last_word(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(LAST_WORD).await;
 }

@@ -69,7 +69,7 @@ impl Look {
         *counted = counted.saturating_add(n);
     }
 
-    fn find(&mut self, what: &'static str, id: impl ToString, detail: impl Into<String>) {
+    fn find(&mut self, what: &'static str, id: &impl ToString, detail: impl Into<String>) {
         self.found.push(Found { what, id: id.to_string(), detail: detail.into() });
     }
 }
@@ -107,7 +107,7 @@ impl Verifier {
         look.count("holds", counted.holds);
         look.count("payments", counted.payments);
         for broken in audit::broken(&self.database, sale).await? {
-            look.find(broken.what, broken.id, "");
+            look.find(broken.what, &broken.id, "");
         }
         Ok(())
     }
@@ -130,7 +130,7 @@ impl Verifier {
         let before = self.database.now().plus_millis(-EVENT_AGE_MS);
         for event in audit::unpublished(&self.database, before, 1_000).await? {
             if sale.is_none_or(|sale| *sale == event.sale) {
-                look.find("event_not_published", event.id, event.kind.as_str());
+                look.find("event_not_published", &event.id, event.kind.as_str());
             }
         }
         Ok(())
@@ -153,7 +153,7 @@ impl Verifier {
         };
         look.count("items", stocked.stock.len() as u64);
         for difference in differences(&stocked.stock, &seen.stock) {
-            look.find("gate_counts", format!("{sale}/{}", difference.database.item), format!("{difference:?}"));
+            look.find("gate_counts", &format!("{sale}/{}", difference.database.item), format!("{difference:?}"));
         }
         if seen.last_number > stocked.ceiling {
             look.find("number_above_ceiling", sale, format!("{} > {}", seen.last_number, stocked.ceiling));
@@ -190,12 +190,12 @@ fn compare_payments(sent: &[Sent], charges: &[Charge], look: &mut Look) {
         let kept = paid.entry(payment.order).or_insert((payment.order_state, 0));
         kept.1 = kept.1.saturating_add(u32::from(is_kept && payment.state != PaymentState::RefundPending));
         if payment.state == PaymentState::Captured && !is_captured {
-            look.find("captured_here_only", payment.payment, "the provider knows of no captured charge");
+            look.find("captured_here_only", &payment.payment, "the provider knows of no captured charge");
         }
         if let Some(charge) = charge
             && (charge.money.amount != payment.amount || charge.money.currency.as_str() != payment.currency)
         {
-            look.find("other_amount", payment.payment, format!("{:?}", charge.money));
+            look.find("other_amount", &payment.payment, format!("{:?}", charge.money));
         }
     }
     for charge in by_key.values().filter(|charge| charge.state == ChargeState::Captured) {
@@ -204,9 +204,9 @@ fn compare_payments(sent: &[Sent], charges: &[Charge], look: &mut Look) {
     for (order, (state, kept)) in paid {
         match (state, kept) {
             (OrderState::Paid, 1) | (OrderState::PaymentUnknown | OrderState::NeedsReview, _) => {}
-            (OrderState::Paid, _) => look.find("paid_not_once", order, format!("{kept} captured charges")),
+            (OrderState::Paid, _) => look.find("paid_not_once", &order, format!("{kept} captured charges")),
             (_, 0) => {}
-            _ => look.find("charged_not_paid", order, format!("{} with {kept} captured charges", state.as_str())),
+            _ => look.find("charged_not_paid", &order, format!("{} with {kept} captured charges", state.as_str())),
         }
     }
 }

@@ -210,7 +210,8 @@ fn is_problem(headers: &HeaderMap) -> bool {
 /// What went wrong, where in the document, and what to ask for in the log.
 fn sentence(status: StatusCode, problem: &Problem) -> String {
     let words = [&problem.detail, &problem.title, &problem.code].into_iter().find(|words| !words.is_empty());
-    let mut sentence = words.cloned().unwrap_or_else(|| status.to_string());
+    let words = words.cloned().unwrap_or_else(|| status.to_string());
+    let mut sentence = words.trim_end_matches('.').to_owned();
     for part in &problem.errors {
         sentence.extend(["; ", &part.pointer, ": ", &part.code]);
     }
@@ -295,13 +296,13 @@ mod tests {
     #[test]
     fn a_refusal_becomes_a_sentence() {
         let client = client(|_, _| {
-            let problem = r#"{"type":"about:blank","title":"a field is wrong","status":422,"code":"invalid_field",
+            let problem = r#"{"type":"about:blank","title":"A field is wrong.","status":422,"code":"invalid_field",
                 "trace_id":"t1","errors":[{"pointer":"/items/0/units","code":"invalid_quantity"}]}"#;
             ("422 Unprocessable Content", "application/problem+json", problem)
         });
         assert_eq!(
             client.create_sale(&json!({})).unwrap_err().to_string(),
-            "the server refused: a field is wrong; /items/0/units: invalid_quantity (422 invalid_field t1)"
+            "the server refused: A field is wrong; /items/0/units: invalid_quantity (422 invalid_field t1)"
         );
     }
 

@@ -9,7 +9,7 @@ use stores::{
     database::{Database, Dialect},
     events::{self, EventLog, EventsUrl},
     line::{self, Line},
-    mail::{self, MailUrl, Mailer},
+    mail::{self, Mailer},
     payments::{self, PaymentProvider, SandboxSettings},
 };
 use tokio::net::TcpListener;
@@ -109,7 +109,7 @@ impl Stores {
         Ok(Self {
             log: events::connect(&events_url, &database)?,
             provider: payments::connect(&config.payments_url, &database, sandbox(&config))?,
-            mailer: mail::connect(&MailUrl::parse(&config.mail_url)?, &database, &keys),
+            mailer: mail::connect(&config.mail_url, &database, &keys)?,
             line: line::connect(&config.queue_url)?,
             passes: Arc::new(passes),
             keys: Arc::new(keys),

@@ -170,6 +170,21 @@ fn a_server_that_is_not_there_is_told_in_a_sentence() {
     assert_eq!(folder.run("sale show Shoes").code, 2);
 }
 
+#[test]
+fn a_server_makes_its_keys_and_stops_well_at_a_signal() {
+    let folder = Folder::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free.to_string();
+    let mut server = folder.command("serve", &[("OPENRUN_LISTEN", &address)]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let listening = log.by_ref().find(|line| line.contains(&format!("listening on {address}")));
+    assert!(listening.is_some_and(|line| line.starts_with('{')), "one object a line where stderr is no terminal");
+    assert_eq!(fs::metadata(folder.path("data/keys.json")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success());
+    let rest: Vec<String> = log.collect();
+    assert!(server.wait().unwrap().success(), "{rest:#?}");
+}
+
 /// Answers one request for each of `answers` and hands the requests' first lines back.
 fn serve(answers: Vec<(&'static str, &'static str)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -203,6 +218,18 @@ fn verify_ends_well_only_without_differences() {
         assert_eq!(answer.out.is_empty(), code == 1);
         assert_eq!(requests.join().unwrap()[1], "GET /v1/sales/shoes/verify HTTP/1.1");
     }
+}
+
+#[test]
+fn verify_tells_what_does_not_fit() {
+    let folder = Folder::new();
+    folder.run("keys init");
+    let part = r#"{"differences":1,"found":[{"what":"a hold without an order","id":"h1","detail":"2 units"}]}"#;
+    let list = r#"{"data":[{"id":"shoes"}],"next_cursor":null}"#;
+    let (url, _) = serve(vec![("application/json", list), ("application/json", part)]);
+    let answer = folder.run(&format!("verify --server {url}"));
+    assert_eq!(answer.out, "shoes: 1 differences\n  a hold without an order h1: 2 units\n1 differences\n");
+    assert_eq!(answer.code, 3);
 }
 
 #[test]

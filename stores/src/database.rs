@@ -200,16 +200,30 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
 }
 
 /// A process that was stopped must not keep rows locked: PostgreSQL ends its transaction.
+///
+/// Nor must a request that was given up: when its future is dropped while `BEGIN` is on its way, sqlx puts the connection
+/// back with the transaction open and does not know of it, and the next single statement on it would be written into a
+/// transaction that nobody commits. So whatever is open on a connection ends when it goes back to the pool; the notice
+/// that usually nothing was is switched off.
 fn postgres_pool() -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(16).acquire_timeout(ACQUIRE_TIMEOUT).after_connect(|connection, _| {
-        Box::pin(async move {
-            connection
-                .execute(
-                    "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
-                     SET idle_in_transaction_session_timeout = '5s'",
-                )
-                .await?;
-            Ok(())
+    AnyPoolOptions::new()
+        .max_connections(16)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection
+                    .execute(
+                        "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+                         SET idle_in_transaction_session_timeout = '5s'; SET client_min_messages = error",
+                    )
+                    .await?;
+                Ok(())
+            })
         })
-    })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                connection.execute("ROLLBACK").await?;
+                Ok(true)
+            })
+        })
 }

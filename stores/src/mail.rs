@@ -63,9 +63,9 @@ impl MailUrl {
 }
 
 /// The mailer at `url`, from within a runtime. A mail server that does not answer yet is no error.
-pub fn connect(url: &MailUrl, database: &Database, keys: &Keys) -> Arc<dyn Mailer> {
-    match url {
+pub fn connect(url: &str, database: &Database, keys: &Keys) -> Result<Arc<dyn Mailer>, BadMailUrl> {
+    Ok(match MailUrl::parse(url)? {
         MailUrl::Mailbox => Arc::new(Mailbox::new(database.clone(), keys.personal_data.clone())),
-        MailUrl::Smtp(server) => Arc::new(Smtp::new(server, Arc::clone(database.clock()))),
-    }
+        MailUrl::Smtp(server) => Arc::new(Smtp::new(&server, Arc::clone(database.clock()))),
+    })
 }

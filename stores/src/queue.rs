@@ -231,6 +231,10 @@ pub trait Queue: Send + Sync {
     /// The stored frame; `None` before the first.
     async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError>;
 
+    /// The numbers above `serving` that were given up in this life, in the order of their leaving, from after the first
+    /// `seen` of them on. Every process hears of them this way: a frame alone would tell who left that they wait.
+    async fn departed(&self, line: &LineKey, seen: u64) -> Result<Vec<u64>, StoreError>;
+
     /// Fills the new life `line.epoch` and makes it the store's own, last of all. The store's own life is left as it
     /// is; an older one is not begun ([`StoreError::Lost`]).
     async fn rebuild(&self, line: &LineKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError>;

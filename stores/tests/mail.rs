@@ -37,7 +37,7 @@ async fn the_mailbox_keeps_a_mail_once_and_shows_it_to_who_has_the_keys(
     fresh: Fresh,
 ) {
     let (database, keys) = (&fresh.database, Keys::generate());
-    let mailer = connect(&MailUrl::parse("mailbox:").unwrap(), database, &keys);
+    let mailer = connect("mailbox:", database, &keys).unwrap();
     assert_eq!(mailer.send(&mail()).await.unwrap(), Sent::Accepted);
     let again = Mail { subject: "again".to_owned(), ..mail() };
     assert_eq!(mailer.send(&again).await.unwrap(), Sent::Accepted);
@@ -110,7 +110,7 @@ impl FakeServer {
     }
 
     async fn mailer(&self) -> Arc<dyn Mailer> {
-        connect(&MailUrl::parse(&self.url).unwrap(), &sqlite().await.database, &Keys::generate())
+        connect(&self.url, &sqlite().await.database, &Keys::generate()).unwrap()
     }
 }
 
@@ -203,7 +203,7 @@ async fn trouble_with_the_server_leaves_it_open_whether_the_mail_went(#[case] sp
 async fn a_server_that_is_not_there_or_says_nothing_is_trouble_too() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp://{}", listener.local_addr().unwrap());
-    let mailer = connect(&MailUrl::parse(&url).unwrap(), &sqlite().await.database, &Keys::generate());
+    let mailer = connect(&url, &sqlite().await.database, &Keys::generate()).unwrap();
     // The listener accepts and never says a word. With the clock paused the time-out comes at once.
     tokio::time::pause();
     assert!(mailer.send(&mail()).await.is_err());

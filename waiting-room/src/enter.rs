@@ -28,7 +28,10 @@ pub struct Given {
     pub is_new: bool,
 }
 
-/// `POST /v1/sales/{sale}/passes`
+/// Enters: a called ticket becomes a pass.
+#[utoipa::path(post, path = "/v1/sales/{sale}/passes", tag = "line", params(("sale" = String, Path)), security(("ticket" = [])),
+    responses((status = 201, description = "The pass"), (status = 200, description = "The same pass again"),
+        (status = 409, description = "not_called"), (status = 410, description = "ticket_gone")))]
 pub async fn enter(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
     door.site.check_origin(&request.parts.method, &request.parts.headers)?;
     let room = door.rooms.room(sale).await?;

@@ -31,7 +31,12 @@ pub struct Joiner {
     pub by_cookie: bool,
 }
 
-/// `POST /v1/sales/{sale}/tickets`
+/// Joins the line: a session gets its place, the same one forever.
+#[utoipa::path(post, path = "/v1/sales/{sale}/tickets", tag = "line", params(("sale" = String, Path),
+    ("Idempotency-Key" = Option<String>, Header, description = "names the session of a client without cookies")),
+    responses((status = 201, description = "A new ticket"), (status = 200, description = "The ticket that the session has"),
+        (status = 409, description = "sale_not_open"), (status = 410, description = "sale_closed, sold_out"),
+        (status = 429, description = "rate_limited")))]
 pub async fn join(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
     let joiner = joiner(door, sale, request)?;
     let joined = take_place(door, sale, &joiner, request).await?;

@@ -10,7 +10,9 @@ use crate::{
     room::{Room, store_trouble},
 };
 
-/// `DELETE /v1/sales/{sale}/tickets/self`
+/// Leaves the line.
+#[utoipa::path(delete, path = "/v1/sales/{sale}/tickets/self", tag = "line", params(("sale" = String, Path)),
+    security(("ticket" = [])), responses((status = 204, description = "The place is given up")))]
 pub async fn leave(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
     door.site.check_origin(&request.parts.method, &request.parts.headers)?;
     let room = door.rooms.room(sale).await?;

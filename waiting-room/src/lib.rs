@@ -6,6 +6,7 @@
 pub mod ask;
 pub mod budget;
 pub mod enter;
+pub mod frame;
 pub mod join;
 pub mod leave;
 pub mod numbers;
@@ -24,6 +25,12 @@ use stores::{database::Database, line::Line};
 use web::{Body, Problem, Site, asking::trace_id};
 
 pub use crate::route::{Page, Route, Routed, route};
+
+/// What the front door answers, for the description of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(join::join, frame::frame, stream::stream, standing::standing, leave::leave, enter::enter))]
+pub struct Description;
+
 use crate::{budget::Budget, rooms::Rooms};
 
 /// The front door of one process.
@@ -52,7 +59,7 @@ impl WaitingRoom {
     pub async fn handle(&self, route: Route, request: Request<'_>) -> Response<Body> {
         let answered = match route {
             Route::Join(sale) => join::join(self, &sale, request).await,
-            Route::Frame(sale) => self.frame(&sale, request).await,
+            Route::Frame(sale) => frame::frame(self, &sale, request).await,
             Route::Stream(sale) => stream::stream(self, &sale).await,
             Route::Standing(sale) => standing::standing(self, &sale, request).await,
             Route::Leave(sale) => leave::leave(self, &sale, request).await,
@@ -68,31 +75,8 @@ impl WaitingRoom {
         pages::visit(self, request).refuse(problem.clone(), web::pages::WayOn::Sales)
     }
 
-    /// The public document of a sale, by its `ETag` or whole.
-    async fn frame(&self, sale: &sale::SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
-        let room = self.rooms.room(sale).await?;
-        let shown = room.shown();
-        let known = request.parts.headers.get(header::IF_NONE_MATCH);
-        let mut response = if known.is_some_and(|etag| etag == shown.etag) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        } else {
-            let mut response = Response::new(Body::from(shown.json.clone()));
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        };
-        let headers = response.headers_mut();
-        headers.insert(header::ETAG, shown.etag.clone());
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("openrun-time, etag"));
-        headers.insert("openrun-time", self.time());
-        Ok(response)
-    }
-
     /// The server's clock, for pages that count down.
-    fn time(&self) -> HeaderValue {
+    pub(crate) fn time(&self) -> HeaderValue {
         HeaderValue::from_str(&self.database.now().to_string()).unwrap_or(HeaderValue::from_static(""))
     }
 }

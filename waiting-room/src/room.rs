@@ -98,6 +98,8 @@ struct Shared {
     block: Mutex<Block>,
     /// Numbers that gave their place up in this life, as far as this process has heard.
     left: Numbers,
+    /// How many departures the store has told of.
+    departures: Mutex<u64>,
     /// Numbers of an older life that are known to be seated again.
     seated: Numbers,
 }
@@ -123,6 +125,7 @@ impl Room {
             known: ArcSwap::from_pointee(known),
             block: Mutex::new(block),
             left: Numbers::default(),
+            departures: Mutex::default(),
             seated: Numbers::default(),
         });
         let (joins, standings, ways_in) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
@@ -193,7 +196,10 @@ impl Room {
         let next = match &fetched {
             Ok(Some(json)) if *json == last.json => return Ok(()),
             Ok(Some(json)) => match serde_json::from_slice::<Frame>(json) {
-                Ok(frame) => Shown::new(frame, json.clone()),
+                Ok(frame) => {
+                    self.shared.hear_departures().await?;
+                    Shown::new(frame, json.clone())
+                }
                 Err(fault) => return Err(StoreError::unexpected("queue store", fault.to_string())),
             },
             Ok(None) => Shown::unwritten(Frame {
@@ -223,11 +229,26 @@ impl Shared {
         let last = self.known.load();
         if known.sale.epoch != last.sale.epoch {
             self.left.clear();
+            *self.departures.lock() = 0;
             self.seated.clear();
         }
         if known != **last {
             self.known.store(Arc::new(known));
         }
+        Ok(())
+    }
+
+    /// Hears who left through other processes.
+    async fn hear_departures(&self) -> Result<(), StoreError> {
+        let (key, seen) = (self.key(), *self.departures.lock());
+        let departed = self.line.departed(&key, seen).await?;
+        if key != self.key() {
+            return Ok(());
+        }
+        for number in &departed {
+            self.left.insert(*number);
+        }
+        *self.departures.lock() = seen.saturating_add(departed.len() as u64);
         Ok(())
     }
 

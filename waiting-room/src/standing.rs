@@ -14,7 +14,7 @@ use crate::{
     room::{Room, trouble},
 };
 
-/// `GET /v1/sales/{sale}/tickets/self`
+/// Where a ticket stands, on the wire.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Standing {
     pub id: String,
@@ -25,6 +25,10 @@ pub struct Standing {
     pub eta_seconds: Option<Eta>,
 }
 
+/// Where the ticket stands.
+#[utoipa::path(get, path = "/v1/sales/{sale}/tickets/self", tag = "line", params(("sale" = String, Path)), security(("ticket" = [])),
+    responses((status = 200, description = "The standing"), (status = 401, description = "ticket_missing, ticket_invalid"),
+        (status = 403, description = "wrong_session, wrong_sale")))]
 pub async fn standing(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
     let room = door.rooms.room(sale).await?;
     let asked = ask::ticket(door, sale, request)?;

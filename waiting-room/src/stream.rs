@@ -16,7 +16,9 @@ use crate::{WaitingRoom, room::Shown};
 /// one, because scripts do not hear of comments.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// `GET /v1/sales/{sale}/stream`
+/// The frame as server-sent events: `event: frame`, id = tick, a heartbeat every 15 seconds.
+#[utoipa::path(get, path = "/v1/sales/{sale}/stream", tag = "line", params(("sale" = String, Path)),
+    responses((status = 200, description = "text/event-stream"), (status = 404, description = "sale_not_found")))]
 pub async fn stream(door: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>, Problem> {
     let mut frames = door.rooms.room(sale).await?.watch();
     frames.mark_changed();

@@ -18,6 +18,9 @@ pub use order::{HistoryEntry, OrderLine, OrderPage, OrderState};
 mod notice;
 pub use notice::{Notice, Reason, WayOn};
 
+mod docs;
+pub use docs::{Call, CallGroup, DocsPage};
+
 pub mod console;
 
 mod payment_method;

@@ -26,13 +26,16 @@ pub(super) fn compose(facts: &Facts) -> Text {
             "As you asked, the order was cancelled. Nothing was charged.".to_owned(),
         ),
     };
-    let lines: String = facts.lines.iter().map(|(name, quantity)| format!("- {name} × {quantity}\n")).collect();
     Text {
         subject: format!("[{}] {subject}", facts.sale_name),
         body: format!(
-            "Hello,\n\n{opening}\n\n{}\n{lines}Total: {}\n\nOrder: {}\nSee the order: {}\n\n\
+            "Hello,\n\n{opening}\n\n{}\n{}\nTotal: {}\n\nOrder: {}\nSee the order: {}\n\n\
              The order opens in the browser that you bought with.\n",
-            facts.sale_name, facts.total, facts.order, facts.link
+            facts.sale_name,
+            facts.list(),
+            facts.total,
+            facts.order,
+            facts.link
         ),
     }
 }

@@ -22,13 +22,16 @@ pub(super) fn compose(facts: &Facts) -> Text {
             "요청하신 대로 주문이 취소되었습니다. 청구된 금액은 없습니다.".to_owned(),
         ),
     };
-    let lines: String = facts.lines.iter().map(|(name, quantity)| format!("- {name} × {quantity}\n")).collect();
     Text {
         subject: format!("[{}] {subject}", facts.sale_name),
         body: format!(
-            "안녕하십니까.\n\n{opening}\n\n{}\n{lines}합계: {}\n\n주문 번호: {}\n주문 확인: {}\n\n\
+            "안녕하십니까.\n\n{opening}\n\n{}\n{}\n합계: {}\n\n주문 번호: {}\n주문 확인: {}\n\n\
              주문은 구매하실 때 사용한 브라우저에서 열립니다.\n",
-            facts.sale_name, facts.total, facts.order, facts.link
+            facts.sale_name,
+            facts.list(),
+            facts.total,
+            facts.order,
+            facts.link
         ),
     }
 }

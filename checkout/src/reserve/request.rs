@@ -111,7 +111,7 @@ impl Wanted {
         }
         let canonical = Canonical { lines: &self.lines, email: self.email.as_deref(), locale: self.locale };
         let text = serde_json::to_string(&canonical).unwrap_or_default();
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
     }
 }
 

@@ -2,12 +2,13 @@
 
 use checkout::{Refusal, guard, reserve::order_id};
 use rstest::rstest;
-use sale::{BuyerId, HoldId, Language, OrderState, Pass, PassId, sale::Place};
+use sale::{BuyerId, HoldId, Language, OrderState, Pass, PassId, ids::EventId, sale::Place};
 use stores::{
     database::{
-        Database, numbers,
+        Database, inbox, numbers,
         place::{self, NewOrder, Placed, PricedLine},
     },
+    events::Group,
     gate::{StockGate as _, Take, Taken},
     queue::LineKey,
 };
@@ -153,6 +154,30 @@ async fn a_request_that_no_worker_heard_of_is_found(#[case] engine: Engine) {
     shop.close().await;
 }
 
+/// Every poll of the embedded stores is tried; the live ones take longer.
+fn step(engine: Engine) -> usize {
+    match engine {
+        Engine::Embedded => 1,
+        Engine::Live => 5,
+    }
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn a_request_that_is_given_up_leaves_no_transaction_behind(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    for polls in 1..40 {
+        drop(killed_after(polls % 4 + 1, shop.database.begin()).await);
+        let event = EventId::derive(shop.database.now(), &[&polls.to_be_bytes()]);
+        inbox::add(&shop.database, Group::Mail, event, shop.database.now()).await.unwrap();
+        let other = shop.second_database().await;
+        assert!(inbox::contains(&other, Group::Mail, event).await.unwrap(), "a write was lost after {polls} polls");
+    }
+    shop.close().await;
+}
+
 #[rstest]
 #[case::ok_embedded(Engine::Embedded, "sandbox_ok", OrderState::Paid)]
 #[case::declined_embedded(Engine::Embedded, "sandbox_declined", OrderState::PaymentFailed)]
@@ -166,7 +191,7 @@ async fn workers_killed_anywhere_are_taken_over(
     #[case] ends: OrderState,
 ) {
     let shop = Shop::open(engine, 400, 1).await;
-    for polls in 1.. {
+    for polls in (1..).step_by(step(engine)) {
         let order = shop.order().await.id;
         shop.pay(order, method, "pay").await.unwrap();
         let finished = killed_after(polls, async {
@@ -195,7 +220,7 @@ async fn workers_killed_anywhere_are_taken_over(
 #[tokio::test]
 async fn loops_killed_anywhere_are_taken_over(#[case] engine: Engine) {
     let shop = Shop::open(engine, 400, 1).await;
-    for polls in 1.. {
+    for polls in (1..).step_by(step(engine)) {
         let (left, given_up) = (shop.order().await.id, shop.order().await.id);
         shop.pay(left, "sandbox_leave", "pay").await.unwrap();
         shop.deliver().await;

@@ -123,9 +123,14 @@ impl Shop {
         }
     }
 
+    /// The database as another process sees it.
+    pub(crate) async fn second_database(&self) -> Database {
+        self.fresh.open_again().await
+    }
+
     /// A second process on the same stores.
     pub(crate) async fn second_reserver(&self) -> Reserver {
-        let database = self.fresh.open_again().await;
+        let database = self.second_database().await;
         Reserver::new(database, self.line.clone(), self.keys.clone(), &TaskTracker::new())
     }
 

@@ -151,12 +151,24 @@ fn verify(api: &Api, json: bool, config: &Config, terminal: &mut Terminal<'_>) -
     if json {
         say(terminal.out, &pretty(&document)?)?;
     } else {
+        tell_found(&document, terminal.out)?;
         for (sale, part) in document["sales"].as_object().into_iter().flatten() {
             say(terminal.out, &format!("{sale}: {} differences", self::differences(part)?))?;
+            tell_found(part, terminal.out)?;
         }
         say(terminal.out, &format!("{differences} differences"))?;
     }
     if differences == 0 { Ok(()) } else { Err(Stop::Differences(differences)) }
+}
+
+/// A line for each thing that does not fit.
+fn tell_found(report: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
+    let found = report["found"].as_array().into_iter().flatten();
+    for found in found {
+        let [what, id, detail] = ["what", "id", "detail"].map(|part| found[part].as_str().unwrap_or("?"));
+        say(out, &format!("  {what} {id}: {detail}"))?;
+    }
+    Ok(())
 }
 
 /// A document without the count is no good news.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use stores::{events::EventsUrl, mail::MailUrl};
 use url::Url;
 
 use super::{Config, Fault, hide_secrets};
@@ -77,7 +78,7 @@ fn choices(config: &Config) -> [Choice<'_>; 5] {
             words: &["local:"],
             schemes: &["kafka://"],
             later: &[],
-            expected: "local: or kafka://host:port,host:port",
+            expected: "local: or kafka://host:port,host:port[/prefix]",
             default: "local:",
         },
         Choice {
@@ -93,8 +94,8 @@ fn choices(config: &Config) -> [Choice<'_>; 5] {
             variable: "OPENRUN_MAIL_URL",
             url: &config.mail_url,
             words: &["mailbox:"],
-            schemes: &["smtp://"],
-            later: &["smtps://"],
+            schemes: &["smtp://", "smtps://"],
+            later: &[],
             expected: "mailbox: or smtp://user:password@host:port?from=shop@example.com",
             default: "mailbox:",
         },
@@ -130,16 +131,15 @@ fn is_whole(scheme: &str, url: &str) -> bool {
         "sqlite:" => {
             !rest.trim_start_matches('/').is_empty() && !rest.contains(['?', '#']) && !rest.ends_with(":memory:")
         }
-        "kafka://" => rest.split(',').all(is_host_and_port),
+        "kafka://" => EventsUrl::parse(url).is_ok(),
+        "smtp://" | "smtps://" => has_host(url) && MailUrl::parse(url).is_ok(),
         "postgres://" | "postgresql://" => Url::parse(url).is_ok(),
-        _ => Url::parse(url).is_ok_and(|url| url.host_str().is_some_and(|host| !host.is_empty())),
+        _ => has_host(url),
     }
 }
 
-fn is_host_and_port(text: &str) -> bool {
-    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
-    text.rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && !host.contains(['/', '@', ' ']) && is_port(port))
+fn has_host(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.host_str().is_some_and(|host| !host.is_empty()))
 }
 
 fn is_postgres(config: &Config) -> bool {

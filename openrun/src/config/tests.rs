@@ -186,14 +186,14 @@ fn the_schemes_of_each_store_are_known() {
         ),
         (
             "OPENRUN_EVENTS_URL",
-            &["local:", "kafka://a:9092", "kafka://a:9092,[::1]:9093"],
-            &["", "local", "kafka://", "kafka://a", "kafka://a:0", "kafka://a:9092,", "kafka://a:9092/topic"],
+            &["local:", "kafka://a:9092", "kafka://a:9092,[::1]:9093", "kafka://a:9092/shop"],
+            &["", "local", "kafka://", "kafka://a", "kafka://a:9092,", "kafka://a:9092/a/b"],
         ),
         ("OPENRUN_PAYMENTS_URL", &["sandbox:"], &["", "sandbox", "stripe:", "stripe:sk_test_1"]),
         (
             "OPENRUN_MAIL_URL",
-            &["mailbox:", "smtp://mail:25", "smtp://me:pw@mail:587"],
-            &["", "mailbox", "smtp:", "smtp://", "smtps://mail"],
+            &["mailbox:", "smtp://mail:25", "smtps://me:pw@mail:465?from=shop@example.com"],
+            &["", "mailbox", "smtp:", "smtp://", "smtp://mail?from=nobody"],
         ),
     ] {
         for url in good {

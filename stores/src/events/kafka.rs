@@ -189,9 +189,11 @@ impl Cluster {
             .set("client.id", "openrun")
             .set("reconnect.backoff.max.ms", LONGEST_RECONNECT_MS)
             .set("socket.connection.setup.timeout.ms", "5000")
+            .set("socket.timeout.ms", "10000")
             .set("socket.keepalive.enable", "true")
             // Brokers close idle connections; that is no news.
-            .set("log.connection.close", "false");
+            .set("log.connection.close", "false")
+            .set_log_level(RDKafkaLogLevel::Info);
         config
     }
 
@@ -200,8 +202,8 @@ impl Cluster {
         config
             .set("group.id", format!("{}openrun.{}", self.prefix, group.as_str()))
             .set("group.protocol", "classic")
-            // A process that was killed holds its partitions so long; the brokers' own lower bound is six seconds.
-            .set("session.timeout.ms", "8000")
+            // A process that was killed holds its partitions so long. Brokers allow no less unless they are told to.
+            .set("session.timeout.ms", "6000")
             // A member hears with its next heartbeat that the group gathers anew, so this is how fast partitions move.
             .set("heartbeat.interval.ms", "500")
             .set("auto.offset.reset", "earliest")

@@ -6,17 +6,14 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    future::pending,
+    panic::resume_unwind,
     sync::Arc,
     time::Duration,
 };
 
-use futures::{
-    FutureExt as _, StreamExt as _,
-    future::{BoxFuture, pending},
-    stream::FuturesUnordered,
-};
 use sale::Event;
-use tokio::time::sleep;
+use tokio::{task::JoinSet, time::sleep};
 
 use super::{
     Group, Handler,
@@ -99,7 +96,9 @@ pub(super) struct Moved {
 pub(super) struct Lanes {
     reader: Arc<Reader>,
     by_number: HashMap<i32, Lane>,
-    under_way: FuturesUnordered<BoxFuture<'static, Step>>,
+    /// Tasks, because they have to go on while the log itself waits for the database: a handler that stood still in the
+    /// queue for a connection would keep it from everybody behind, the log included.
+    under_way: JoinSet<Step>,
     next_turn: u64,
 }
 
@@ -138,7 +137,7 @@ struct Outcome {
 
 impl Lanes {
     pub(super) fn new(reader: Reader) -> Self {
-        Self { reader: Arc::new(reader), by_number: HashMap::new(), under_way: FuturesUnordered::new(), next_turn: 0 }
+        Self { reader: Arc::new(reader), by_number: HashMap::new(), under_way: JoinSet::new(), next_turn: 0 }
     }
 
     pub(super) fn push(&mut self, lane: i32, message: Message) {
@@ -185,7 +184,7 @@ impl Lanes {
             {
                 lane.state = State::Handling { from: first.place };
                 let batch = lane.next_batch();
-                self.under_way.push(handle(Arc::clone(&self.reader), number, batch, lane.tries).boxed());
+                self.under_way.spawn(handle(Arc::clone(&self.reader), number, batch, lane.tries));
             }
         }
     }
@@ -193,7 +192,7 @@ impl Lanes {
     /// Waits until a lane moves. Dropped early it forgets nothing.
     pub(super) async fn moved(&mut self) -> Moved {
         loop {
-            match self.under_way.next().await {
+            match self.ended().await {
                 Some(step) => {
                     if let Some(moved) = self.take(step) {
                         return moved;
@@ -208,9 +207,17 @@ impl Lanes {
     /// Waits until the handlers that are at work have ended, and starts no more.
     pub(super) async fn finish(&mut self, mut moved: impl FnMut(Moved)) {
         while !self.are_quiet()
-            && let Some(step) = self.under_way.next().await
+            && let Some(step) = self.ended().await
         {
             self.take(step).into_iter().for_each(&mut moved);
+        }
+    }
+
+    /// What ended next; a handler's panic is the reader's.
+    async fn ended(&mut self) -> Option<Step> {
+        match self.under_way.join_next().await? {
+            Ok(step) => Some(step),
+            Err(broken) => broken.try_into_panic().map_or(None, |panic| resume_unwind(panic)),
         }
     }
 
@@ -237,7 +244,10 @@ impl Lanes {
                     self.next_turn += 1;
                     let turn = self.next_turn;
                     lane.state = State::Resting { turn };
-                    self.under_way.push(sleep(wait).map(move |()| Step::Rested { lane: number, turn }).boxed());
+                    self.under_way.spawn(async move {
+                        sleep(wait).await;
+                        Step::Rested { lane: number, turn }
+                    });
                 }
                 moved.map(|place| Moved { lane: number, place })
             }

@@ -93,6 +93,8 @@ pub(super) struct Life {
     pub(super) holds: BTreeMap<HoldId, Held>,
     pub(super) buyers: HashMap<BuyerId, u32>,
     pub(super) frame: Option<Bytes>,
+    /// Numbers above `serving` that were given up, in the order of their leaving.
+    pub(super) departed: Vec<u64>,
 }
 
 impl Life {
@@ -118,6 +120,7 @@ impl Life {
             holds: BTreeMap::new(),
             buyers: snapshot.buyers.iter().copied().collect(),
             frame: None,
+            departed: Vec::new(),
         };
         life.stock_shelves(snapshot);
         life.hold_units(snapshot, now);

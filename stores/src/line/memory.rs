@@ -109,6 +109,11 @@ impl Queue for MemoryLine {
         self.live(line, |life| life.frame.clone())
     }
 
+    async fn departed(&self, line: &LineKey, seen: u64) -> Result<Vec<u64>, StoreError> {
+        let skip = usize::try_from(seen).unwrap_or(usize::MAX);
+        self.live(line, |life| life.departed.iter().skip(skip).copied().collect())
+    }
+
     async fn rebuild(&self, line: &LineKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
         let sale = self.sale(&line.sale);
         let mut life = sale.lock();

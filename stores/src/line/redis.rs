@@ -17,6 +17,7 @@
 //! | `…:holds` | hash | hold → buyer's 16 bytes, when it was taken, item and quantity of each line |
 //! | `…:buyers` | hash | buyer → units held and bought; never expires |
 //! | `…:frame` | string | the frame, from its first publication on |
+//! | `…:departed` | list | numbers above `serving` that were given up, from the first one on. Only for showing: without it somebody who left is shown as waiting |
 //!
 //! **Missing never means zero.** Redis drops a collection with its last member, so each collection keeps a member `.`
 //! that is nobody's (in sorted sets with score 0, below everything), and every step first checks that all keys of its
@@ -108,8 +109,11 @@ impl Queue for RedisLine {
             .run(&self.steps.join, line, |call| {
                 call.arg(ceiling).arg(now.as_millis()).arg(MOMENT_MS);
                 for ask in asks {
-                    let carried = ask.ticket.unwrap_or(Carried { number: 0, epoch: 0 });
-                    call.arg(&ask.buyer.as_bytes()[..]).arg(carried.number).arg(carried.epoch);
+                    let mut bytes = ask.buyer.as_bytes().to_vec();
+                    if let Some(Carried { number, epoch }) = ask.ticket {
+                        bytes.extend_from_slice(format!("{number} {epoch}").as_bytes());
+                    }
+                    call.arg(bytes);
                 }
             })
             .await?;
@@ -167,7 +171,7 @@ impl Queue for RedisLine {
     async fn leave(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
         let answer = self
             .run(&self.steps.leave, line, |call| {
-                call.arg(now.as_millis());
+                call.key(Keys::departed_of(line)).arg(now.as_millis());
                 for place in places {
                     call.arg(&place.buyer.as_bytes()[..]).arg(place.number);
                 }
@@ -204,6 +208,15 @@ impl Queue for RedisLine {
             })
             .await?;
         answers::frame(answer)
+    }
+
+    async fn departed(&self, line: &LineKey, seen: u64) -> Result<Vec<u64>, StoreError> {
+        let answer = self
+            .run(&self.steps.departed, line, |call| {
+                call.key(Keys::departed_of(line)).arg(seen);
+            })
+            .await?;
+        answers::numbers(answer)
     }
 
     async fn rebuild(&self, line: &LineKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {

@@ -229,3 +229,20 @@ async fn nothing_is_seen_of_an_empty_line(#[case] line: Arc<dyn Line>) {
     bench.line.publish(&bench.key, "second".into()).await.unwrap();
     assert_eq!(bench.line.frame(&bench.key).await.unwrap().as_deref(), Some(&b"second"[..]));
 }
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn every_process_hears_who_left_before_being_called(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.crowd(5).await;
+    assert!(bench.line.departed(&bench.key, 0).await.unwrap().is_empty());
+    bench.leave(4, 4, at(0)).await;
+    bench.leave(2, 2, at(0)).await;
+    bench.leave(2, 2, at(0)).await;
+    assert_eq!(bench.line.departed(&bench.key, 0).await.unwrap(), [4, 2]);
+    bench.call(1, 1, at(60_000)).await;
+    bench.leave(1, 1, at(0)).await;
+    assert_eq!(bench.line.departed(&bench.key, 2).await.unwrap(), [0_u64; 0], "called numbers ask the store anyway");
+}

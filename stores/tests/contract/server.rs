@@ -13,7 +13,7 @@ use stores::{
 };
 use tempfile::TempDir;
 
-use crate::bench::{Bench, at, live_redis, new, waiting};
+use crate::bench::{Bench, at, live_redis, new, random_sale, waiting};
 
 /// A Redis of a test's own, which it may kill.
 struct Server {
@@ -74,7 +74,8 @@ async fn life(line: &dyn line::Line, sale: &SaleId) -> Result<i64, StoreError> {
 async fn live_redis_that_restarted_with_old_contents_is_lost_until_it_is_filled_again() {
     let mut server = Server::start();
     let line = line::connect(&server.url()).unwrap();
-    drop(life(&*line, &crate::bench::random_sale()).await);
+    let untouched = life(&*line, &random_sale()).await;
+    assert!(matches!(untouched, Err(StoreError::Lost)), "{untouched:?}");
     let mut bench = Bench::open(line).await;
     bench.crowd(2).await;
     server.kill_and_restart();
@@ -92,7 +93,7 @@ async fn live_redis_that_does_not_answer_is_unavailable() {
     let line = RedisLine::open(&server.url()).unwrap();
     server.process.kill().unwrap();
     server.process.wait().unwrap();
-    let key = LineKey { sale: crate::bench::random_sale(), epoch: 1 };
+    let key = LineKey { sale: random_sale(), epoch: 1 };
     for _ in 0..2 {
         assert!(matches!(line.frame(&key).await, Err(StoreError::Unavailable { .. })));
     }

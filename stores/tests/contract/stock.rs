@@ -132,6 +132,10 @@ async fn a_buyer_has_no_more_than_the_limit(#[case] line: Arc<dyn Line>) {
     assert_eq!(retake(late(2, 3)).await, Taken::Taken, "what was given back may be taken");
     assert_eq!(retake(late(3, 1)).await, Taken::LimitReached);
     assert_eq!(retake(late(3, 7)).await, Taken::SoldOut);
+    for (hold, ending) in [(late(1, 1).hold, Ending::Committed), (late(2, 3).hold, Ending::Committed)] {
+        bench.line.end(&bench.key, &[End { hold, ending }]).await.unwrap();
+    }
+    assert_eq!(retake(late(3, 1)).await, Taken::LimitReached, "what was bought counts for ever");
 }
 
 #[rstest]

@@ -152,6 +152,7 @@ impl Walk<'_> {
                 if both!(self, leave(&[place], self.now)) == Some(vec![Seat::Admitted]) {
                     self.truth.left(place);
                 }
+                drop(both!(self, departed(0)));
             }
             Step::Sell(sell) => self.sell(sell).await?,
             Step::Observe { nth } => drop(self.observe(*nth).await?),

@@ -4,7 +4,7 @@
 //! however long a handler takes, and a partition whose head has to wait holds up no other. A lane that grows too long is
 //! paused. What a lane has done is stored, and librdkafka commits it.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, thread, time::Duration};
 
 use futures::StreamExt as _;
 use rdkafka::{
@@ -13,7 +13,7 @@ use rdkafka::{
     error::KafkaError,
     message::BorrowedMessage,
 };
-use tokio::task::spawn_blocking;
+use tokio::{sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, topic::Topic};
@@ -28,6 +28,9 @@ const LONG: usize = 1_024;
 
 /// And goes on when it is this short, well before the handler has to wait for it.
 const SHORT: usize = 512;
+
+/// How long leaving a group may take.
+const LEAVE: Duration = Duration::from_secs(3);
 
 pub(super) struct Subscription {
     topic: Topic,
@@ -44,16 +47,13 @@ impl Subscription {
     /// Reads until `stop`, or until the consumer is of no use any more.
     pub(super) async fn read(&mut self, config: &ClientConfig, stop: &CancellationToken) -> Result<(), StoreError> {
         let consumer: StreamConsumer<Context> = config.create_with_context(Context::default())?;
-        let consumer = Arc::new(consumer);
         consumer.subscribe(&[&self.topic.name])?;
         let ended = self.pump(&consumer, stop).await;
         let topic = &self.topic;
         self.lanes.finish(|moved| store(&consumer, topic, moved)).await;
         self.lanes.disown_all();
         self.paused.clear();
-        // Leaving the group commits and waits for the brokers.
-        let left = spawn_blocking(move || drop(consumer)).await;
-        left.map_err(|stopped| StoreError::unavailable("event log", stopped))?;
+        leave(consumer).await;
         ended.map_err(StoreError::from)
     }
 
@@ -110,6 +110,20 @@ impl Subscription {
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic.name, partition);
         list
+    }
+}
+
+/// Commits and leaves the group, which waits for the brokers. On a thread of its own, not one of the runtime's: the end of
+/// the process does not wait for it. Without brokers what is not committed is done once more, and the session runs out.
+async fn leave(consumer: StreamConsumer<Context>) {
+    let (told, left) = oneshot::channel();
+    thread::spawn(move || {
+        drop(consumer);
+        // Nobody listens any more when it took too long.
+        told.send(()).ok()
+    });
+    if timeout(LEAVE, left).await.is_err() {
+        tracing::debug!("the brokers do not answer; left the group without them");
     }
 }
 

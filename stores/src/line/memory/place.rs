@@ -239,6 +239,9 @@ impl Life {
             Seat::Consumed { .. } | Seat::Left | Seat::Expired => return had_been,
         }
         self.desk.insert(buyer, Entry { number, stage: Stage::Left });
+        if number > self.serving {
+            self.departed.push(number);
+        }
         had_been
     }
 

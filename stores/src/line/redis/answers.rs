@@ -127,6 +127,10 @@ pub(super) fn frame(answer: Value) -> Answer<Option<Bytes>> {
     if let Value::BulkString(bytes) = answer { Ok(Some(bytes.into())) } else { Err(bad("frame")) }
 }
 
+pub(super) fn numbers(answer: Value) -> Answer<Vec<u64>> {
+    array(answer)?.iter().map(|number| parsed(text(number)?)).collect()
+}
+
 pub(super) fn observation(answer: Value) -> Answer<Observation> {
     let values = array(answer)?;
     let Ok([last, serving, waiting, called, active, without_hold, called_total, admitted_total, nth, stock, buckets]) =

@@ -125,7 +125,9 @@ async fn expire(connection: &mut MultiplexedConnection, line: &LineKey) -> Resul
     for key in Keys::of(line).contents() {
         pipe.cmd("EXPIRE").arg(key).arg(OLD_LIFE_SECONDS).ignore();
     }
-    pipe.cmd("EXPIRE").arg(Keys::frame_of(line)).arg(OLD_LIFE_SECONDS).ignore();
+    for key in [Keys::frame_of(line), Keys::departed_of(line)] {
+        pipe.cmd("EXPIRE").arg(key).arg(OLD_LIFE_SECONDS).ignore();
+    }
     pipe.exec_async(connection).await
 }
 

@@ -38,6 +38,10 @@ impl Keys {
         format!("openrun:{{{}}}:{}:frame", line.sale, line.epoch)
     }
 
+    pub(super) fn departed_of(line: &LineKey) -> String {
+        format!("openrun:{{{}}}:{}:departed", line.sale, line.epoch)
+    }
+
     /// Matches every key of a sale, whatever its life. Sale ids hold nothing that a pattern would read.
     pub(super) fn pattern_of(sale: &SaleId) -> String {
         format!("openrun:{{{sale}}}:*")

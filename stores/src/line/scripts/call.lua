@@ -1,5 +1,6 @@
 -- Calls the lowest numbers seated.
 --
+-- KEYS    as in life.lua
 -- ARGV    3 term, 4 seq, 5 how many at most, 6 nobody above this number, 7 end of the window
 -- RETURNS three values: 1, how many were called, serving; or 0, the term that reigns, 0
 local term, seq = tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -1,4 +1,5 @@
 -- Whether the life is there, with every key in place.
 --
+-- KEYS    as in life.lua
 -- RETURNS 1
 return 1

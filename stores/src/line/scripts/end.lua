@@ -1,5 +1,6 @@
 -- Ends holds. One that is not there has ended before.
 --
+-- KEYS    as in life.lua
 -- ARGV    per hold: its id, and how it ended: C committed, R released, N never placed, I inactive
 -- RETURNS 1
 

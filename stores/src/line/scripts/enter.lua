@@ -1,5 +1,6 @@
 -- Lets called tickets in.
 --
+-- KEYS    as in life.lua
 -- ARGV    3 now; then per ask: buyer, number, epoch of the ticket, end of the pass
 -- RETURNS per ask two values: the place as code and argument; it is never "called"
 local now, buyers, answers = tonumber(ARGV[3]), {}, {}

@@ -1,5 +1,7 @@
 -- Gives places up.
 --
+-- KEYS    as in life.lua
+-- KEYS    12 departed, missing until the first one leaves
 -- ARGV    3 now; then per place: buyer, number
 -- RETURNS per place two values: what it had been, as code and argument
 local now, buyers, answers = tonumber(ARGV[3]), {}, {}
@@ -22,6 +24,9 @@ local function give_up(buyer, number, code)
     redis.call('ZREM', ACTIVE, int(number))
   end
   write(buyer, 'X', number)
+  if number > serving then
+    redis.call('RPUSH', KEYS[12], int(number))
+  end
 end
 
 for at = 4, #ARGV, 2 do

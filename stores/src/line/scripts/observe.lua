@@ -1,5 +1,6 @@
 -- Everything that the leader decides by.
 --
+-- KEYS    as in life.lua
 -- ARGV    3 which seat's number is asked for, counted from 1, 4 now
 -- RETURNS eleven values: last number, serving, waiting, called, active, without hold, called in all, admitted in all,
 --         the number asked for, the stock hash, the buckets hash

@@ -1,6 +1,6 @@
 -- Stores the frame.
 --
--- KEYS    12 frame, the only key that may be missing: there is none before the first
+-- KEYS    as in life.lua, and 12 frame, the only key that may be missing: there is none before the first
 -- ARGV    3 the frame
 -- RETURNS 1
 redis.call('SET', KEYS[12], ARGV[3])

@@ -1,5 +1,6 @@
 -- Makes a number the units that exist of an item, as of a version of the sale.
 --
+-- KEYS    as in life.lua
 -- ARGV    3 item, 4 units that exist, 5 version
 -- RETURNS 1
 local item, total, version = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])

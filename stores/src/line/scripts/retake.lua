@@ -1,5 +1,6 @@
 -- Takes units for an order whose hold had ended. No pass is asked for.
 --
+-- KEYS    as in life.lua
 -- ARGV    3 now; then one ask as in gate.lua
 -- RETURNS 0 taken, 1 sold out, 2 limit reached
 local asks, unknown = read_asks(4)

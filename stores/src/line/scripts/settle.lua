@@ -1,5 +1,6 @@
 -- Counts only those old numbers from here on that are seated. A second time changes nothing.
 --
+-- KEYS    as in life.lua
 -- RETURNS 1
 if settled then
   return 1

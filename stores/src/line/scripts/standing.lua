@@ -1,5 +1,6 @@
 -- Where tickets stand.
 --
+-- KEYS    as in life.lua
 -- ARGV    3 now; then per ask: buyer, number, epoch of the ticket
 -- RETURNS per ask two values: the place as code and argument
 local now, buyers, answers = tonumber(ARGV[3]), {}, {}

@@ -1,5 +1,6 @@
 -- Ends the windows that have run out.
 --
+-- KEYS    as in life.lua
 -- ARGV    3 now, 4 how many at most
 -- RETURNS how many ended
 local now = tonumber(ARGV[3])

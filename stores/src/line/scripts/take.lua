@@ -1,5 +1,6 @@
 -- Checks passes, units and limits, and takes the units.
 --
+-- KEYS    as in life.lua
 -- ARGV    3 now; then asks as in gate.lua
 -- RETURNS per ask two values: 0 taken, 1 sold out, 2 limit reached, 3 the hold has ended, 4 the pass was used; with the
 --         hold that used it, or ''

@@ -1,0 +1,176 @@
+//! One buyer: everything that a visitor does, one method each. Every answer is shown to the witness.
+
+use std::sync::Arc;
+
+use sale::clock::monotonic;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Answer, Ask, Client},
+    installation::Installation,
+    witness::Witness,
+};
+
+pub(crate) struct Buyer {
+    /// Which one of the crowd; also which process it comes to first.
+    pub(crate) nth: usize,
+    pub(crate) place: Option<Place>,
+    sale: String,
+    key: String,
+    client: Client,
+    fronts: Vec<String>,
+    shops: Vec<String>,
+    witness: Arc<Witness>,
+    /// The last `ahead` while waiting, and the epoch of the frame then.
+    ahead: Option<(i64, u64)>,
+}
+
+/// A place in the line, as the ticket says.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) id: String,
+    pub(crate) number: u64,
+    pub(crate) ticket: String,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Pass {
+    pub(crate) id: String,
+    pub(crate) text: String,
+}
+
+impl Buyer {
+    pub(crate) fn new(nth: usize, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
+        Self {
+            nth,
+            place: None,
+            sale: sale.to_owned(),
+            key: format!("buyer-{nth}-of-{sale}"),
+            client: installation.client.clone(),
+            fronts: installation.fronts.clone(),
+            shops: installation.shops.clone(),
+            witness: Arc::clone(witness),
+            ahead: None,
+        }
+    }
+
+    /// Goes to another process from now on.
+    pub(crate) fn move_to(&mut self, nth: usize) {
+        for servers in [&mut self.fronts, &mut self.shops] {
+            let by = nth % servers.len();
+            servers.rotate_left(by);
+        }
+    }
+
+    pub(crate) async fn join(&mut self) -> Answer {
+        let answer = self.at_the_door(Ask::post(self.path("tickets")).key(&self.key)).await;
+        if answer.status.is_success() {
+            let joined = answer.json();
+            let number = joined["number"].as_u64().unwrap_or_default();
+            self.witness.number(self.nth, number);
+            if self.place.as_ref().is_none_or(|place| place.number != number) {
+                self.ahead = None;
+            }
+            self.place = Some(Place { id: answer.text("id"), number, ticket: answer.text("ticket") });
+        }
+        answer
+    }
+
+    /// Where the ticket stands.
+    pub(crate) async fn stand(&mut self) -> Value {
+        let place = self.place.clone().expect("stand in the line first");
+        let epoch = self.witness.last_frame().map_or(0, |frame| frame.epoch);
+        let asked = monotonic();
+        let answer = self.at_the_door(Ask::get(self.path("tickets/self")).bearer(&place.ticket)).await;
+        if !answer.status.is_success() {
+            self.witness.wrong(format!("ticket {} got {}: {}", place.number, answer.status, answer.json()));
+            return Value::Null;
+        }
+        let standing = answer.json();
+        // A question that had to be asked twice was answered later than it was asked.
+        self.witness.standing(&standing, place.number, asked);
+        self.check_ahead(&standing, epoch).await;
+        standing
+    }
+
+    /// Within a life of the store nobody moves back.
+    async fn check_ahead(&mut self, standing: &Value, epoch: i64) {
+        let now = standing["ahead"].as_u64().filter(|_| standing["state"] == "waiting");
+        if let (Some((before_epoch, before)), Some(now)) = (self.ahead, now)
+            && now > before
+        {
+            let frame = self.at_the_door(Ask::get(self.path("frame"))).await.json();
+            if frame["epoch"].as_i64() == Some(before_epoch) {
+                let number = standing["number"].as_u64().unwrap_or_default();
+                self.witness.wrong(format!("ahead of number {number} rose from {before} to {now}; frame {frame}"));
+            }
+        }
+        self.ahead = now.map(|now| (epoch, now));
+    }
+
+    pub(crate) async fn leave(&mut self) -> Answer {
+        let ticket = self.place.as_ref().expect("stand in the line first").ticket.clone();
+        self.at_the_door(Ask::get(self.path("tickets/self")).with(http::Method::DELETE).bearer(&ticket)).await
+    }
+
+    /// Asks for the pass.
+    pub(crate) async fn enter(&mut self) -> Result<Pass, Answer> {
+        let place = self.place.clone().expect("stand in the line first");
+        let answer = self.at_the_door(Ask::post(self.path("passes")).bearer(&place.ticket)).await;
+        if !answer.status.is_success() {
+            return Err(answer);
+        }
+        let pass = Pass { id: answer.text("id"), text: answer.text("pass") };
+        self.witness.pass(&place.id, &pass.id);
+        Ok(pass)
+    }
+
+    /// Reserves one unit. The key says which attempt it is.
+    pub(crate) async fn reserve(&self, pass: &Pass, key: &str) -> Answer {
+        let body = json!({"lines": [{"item": "pair", "quantity": 1}]});
+        self.at_the_shop(Ask::post(self.path("orders")).bearer(&pass.text).key(key).body(body)).await
+    }
+
+    pub(crate) async fn pay(&self, pass: &Pass, order: &str, key: &str, method: &str) -> Answer {
+        let ask = Ask::post(format!("/v1/orders/{order}/payments")).body(json!({"method": method}));
+        self.at_the_shop(ask.bearer(&pass.text).key(key)).await
+    }
+
+    pub(crate) async fn look(&self, pass: &Pass, order: &str) -> Value {
+        let answer = self.at_the_shop(Ask::get(format!("/v1/orders/{order}")).bearer(&pass.text)).await;
+        if !answer.status.is_success() {
+            self.witness.wrong(format!("order {order} got {}: {}", answer.status, answer.json()));
+        }
+        answer.json()
+    }
+
+    pub(crate) async fn cancel(&self, pass: &Pass, order: &str) -> Answer {
+        self.at_the_shop(Ask::post(format!("/v1/orders/{order}/cancel")).bearer(&pass.text)).await
+    }
+
+    fn path(&self, step: &str) -> String {
+        format!("/v1/sales/{}/{step}", self.sale)
+    }
+
+    async fn at_the_door(&self, ask: Ask) -> Answer {
+        self.patiently(&self.fronts, ask).await
+    }
+
+    async fn at_the_shop(&self, ask: Ask) -> Answer {
+        self.patiently(&self.shops, ask).await
+    }
+
+    async fn patiently(&self, servers: &[String], ask: Ask) -> Answer {
+        match self.client.ask_patiently(servers, self.nth, &ask).await {
+            Ok(answer) => answer,
+            Err(lost) => {
+                self.witness.wrong(format!("buyer {} got no answer for a minute: {lost}", self.nth));
+                Answer {
+                    status: http::StatusCode::GATEWAY_TIMEOUT,
+                    headers: http::HeaderMap::new(),
+                    body: Vec::new().into(),
+                }
+            }
+        }
+    }
+}

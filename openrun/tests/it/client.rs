@@ -1,0 +1,165 @@
+//! A small HTTP client that behaves: it keeps connections, waits as long as it is told, and asks again with the same key
+//! when an answer was lost.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use sale::clock::monotonic;
+use serde_json::Value;
+
+/// After this long an answer counts as lost.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
+/// How long a visitor goes on asking while stores or processes are away.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: legacy::Client<HttpConnector, Full<Bytes>>,
+}
+
+/// One call.
+#[derive(Clone, Default)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) bearer: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) body: Option<Value>,
+    pub(crate) etag: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The code of a problem; empty when it is none.
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn text(&self, field: &str) -> String {
+        self.json()[field].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> String {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    }
+
+    fn retry_after(&self) -> Duration {
+        Duration::from_secs(self.header("retry-after").parse().unwrap_or(1))
+    }
+
+    /// Whether the same call has to be made again: nothing was decided.
+    fn is_undecided(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+            || self.status == StatusCode::TOO_MANY_REQUESTS
+            || (self.status == StatusCode::CONFLICT && self.code() == "in_flight")
+    }
+}
+
+impl Ask {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+
+    pub(crate) fn post(path: impl Into<String>) -> Self {
+        Self { method: Method::POST, ..Self::get(path) }
+    }
+
+    pub(crate) fn with(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    pub(crate) fn bearer(mut self, token: &str) -> Self {
+        self.bearer = Some(token.to_owned());
+        self
+    }
+
+    pub(crate) fn key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self
+    }
+
+    pub(crate) fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+impl Client {
+    pub(crate) fn new() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_secs(5)));
+        let http = legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1_000).build(connector);
+        Self { http }
+    }
+
+    /// One try. An error says only that no answer came.
+    pub(crate) async fn ask(&self, server: &str, ask: &Ask) -> Result<Answer, String> {
+        let mut request = Request::builder().method(&ask.method).uri(format!("{server}{}", ask.path));
+        if let Some(bearer) = &ask.bearer {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
+        }
+        if let Some(key) = &ask.key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(etag) = &ask.etag {
+            request = request.header(header::IF_NONE_MATCH, etag);
+        }
+        let body = match &ask.body {
+            Some(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Bytes::from(body.to_string())
+            }
+            None => Bytes::new(),
+        };
+        let request = request.body(Full::new(body)).map_err(|fault| fault.to_string())?;
+        let answered = tokio::time::timeout(ANSWERS_WITHIN, async {
+            let (head, body) = self.http.request(request).await.map_err(|fault| fault.to_string())?.into_parts();
+            let body = body.collect().await.map_err(|fault| fault.to_string())?.to_bytes();
+            Ok(Answer { status: head.status, headers: head.headers, body })
+        });
+        answered.await.unwrap_or_else(|_| Err("no answer in time".to_owned()))
+    }
+
+    pub(crate) async fn get(&self, url: &str, bearer: Option<&str>) -> Result<Answer, String> {
+        self.ask(url, &Ask { bearer: bearer.map(str::to_owned), ..Ask::default() }).await
+    }
+
+    /// Asks until something was decided, of one server after another, always with the same key.
+    pub(crate) async fn ask_patiently(&self, servers: &[String], first: usize, ask: &Ask) -> Result<Answer, String> {
+        let started = monotonic();
+        let mut at = first;
+        loop {
+            let server = &servers[at % servers.len()];
+            let (wait, why) = match self.ask(server, ask).await {
+                Ok(answer) if answer.is_undecided() => {
+                    (answer.retry_after(), format!("{} {}", answer.status, answer.code()))
+                }
+                Ok(answer) => return Ok(answer),
+                Err(lost) => (Duration::from_millis(300), lost),
+            };
+            if started.elapsed() > PATIENCE {
+                return Err(format!("{} {}: {why}", ask.method, ask.path));
+            }
+            at += 1;
+            tokio::time::sleep(wait.mul_f64(rand::random_range(0.8..1.2))).await;
+        }
+    }
+}

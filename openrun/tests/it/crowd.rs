@@ -1,0 +1,268 @@
+//! A crowd: buyers of different tempers who come, wait, are called, buy, lose and come back, until everything is sold.
+
+use std::{sync::Arc, time::Duration};
+
+use http::StatusCode;
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    buyer::{Buyer, Pass},
+    installation::Installation,
+    witness::Witness,
+};
+
+/// The crowd comes within this time.
+const ARRIVES_WITHIN_MS: u64 = 2_000;
+/// What waiting clients are told (`poll_after_ms` of a short line), before the random share.
+const POLL_AFTER_MS: u64 = 2_000;
+/// How often a buyer looks whether the payment went through.
+const LOOK_AFTER_MS: u64 = 500;
+
+/// How a buyer behaves the first time; afterwards everybody who lost wants the thing badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Temper {
+    Steady,
+    /// Goes away while waiting.
+    Leaves,
+    /// Misses the first call.
+    ComesLate,
+    /// Misses both.
+    NeverComes,
+    /// Asks for the pass again at another process.
+    AsksTwice,
+    /// Cancels the order instead of paying.
+    Cancels,
+    /// Comes back for a second unit after the first.
+    Greedy,
+}
+
+impl Temper {
+    const fn of(nth: usize) -> Self {
+        match nth % 40 {
+            3 | 17 => Self::Leaves,
+            7 => Self::ComesLate,
+            11 => Self::NeverComes,
+            13 | 29 => Self::AsksTwice,
+            19 => Self::Cancels,
+            23 => Self::Greedy,
+            _ => Self::Steady,
+        }
+    }
+}
+
+/// How a visit ended.
+enum Visit {
+    Paid,
+    Lost,
+    /// There is nothing to come back for.
+    Over,
+}
+
+pub(crate) struct Crowd {
+    visitors: JoinSet<()>,
+    over: CancellationToken,
+}
+
+impl Crowd {
+    /// Lets `buyers` come to the sale.
+    pub(crate) fn gather(buyers: usize, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
+        let (mut visitors, over) = (JoinSet::new(), CancellationToken::new());
+        for nth in 0..buyers {
+            let buyer = Buyer::new(nth, sale, installation, witness);
+            let visitor = Visitor { buyer, witness: Arc::clone(witness), over: over.clone(), visits: 0 };
+            visitors.spawn(visitor.come_until_over());
+        }
+        Self { visitors, over }
+    }
+
+    /// Everybody goes home; who has an order looks after it first.
+    pub(crate) async fn disperse(mut self) {
+        self.over.cancel();
+        while let Some(ended) = self.visitors.join_next().await {
+            ended.expect("a buyer goes home");
+        }
+    }
+}
+
+struct Visitor {
+    buyer: Buyer,
+    witness: Arc<Witness>,
+    over: CancellationToken,
+    visits: u32,
+}
+
+impl Visitor {
+    async fn come_until_over(mut self) {
+        self.rest(rand::random_range(0..ARRIVES_WITHIN_MS)).await;
+        while !self.over.is_cancelled() {
+            match self.visit().await {
+                Visit::Paid if self.temper() == Temper::Greedy => return self.ask_for_more().await,
+                Visit::Paid | Visit::Over => return,
+                Visit::Lost => self.rest(POLL_AFTER_MS).await,
+            }
+            self.visits += 1;
+        }
+    }
+
+    const fn temper(&self) -> Temper {
+        if self.visits == 0 { Temper::of(self.buyer.nth) } else { Temper::Steady }
+    }
+
+    async fn visit(&mut self) -> Visit {
+        let joined = self.buyer.join().await;
+        if joined.status == StatusCode::GONE {
+            return Visit::Over;
+        }
+        if !joined.status.is_success() {
+            self.unexpected("join", &joined);
+            return Visit::Lost;
+        }
+        let Some(pass) = self.come_in().await else { return Visit::Lost };
+        let Some(order) = self.reserve(&pass).await else { return Visit::Lost };
+        if self.temper() == Temper::Cancels {
+            let cancelled = self.buyer.cancel(&pass, &order).await;
+            if cancelled.status != StatusCode::ACCEPTED && cancelled.code() != "cannot_cancel" {
+                self.unexpected("cancel", &cancelled);
+            }
+            return self.outcome(&pass, &order).await;
+        }
+        self.pay(&pass, &order, 1).await;
+        self.outcome(&pass, &order).await
+    }
+
+    /// Waits for the call and follows it.
+    async fn come_in(&mut self) -> Option<Pass> {
+        let mut calls_missed = 0;
+        loop {
+            let standing = self.buyer.stand().await;
+            match standing["state"].as_str().unwrap_or_default() {
+                "waiting" if self.temper() == Temper::Leaves => {
+                    self.leave().await;
+                    return None;
+                }
+                "waiting" => {}
+                "late" => calls_missed = 1,
+                "called" if self.temper() == Temper::NeverComes => {}
+                "called" if self.temper() == Temper::ComesLate && calls_missed == 0 => {}
+                "called" | "admitted" => {
+                    if let Some(pass) = self.enter().await {
+                        return Some(pass);
+                    }
+                }
+                _ => return None,
+            }
+            if self.over.is_cancelled() {
+                return None;
+            }
+            self.rest(POLL_AFTER_MS).await;
+        }
+    }
+
+    async fn leave(&mut self) {
+        let left = self.buyer.leave().await;
+        if left.status != StatusCode::NO_CONTENT {
+            self.unexpected("leave", &left);
+        }
+    }
+
+    async fn enter(&mut self) -> Option<Pass> {
+        match self.buyer.enter().await {
+            Ok(pass) => {
+                if self.temper() == Temper::AsksTwice {
+                    self.buyer.move_to(1);
+                    drop(self.buyer.enter().await);
+                }
+                Some(pass)
+            }
+            Err(refused) => {
+                if !["not_called", "ticket_gone"].contains(&refused.code().as_str()) {
+                    self.unexpected("enter", &refused);
+                }
+                None
+            }
+        }
+    }
+
+    /// Tries as long as the pass is good: a refusal consumes nothing.
+    async fn reserve(&mut self, pass: &Pass) -> Option<String> {
+        let key = format!("order-{}", self.visits);
+        loop {
+            let reserved = self.buyer.reserve(pass, &key).await;
+            if reserved.status == StatusCode::CREATED {
+                return Some(reserved.text("id"));
+            }
+            match reserved.code().as_str() {
+                // Redis may refuse too much for a moment, never sell too much.
+                "sold_out" | "limit_reached" if !self.over.is_cancelled() => self.rest(1_000).await,
+                "sold_out" | "limit_reached" | "pass_expired" => return None,
+                _ => {
+                    self.unexpected("reserve", &reserved);
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn pay(&self, pass: &Pass, order: &str, attempt: u32) {
+        let key = format!("pay-{order}-{attempt}");
+        let paying = self.buyer.pay(pass, order, &key, "sandbox_random").await;
+        let known = ["hold_expired", "payment_in_progress", "already_paid"];
+        if paying.status != StatusCode::ACCEPTED && !known.contains(&paying.code().as_str()) {
+            self.unexpected("pay", &paying);
+        }
+    }
+
+    /// Looks after the order until it is final.
+    async fn outcome(&self, pass: &Pass, order: &str) -> Visit {
+        loop {
+            let seen: Value = self.buyer.look(pass, order).await;
+            match seen["state"].as_str().unwrap_or_default() {
+                "paid" => {
+                    self.witness.paid_order(self.buyer.nth, order);
+                    return Visit::Paid;
+                }
+                "pending_payment" | "payment_processing" | "payment_unknown" | "refund_pending" => {}
+                "payment_failed" | "expired" | "cancelled" | "refunded" => {
+                    self.witness.failed_order();
+                    return Visit::Lost;
+                }
+                _ => {
+                    self.witness.wrong(format!("order {order} is {seen}"));
+                    return Visit::Lost;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(LOOK_AFTER_MS)).await;
+        }
+    }
+
+    /// One unit each: a second one is refused, and who is refused goes.
+    async fn ask_for_more(&mut self) {
+        self.visits += 1;
+        if !self.buyer.join().await.status.is_success() {
+            return;
+        }
+        let Some(pass) = self.come_in().await else { return };
+        let refused = self.buyer.reserve(&pass, "order-more").await;
+        if !["limit_reached", "sold_out"].contains(&refused.code().as_str()) {
+            self.unexpected("reserve above the limit", &refused);
+        }
+        self.leave().await;
+    }
+
+    fn unexpected(&self, what: &str, answer: &crate::client::Answer) {
+        if answer.status != StatusCode::GATEWAY_TIMEOUT {
+            let nth = self.buyer.nth;
+            self.witness.wrong(format!("{what} of buyer {nth} got {}: {}", answer.status, answer.json()));
+        }
+    }
+
+    async fn rest(&self, ms: u64) {
+        let wait = Duration::from_millis(ms).mul_f64(rand::random_range(0.8..1.2));
+        tokio::select! {
+            () = self.over.cancelled() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! 2,000 buyers on 1,000 units, 30 % declined, 10 % leaving: everything is sold, once.
+
+use std::time::Duration;
+
+use crate::{engines::Engines, installation::Installation, seller::Terms, story::Story, turn};
+
+/// The provider of a sale where payments fail as they do.
+pub(crate) const SANDBOX: [(&str, &str); 3] = [
+    ("OPENRUN_SANDBOX_DECLINE_SHARE", "0.3"),
+    ("OPENRUN_SANDBOX_LEAVE_SHARE", "0.1"),
+    ("OPENRUN_SANDBOX_LATENCY_MS", "50"),
+];
+
+const BUYERS: usize = 2_000;
+const TERMS: Terms = Terms {
+    units: 1_000,
+    per_buyer_limit: 1,
+    per_minute: 9_000,
+    max_active: 200,
+    hold_seconds: 5,
+    enter_seconds: 6,
+    pass_seconds: 60,
+};
+/// Well above what it takes, because the machine may be busy.
+const SELLS_WITHIN: Duration = Duration::from_secs(180);
+
+async fn sells_out(installation: Installation) {
+    let mut story = Story::open(installation, TERMS).await;
+    let crowd = story.crowd(BUYERS);
+    story.sold(i64::from(TERMS.units), SELLS_WITHIN).await;
+    story.tell("everything is sold");
+    crowd.disperse().await;
+    story.ends_sold_out().await;
+    let tally = story.witness.tally();
+    assert!(tally.failed > 300, "payments failed and people left: {tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_buyers_on_a_thousand_units_embedded() {
+    let _machine = turn::alone().await;
+    sells_out(Installation::embedded(&SANDBOX).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_two_thousand_buyers_on_a_thousand_units() {
+    let _machine = turn::alone().await;
+    sells_out(Installation::live(Engines::live().await, &SANDBOX).await).await;
+}

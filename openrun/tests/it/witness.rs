@@ -1,0 +1,248 @@
+//! The witness sees everything that a crowd and a seller are told, and holds every sighting against what must always be
+//! true. What was not true is kept, and fails the story at its end.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use sale::{Frame, clock::monotonic};
+use serde_json::Value;
+
+use crate::seller::{Live, Terms};
+
+/// How old what a waiting page says may be: the frame is fetched every 200 ms, on a busy machine later.
+const PAGE_LAGS: Duration = Duration::from_millis(2_000);
+/// Kept of what was wrong; more of the same tells nothing new.
+const MOST_WRONGS: usize = 20;
+
+pub(crate) struct Witness {
+    terms: Terms,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    wrongs: Vec<String>,
+    /// number → who has it.
+    numbers: HashMap<u64, usize>,
+    /// ticket → its one pass.
+    passes: HashMap<String, String>,
+    /// ETag → the bytes of the frame.
+    frames: HashMap<String, Bytes>,
+    frame: Option<Frame>,
+    /// When `serving` was first seen this high, in the first life.
+    serving: Vec<(Instant, u64)>,
+    /// The highest number seen called, and when.
+    called: BTreeMap<u64, Instant>,
+    figures: Vec<Figure>,
+    live: Option<Live>,
+    paid: BTreeSet<String>,
+    paid_by: HashMap<usize, u32>,
+    failed: u64,
+    calls_seen: u64,
+}
+
+/// A reading of `called_total`, made somewhere between asking and the answer.
+#[derive(Clone, Copy)]
+struct Figure {
+    asked: Instant,
+    answered: Instant,
+    called_total: u64,
+}
+
+/// A sum of what happened, for the report and for those who wait for progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) numbers: usize,
+    pub(crate) passes: usize,
+    pub(crate) paid: usize,
+    pub(crate) failed: u64,
+    pub(crate) calls_seen: u64,
+}
+
+impl Witness {
+    pub(crate) fn new(terms: Terms) -> Self {
+        Self { terms, seen: Mutex::default() }
+    }
+
+    pub(crate) fn wrong(&self, what: impl Into<String>) {
+        self.seen.lock().wrong(what.into());
+    }
+
+    pub(crate) fn wrongs(&self) -> Vec<String> {
+        self.seen.lock().wrongs.clone()
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        let seen = self.seen.lock();
+        Tally {
+            numbers: seen.numbers.len(),
+            passes: seen.passes.len(),
+            paid: seen.paid.len(),
+            failed: seen.failed,
+            calls_seen: seen.calls_seen,
+        }
+    }
+
+    pub(crate) fn last_live(&self) -> Option<Live> {
+        self.seen.lock().live.clone()
+    }
+
+    pub(crate) fn last_frame(&self) -> Option<Frame> {
+        self.seen.lock().frame.clone()
+    }
+
+    /// Orders that their buyers know to be paid.
+    pub(crate) fn paid(&self) -> BTreeSet<String> {
+        self.seen.lock().paid.clone()
+    }
+
+    /// A join's answer: a number is one buyer's for ever.
+    pub(crate) fn number(&self, buyer: usize, number: u64) {
+        let mut seen = self.seen.lock();
+        let holder = *seen.numbers.entry(number).or_insert(buyer);
+        if holder != buyer {
+            seen.wrong(format!("number {number} was given to buyer {holder} and to buyer {buyer}"));
+        }
+    }
+
+    /// A pass: one per ticket ever.
+    pub(crate) fn pass(&self, ticket: &str, pass: &str) {
+        let mut seen = self.seen.lock();
+        let first = seen.passes.entry(ticket.to_owned()).or_insert_with(|| pass.to_owned()).clone();
+        if first != pass {
+            seen.wrong(format!("ticket {ticket} has two passes, {first} and {pass}"));
+        }
+    }
+
+    /// A ticket that waits: nobody behind it may have been called a while ago.
+    pub(crate) fn waiting(&self, number: u64, asked: Instant) {
+        let mut seen = self.seen.lock();
+        let before = asked.checked_sub(PAGE_LAGS).unwrap_or(asked);
+        let known = seen.serving.iter().rev().find(|(at, _)| *at <= before).map_or(0, |(_, serving)| *serving);
+        let first_life = seen.frame.as_ref().is_some_and(|frame| frame.epoch == 1);
+        if first_life && number <= known {
+            seen.wrong(format!("number {number} waits although {known} was called before it"));
+        }
+    }
+
+    /// A ticket that is called: `serving` reaches its number.
+    pub(crate) fn called(&self, number: u64) {
+        let mut seen = self.seen.lock();
+        seen.calls_seen += 1;
+        seen.called.entry(number).or_insert_with(monotonic);
+    }
+
+    pub(crate) fn paid_order(&self, buyer: usize, order: &str) {
+        let mut seen = self.seen.lock();
+        if seen.paid.insert(order.to_owned()) {
+            let has = seen.paid_by.entry(buyer).or_default();
+            *has += 1;
+            let has = *has;
+            if has > self.terms.per_buyer_limit {
+                seen.wrong(format!("buyer {buyer} has {has} paid orders"));
+            }
+        }
+    }
+
+    pub(crate) fn failed_order(&self) {
+        self.seen.lock().failed += 1;
+    }
+
+    /// The frame of one process: the same bytes for the same ETag everywhere, and calls only go forward.
+    pub(crate) fn frame(&self, etag: &str, bytes: &Bytes, asked: Instant) {
+        let mut seen = self.seen.lock();
+        let frame: Frame = match serde_json::from_slice(bytes) {
+            Ok(frame) => frame,
+            Err(fault) => return seen.wrong(format!("a frame cannot be read: {fault}")),
+        };
+        let known = seen.frames.entry(etag.to_owned()).or_insert_with(|| bytes.clone()).clone();
+        // A process that has no answer from the store tells of it in its own words.
+        if known != bytes && frame.trouble.is_none() {
+            seen.wrong(format!("two frames are called {etag}: {known:?} and {bytes:?}"));
+        }
+        if frame.trouble.is_none() {
+            let late: Vec<u64> = seen
+                .called
+                .iter()
+                .filter(|(number, at)| **number > frame.serving && **at + PAGE_LAGS < asked)
+                .map(|(number, _)| *number)
+                .collect();
+            for number in late {
+                seen.wrong(format!("number {number} was called above serving {}", frame.serving));
+            }
+        }
+        if seen.serving.last().is_none_or(|(_, serving)| *serving < frame.serving) {
+            seen.serving.push((asked, frame.serving));
+        }
+        if seen.frame.as_ref().is_none_or(|last| last.tick <= frame.tick) {
+            seen.frame = Some(frame);
+        }
+    }
+
+    /// The seller's figures.
+    pub(crate) fn live(&self, live: Live, asked: Instant, answered: Instant) {
+        let mut seen = self.seen.lock();
+        let units = live.units;
+        if live.conservation != 0 || units.free < 0 || units.held < 0 || units.sold + units.held > units.total {
+            seen.wrong(format!("units do not add up: {live:?}"));
+        }
+        if live.called + live.active > u64::from(self.terms.max_active) {
+            seen.wrong(format!("{} called and {} active, more than the cap", live.called, live.active));
+        }
+        seen.rate(Figure { asked, answered, called_total: live.called_total }, self.terms.per_minute);
+        seen.live = Some(live);
+    }
+
+    /// Readings so far do not count for the rate any more: another one is in force.
+    pub(crate) fn forget_rate(&self) {
+        self.seen.lock().figures.clear();
+    }
+
+    /// What the line said of one ticket.
+    pub(crate) fn standing(&self, standing: &Value, number: u64, asked: Instant) {
+        if standing["number"].as_u64() != Some(number) {
+            self.wrong(format!("number {number} became {}", standing["number"]));
+        }
+        match standing["state"].as_str() {
+            Some("waiting") => self.waiting(number, asked),
+            Some("called") => self.called(number),
+            _ => {}
+        }
+    }
+}
+
+impl Seen {
+    fn wrong(&mut self, what: String) {
+        if self.wrongs.len() < MOST_WRONGS {
+            self.wrongs.push(what);
+        }
+    }
+
+    /// Never above rate × window + burst, in every window between two readings.
+    fn rate(&mut self, now: Figure, per_minute: u32) {
+        if self.figures.last().is_some_and(|last| last.called_total > now.called_total) {
+            // The store began a new life and counts anew.
+            self.figures.clear();
+        }
+        let per_second = f64::from(per_minute) / 60.0;
+        let burst = (per_second / 10.0).max(1.0);
+        let above = self.figures.iter().find_map(|before| {
+            let window = now.answered.duration_since(before.asked).as_secs_f64();
+            let calls = count(now.called_total - before.called_total);
+            (calls > per_second * window + burst).then(|| format!("{calls} calls in {window:.3} s at {per_minute}/min"))
+        });
+        if let Some(above) = above {
+            self.wrong(above);
+        }
+        self.figures.push(now);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a test, far below 2^52")]
+fn count(calls: u64) -> f64 {
+    calls as f64
+}

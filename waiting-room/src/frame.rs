@@ -1,0 +1,33 @@
+//! Frame: the public document of a sale, served from memory.
+
+use http::{HeaderValue, Response, StatusCode, header};
+use sale::SaleId;
+use web::{Body, Problem};
+
+use crate::{Request, WaitingRoom};
+
+/// The public document of a sale, by its `ETag` or whole: the same bytes from every process.
+#[utoipa::path(get, path = "/v1/sales/{sale}/frame", tag = "line", params(("sale" = String, Path)),
+    responses((status = 200, description = "The frame"), (status = 304, description = "Not changed since If-None-Match"),
+        (status = 404, description = "sale_not_found")))]
+pub async fn frame(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
+    let room = door.rooms.room(sale).await?;
+    let shown = room.shown();
+    let known = request.parts.headers.get(header::IF_NONE_MATCH);
+    let mut response = if known.is_some_and(|etag| etag == shown.etag) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        let mut response = Response::new(Body::from(shown.json.clone()));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, shown.etag.clone());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("openrun-time, etag"));
+    headers.insert("openrun-time", door.time());
+    Ok(response)
+}
