@@ -6,10 +6,10 @@ use axum::{
     Json, Router,
     extract::{Request, State},
     middleware::from_fn_with_state,
-    response::{IntoResponse as _, Response},
+    response::Response,
     routing::{any, get},
 };
-use checkout::http::{self, Refused, Shop, asked::refuse};
+use checkout::http::{self, Shop, asked::refuse};
 use hyper::StatusCode;
 use utoipa::{
     OpenApi as _,
@@ -35,7 +35,7 @@ pub fn router(shop: Shop) -> Router {
         utoipa_axum::router::OpenApiRouter::with_openapi(Description::openapi()).merge(http::api()).split_for_parts();
     let openapi = Arc::new(describe(openapi));
     let page = Arc::new(serde_json::to_value(&*openapi).unwrap_or_default());
-    let document = move || async move { Json(openapi).into_response() };
+    let document = move || async move { Json(openapi) };
     let (site, database) = (Arc::clone(&shop.site), shop.database.clone());
     let docs = move |request: Request| async move {
         let (headers, uri) = (request.headers(), request.uri());
@@ -75,8 +75,8 @@ fn describe(mut openapi: OpenApi) -> OpenApi {
 }
 
 /// What the contract names for later is refused in a sentence, never taken for a mistake of the caller.
-async fn not_supported(request: Request) -> Response {
-    Refused::new(Code::NotSupported, request.headers()).into_response()
+async fn not_supported(State(shop): State<Shop>, request: Request) -> Response {
+    refuse(&shop, &request, Code::NotSupported.into())
 }
 
 async fn not_found(State(shop): State<Shop>, request: Request) -> Response {

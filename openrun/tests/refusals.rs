@@ -41,8 +41,8 @@ mod table {
     /// One server for all of them: whatever one row broke, the next ones would see.
     #[test]
     fn what_is_asked_wrongly_is_refused_and_nothing_changes() {
-        let mut world = World::new();
-        let rows = [door::rows(&world), orders::rows(&mut world), seller::rows(&world), pages::rows(&world)].concat();
+        let world = World::new();
+        let rows = [door::rows(&world), orders::rows(&world), seller::rows(&world), pages::rows(&world)].concat();
         let count = rows.len();
         let faults = run(&world, rows);
         assert!(faults.is_empty(), "{} faults in {count} rows:\n{}", faults.len(), faults.join("\n"));

@@ -1,13 +1,14 @@
 //! The seller's calls asked wrongly.
 
 use sale::{
-    Keys, Timestamp,
+    Keys,
     token::{self, Authority},
 };
 use serde_json::{Value, json};
 
 use crate::{
     row::{Row, row},
+    shop::now,
     wire::Request,
     world::{World, sale},
 };
@@ -30,10 +31,8 @@ const CALLS: [(&str, &str); 9] = [
 
 fn authority(world: &World) -> Vec<Row> {
     let keys = world.shop.keys();
-    let now = world.shop.now_ms();
-    let hour = 3_600_000;
-    let expired = token::sign(&keys.tokens, Authority::Seller, Timestamp::from_millis(now - hour));
-    let forged = token::sign(&Keys::generate().tokens, Authority::Operator, Timestamp::from_millis(now + hour));
+    let expired = token::sign(&keys.tokens, Authority::Seller, now().plus_seconds(-3_600));
+    let forged = token::sign(&Keys::generate().tokens, Authority::Operator, now().plus_seconds(3_600));
     let raised = world.shop.seller.replace("seller", "operator");
     let longer = {
         let mut parts: Vec<&str> = world.shop.seller.split('.').collect();
@@ -66,6 +65,7 @@ fn call(world: &World, method: &str, path: &str) -> Request {
     Request::new(method, path).bearer(&world.shop.seller)
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn creations(world: &World) -> Vec<Row> {
     let create = || call(world, "POST", "/v1/sales");
     let with = |pointer: &str, value: Value| {

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use crate::wire::{Answer, Request};
 
 /// How long a test waits for what must come on a busy machine.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 pub(crate) struct Shop {
     pub address: SocketAddr,
@@ -39,6 +39,11 @@ pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(started.elapsed() < SOON, "waited in vain: {what}");
         sleep(Duration::from_millis(20));
     }
+}
+
+/// The machine's clock, which is the server's.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_millis(time::OffsetDateTime::now_utc().unix_timestamp() * 1000)
 }
 
 impl Shop {
@@ -68,7 +73,7 @@ impl Shop {
             TcpStream::connect(address).ok()?;
             Request::new("GET", "/readyz").send(address).filter(|answer| answer.status == 200)
         });
-        let in_an_hour = Timestamp::from_millis(shop.now_ms() + 3_600_000);
+        let in_an_hour = now().plus_seconds(3_600);
         let keys = shop.keys();
         shop.seller = token::sign(&keys.tokens, Authority::Seller, in_an_hour);
         shop.operator = token::sign(&keys.tokens, Authority::Operator, in_an_hour);
@@ -78,11 +83,6 @@ impl Shop {
     /// The installation's own keys.
     pub(crate) fn keys(&self) -> Keys {
         Keys::parse(&std::fs::read_to_string(self.folder.path().join("data/keys.json")).unwrap()).unwrap()
-    }
-
-    /// The server's clock.
-    pub(crate) fn now_ms(&self) -> i64 {
-        time::OffsetDateTime::now_utc().unix_timestamp() * 1000
     }
 
     pub(crate) fn ask(&self, request: &Request) -> Answer {

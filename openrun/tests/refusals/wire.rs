@@ -131,8 +131,8 @@ impl Request {
     }
 
     /// A body as JSON.
-    pub(crate) fn json(self, body: impl ToString) -> Self {
-        self.header("content-type", "application/json").body(body.to_string())
+    pub(crate) fn json(self, body: impl std::fmt::Display) -> Self {
+        self.header("content-type", "application/json").body(format!("{body}"))
     }
 
     /// A body as a form of this site's own page sends it.

@@ -229,21 +229,21 @@ const ORDER: OrderWords = OrderWords {
         label: "Expired",
         state: "The time to pay has run out",
         money: "Nothing was charged. Should a late payment still arrive, you get the unit or all of the money back.",
-        unit: "It went to the next person.",
+        unit: "It went back: the next person in the line can have it.",
         next: "You can join the line again while the sale is open.",
     },
     cancelled: OrderStateWords {
         label: "Cancelled",
         state: "Cancelled",
         money: "Nothing was charged. Should a late payment still arrive, you get the unit or all of the money back.",
-        unit: "It went to the next person.",
+        unit: "It went back: the next person in the line can have it.",
         next: "There is nothing more to do.",
     },
     payment_failed: OrderStateWords {
         label: "Declined",
         state: "The payment was declined",
         money: "Nothing was charged.",
-        unit: "It went to the next person.",
+        unit: "It went back: the next person in the line can have it.",
         next: "You can join the line again while the sale is open.",
     },
     payment_unknown: OrderStateWords {
@@ -310,7 +310,7 @@ const NOTICE: NoticeWords = NoticeWords {
     wrong_session: ["This belongs to another browser", "Please use the browser in which you joined the line."],
     cross_origin: ["This came from another site", "To protect you, it was not carried out. Please use the pages here."],
     not_allowed: ["This is not for you to open", "You may be signed in as somebody else."],
-    hold_expired: ["The time to pay has run out", "The unit went to the next person. You can join the line again."],
+    hold_expired: ["The time to pay has run out", "The unit went back to the line. You can join again."],
     limit_reached: ["You have reached the limit for each buyer", "Everyone gets at most the same number of units."],
     invalid_quantity: [
         "This quantity is not possible",
