@@ -12,6 +12,7 @@ use stores::{
     database::{
         Database,
         numbers::{self, Raised},
+        outbox,
         sales::{self, StockedSale},
     },
     line::Line,
@@ -32,8 +33,10 @@ const RENEW_AFTER: Duration = Duration::from_secs(1);
 const LEAD_MARGIN: Duration = Duration::from_millis(500);
 /// How often the seller's settings are read: a pause takes effect within a second, the stores' answers included.
 const RELOAD_AFTER: Duration = Duration::from_millis(200);
-/// How often units per order are measured.
-const MEASURE_AFTER: Duration = Duration::from_secs(5);
+/// How often units per order and the backlog of events are measured.
+const MEASURE_AFTER: Duration = Duration::from_secs(1);
+/// Events that may wait for the relay; above it payments are so far behind that nobody else is called in.
+const OUTBOX_LIMIT: i64 = 10_000;
 
 /// Everything that a loop works with.
 #[derive(Clone)]
@@ -69,6 +72,8 @@ struct Reign {
     /// A batch whose answer never came: it is sent again as it was, with the same seq.
     unanswered: Option<Batch>,
     units_per_order: f64,
+    /// More events wait than the relay can have in its hands.
+    is_behind: bool,
     measured: Instant,
 }
 
@@ -195,6 +200,7 @@ impl Leader {
             bucket: Bucket::spent(known.sale.admission.per_minute, since(self.started)),
             unanswered: None,
             units_per_order: f64::from(known.sale.per_buyer_limit),
+            is_behind: false,
             measured: loaded.checked_sub(MEASURE_AFTER).unwrap_or(loaded),
             known,
         });
@@ -222,6 +228,7 @@ impl Leader {
             let limit = f64::from(reign.known.sale.per_buyer_limit);
             let measured = sales::units_per_buyer(&self.stores.database, &self.sale).await?;
             reign.units_per_order = measured.unwrap_or(limit).clamp(1.0, limit);
+            reign.is_behind = outbox::is_longer_than(&self.stores.database, OUTBOX_LIMIT).await?;
         }
         Ok(())
     }
@@ -243,16 +250,17 @@ struct Turn {
 }
 
 impl Reign {
-    /// Ends the settling after a lost store once every holder has had time to come back.
+    /// What keeps everybody from being called. Ends the settling after a lost store once every holder has had time to
+    /// come back.
     async fn settle(&mut self, stores: &Stores, line: &LineKey, now: Timestamp) -> Result<Option<Trouble>, StoreError> {
         match self.settled_at {
             Some(at) if now < at => Ok(Some(Trouble::Restoring)),
             Some(_) => {
                 stores.line.settle(line).await?;
                 self.settled_at = None;
-                Ok(None)
+                Ok(self.is_behind.then_some(Trouble::PaymentsDelayed))
             }
-            None => Ok(None),
+            None => Ok(self.is_behind.then_some(Trouble::PaymentsDelayed)),
         }
     }
 

@@ -159,7 +159,12 @@ fn subject(kind: EventKind, order: &Order) -> Option<Subject> {
             None
         }
     }
-    .filter(|subject| *subject == Subject::Paid || *subject == Subject::Placed || order.state != OrderState::Paid)
+    .filter(|subject| matches!(subject, Subject::Paid | Subject::Placed) || has_ended_unpaid(order.state))
+}
+
+/// Whether an order ended with nothing charged; one whose money came late did not.
+const fn has_ended_unpaid(state: OrderState) -> bool {
+    matches!(state, OrderState::PaymentFailed | OrderState::Expired | OrderState::Cancelled)
 }
 
 fn compose(language: Language, facts: &Facts) -> Text {
@@ -176,32 +181,12 @@ fn message_id(event: EventId, public_url: &str) -> String {
     format!("{event}@{host}")
 }
 
-/// Currencies without a smaller unit; all others have hundredths.
-const WHOLE: &[&str] = &["KRW", "JPY", "VND", "CLP"];
-
 fn amount(money: Money, language: Language) -> String {
-    let currency = money.currency.as_str();
-    let number = if WHOLE.contains(&currency) {
-        thousands(money.amount)
-    } else {
-        format!("{}.{:02}", thousands(money.amount / 100), money.amount % 100)
-    };
-    match (currency, language) {
-        ("KRW", Language::Ko) => format!("{number}원"),
-        _ => format!("{currency} {number}"),
-    }
-}
-
-fn thousands(number: i64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    let shown = web::Money { amount: u64::try_from(money.amount).unwrap_or(0), currency: money.currency.to_string() };
+    shown.words(match language {
+        Language::Ko => web::Lang::Ko,
+        Language::En => web::Lang::En,
+    })
 }
 
 /// A moment as mails show it. They do not know the reader's time zone, so they name theirs.

@@ -8,7 +8,8 @@ use stores::{
     database::{
         Database,
         holds::{self, ending},
-        numbers, sales,
+        numbers,
+        sales::{self, StockedSale},
     },
     gate::{End, Ending, GateHold},
     line::Line,
@@ -67,8 +68,21 @@ impl Reconciler {
         let line = LineKey { sale: sale.clone(), epoch };
         self.free_orphans(&line).await?;
         let gate = self.line.observe(&line, 0, self.database.now()).await?.stock;
-        let stock = sales::stock(&self.database, sale).await?;
-        Ok(differences(&stock, &gate))
+        let Some(known) = sales::load(&self.database, sale).await? else { return Ok(Vec::new()) };
+        self.restock(&line, &known, &gate).await?;
+        Ok(differences(&known.stock, &gate))
+    }
+
+    /// Tells the gate how many units exist, where the seller's change did not reach it.
+    async fn restock(&self, line: &LineKey, known: &StockedSale, gate: &[StockCount]) -> Result<(), StoreError> {
+        for item in &known.sale.items {
+            let counted = gate.iter().find(|count| count.item == item.id);
+            let total = counted.map(|count| count.free.saturating_add(count.held).saturating_add(count.sold));
+            if total != Some(i64::from(item.units)) {
+                self.line.restock(line, &item.id, item.units, known.sale.version).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends every hold of the gate that the database knows as ended, or does not know after the grace.

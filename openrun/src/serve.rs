@@ -158,6 +158,7 @@ fn front(stores: &Stores, lifecycle: &Lifecycle) -> Front {
             database: stores.database.clone(),
             rooms: Rooms::new(stores.database.clone(), Arc::clone(&stores.line), workers.clone()),
             budget: Budget::new(config.joins_per_network_per_minute),
+            stop: lifecycle.soft.clone(),
         })
     });
     let shop = Shop {

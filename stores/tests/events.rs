@@ -574,3 +574,46 @@ async fn when_one_of_two_readers_stops_the_other_goes_on_for_both(
     stop_other.cancel();
     bench.ended().await;
 }
+
+/// Reads and writes for every event, many of them at the same time, as the workers do.
+struct Busy {
+    database: stores::database::Database,
+    done: watch::Sender<usize>,
+}
+
+#[async_trait]
+impl Handler for Busy {
+    async fn handle(&self, batch: &[Event]) -> Result<Progress, StoreError> {
+        let work = batch.iter().map(|_| async {
+            outbox::unpublished(&self.database, 1).await?;
+            self.database.begin().await?.commit().await?;
+            Ok::<(), StoreError>(())
+        });
+        futures::future::try_join_all(work).await?;
+        self.done.send_modify(|done| *done += batch.len());
+        Ok(Progress::Done)
+    }
+}
+
+/// The log and its handlers stand in one queue for the connections of the database: while the log waits in it, the
+/// handlers before it have to go on.
+#[rstest]
+#[case::local_sqlite(local_sqlite())]
+#[case::live_kafka_postgres(live_kafka_postgres())]
+#[tokio::test]
+async fn handlers_go_on_while_the_log_waits_for_the_database(
+    #[future(awt)]
+    #[case]
+    bench: Bench,
+) {
+    let busy = Arc::new(Busy { database: bench.fresh.database.clone(), done: watch::Sender::default() });
+    let stop = bench.subscribe(Group::Payments, &busy);
+    for first in (0..1_000).step_by(100) {
+        bench.publish(&events_of(first..first + 100)).await;
+    }
+    let mut done = busy.done.subscribe();
+    let all = timeout(SOON, done.wait_for(|done| *done >= 1_000)).await;
+    assert!(all.is_ok(), "still waiting with {} events done", *busy.done.borrow());
+    stop.cancel();
+    bench.ended().await;
+}

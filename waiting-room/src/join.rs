@@ -94,7 +94,7 @@ pub async fn take_place(
         Joined::New { number, joined_at } => (number, joined_at, TicketState::Waiting, true),
         Joined::Seated { number, joined_at, seat } => {
             let at = joined_at.or_else(|| carried.as_ref().map(|asked| asked.ticket.joined_at));
-            (number, at.unwrap_or_else(|| door.database.now()), state_of(seat), false)
+            (number, at.unwrap_or_else(|| earliest(&room)), state_of(seat), false)
         }
         Joined::CeilingReached => return Err(Code::StoreUnavailable.into()),
     };
@@ -112,6 +112,12 @@ pub async fn take_place(
         joined_at: ticket.joined_at,
         is_new,
     })
+}
+
+/// When a joiner of a lost life came at the earliest: the same for every ask, so that the ticket stays the same.
+fn earliest(room: &Room) -> Timestamp {
+    let sale = &room.known().sale;
+    sale.opens_at.max(sale.created_at)
 }
 
 struct Place {

@@ -22,6 +22,7 @@ use std::{net::SocketAddr, sync::Arc};
 use http::{HeaderValue, Response, StatusCode, header, request::Parts};
 use sale::{Keys, pass::PassBook};
 use stores::{database::Database, line::Line};
+use tokio_util::sync::CancellationToken;
 use web::{Body, Problem, Site, asking::trace_id};
 
 pub use crate::route::{Page, Route, Routed, route};
@@ -41,6 +42,8 @@ pub struct WaitingRoom {
     pub database: Database,
     pub rooms: Rooms,
     pub budget: Budget,
+    /// Cancelled when the process stops: streams end, and their pages ask another process.
+    pub stop: CancellationToken,
 }
 
 /// A request without its body, which no step of the front door reads.

@@ -191,7 +191,8 @@ const fn state(state: SaleState) -> pages::SaleState {
 
 /// What the page of the line says to this ticket.
 fn view(standing: &Standing, sale: SaleState, order: Option<String>) -> LineView {
-    let ahead = standing.ahead.unwrap_or(0);
+    // Where nobody knows who stands before, everybody may who came before.
+    let ahead = standing.ahead.unwrap_or_else(|| standing.number.saturating_sub(1));
     match standing.state {
         TicketState::Waiting => match sale {
             SaleState::SoldOut => LineView::SoldOut,

@@ -86,10 +86,9 @@ impl Rooms {
                 reloaded = monotonic();
             }
             let faults = join_all(rooms.iter().map(|room| async move {
-                if reload {
-                    room.reload().await?;
-                }
-                room.refresh().await
+                let reloaded = if reload { room.reload().await } else { Ok(()) };
+                // The frame is fetched also when the database is away: it is what people look at.
+                room.refresh().await.and(reloaded)
             }))
             .await;
             let fault = faults.into_iter().find_map(Result::err);

@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode};
 use sale::{
-    SaleId, SaleState, Ticket, Timestamp,
+    Frame, SaleId, SaleState, Ticket, Timestamp,
     standing::{Eta, TicketState, ahead, eta},
 };
 use serde::Serialize;
@@ -20,6 +20,7 @@ pub struct Standing {
     pub id: String,
     pub number: u64,
     pub state: TicketState,
+    /// People before this ticket, at most; `None` while that is not known, and for those who do not wait.
     pub ahead: Option<u64>,
     pub called_until: Option<Timestamp>,
     pub eta_seconds: Option<Eta>,
@@ -46,7 +47,7 @@ pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<S
         && !room.has_left(ticket.number)
         && let Some(ahead) = ahead(&shown.frame, ticket.number)
     {
-        return Ok(waiting(ticket, ahead, room, door.database.now()));
+        return Ok(waiting(ticket, Some(ahead), room, door.database.now()));
     }
     let (buyer, carried) = (ticket.buyer, stores::queue::Carried { number: ticket.number, epoch: ticket.epoch });
     let seat = room.standings.ask((buyer, carried)).await.map_err(|fault| trouble(&fault))?;
@@ -56,28 +57,36 @@ pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<S
     Ok(of_seat(ticket, seat, room, door.database.now()))
 }
 
-fn waiting(ticket: &Ticket, ahead: u64, room: &Room, now: Timestamp) -> Standing {
+fn waiting(ticket: &Ticket, ahead: Option<u64>, room: &Room, now: Timestamp) -> Standing {
     let frame = &room.shown().frame;
     let over = matches!(room.state(now), SaleState::Closed | SaleState::Draining);
+    let ahead = ahead.filter(|_| !over && !is_blind(frame));
     Standing {
         id: ticket.id(),
         number: ticket.number,
         state: if over { TicketState::Closed } else { TicketState::Waiting },
-        ahead: (!over).then_some(ahead),
+        ahead,
         called_until: None,
-        eta_seconds: if over { None } else { eta(ahead, frame.rate_per_minute) },
+        eta_seconds: ahead.and_then(|ahead| eta(ahead, frame.rate_per_minute)),
     }
+}
+
+/// A process that started while the store was lost has never seen a frame: it cannot count who has left, and what it
+/// counted could be more than what the ticket was told before.
+const fn is_blind(frame: &Frame) -> bool {
+    frame.trouble.is_some() && frame.tick == 0
 }
 
 /// A seat as its holder hears of it.
 pub fn of_seat(ticket: &Ticket, seat: Seat, room: &Room, now: Timestamp) -> Standing {
     let at_front = |ahead| waiting(ticket, ahead, room, now);
-    let plain = |state| Standing { state, ahead: None, eta_seconds: None, ..at_front(0) };
+    let plain = |state| Standing { state, ahead: None, eta_seconds: None, ..at_front(None) };
     match seat {
-        Seat::Waiting { ahead: None } => at_front(ahead(&room.shown().frame, ticket.number).unwrap_or(0)),
-        Seat::Waiting { ahead: Some(ahead) } => at_front(ahead),
+        Seat::Waiting { ahead: None } => at_front(Some(ahead(&room.shown().frame, ticket.number).unwrap_or(0))),
+        // While places are being put back, those before this one may still be missing.
+        Seat::Waiting { ahead: Some(ahead) } => at_front(room.shown().frame.trouble.is_none().then_some(ahead)),
         Seat::Late { ahead } => {
-            let standing = at_front(ahead);
+            let standing = at_front(Some(ahead));
             let state = if standing.state == TicketState::Closed { TicketState::Closed } else { TicketState::Late };
             Standing { state, ..standing }
         }

@@ -22,7 +22,11 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 pub async fn stream(door: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>, Problem> {
     let mut frames = door.rooms.room(sale).await?.watch();
     frames.mark_changed();
-    let events = stream::unfold(frames, |frames| async move { next_event(frames).await });
+    let stop = door.stop.clone();
+    let events = stream::unfold((frames, stop), |(frames, stop)| async move {
+        let (event, frames) = stop.clone().run_until_cancelled_owned(next_event(frames)).await??;
+        Some((event, (frames, stop)))
+    });
     let mut response = Response::new(Body::stream(StreamBody::new(events)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -31,14 +31,16 @@
   })();
 
   // People ahead at most: every live ticket of the buckets before mine, and in mine no more than numbers stand before me.
+  // Numbers that the frame does not know to be given count as live. The server counts the same way.
   const ahead = ({ histogram: { bucket, live }, serving, last_number }) => {
     const mine = Math.floor((data.number - 1) / bucket);
     const start = mine * bucket;
     let before = 0;
     for (let b = 0; b < mine; b += 1) before += live[b] || 0;
-    const notGiven = Math.max(0, start + bucket - last_number);
+    const known = Math.max(last_number, serving);
+    const notGiven = Math.max(0, start + bucket - Math.max(known, start));
     const offset = Math.max(0, data.number - Math.max(start, serving) - 1);
-    return before + Math.min((live[mine] || 0) + notGiven, offset);
+    return before + Math.max(0, start - known) + Math.min((live[mine] || 0) + notGiven, offset);
   };
 
   const viewNow = () => {

@@ -116,6 +116,9 @@ impl Queue for Unreliable<dyn Line> {
     async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError> {
         self.real.frame(line).await
     }
+    async fn departed(&self, line: &LineKey, seen: u64) -> Result<Vec<u64>, StoreError> {
+        self.real.departed(line, seen).await
+    }
     async fn settle(&self, line: &LineKey) -> Result<(), StoreError> {
         self.real.settle(line).await
     }

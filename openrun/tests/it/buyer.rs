@@ -1,6 +1,6 @@
 //! One buyer: everything that a visitor does, one method each. Every answer is shown to the witness.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sale::clock::monotonic;
 use serde_json::{Value, json};
@@ -10,6 +10,9 @@ use crate::{
     installation::Installation,
     witness::Witness,
 };
+
+/// What is to become of a ticket becomes of it within this time.
+const CHANGES_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) struct Buyer {
     /// Which one of the crowd; also which process it comes to first.
@@ -79,7 +82,7 @@ impl Buyer {
     /// Where the ticket stands.
     pub(crate) async fn stand(&mut self) -> Value {
         let place = self.place.clone().expect("stand in the line first");
-        let epoch = self.witness.last_frame().map_or(0, |frame| frame.epoch);
+        let epoch = self.witness.epoch();
         let asked = monotonic();
         let answer = self.at_the_door(Ask::get(self.path("tickets/self")).bearer(&place.ticket)).await;
         if !answer.status.is_success() {
@@ -91,6 +94,19 @@ impl Buyer {
         self.witness.standing(&standing, place.number, asked);
         self.check_ahead(&standing, epoch).await;
         standing
+    }
+
+    /// Asks until the ticket is in this state, and gives the standing.
+    pub(crate) async fn until_state(&mut self, state: &str) -> Value {
+        let asked = monotonic();
+        loop {
+            let standing = self.stand().await;
+            if standing["state"] == state {
+                return standing;
+            }
+            assert!(asked.elapsed() < CHANGES_WITHIN, "buyer {} is not {state} but {standing}", self.nth);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// Within a life of the store nobody moves back.
@@ -136,8 +152,10 @@ impl Buyer {
         self.at_the_shop(ask.bearer(&pass.text).key(key)).await
     }
 
-    pub(crate) async fn look(&self, pass: &Pass, order: &str) -> Value {
-        let answer = self.at_the_shop(Ask::get(format!("/v1/orders/{order}")).bearer(&pass.text)).await;
+    /// Looks at an order with the ticket, which opens it as the pass does.
+    pub(crate) async fn look(&self, order: &str) -> Value {
+        let ticket = self.place.as_ref().expect("stand in the line first").ticket.clone();
+        let answer = self.at_the_shop(Ask::get(format!("/v1/orders/{order}")).bearer(&ticket)).await;
         if !answer.status.is_success() {
             self.witness.wrong(format!("order {order} got {}: {}", answer.status, answer.json()));
         }

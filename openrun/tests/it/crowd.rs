@@ -126,10 +126,10 @@ impl Visitor {
             if cancelled.status != StatusCode::ACCEPTED && cancelled.code() != "cannot_cancel" {
                 self.unexpected("cancel", &cancelled);
             }
-            return self.outcome(&pass, &order).await;
+            return self.outcome(&order).await;
         }
         self.pay(&pass, &order, 1).await;
-        self.outcome(&pass, &order).await
+        self.outcome(&order).await
     }
 
     /// Waits for the call and follows it.
@@ -215,9 +215,9 @@ impl Visitor {
     }
 
     /// Looks after the order until it is final.
-    async fn outcome(&self, pass: &Pass, order: &str) -> Visit {
+    async fn outcome(&self, order: &str) -> Visit {
         loop {
-            let seen: Value = self.buyer.look(pass, order).await;
+            let seen: Value = self.buyer.look(order).await;
             match seen["state"].as_str().unwrap_or_default() {
                 "paid" => {
                     self.witness.paid_order(self.buyer.nth, order);

@@ -1,1 +1,108 @@
-//! Follows.
+//! Faults in the middle of a sale: afterwards everything holds as if nothing had been, without hands.
+
+use std::time::Duration;
+
+use sale::clock::monotonic;
+
+use crate::{
+    crowd::Crowd,
+    engines::{Engines, OwnRedis},
+    installation::Installation,
+    seller::Terms,
+    story::Story,
+    the_sale::SANDBOX,
+    turn,
+};
+
+const BUYERS: usize = 600;
+const TERMS: Terms = Terms {
+    units: 300,
+    per_buyer_limit: 1,
+    per_minute: 3_000,
+    max_active: 60,
+    hold_seconds: 5,
+    enter_seconds: 5,
+    pass_seconds: 60,
+};
+const SELLS_WITHIN: Duration = Duration::from_secs(180);
+/// How long whoever watches over the processes takes to start one again.
+const AWAY: Duration = Duration::from_secs(2);
+
+async fn begin(installation: Installation) -> (Story, Crowd) {
+    let story = Story::open(installation, TERMS).await;
+    let crowd = story.crowd(BUYERS);
+    (story, crowd)
+}
+
+async fn end(mut story: Story, crowd: Crowd) {
+    story.sold(i64::from(TERMS.units), SELLS_WITHIN).await;
+    crowd.disperse().await;
+    story.ends_sold_out().await;
+}
+
+/// `kill -9` of one process, which comes back after a moment. Afterwards the store is in the life `epoch`.
+async fn kill(story: &mut Story, nth: usize, epoch: i64) {
+    let since = monotonic();
+    let process = &mut story.installation.processes[nth];
+    process.kill();
+    let name = process.name.clone();
+    story.tell(&format!("killed {name}"));
+    tokio::time::sleep(AWAY).await;
+    story.installation.processes[nth].start_again();
+    story.normal_again(since, epoch).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_process_is_killed_twice() {
+    let _machine = turn::alone().await;
+    let (mut story, crowd) = begin(Installation::embedded(&SANDBOX).await).await;
+    // The line is in the process, so each kill begins a new life.
+    for (units, epoch) in [(60, 2), (150, 3)] {
+        story.sold(units, SELLS_WITHIN).await;
+        kill(&mut story, 0, epoch).await;
+    }
+    end(story, crowd).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_one_process_of_every_role_is_killed() {
+    let _machine = turn::alone().await;
+    let (mut story, crowd) = begin(Installation::live(Engines::live().await, &SANDBOX).await).await;
+    story.sold(20, SELLS_WITHIN).await;
+    // The first of each two: it leads, and it holds what it has claimed.
+    for nth in (0..story.installation.processes.len()).step_by(2) {
+        kill(&mut story, nth, 1).await;
+    }
+    end(story, crowd).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_redis_is_emptied() {
+    let _machine = turn::alone().await;
+    let redis = OwnRedis::start().await;
+    let engines = Engines::with_queue(&redis.url()).await;
+    let (mut story, crowd) = begin(Installation::live(engines, &SANDBOX).await).await;
+    story.sold(60, SELLS_WITHIN).await;
+    let since = monotonic();
+    redis.command(&["FLUSHALL"]).await.expect("empty Redis");
+    story.tell("emptied Redis");
+    story.normal_again(since, 2).await;
+    end(story, crowd).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_redis_is_put_back_to_an_older_state() {
+    let _machine = turn::alone().await;
+    let mut redis = OwnRedis::start().await;
+    let engines = Engines::with_queue(&redis.url()).await;
+    let (mut story, crowd) = begin(Installation::live(engines, &SANDBOX).await).await;
+    story.sold(30, SELLS_WITHIN).await;
+    let copy = redis.copy();
+    story.tell("copied what Redis wrote");
+    story.sold(120, SELLS_WITHIN).await;
+    let since = monotonic();
+    redis.put_back(&copy).await;
+    story.tell("put the copy back");
+    story.normal_again(since, 2).await;
+    end(story, crowd).await;
+}

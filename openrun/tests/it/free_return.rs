@@ -1,1 +1,60 @@
-//! Follows.
+//! A missed call costs little once: who comes late is at the front again, once.
+
+use http::StatusCode;
+
+use crate::{engines::Engines, installation::Installation, seller::Terms, story::Story, turn};
+
+/// One person inside at a time, five seconds to come.
+const NARROW: Terms = Terms {
+    units: 10,
+    per_buyer_limit: 1,
+    per_minute: 6_000,
+    max_active: 1,
+    hold_seconds: 60,
+    enter_seconds: 5,
+    pass_seconds: 60,
+};
+
+async fn a_missed_call_is_forgiven_once(installation: Installation) {
+    let story = Story::open(installation, NARROW).await;
+    let mut never = story.buyer(0);
+    never.join().await;
+    never.until_state("called").await;
+    never.until_state("late").await;
+    never.until_state("called").await;
+    never.until_state("expired").await;
+    let refused = never.enter().await.expect_err("both calls were missed");
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::GONE, "ticket_gone"));
+
+    // A pause gives the late one time to come back before the next is called.
+    let (mut late, mut next) = (story.buyer(1), story.buyer(2));
+    late.join().await;
+    next.join().await;
+    late.until_state("called").await;
+    story.seller.turn("pause").await;
+    late.until_state("late").await;
+    assert_eq!(late.stand().await["ahead"], 0, "who comes late is at the front");
+    story.seller.turn("resume").await;
+    late.until_state("called").await;
+    assert_eq!(next.stand().await["state"], "waiting");
+    let pass = late.enter().await.expect("comes to the second call");
+    assert_eq!(late.stand().await["state"], "admitted");
+    assert_eq!(late.reserve(&pass, "order").await.status, StatusCode::CREATED);
+    assert_eq!(late.stand().await["state"], "consumed");
+
+    // Who missed both may join again, at the end.
+    let again = never.join().await;
+    assert_eq!((again.status, again.json()["number"].as_u64()), (StatusCode::CREATED, Some(4)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missed_call_is_forgiven_once_embedded() {
+    let _machine = turn::beside_others().await;
+    a_missed_call_is_forgiven_once(Installation::embedded(&[]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_a_missed_call_is_forgiven_once() {
+    let _machine = turn::beside_others().await;
+    a_missed_call_is_forgiven_once(Installation::pair(Engines::live().await, &[]).await).await;
+}

@@ -23,7 +23,8 @@ pub(crate) struct Installation {
     /// An operator's bearer token.
     pub(crate) token: String,
     environment: BTreeMap<String, String>,
-    engines: Option<Engines>,
+    /// Kept, because a database in a folder goes with it.
+    _engines: Option<Engines>,
     folder: TempDir,
 }
 
@@ -89,7 +90,7 @@ impl Installation {
             processes: Vec::new(),
             token: String::new(),
             environment,
-            engines,
+            _engines: engines,
             folder,
         };
         installation.run(&["keys", "init"]);
@@ -116,10 +117,5 @@ impl Installation {
         let done = command.args(arguments).stdin(Stdio::null()).output().expect("run openrun");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (done.status.success(), text(&done.stdout), text(&done.stderr))
-    }
-
-    /// Where the live database is.
-    pub(crate) fn engines(&self) -> Option<&Engines> {
-        self.engines.as_ref()
     }
 }

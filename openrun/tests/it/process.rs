@@ -75,10 +75,6 @@ impl Process {
         self.child = Some(command.spawn().expect("start openrun"));
     }
 
-    pub(crate) fn set(&mut self, variable: &str, value: &str) {
-        self.environment.insert(variable.to_owned(), value.to_owned());
-    }
-
     /// `kill -9`: nothing is finished, nothing is said.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -39,7 +39,6 @@ impl Default for Terms {
 /// `GET /v1/sales/{sale}/live`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Live {
-    pub(crate) state: String,
     pub(crate) waiting: u64,
     pub(crate) called: u64,
     pub(crate) active: u64,

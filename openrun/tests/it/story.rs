@@ -75,7 +75,15 @@ impl Story {
 
     /// Waits until so many units are sold.
     pub(crate) async fn sold(&self, units: i64, within: Duration) {
-        let sold = || self.witness.last_live().is_some_and(|live| live.units.sold >= units);
+        let asked = monotonic();
+        let told = std::cell::Cell::new(0);
+        let sold = || {
+            if asked.elapsed().as_secs() / 10 > told.get() {
+                told.set(asked.elapsed().as_secs() / 10);
+                self.tell("selling");
+            }
+            self.witness.last_live().is_some_and(|live| live.units.sold >= units)
+        };
         if !until(within, || async { sold() }).await {
             self.tell("time is over");
             let frame = self.witness.last_frame();
@@ -85,17 +93,22 @@ impl Story {
         }
     }
 
-    /// Waits until the sale goes on after a fault at `since`: every process ready, no trouble told, and people let in and
-    /// orders paid that were not before.
-    pub(crate) async fn normal_again(&mut self, since: Instant, before: Tally) {
+    /// Waits until the sale goes on after a fault at `since`: every process ready, the store in the life `epoch` or a later
+    /// one, no trouble told, and then people let in and orders paid.
+    pub(crate) async fn normal_again(&mut self, since: Instant, epoch: i64) {
         self.installation.ready().await;
-        let goes_on = || {
-            let (now, frame) = (self.witness.tally(), self.witness.last_frame());
-            let sold_out = self.witness.last_live().is_some_and(|live| live.units.sold == live.units.total);
-            let moves = now.passes > before.passes && now.paid > before.paid;
-            (moves || sold_out) && frame.is_some_and(|frame| frame.trouble.is_none())
+        let untroubled = || {
+            let frame = self.witness.last_frame();
+            self.witness.epoch() >= epoch && frame.is_some_and(|frame| frame.trouble.is_none())
         };
-        let in_time = until(NORMAL_WITHIN.saturating_sub(since.elapsed()), || async { goes_on() }).await;
+        let mut in_time = until(NORMAL_WITHIN.saturating_sub(since.elapsed()), || async { untroubled() }).await;
+        let before = self.witness.tally();
+        let goes_on = || {
+            let now = self.witness.tally();
+            let sold_out = self.witness.last_live().is_some_and(|live| live.units.sold == live.units.total);
+            sold_out || (now.passes > before.passes && now.paid > before.paid)
+        };
+        in_time &= until(NORMAL_WITHIN.saturating_sub(since.elapsed()), || async { goes_on() }).await;
         self.tell(&format!("normal after {:.1} s", since.elapsed().as_secs_f64()));
         if !in_time {
             self.show_logs();
@@ -218,7 +231,7 @@ async fn look_at_frame(client: &Client, front: &str, sale: &str, witness: &Witne
     let asked = monotonic();
     let Ok(answer) = client.ask(front, &Ask::get(format!("/v1/sales/{sale}/frame"))).await else { return };
     if answer.status.is_success() {
-        witness.frame(&answer.header("etag"), &answer.body, asked);
+        witness.frame(front, &answer.header("etag"), &answer.body, asked);
     }
 }
 

@@ -18,7 +18,7 @@ const TERMS: Terms = Terms {
     per_minute: 9_000,
     max_active: 200,
     hold_seconds: 5,
-    enter_seconds: 6,
+    enter_seconds: 5,
     pass_seconds: 60,
 };
 /// Well above what it takes, because the machine may be busy.

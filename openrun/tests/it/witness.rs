@@ -26,6 +26,7 @@ pub(crate) struct Witness {
 #[derive(Default)]
 struct Seen {
     wrongs: Vec<String>,
+    per_minute: u32,
     /// number → who has it.
     numbers: HashMap<u64, usize>,
     /// ticket → its one pass.
@@ -33,6 +34,8 @@ struct Seen {
     /// ETag → the bytes of the frame.
     frames: HashMap<String, Bytes>,
     frame: Option<Frame>,
+    /// The epoch that each process showed last.
+    epochs: HashMap<String, i64>,
     /// When `serving` was first seen this high, in the first life.
     serving: Vec<(Instant, u64)>,
     /// The highest number seen called, and when.
@@ -65,7 +68,7 @@ pub(crate) struct Tally {
 
 impl Witness {
     pub(crate) fn new(terms: Terms) -> Self {
-        Self { terms, seen: Mutex::default() }
+        Self { terms, seen: Mutex::new(Seen { per_minute: terms.per_minute, ..Seen::default() }) }
     }
 
     pub(crate) fn wrong(&self, what: impl Into<String>) {
@@ -93,6 +96,11 @@ impl Witness {
 
     pub(crate) fn last_frame(&self) -> Option<Frame> {
         self.seen.lock().frame.clone()
+    }
+
+    /// The life of the store that every process has heard of.
+    pub(crate) fn epoch(&self) -> i64 {
+        self.seen.lock().epochs.values().copied().min().unwrap_or(0)
     }
 
     /// Orders that their buyers know to be paid.
@@ -153,12 +161,13 @@ impl Witness {
     }
 
     /// The frame of one process: the same bytes for the same ETag everywhere, and calls only go forward.
-    pub(crate) fn frame(&self, etag: &str, bytes: &Bytes, asked: Instant) {
+    pub(crate) fn frame(&self, front: &str, etag: &str, bytes: &Bytes, asked: Instant) {
         let mut seen = self.seen.lock();
         let frame: Frame = match serde_json::from_slice(bytes) {
             Ok(frame) => frame,
             Err(fault) => return seen.wrong(format!("a frame cannot be read: {fault}")),
         };
+        seen.epochs.insert(front.to_owned(), frame.epoch);
         let known = seen.frames.entry(etag.to_owned()).or_insert_with(|| bytes.clone()).clone();
         // A process that has no answer from the store tells of it in its own words.
         if known != bytes && frame.trouble.is_none() {
@@ -193,13 +202,15 @@ impl Witness {
         if live.called + live.active > u64::from(self.terms.max_active) {
             seen.wrong(format!("{} called and {} active, more than the cap", live.called, live.active));
         }
-        seen.rate(Figure { asked, answered, called_total: live.called_total }, self.terms.per_minute);
+        seen.rate(Figure { asked, answered, called_total: live.called_total });
         seen.live = Some(live);
     }
 
-    /// Readings so far do not count for the rate any more: another one is in force.
-    pub(crate) fn forget_rate(&self) {
-        self.seen.lock().figures.clear();
+    /// Another rate is about to be in force: readings so far do not count any more.
+    pub(crate) fn rate_is(&self, per_minute: u32) {
+        let mut seen = self.seen.lock();
+        seen.figures.clear();
+        seen.per_minute = per_minute;
     }
 
     /// What the line said of one ticket.
@@ -223,7 +234,8 @@ impl Seen {
     }
 
     /// Never above rate × window + burst, in every window between two readings.
-    fn rate(&mut self, now: Figure, per_minute: u32) {
+    fn rate(&mut self, now: Figure) {
+        let per_minute = self.per_minute;
         if self.figures.last().is_some_and(|last| last.called_total > now.called_total) {
             // The store began a new life and counts anew.
             self.figures.clear();

@@ -114,6 +114,12 @@ pub async fn mark_published(database: &Database, ids: &[i64], now: Timestamp) ->
     Ok(())
 }
 
+/// Whether more than `limit` events wait for the relay.
+pub async fn is_longer_than(database: &Database, limit: i64) -> Result<bool, StoreError> {
+    const BEYOND: &str = "SELECT 1 FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 1 OFFSET $1";
+    Ok(sqlx::query(BEYOND).bind(limit).fetch_optional(database.reader()).await?.is_some())
+}
+
 /// Events that wait for the relay.
 pub async fn unpublished_count(database: &Database) -> Result<u64, StoreError> {
     let row =

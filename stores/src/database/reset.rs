@@ -21,7 +21,8 @@ const FORGET: [&str; 11] = [
     "DELETE FROM buyers WHERE sale = $1",
 ];
 
-/// Forgets what happened in a sale and opens it at `opens_at`. The epoch is raised, so that no ticket of before counts.
+/// Forgets what happened in a sale and opens it at `opens_at`. The epoch is raised and numbers go on above those given, so
+/// that no ticket of before counts.
 pub async fn reset(database: &Database, sale: &SaleId, opens_at: Timestamp, act: &Act) -> Result<(), StoreError> {
     let mut tx = database.begin().await?;
     for statement in FORGET {
@@ -29,8 +30,8 @@ pub async fn reset(database: &Database, sale: &SaleId, opens_at: Timestamp, act:
     }
     sqlx::query("UPDATE items SET held = 0, sold = 0 WHERE sale = $1").bind(sale.as_str()).execute(&mut *tx).await?;
     sqlx::query(
-        "UPDATE sales SET opens_at = $2, paused = 0, closing = 0, closed = 0, epoch = epoch + 1, epoch_at = 0, cursor = 0, \
-         ceiling = 0, version = version + 1 WHERE id = $1",
+        "UPDATE sales SET opens_at = $2, paused = 0, closing = 0, closed = 0, epoch = epoch + 1, epoch_at = 0, \
+         cursor = ceiling, version = version + 1 WHERE id = $1",
     )
     .bind(sale.as_str())
     .bind(opens_at.as_millis())

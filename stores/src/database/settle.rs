@@ -196,7 +196,9 @@ pub async fn take_again(
     }
     let take = late(&mut tx, first).await?;
     let line = LineKey { sale: first.sale.clone(), epoch: epoch(&mut tx, &first.sale).await? };
-    let taken = gate.retake(&line, &take, now).await?;
+    // Nothing is sold after the end, and the line of a closed sale is not kept.
+    let taken =
+        if is_closed(&mut tx, &first.sale).await? { Taken::SoldOut } else { gate.retake(&line, &take, now).await? };
     let has_room = has_room(database, &mut tx, &take, &first.sale).await?;
     if epoch(&mut tx, &first.sale).await? != line.epoch {
         return Ok(Retaken::EpochMoved);
@@ -214,6 +216,11 @@ pub async fn take_again(
         gate.end(&line, &[End { hold: take.hold, ending: Ending::Released }]).await?;
     }
     Ok(Retaken::Refused)
+}
+
+async fn is_closed(tx: &mut Tx, sale: &SaleId) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT closed FROM sales WHERE id = $1").bind(sale.as_str()).fetch_one(&mut **tx).await?;
+    Ok(row.try_get::<i64, _>(0)? != 0)
 }
 
 async fn epoch(tx: &mut Tx, sale: &SaleId) -> Result<Epoch, StoreError> {

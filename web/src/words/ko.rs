@@ -56,7 +56,7 @@ const HOME: HomeWords = HomeWords {
     do_paused: "판매 페이지로 가기",
     do_over: "판매 페이지 보기",
     opens: "오픈",
-    left_of: Phrase("{}개 / 전체 {}개 남음"),
+    left_of: Phrase("{}개 남음 (전체 {}개)"),
     demo_title: "데모입니다. 이렇게 해 보십시오.",
     demo_join: "아래 판매에 줄을 서 보십시오. 다른 구매자들이 줄을 움직이며, 1분 안에 차례가 옵니다.",
     demo_pay: "상품을 잡고 결제를 골라 보십시오. 성공, 거절, 이탈이 있으며, 결제되지 않은 상품은 줄로 돌아갑니다.",
@@ -88,7 +88,7 @@ const SALE: SaleWords = SaleWords {
     how: "진행 순서",
     how_join: "줄을 서면 번호를 받습니다. 페이지를 닫거나 휴대폰을 잠가도 번호는 사라지지 않습니다.",
     how_turn: Phrase("차례가 되면 {} 안에 입장합니다. 놓쳐도 한 번 더 기회가 있습니다."),
-    how_hold: Phrase("잡은 상품은 결제하는 동안 {} 동안 보관됩니다."),
+    how_hold: Phrase("잡은 상품은 결제할 수 있도록 {} 동안 보관됩니다."),
     order: "순서는 오픈 이후 서버에 도착한 순서입니다. 미리 와 있어도 순서는 달라지지 않습니다.",
     order_link: "이 줄의 공개 수치 보기",
 };
