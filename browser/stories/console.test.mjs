@@ -76,11 +76,25 @@ async function createSale(seller) {
   const id = `story-${randomBytes(4).toString('hex')}`;
   await page.goto('/console/sales/new');
   await look(seller, 'console-create');
+  await refuse(seller);
   for (const [name, value] of Object.entries({ ...SALE, id })) await page.locator(`[name="${name}"]`).fill(value);
   await page.locator('form[action$="/console/sales"]').getByRole('button').last().click();
   await page.waitForURL(`**/console/sales/${id}*`);
   await look(seller, 'console-sale');
   return id;
+}
+
+/** A form with mistakes comes back with each of them named, and with all that was typed. */
+async function refuse({ page, ...seller }) {
+  const form = page.locator('form[action$="/console/sales"]');
+  await form.evaluate((element) => (element.noValidate = true));
+  await page.locator('[name="name_ko"]').fill(SALE.name_ko);
+  await page.locator('[name="item_0_units"]').fill('0');
+  await form.getByRole('button').last().click();
+  await page.locator('[aria-invalid="true"]').first().waitFor();
+  assert.equal(await page.locator('[name="name_ko"]').inputValue(), SALE.name_ko);
+  assert.equal(await page.locator('[name="item_0_units"]').getAttribute('aria-invalid'), 'true');
+  await look({ page, ...seller }, 'console-create-refused');
 }
 
 /** Presses the button of one of the sale's own forms and waits until the API says it is in force. */
@@ -110,7 +124,9 @@ async function steer(seller, sale) {
 
 async function sellOne(sale) {
   await here.as({ lang: 'ko' }, async (visitor) => {
-    await buyer.walkToPayment(visitor, sale);
+    await buyer.join(visitor, sale);
+    await buyer.enter(visitor, sale);
+    await buyer.reserve(visitor, { email: 'buyer@example.com' });
     await buyer.pay(visitor, 'sandbox_ok');
     await buyer.seeState(visitor, 'paid');
   });
@@ -129,6 +145,18 @@ async function readOrders(seller, sale) {
 async function close(seller, sale) {
   await seller.page.goto(`/console/sales/${sale}`);
   await command(seller, sale, 'close', 'closed');
-  await seller.page.goto('/console/mailbox');
+  await readMail(seller);
+}
+
+/** What the buyer was written: the order, then the payment. */
+async function readMail(seller) {
+  const letters = seller.page.locator('main a[href*="/console/mailbox/"]');
+  await until('both letters have come', async () => {
+    await seller.page.goto('/console/mailbox');
+    return (await letters.count()) >= 2;
+  }, 20_000);
   await look(seller, 'console-mailbox');
+  await letters.first().click();
+  await seller.page.waitForURL('**/console/mailbox/*');
+  await look(seller, 'console-mail');
 }

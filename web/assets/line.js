@@ -315,11 +315,16 @@
       } while (!stopped && performance.now() < again);
     }
   };
-  const again = () => { wake(); if (performance.now() - heardAt > 35000) endStream("silent"); poll(); };
+  const again = async () => {
+    wake();
+    if (performance.now() - heardAt > 35000) endStream("silent");
+    if (!await poll()) lost(true);
+  };
 
   element("turn").addEventListener("over", () => askSoon(500 + Math.random() * 1000));
   element("retry").addEventListener("click", again);
   addEventListener("online", again);
+  addEventListener("offline", () => lost(true));
   addEventListener("pageshow", (event) => { if (event.persisted) again(); });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;
