@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::seller::{Live, Terms};
 
 /// How old what a waiting page says may be: the frame is fetched every 200 ms, on a busy machine later.
-const PAGE_LAGS: Duration = Duration::from_millis(2_000);
+const PAGE_LAGS: Duration = Duration::from_secs(2);
 /// Kept of what was wrong; more of the same tells nothing new.
 const MOST_WRONGS: usize = 20;
 
@@ -31,7 +31,7 @@ struct Seen {
     numbers: HashMap<u64, usize>,
     /// ticket → its one pass.
     passes: HashMap<String, String>,
-    /// ETag → the bytes of the frame.
+    /// `ETag` → the bytes of the frame.
     frames: HashMap<String, Bytes>,
     frame: Option<Frame>,
     /// The epoch that each process showed last.
@@ -48,7 +48,7 @@ struct Seen {
     paid: BTreeSet<String>,
     paid_by: HashMap<usize, u32>,
     failed: u64,
-    calls_seen: u64,
+    seen_calls: u64,
 }
 
 /// A reading of `called_total`, made somewhere between asking and the answer.
@@ -66,7 +66,7 @@ pub(crate) struct Tally {
     pub(crate) passes: usize,
     pub(crate) paid: usize,
     pub(crate) failed: u64,
-    pub(crate) calls_seen: u64,
+    pub(crate) seen_calls: u64,
 }
 
 impl Witness {
@@ -89,7 +89,7 @@ impl Witness {
             passes: seen.passes.len(),
             paid: seen.paid.len(),
             failed: seen.failed,
-            calls_seen: seen.calls_seen,
+            seen_calls: seen.seen_calls,
         }
     }
 
@@ -143,7 +143,7 @@ impl Witness {
     /// A ticket that is called: `serving` reaches its number.
     pub(crate) fn called(&self, number: u64) {
         let mut seen = self.seen.lock();
-        seen.calls_seen += 1;
+        seen.seen_calls += 1;
         seen.called.entry(number).or_insert_with(monotonic);
     }
 
@@ -163,7 +163,7 @@ impl Witness {
         self.seen.lock().failed += 1;
     }
 
-    /// The frame of one process: the same bytes for the same ETag everywhere, and calls only go forward.
+    /// The frame of one process: the same bytes for the same `ETag` everywhere, and calls only go forward.
     pub(crate) fn frame(&self, front: &str, etag: &str, bytes: &Bytes, asked: Instant) {
         let mut seen = self.seen.lock();
         let frame: Frame = match serde_json::from_slice(bytes) {
@@ -244,7 +244,9 @@ impl Seen {
                 .into_iter()
                 .partition::<Vec<_>, _>(|(seen, _)| *seen + PAGE_LAGS < asked);
             self.passed_over = open;
-            proven.into_iter().for_each(|(_, what)| self.wrong(what));
+            for (_, what) in proven {
+                self.wrong(what);
+            }
         }
     }
 
