@@ -92,9 +92,9 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     accepted.split(',').any(|coding| coding.trim() == "gzip" || coding.trim().starts_with("gzip;"))
 }
 
-/// The fastest level: a page is rendered for every reload at the opening.
+/// The usual level: the fastest one is not enough for the 14 KB that the waiting page may have.
 fn pack(html: &str) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(html.len() / 3), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::with_capacity(html.len() / 3), Compression::default());
     encoder.write_all(html.as_bytes()).ok()?;
     encoder.finish().ok()
 }
