@@ -124,13 +124,13 @@ impl Buyer {
         self.ahead = now.map(|now| (epoch, now));
     }
 
-    pub(crate) async fn leave(&mut self) -> Answer {
+    pub(crate) async fn leave(&self) -> Answer {
         let ticket = self.place.as_ref().expect("stand in the line first").ticket.clone();
         self.at_the_door(Ask::get(self.path("tickets/self")).with(http::Method::DELETE).bearer(&ticket)).await
     }
 
     /// Asks for the pass.
-    pub(crate) async fn enter(&mut self) -> Result<Pass, Answer> {
+    pub(crate) async fn enter(&self) -> Result<Pass, Answer> {
         let place = self.place.clone().expect("stand in the line first");
         let answer = self.at_the_door(Ask::post(self.path("passes")).bearer(&place.ticket)).await;
         if !answer.status.is_success() {

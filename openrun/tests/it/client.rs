@@ -16,7 +16,7 @@ use serde_json::Value;
 /// After this long an answer counts as lost.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
 /// How long a visitor goes on asking while stores or processes are away.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Clone)]
 pub(crate) struct Client {

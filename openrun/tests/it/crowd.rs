@@ -174,7 +174,7 @@ impl Visitor {
         }
     }
 
-    async fn leave(&mut self) {
+    async fn leave(&self) {
         let left = self.buyer.leave().await;
         if left.status != StatusCode::NO_CONTENT {
             self.unexpected("leave", &left);
@@ -200,7 +200,7 @@ impl Visitor {
     }
 
     /// Tries as long as the pass is good: a refusal consumes nothing.
-    async fn reserve(&mut self, pass: &Pass) -> Option<String> {
+    async fn reserve(&self, pass: &Pass) -> Option<String> {
         let key = format!("order-{}", self.visits);
         loop {
             let reserved = self.buyer.reserve(pass, &key).await;

@@ -24,7 +24,7 @@ const TERMS: Terms = Terms {
     enter_seconds: 5,
     pass_seconds: 60,
 };
-const SELLS_WITHIN: Duration = Duration::from_secs(180);
+const SELLS_WITHIN: Duration = Duration::from_mins(3);
 /// How long whoever watches over the processes takes to start one again.
 const AWAY: Duration = Duration::from_secs(2);
 
@@ -34,7 +34,7 @@ async fn begin(installation: Installation) -> (Story, Crowd) {
     (story, crowd)
 }
 
-async fn end(mut story: Story, crowd: Crowd) {
+async fn end(story: Story, crowd: Crowd) {
     story.sold(i64::from(TERMS.units), SELLS_WITHIN).await;
     crowd.disperse().await;
     story.ends_sold_out().await;

@@ -94,7 +94,8 @@ impl Installation {
             folder,
         };
         installation.run(&["keys", "init"]);
-        installation.token = installation.run(&["token", "--role", "operator"]).trim().to_owned();
+        let token = installation.run(&["token", "--role", "operator"]);
+        installation.token.push_str(token.trim());
         installation
     }
 

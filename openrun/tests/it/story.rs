@@ -117,7 +117,7 @@ impl Story {
     }
 
     /// The end: nothing is under way any more, and everything agrees.
-    pub(crate) async fn ends_sold_out(&mut self) {
+    pub(crate) async fn ends_sold_out(&self) {
         let live = self.settled().await;
         self.tell("settled");
         let units = i64::from(self.terms.units);
