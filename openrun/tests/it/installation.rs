@@ -95,7 +95,7 @@ impl Installation {
         };
         installation.run(&["keys", "init"]);
         let token = installation.run(&["token", "--role", "operator"]);
-        token.trim().clone_into(&mut installation.token);
+        installation.token.push_str(token.trim());
         installation
     }
 

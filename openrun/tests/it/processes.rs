@@ -54,7 +54,7 @@ async fn live_a_buyer_may_change_processes_at_every_step() {
     story.verifies().await;
 }
 
-/// Both processes give the same frame under the same `ETag`, and nothing to whoever has it already.
+/// Both processes give the same frame under the same tag, and nothing to whoever has it already.
 async fn frames_are_the_same_bytes(story: &Story) {
     let (client, path) = (&story.installation.client, format!("/v1/sales/{}/frame", story.seller.sale));
     let same = until(SOON, || async {

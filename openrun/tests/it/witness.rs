@@ -31,7 +31,7 @@ struct Seen {
     numbers: HashMap<u64, usize>,
     /// ticket → its one pass.
     passes: HashMap<String, String>,
-    /// `ETag` → the bytes of the frame.
+    /// Its tag → the bytes of the frame.
     frames: HashMap<String, Bytes>,
     frame: Option<Frame>,
     /// The epoch that each process showed last.
@@ -43,17 +43,16 @@ struct Seen {
     passed_over: Vec<(Instant, String)>,
     /// The highest number seen called, and when.
     called: BTreeMap<u64, Instant>,
-    figures: Vec<Figure>,
+    counted: Vec<Reading>,
     live: Option<Live>,
     paid: BTreeSet<String>,
     paid_by: HashMap<usize, u32>,
     failed: u64,
-    seen_calls: u64,
 }
 
 /// A reading of `called_total`, made somewhere between asking and the answer.
 #[derive(Clone, Copy)]
-struct Figure {
+struct Reading {
     asked: Instant,
     answered: Instant,
     called_total: u64,
@@ -66,7 +65,6 @@ pub(crate) struct Tally {
     pub(crate) passes: usize,
     pub(crate) paid: usize,
     pub(crate) failed: u64,
-    pub(crate) seen_calls: u64,
 }
 
 impl Witness {
@@ -84,13 +82,7 @@ impl Witness {
 
     pub(crate) fn tally(&self) -> Tally {
         let seen = self.seen.lock();
-        Tally {
-            numbers: seen.numbers.len(),
-            passes: seen.passes.len(),
-            paid: seen.paid.len(),
-            failed: seen.failed,
-            seen_calls: seen.seen_calls,
-        }
+        Tally { numbers: seen.numbers.len(), passes: seen.passes.len(), paid: seen.paid.len(), failed: seen.failed }
     }
 
     pub(crate) fn last_live(&self) -> Option<Live> {
@@ -143,7 +135,6 @@ impl Witness {
     /// A ticket that is called: `serving` reaches its number.
     pub(crate) fn called(&self, number: u64) {
         let mut seen = self.seen.lock();
-        seen.seen_calls += 1;
         seen.called.entry(number).or_insert_with(monotonic);
     }
 
@@ -163,7 +154,7 @@ impl Witness {
         self.seen.lock().failed += 1;
     }
 
-    /// The frame of one process: the same bytes for the same `ETag` everywhere, and calls only go forward.
+    /// The frame of one process: the same bytes under the same tag everywhere, and calls only go forward.
     pub(crate) fn frame(&self, front: &str, etag: &str, bytes: &Bytes, asked: Instant) {
         let mut seen = self.seen.lock();
         let frame: Frame = match serde_json::from_slice(bytes) {
@@ -205,14 +196,14 @@ impl Witness {
         if live.called + live.active > u64::from(self.terms.max_active) {
             seen.wrong(format!("{} called and {} active, more than the cap", live.called, live.active));
         }
-        seen.rate(Figure { asked, answered, called_total: live.called_total });
+        seen.rate(Reading { asked, answered, called_total: live.called_total });
         seen.live = Some(live);
     }
 
     /// Another rate is about to be in force: readings so far do not count any more.
     pub(crate) fn rate_is(&self, per_minute: u32) {
         let mut seen = self.seen.lock();
-        seen.figures.clear();
+        seen.counted.clear();
         seen.per_minute = per_minute;
     }
 
@@ -251,15 +242,15 @@ impl Seen {
     }
 
     /// Never above rate × window + burst, in every window between two readings.
-    fn rate(&mut self, now: Figure) {
+    fn rate(&mut self, now: Reading) {
         let per_minute = self.per_minute;
-        if self.figures.last().is_some_and(|last| last.called_total > now.called_total) {
+        if self.counted.last().is_some_and(|last| last.called_total > now.called_total) {
             // The store began a new life and counts anew.
-            self.figures.clear();
+            self.counted.clear();
         }
         let per_second = f64::from(per_minute) / 60.0;
         let burst = (per_second / 10.0).max(1.0);
-        let above = self.figures.iter().find_map(|before| {
+        let above = self.counted.iter().find_map(|before| {
             let window = now.answered.duration_since(before.asked).as_secs_f64();
             let calls = count(now.called_total - before.called_total);
             (calls > per_second * window + burst).then(|| format!("{calls} calls in {window:.3} s at {per_minute}/min"))
@@ -267,7 +258,7 @@ impl Seen {
         if let Some(above) = above {
             self.wrong(above);
         }
-        self.figures.push(now);
+        self.counted.push(now);
     }
 }
 
