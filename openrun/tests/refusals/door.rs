@@ -186,6 +186,9 @@ fn paths(world: &World) -> Vec<Row> {
     for path in ["/healthz", "/readyz", "/metrics"] {
         rows.push(at("POST", path).is(405, "method_not_allowed"));
     }
+    for (method, path) in [("DELETE", "/v1/passes/self"), ("GET", "/gate/check?dialect=nginx")] {
+        rows.push(at(method, path).is(422, "not_supported"));
+    }
     for query in ["cursor=Sales!", "cursor=%ff"] {
         rows.push(at("GET", &format!("/v1/sales?{query}")).is(422, "invalid_field").at("/cursor"));
     }

@@ -174,7 +174,15 @@ fn console(world: &World) -> Vec<Row> {
     let get = |path: &str| Request::new("GET", path).header("cookie", signed_in.clone());
     let post = |path: &str, form: &str| own(Request::new("POST", path), &signed_in).form(form);
     let mut rows = Vec::new();
-    for path in ["/console/sales/new", "/console/sales/open", "/console/sales/open/edit", "/console/sales/nowhere"] {
+    for path in [
+        "/console/mailbox",
+        "/console/mailbox/1",
+        "/console/sales/open/orders",
+        "/console/sales/new",
+        "/console/sales/open",
+        "/console/sales/open/edit",
+        "/console/sales/nowhere",
+    ] {
         rows.push(row(format!("GET {path} as nobody"), Request::new("GET", path)).see_other("/console"));
         let cookie = Request::new("GET", path).header("cookie", "openrun-console=forged");
         rows.push(row(format!("GET {path} by a forged session"), cookie).see_other("/console"));
@@ -195,6 +203,10 @@ fn console(world: &World) -> Vec<Row> {
         ("a sign-in link of bytes", Request::new("GET", "/console/sign-in/%ff"), 404),
         ("signing in by a link that is none", own(Request::new("POST", "/console/sign-in/forged"), "a=b"), 410),
         ("no such sale", get("/console/sales/nowhere"), 404),
+        ("orders nowhere", get("/console/sales/nowhere/orders"), 404),
+        ("no such letter", get("/console/mailbox/999999"), 404),
+        ("a letter by a name", get("/console/mailbox/first"), 404),
+        ("a reset where there is no demo", post("/console/demo/reset", ""), 404),
         ("no name of a sale", get("/console/sales/Open"), 404),
         ("edit nowhere", get("/console/sales/nowhere/edit"), 404),
         (
@@ -248,6 +260,7 @@ fn origins(world: &World) -> Vec<Row> {
         "/console/sales/open/pause".to_owned(),
         "/console/sales/open/resume".to_owned(),
         "/console/sales/open/close".to_owned(),
+        "/console/demo/reset".to_owned(),
     ];
     let mut rows = Vec::new();
     for path in routes {

@@ -274,6 +274,13 @@ fn steering(world: &World) -> Vec<Row> {
             row(format!("orders from {cursor}"), call(world, "GET", &path)).is(422, "invalid_field").at("/cursor"),
         );
     }
+    for sale in ["open", "nowhere"] {
+        let verify = format!("/v1/sales/{sale}/verify");
+        rows.push(row(format!("verify {sale} as nobody"), Request::new("GET", &*verify)).is(401, "token_missing"));
+        rows.push(row(format!("verify {sale} as a seller"), call(world, "GET", &verify)).is(403, "not_allowed"));
+    }
+    let operator = Request::new("GET", "/v1/sales/nowhere/verify").bearer(&world.shop.operator);
+    rows.push(row("verify nowhere", operator).is(404, "sale_not_found"));
     rows.push(
         row("two cursors", call(world, "GET", "/v1/sales/open/orders?cursor=a&cursor=b")).is(422, "invalid_field"),
     );
