@@ -233,7 +233,7 @@ mod tests {
     fn amounts_read_as_people_write_them() {
         let money = |amount, currency| Money { amount, currency: Currency::parse(currency).unwrap() };
         assert_eq!(amount(money(189_000, "KRW"), Language::Ko), "189,000원");
-        assert_eq!(amount(money(189_000, "KRW"), Language::En), "KRW 189,000");
+        assert_eq!(amount(money(189_000, "KRW"), Language::En), "₩189,000");
         assert_eq!(amount(money(123_405, "USD"), Language::Ko), "USD 1,234.05");
         assert_eq!(amount(money(0, "USD"), Language::En), "USD 0.00");
     }
