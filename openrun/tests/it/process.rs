@@ -6,6 +6,10 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,10 +34,13 @@ pub(crate) struct Process {
     child: Option<Child>,
 }
 
-/// An address that nobody listens on.
+/// A port that nobody listens on. Each is given once: a process that has not bound its own yet must not meet another.
 pub(crate) fn free_port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    static FIRST: LazyLock<u16> = LazyLock::new(|| rand::random_range(0..PORTS.end - PORTS.start));
     loop {
-        let port = rand::random_range(PORTS);
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + FIRST.wrapping_add(given) % (PORTS.end - PORTS.start);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
