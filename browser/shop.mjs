@@ -104,6 +104,8 @@ class Shop {
   }
 
   async start() {
+    // Beside shared engines the keys are made by hand, as an operator does it.
+    if (this.stores.args.length > 0) await this.command('keys', 'init');
     const log = openSync(this.logFile, 'a');
     this.process = spawn(BINARY, ['serve', ...this.stores.args], { cwd: this.folder, env: this.env, stdio: ['ignore', log, log] });
     closeSync(log);
