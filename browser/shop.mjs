@@ -168,6 +168,12 @@ class Shop {
     return sale.id;
   }
 
+  /** Somebody else in the line, without a browser. */
+  async joinByKey(sale, key) {
+    const answer = await fetch(`${this.origin}/v1/sales/${sale}/tickets`, { method: 'POST', headers: { 'idempotency-key': key } });
+    if (answer.status !== 201) throw new Error(`${key} could not join: ${answer.status} ${await answer.text()}`);
+  }
+
   setRate(sale, perMinute, maxActive = 200) {
     return this.call('PUT', `/v1/sales/${sale}/admission`, { mode: 'manual', per_minute: perMinute, max_active: maxActive });
   }
@@ -209,6 +215,9 @@ function describeEnd(end) {
   if (!end) return 'still running';
   return end.error?.message ?? `exit code ${end.code}, signal ${end.signal}`;
 }
+
+/** A rate at which nobody is called while a story looks around: a new leader begins with a spent bucket. */
+export const SLOW = { mode: 'manual', per_minute: 1, max_active: 200 };
 
 /** The one item of a story's sale. */
 export function item(units) {

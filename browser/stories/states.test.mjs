@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import * as buyer from '../buyer.mjs';
-import { item } from '../shop.mjs';
+import { item, SLOW } from '../shop.mjs';
 import { DESKTOP, expectAccessible, screenshot } from '../visitor.mjs';
 import { LANGUAGES, setting } from './setting.mjs';
 
@@ -52,7 +52,7 @@ story('a paused sale can be joined and says that nobody is called', async (visit
 });
 
 story('a closed sale says so, and so does its line', async (visitor) => {
-  const sale = await here.shop.openSale({ admission: { mode: 'manual', per_minute: 1, max_active: 200 } });
+  const sale = await here.shop.openSale({ admission: SLOW });
   await buyer.join(visitor, sale);
   await buyer.seeState(visitor, 'waiting');
   await here.shop.call('POST', `/v1/sales/${sale}/close`);

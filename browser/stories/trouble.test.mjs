@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import * as buyer from '../buyer.mjs';
-import { item, until } from '../shop.mjs';
+import { item, SLOW, until } from '../shop.mjs';
 import { expectAccessible, screenshot } from '../visitor.mjs';
 import { LANGUAGES, setting } from './setting.mjs';
 
@@ -21,8 +21,6 @@ function story(name, tell) {
     test(`${name} (${lang})`, () => here.as({ lang }, tell));
   }
 }
-
-const SLOW = { mode: 'manual', per_minute: 1, max_active: 200 };
 
 story('an answer of the payment that is lost is found again, and the unit is paid once', async (visitor) => {
   const sale = await here.shop.openSale();
@@ -138,11 +136,11 @@ story('the join button comes at the opening, without a reload', async (visitor) 
 story('the place counts down live and never rises, and the turn comes without a reload', async (visitor) => {
   const { page } = visitor;
   const sale = await here.shop.openSale({ items: [item(50)], admission: SLOW });
-  for (let number = 1; number <= 12; number += 1) await joinByKey(sale, `before ${number}`);
+  for (let number = 1; number <= 12; number += 1) await here.shop.joinByKey(sale, `before ${number}`);
   await buyer.join(visitor, sale);
   assert.equal(await page.locator('#ahead').textContent(), '12');
   await look(visitor, 'line-twelve-ahead');
-  for (let number = 1; number <= 5; number += 1) await joinByKey(sale, `after ${number}`);
+  for (let number = 1; number <= 5; number += 1) await here.shop.joinByKey(sale, `after ${number}`);
   await page.evaluate(() => {
     globalThis.seen = [];
     const ahead = document.getElementById('ahead');
@@ -161,7 +159,7 @@ story('the place counts down live and never rises, and the turn comes without a 
 story('a lost connection is said, the place stays, and the page goes on when it is back', async (visitor) => {
   const { page, context } = visitor;
   const sale = await here.shop.openSale({ admission: SLOW });
-  await joinByKey(sale, 'before');
+  await here.shop.joinByKey(sale, 'before');
   await buyer.join(visitor, sale);
   await buyer.seeState(visitor, 'waiting');
   await context.setOffline(true);
@@ -176,7 +174,7 @@ story('a lost connection is said, the place stays, and the page goes on when it 
 
 story('two tabs share one place, and only one of them listens', async (visitor) => {
   const sale = await here.shop.openSale({ admission: SLOW });
-  await joinByKey(sale, 'before');
+  await here.shop.joinByKey(sale, 'before');
   await buyer.join(visitor, sale);
   const second = { ...visitor, page: await visitor.context.newPage() };
   const streams = [];
@@ -218,10 +216,4 @@ function countLoads({ page }) {
     if (request.isNavigationRequest()) loads += 1;
   });
   return () => loads;
-}
-
-/** Somebody else in the line, without a browser. */
-async function joinByKey(sale, key) {
-  const answer = await fetch(`${here.shop.origin}/v1/sales/${sale}/tickets`, { method: 'POST', headers: { 'idempotency-key': key } });
-  assert.equal(answer.status, 201);
 }

@@ -1,8 +1,8 @@
 //! The guard: notices that a sale's life in the queue store is lost, or was never begun, and fills it from the database.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use sale::SaleId;
+use sale::{SaleId, Timestamp};
 use stores::{
     StoreError,
     database::{Database, numbers, sales, snapshot},
@@ -17,8 +17,9 @@ const PATIENCE_MS: i64 = 3_000;
 
 /// Watches over all running sales until `stop`.
 pub async fn guard(database: &Database, line: &dyn Line, stop: CancellationToken) {
+    let mut guard = Guard::default();
     while !stop.is_cancelled() {
-        if let Err(trouble) = look(database, line).await {
+        if let Err(trouble) = guard.look(database, line).await {
             tracing::warn!("the lines could not be looked at: {trouble}");
         }
         tokio::select! {
@@ -28,28 +29,43 @@ pub async fn guard(database: &Database, line: &dyn Line, stop: CancellationToken
     }
 }
 
-/// One look at every running sale.
-pub async fn look(database: &Database, line: &dyn Line) -> Result<(), StoreError> {
-    for sale in sales::running(database).await? {
-        match look_at(database, line, &sale).await {
-            // Another process is at it.
-            Ok(()) | Err(StoreError::Lost) => {}
-            Err(trouble) => tracing::debug!(%sale, "the line could not be looked at: {trouble}"),
-        }
-    }
-    Ok(())
+/// What one guard has seen of the running sales.
+#[derive(Debug, Default)]
+pub struct Guard {
+    /// When each was last seen whole: passes get back the time since then.
+    whole_at: HashMap<SaleId, Timestamp>,
 }
 
-async fn look_at(database: &Database, line: &dyn Line, sale: &SaleId) -> Result<(), StoreError> {
-    let Some(epoch) = numbers::epoch(database, sale).await? else { return Ok(()) };
-    match line.life(sale).await {
-        Ok(life) if life == epoch && epoch > 0 => return Ok(()),
-        Ok(_) | Err(StoreError::Lost) => {}
-        Err(trouble) => return Err(trouble),
+impl Guard {
+    /// One look at every running sale.
+    pub async fn look(&mut self, database: &Database, line: &dyn Line) -> Result<(), StoreError> {
+        let running = sales::running(database).await?;
+        self.whole_at.retain(|sale, _| running.contains(sale));
+        for sale in running {
+            match self.look_at(database, line, &sale).await {
+                // Another process is at it.
+                Ok(()) | Err(StoreError::Lost) => {}
+                Err(trouble) => tracing::debug!(%sale, "the line could not be looked at: {trouble}"),
+            }
+        }
+        Ok(())
     }
-    let began = sales::epoch_began(database, sale).await?;
-    if epoch > 0 && database.now().millis_since(began) < PATIENCE_MS {
-        return Ok(());
+
+    async fn look_at(&mut self, database: &Database, line: &dyn Line, sale: &SaleId) -> Result<(), StoreError> {
+        let Some(epoch) = numbers::epoch(database, sale).await? else { return Ok(()) };
+        let asked = database.now();
+        match line.life(sale).await {
+            Ok(life) if life == epoch && epoch > 0 => {
+                self.whole_at.insert(sale.clone(), asked);
+                return Ok(());
+            }
+            Ok(_) | Err(StoreError::Lost) => {}
+            Err(trouble) => return Err(trouble),
+        }
+        let began = sales::epoch_began(database, sale).await?;
+        if epoch > 0 && database.now().millis_since(began) < PATIENCE_MS {
+            return Ok(());
+        }
+        snapshot::restore(database, line, sale, self.whole_at.get(sale).copied()).await.map(|_| ())
     }
-    snapshot::restore(database, line, sale).await.map(|_| ())
 }

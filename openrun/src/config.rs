@@ -19,7 +19,7 @@ use std::{
 use clap::ValueEnum;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 pub use self::{
     check::{check, warnings},
@@ -339,7 +339,7 @@ fn share(text: &str) -> Option<f64> {
 }
 
 fn directives(text: &str) -> Option<String> {
-    EnvFilter::try_new(text).ok().and_then(|_| non_empty(text))
+    text.parse::<Targets>().ok().and_then(|_| non_empty(text))
 }
 
 #[expect(clippy::ref_option, reason = "serde gives a reference")]

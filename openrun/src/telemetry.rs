@@ -7,17 +7,19 @@ use std::{
     panic,
 };
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{Layer, Registry, filter::Targets, fmt, prelude::*};
 
 /// Sends events to stderr, filtered by `directives`, which the configuration has parsed before. A second call in one
 /// process, as tests make it, changes nothing.
 pub fn start(directives: &str) {
-    let log = fmt().with_env_filter(EnvFilter::new(directives)).with_writer(io::stderr);
-    let started = if io::stderr().is_terminal() {
-        log.with_target(false).try_init()
+    let filter = directives.parse::<Targets>().unwrap_or_default();
+    let log = fmt::layer().with_writer(io::stderr);
+    let log: Box<dyn Layer<Registry> + Send + Sync> = if io::stderr().is_terminal() {
+        log.with_target(false).boxed()
     } else {
-        log.json().flatten_event(true).with_ansi(false).with_current_span(false).with_span_list(false).try_init()
+        log.json().flatten_event(true).with_ansi(false).with_current_span(false).with_span_list(false).boxed()
     };
+    let started = tracing_subscriber::registry().with(log.with_filter(filter)).try_init();
     if started.is_ok() {
         panic::set_hook(Box::new(|panic| tracing::error!(error = %panic, "a part of the program panicked")));
     }

@@ -5,6 +5,7 @@
 //! [`order`], pays, and the unit is theirs. Every step leaves an [`event`].
 
 pub mod clock;
+mod eddsa;
 pub mod event;
 pub mod frame;
 pub mod ids;

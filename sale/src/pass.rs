@@ -1,13 +1,19 @@
 //! The pass: a JWT (`EdDSA`) that admits one buyer to one sale's checkout, once.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::SigningKey;
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation,
-    jwk::{Jwk, JwkSet, PublicKeyUse},
+    jwk::{
+        AlgorithmParameters, CommonParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, OctetKeyPairParameters,
+        OctetKeyPairType, PublicKeyUse,
+    },
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
+    eddsa,
     ids::{BuyerId, PassId, SaleId},
     keys::{Key, Keys},
 };
@@ -62,12 +68,22 @@ pub struct PassBook {
     jwks: String,
 }
 
-/// The PKCS#8 prefix (RFC 8410) that makes a DER document of an Ed25519 seed.
-const PKCS8_ED25519: [u8; 16] =
-    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
-
-fn encoding_key(key: &Key) -> EncodingKey {
-    EncodingKey::from_ed_der(&[&PKCS8_ED25519[..], key.secret.as_bytes()].concat())
+/// The public half of a key, as others learn it (RFC 8037).
+fn jwk(key: &Key) -> Jwk {
+    let public = SigningKey::from_bytes(key.secret.as_bytes()).verifying_key();
+    Jwk {
+        common: CommonParameters {
+            key_id: Some(kid(key)),
+            public_key_use: Some(PublicKeyUse::Signature),
+            key_algorithm: Some(KeyAlgorithm::EdDSA),
+            ..CommonParameters::default()
+        },
+        algorithm: AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
+            key_type: OctetKeyPairType::OctetKeyPair,
+            curve: EllipticCurve::Ed25519,
+            x: URL_SAFE_NO_PAD.encode(public.as_bytes()),
+        }),
+    }
 }
 
 fn kid(key: &Key) -> String {
@@ -80,12 +96,11 @@ impl PassBook {
     /// # Errors
     /// When a seed of the ring is not an Ed25519 one.
     pub fn new(issuer: &str, keys: &Keys) -> Result<Self, jsonwebtoken::errors::Error> {
+        eddsa::install();
         let mut set = Vec::new();
         let mut verifying = Vec::new();
         for key in keys.passes.iter() {
-            let mut jwk = Jwk::from_encoding_key(&encoding_key(key), Algorithm::EdDSA)?;
-            jwk.common.key_id = Some(kid(key));
-            jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+            let jwk = jwk(key);
             verifying.push((kid(key), DecodingKey::from_jwk(&jwk)?));
             set.push(jwk);
         }
@@ -93,7 +108,7 @@ impl PassBook {
         Ok(Self {
             issuer: issuer.to_owned(),
             kid: kid(current),
-            signing: encoding_key(current),
+            signing: EncodingKey::from_ed_der(current.secret.as_bytes()),
             verifying,
             jwks: serde_json::to_string(&JwkSet { keys: set })?,
         })
@@ -175,8 +190,9 @@ impl Pass {
 
 #[cfg(test)]
 mod tests {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use hmac::{Hmac, KeyInit as _, Mac as _};
     use serde_json::json;
+    use sha2::Sha256;
 
     use super::*;
 
@@ -216,11 +232,9 @@ mod tests {
         let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let none = part(json!({"alg": "none", "typ": PASS_TYPE, "kid": "pass-1"}));
         let public = serde_json::from_str::<serde_json::Value>(book.jwks()).unwrap()["keys"][0]["x"].to_string();
-        let mut hs = Header::new(Algorithm::HS256);
-        hs.typ = Some(PASS_TYPE.to_owned());
-        hs.kid = Some("pass-1".to_owned());
-        let claims: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
-        let hs256 = jsonwebtoken::encode(&hs, &claims, &EncodingKey::from_secret(public.as_bytes())).unwrap();
+        let head = format!("{}.{}", part(json!({"alg": "HS256", "typ": PASS_TYPE, "kid": "pass-1"})), parts[1]);
+        let mac = Hmac::<Sha256>::new_from_slice(public.as_bytes()).unwrap().chain_update(&head).finalize();
+        let hs256 = format!("{head}.{}", URL_SAFE_NO_PAD.encode(mac.into_bytes()));
         let plain_jwt = part(json!({"alg": "EdDSA", "typ": "JWT", "kid": "pass-1"}));
         let unknown = part(json!({"alg": "EdDSA", "typ": PASS_TYPE, "kid": "../../etc/passwd"}));
         for forged in [

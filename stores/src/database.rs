@@ -28,15 +28,21 @@ use std::{sync::Arc, time::Duration};
 
 use sale::{Clock, Timestamp};
 use sqlx::{
-    Any, AnyPool, Executor as _, Row as _, Transaction,
+    Any, AnyPool, Executor as _, Row as _, SqlStr, Transaction,
     any::{AnyPoolOptions, install_default_drivers},
-    migrate::{MigrateError, Migrator},
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
 use crate::{StoreError, database::outbox::Bell};
 
-static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
+/// The steps of the schema, in order: what each is about, and its statements in both dialects.
+const MIGRATIONS: [(&str, Sql); 1] = [(
+    "the walk",
+    Sql {
+        postgres: include_str!("../../migrations/postgres/0001_the_walk.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0001_the_walk.sql"),
+    },
+)];
 
 /// How long a request waits for a free connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -129,24 +135,21 @@ impl Database {
 
     /// Brings the schema up to date.
     pub async fn migrate(&self) -> Result<(), MigrateError> {
-        self.migrations().run(&self.write).await
+        let steps = (1..).zip(MIGRATIONS).map(|(version, (about, sql))| {
+            let statements = SqlStr::from_static(self.sql(sql));
+            Migration::new(version, about.into(), MigrationType::Simple, statements, false)
+        });
+        Migrator::with_migrations(steps.collect()).run(&self.write).await
     }
 
     /// Whether the schema is what this program expects.
     pub async fn is_migrated(&self) -> bool {
-        let latest = self.migrations().iter().map(|migration| migration.version).max().unwrap_or(0);
+        let latest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
         sqlx::query("SELECT 1 FROM _sqlx_migrations WHERE version = $1")
             .bind(latest)
             .fetch_optional(&self.read)
             .await
             .is_ok_and(|row| row.is_some())
-    }
-
-    const fn migrations(&self) -> &'static Migrator {
-        match self.dialect {
-            Dialect::Postgres => &POSTGRES_MIGRATIONS,
-            Dialect::Sqlite => &SQLITE_MIGRATIONS,
-        }
     }
 
     /// This database's side of a statement.

@@ -46,7 +46,7 @@
   const viewNow = () => {
     if (ticket.state !== "waiting") return ticket.state;
     const state = frame ? frame.state : data.sale_state;
-    return { scheduled: "lobby", lobby: "lobby", paused: "paused", sold_out: "sold_out", closed: "closed" }[state] || "waiting";
+    return { scheduled: "lobby", lobby: "lobby", paused: "paused", sold_out: "sold_out", draining: "closed", closed: "closed" }[state] || "waiting";
   };
 
   // Time as a range. The rate is what the seller allows, or what really happened lately if that is less.
@@ -324,7 +324,7 @@
   element("turn").addEventListener("over", () => askSoon(500 + Math.random() * 1000));
   element("retry").addEventListener("click", again);
   addEventListener("online", again);
-  addEventListener("offline", () => lost(true));
+  addEventListener("offline", () => { endStream("broken"); lost(true); });
   addEventListener("pageshow", (event) => { if (event.persisted) again(); });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;

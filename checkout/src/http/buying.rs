@@ -1,5 +1,7 @@
 //! The buyer's pages: the list of sales, the checkout, the order.
 
+use std::slice;
+
 use axum::{
     Router,
     extract::State,
@@ -11,6 +13,7 @@ use sale::{HoldState, Language, OrderState, Pass, PaymentState, SaleId, SaleStat
 use serde::Deserialize;
 use stores::database::{
     orders::{self, Order},
+    passes,
     payments::Choice as PaymentChoice,
     sales::{self, StockedSale},
 };
@@ -123,11 +126,19 @@ async fn checkout(State(shop): State<Shop>, Path(sale): Path<String>, headers: H
     let visit = Visit { shop: &shop, headers: &headers, uri: &uri };
     let answered = async {
         let known = known(&shop, &sale).await?;
-        let pass = pass(&shop, &known.sale.id, &headers)?;
+        let pass = carried(&shop, &known.sale.id, &headers).await?;
         let state = stands(&visit, &known, &pass).await?;
         Ok(checkout_page(&visit, &known, state, StatusCode::OK))
     };
     visit.finish(answered.await, WayOn::Line(sale.clone()))
+}
+
+/// The pass that the visitor carries, with the end that counts.
+async fn carried(shop: &Shop, sale: &SaleId, headers: &HeaderMap) -> Result<Pass, Problem> {
+    let mut pass = pass(shop, sale, headers)?;
+    let now = shop.database.now();
+    passes::renew(&shop.database, slice::from_mut(&mut pass), now).await.map_err(|fault| store_trouble(&fault))?;
+    Ok(pass)
 }
 
 fn checkout_page(visit: &Visit<'_>, known: &StockedSale, state: CheckoutState, status: StatusCode) -> Response {
@@ -247,7 +258,7 @@ async fn reserve(
     let visit = Visit { shop: &shop, headers: &headers, uri: &uri };
     let answered = async {
         let known = known(&shop, &sale).await?;
-        let pass = pass(&shop, &known.sale.id, &headers)?;
+        let pass = carried(&shop, &known.sale.id, &headers).await?;
         let key = typed.get("key").filter(|key| (1..=255).contains(&key.len())).ok_or(Code::MalformedForm)?.clone();
         let body = body(&visit, &typed);
         let wish = Reserve { pass: pass.clone(), key, body, trace: trace_id(&headers) };

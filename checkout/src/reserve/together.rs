@@ -9,6 +9,7 @@ use stores::{
     database::{
         Database, holds,
         orders::{self, Order},
+        passes,
         place::{self, NewOrder, Placed},
         sales::{self, StockedSale},
     },
@@ -102,9 +103,12 @@ impl Together {
     async fn take_and_place(&self, sale: &StockedSale, asks: &[&Ask]) -> Result<Vec<Stand>, StoreError> {
         let now = self.database.now();
         let line = LineKey { sale: sale.sale.id.clone(), epoch: sale.sale.epoch };
+        let mut known: Vec<_> = asks.iter().map(|ask| ask.pass.clone()).collect();
+        passes::renew(&self.database, &mut known, now).await?;
         let mut stands: Vec<_> = asks
             .iter()
-            .map(|ask| match check(sale, &ask.pass, &ask.wanted, now) {
+            .zip(&known)
+            .map(|(ask, pass)| match check(sale, pass, &ask.wanted, now) {
                 Ok((lines, currency)) => Stand::Taken(NewOrder {
                     id: ask.under_way.id,
                     pass: ask.pass.id,

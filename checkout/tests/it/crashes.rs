@@ -5,7 +5,7 @@ use rstest::rstest;
 use sale::{BuyerId, HoldId, Language, OrderState, Pass, PassId, ids::EventId, sale::Place};
 use stores::{
     database::{
-        Database, inbox, numbers,
+        Database, inbox, numbers, passes,
         place::{self, NewOrder, Placed, PricedLine},
     },
     events::Group,
@@ -14,7 +14,7 @@ use stores::{
 };
 
 use crate::{
-    shop::{Engine, ITEM, PRICE, Shop},
+    shop::{Engine, ITEM, LONG_MS, PRICE, Shop},
     unreliable::{Fault, killed_after},
 };
 
@@ -281,7 +281,7 @@ async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) 
     assert_eq!(shop.state(paying).await, OrderState::Paid, "money does not wait for the queue store");
 
     shop.pass_time(3_000);
-    guard::look(&shop.database, shop.line.as_ref()).await.unwrap();
+    guard::Guard::default().look(&shop.database, shop.line.as_ref()).await.unwrap();
     assert_eq!(shop.line_key().await.epoch, old_line.epoch + 1);
     assert_eq!(shop.units().await, (3, 1, 1));
     let (pass, hold) = (&waiting, HoldId::of(order_id(&waiting, "old", 0)));
@@ -299,6 +299,35 @@ async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) 
 #[case::embedded(Engine::Embedded)]
 #[case::live_engines(Engine::Live)]
 #[tokio::test]
+async fn passes_get_back_the_time_that_a_lost_store_took(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 5, 1).await;
+    let over = shop.buyer().await;
+    shop.pass_time(LONG_MS / 2);
+    let (used, open) = (shop.buyer().await, shop.buyer().await);
+    shop.reserve(&used, "key").await.unwrap();
+    shop.pass_time(LONG_MS / 2 + 1_000);
+    let mut guard = guard::Guard::default();
+    guard.look(&shop.database, shop.line.as_ref()).await.unwrap();
+    shop.line.forget(&shop.sale).await.unwrap();
+    // Longer than what is left of any pass.
+    shop.pass_time(LONG_MS);
+    assert_eq!(shop.reserve(&open, "key").await.unwrap_err(), Refusal::PassExpired);
+    guard.look(&shop.database, shop.line.as_ref()).await.unwrap();
+    let mut passes = [over.clone(), used.clone(), open.clone()];
+    passes::renew(&shop.database, &mut passes, shop.database.now()).await.unwrap();
+    let given_back = |at: usize, was: &Pass| passes[at].expires_at.millis_since(was.expires_at);
+    assert_eq!((given_back(0, &over), given_back(1, &used)), (0, 0), "what was over stays over");
+    assert!((LONG_MS..LONG_MS + 5_000).contains(&given_back(2, &open)), "{}", given_back(2, &open));
+    assert_eq!(shop.reserve(&over, "key").await.unwrap_err(), Refusal::PassExpired);
+    shop.reserve(&open, "key").await.unwrap();
+    shop.calm_down().await;
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
 async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine: Engine) {
     let shop = Shop::open(engine, 200, 1).await;
     for round in 0..10_u8 {
@@ -306,7 +335,7 @@ async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine
         let orders: Vec<_> = (0..8).map(|n| foreign_order(round, n)).collect();
         let (placed, raised) = tokio::join!(
             place::place(&shop.database, &line, &orders),
-            numbers::raise_epoch(&shop.database, &shop.sale, line.epoch, shop.database.now()),
+            numbers::raise_epoch(&shop.database, &shop.sale, line.epoch, None, shop.database.now()),
         );
         raised.unwrap().unwrap();
         let placed = placed.unwrap();
@@ -318,7 +347,7 @@ async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine
 
 async fn restore(database: &Database, shop: &Shop, line: &LineKey) {
     shop.pass_time(3_000);
-    guard::look(database, shop.line.as_ref()).await.unwrap();
+    guard::Guard::default().look(database, shop.line.as_ref()).await.unwrap();
     assert!(shop.line_key().await.epoch > line.epoch);
 }
 

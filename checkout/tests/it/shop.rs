@@ -105,7 +105,7 @@ impl Shop {
         let database = fresh.database.clone();
         let keys = Arc::new(Keys::generate());
         let gate: Arc<dyn Line> = line.clone();
-        guard::look(&database, gate.as_ref()).await.unwrap();
+        guard::Guard::default().look(&database, gate.as_ref()).await.unwrap();
         Self {
             reserver: Reserver::new(database.clone(), gate.clone(), keys.clone(), &TaskTracker::new()),
             payments: PaymentWorker::new(database.clone(), provider.clone()),

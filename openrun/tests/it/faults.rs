@@ -25,6 +25,8 @@ const TERMS: Terms = Terms {
     pass_seconds: 60,
 };
 const SELLS_WITHIN: Duration = Duration::from_mins(3);
+/// How old the state is that Redis is put back to.
+const COPY_AGE: Duration = Duration::from_secs(10);
 /// How long whoever watches over the processes takes to start one again.
 const AWAY: Duration = Duration::from_secs(2);
 
@@ -98,8 +100,10 @@ async fn live_redis_is_put_back_to_an_older_state() {
     let (mut story, crowd) = begin(Installation::live(engines, &SANDBOX).await).await;
     story.sold(30, SELLS_WITHIN).await;
     let copy = redis.copy();
+    let copied = monotonic();
     story.tell("copied what Redis wrote");
     story.sold(120, SELLS_WITHIN).await;
+    tokio::time::sleep(COPY_AGE.saturating_sub(copied.elapsed())).await;
     let since = monotonic();
     redis.put_back(&copy).await;
     story.tell("put the copy back");

@@ -96,9 +96,10 @@ pub async fn lead(
 
 /// Gives the lead up at once, on a clean stop.
 pub async fn resign(database: &Database, sale: &SaleId, leader: &str) -> Result<(), StoreError> {
-    sqlx::query("UPDATE sales SET leads_until = 0 WHERE id = $1 AND leader = $2")
+    sqlx::query("UPDATE sales SET leads_until = $3 WHERE id = $1 AND leader = $2")
         .bind(sale.as_str())
         .bind(leader)
+        .bind(database.now().as_millis())
         .execute(database.writer())
         .await?;
     Ok(())
@@ -108,12 +109,19 @@ pub async fn resign(database: &Database, sale: &SaleId, leader: &str) -> Result<
 ///
 /// The items are locked first, as [`place`](super::place::place) locks them: whoever places orders has either finished
 /// before the epoch rises, and is in the snapshot that follows, or sees the new epoch.
+///
+/// Passes that were good when the store was last seen whole, at `whole_at`, get the time since then back. Who has not
+/// seen it, because it started later, goes by the lead of the sale, which ends within seconds of the last renewal.
 pub async fn raise_epoch(
     database: &Database,
     sale: &SaleId,
     from: Epoch,
+    whole_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Option<Epoch>, StoreError> {
+    // A pass carries whole seconds, and so does its row.
+    const GIVE_BACK: &str = "UPDATE passes SET expires_at = expires_at + $3 WHERE sale = $1 AND ended = 0 \
+         AND expires_at > $2 AND NOT EXISTS (SELECT 1 FROM orders WHERE orders.pass = passes.id)";
     let mut tx = database.begin().await?;
     if database.is_postgres() {
         sqlx::query("SELECT id FROM items WHERE sale = $1 ORDER BY id FOR UPDATE")
@@ -121,6 +129,10 @@ pub async fn raise_epoch(
             .execute(&mut *tx)
             .await?;
     }
+    let before = sqlx::query("SELECT epoch_at, leads_until FROM sales WHERE id = $1")
+        .bind(sale.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
     let row =
         sqlx::query("UPDATE sales SET epoch = epoch + 1, epoch_at = $3 WHERE id = $1 AND epoch = $2 RETURNING epoch")
             .bind(sale.as_str())
@@ -128,6 +140,12 @@ pub async fn raise_epoch(
             .bind(now.as_millis())
             .fetch_optional(&mut *tx)
             .await?;
+    if let Some(before) = before.filter(|_| row.is_some() && from > 0) {
+        let (began, led): (i64, i64) = (before.try_get(0)?, before.try_get(1)?);
+        let lost_at = whole_at.map_or(led, Timestamp::as_millis).clamp(began, now.as_millis().max(began));
+        let away_ms = now.as_millis().saturating_sub(lost_at).saturating_add(999) / 1000 * 1000;
+        sqlx::query(GIVE_BACK).bind(sale.as_str()).bind(lost_at).bind(away_ms).execute(&mut *tx).await?;
+    }
     tx.commit().await?;
     row.map_or(Ok(None), |row| Ok(Some(row.try_get(0)?)))
 }

@@ -64,16 +64,24 @@ pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, boo
         .collect()
 }
 
-/// The pass of a ticket's number, if it was ever given.
-pub async fn of_number(database: &Database, sale: &SaleId, number: u64) -> Result<Option<Pass>, StoreError> {
-    let row = sqlx::query(
-        "SELECT id, sale, number, buyer, bound, issued_at, expires_at FROM passes WHERE sale = $1 AND number = $2",
-    )
-    .bind(sale.as_str())
-    .bind(super::numbers::signed(number))
-    .fetch_optional(database.reader())
-    .await?;
-    row.map(|row| read_row(&row)).transpose()
+/// The passes with the ends that count at `now`. A pass whose own time is over may have been given time back after a lost
+/// store, which only its row knows; the others need no question.
+pub async fn renew(database: &Database, passes: &mut [Pass], now: Timestamp) -> Result<(), StoreError> {
+    const ENDS: Sql = Sql {
+        postgres: "SELECT id, expires_at FROM passes WHERE id IN (SELECT json_array_elements_text($1::json))",
+        sqlite: "SELECT id, expires_at FROM passes WHERE id IN (SELECT value FROM json_each($1))",
+    };
+    let over: Vec<_> = passes.iter().filter(|pass| now >= pass.expires_at).map(|pass| pass.id.to_string()).collect();
+    if over.is_empty() {
+        return Ok(());
+    }
+    let rows = sqlx::query(database.sql(ENDS)).bind(json!(over).to_string()).fetch_all(database.reader()).await?;
+    let ends = rows.iter().map(|row| Ok((row.try_get::<String, _>(0)?, Timestamp::from_millis(row.try_get(1)?))));
+    let ends = ends.collect::<Result<HashMap<_, _>, StoreError>>()?;
+    for pass in passes {
+        pass.expires_at = ends.get(&pass.id.to_string()).copied().unwrap_or(pass.expires_at).max(pass.expires_at);
+    }
+    Ok(())
 }
 
 /// Ends the pass of a number that its buyer gave up.

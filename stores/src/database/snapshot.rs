@@ -22,8 +22,13 @@ use crate::{
 /// Restores the sale's life in `line` when it is lost; tells the epoch that counts now.
 ///
 /// Of several processes that notice the loss one raises the epoch. Should it die before the store is filled, the life
-/// stays lost and the next one to look raises it again.
-pub async fn restore(database: &Database, line: &dyn Line, sale: &SaleId) -> Result<Epoch, StoreError> {
+/// stays lost and the next one to look raises it again. `whole_at` is when the caller last saw the store whole, if it did.
+pub async fn restore(
+    database: &Database,
+    line: &dyn Line,
+    sale: &SaleId,
+    whole_at: Option<Timestamp>,
+) -> Result<Epoch, StoreError> {
     let Some(known) = sales::load(database, sale).await? else {
         return Err(StoreError::unexpected("database", "a sale that is gone"));
     };
@@ -33,7 +38,7 @@ pub async fn restore(database: &Database, line: &dyn Line, sale: &SaleId) -> Res
         Ok(_) | Err(StoreError::Lost) => {}
         Err(trouble) => return Err(trouble),
     }
-    let Some(epoch) = numbers::raise_epoch(database, sale, from, database.now()).await? else {
+    let Some(epoch) = numbers::raise_epoch(database, sale, from, whole_at, database.now()).await? else {
         return Err(StoreError::Lost);
     };
     let snapshot = read(database, sale).await?;
