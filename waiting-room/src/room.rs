@@ -173,9 +173,15 @@ impl Room {
         self.shared.key()
     }
 
-    /// The sale's state by this process's knowledge of time and stock.
+    /// The sale's state by this process's knowledge of time and stock. A leader that ends the sale says so in its last
+    /// frame before it writes the row, and nothing here says less than the frame.
     pub fn state(&self, now: Timestamp) -> SaleState {
-        self.shared.known.load().state(now)
+        let known = self.shared.known.load();
+        let shown = self.shown();
+        if shown.frame.state == SaleState::Closed && shown.frame.epoch == known.sale.epoch {
+            return SaleState::Closed;
+        }
+        known.state(now)
     }
 
     pub fn has_left(&self, number: u64) -> bool {
