@@ -27,6 +27,10 @@ mod page;
 mod poll;
 mod sold_out;
 mod start;
+
+mod precision;
+mod reserve;
+mod settle;
 mod stream;
 
 use std::{
@@ -71,5 +75,8 @@ async fn run(name: Name, settings: &Settings) -> anyhow::Result<Vec<Figure>> {
         Name::Memory => memory::measure(settings).await,
         Name::JoinGrowth => join_growth::measure(settings).await,
         Name::Start => start::measure(settings),
+        Name::Reserve => reserve::measure(settings).await,
+        Name::Settle => settle::measure(settings).await,
+        Name::Precision => precision::measure(settings).await,
     }
 }

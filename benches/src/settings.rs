@@ -40,6 +40,9 @@ pub(crate) enum Name {
     Memory,
     JoinGrowth,
     Start,
+    Reserve,
+    Settle,
+    Precision,
 }
 
 impl fmt::Display for Name {
@@ -62,6 +65,16 @@ impl Settings {
     /// Pages that look at a line at the same time.
     pub(crate) const fn streams(&self) -> usize {
         if self.quick { 500 } else { 20_000 }
+    }
+
+    /// Orders that wait for their payment.
+    pub(crate) const fn orders(&self) -> u64 {
+        if self.quick { 500 } else { 20_000 }
+    }
+
+    /// How long a leader's calls are counted.
+    pub(crate) const fn calling_seconds(&self) -> u64 {
+        if self.quick { 2 } else { 10 }
     }
 
     /// People in a long line.

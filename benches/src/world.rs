@@ -77,6 +77,11 @@ impl World {
         })
     }
 
+    /// Reads and signs the passes of this world.
+    pub(crate) fn pass_book(&self) -> anyhow::Result<PassBook> {
+        Ok(PassBook::new(PUBLIC_URL, &self.keys)?)
+    }
+
     /// A sale that is open and calls nobody, with its line ready. `change` makes it another one first.
     pub(crate) async fn open_sale(&self, change: impl FnOnce(&mut Sale)) -> anyhow::Result<LineKey> {
         let id: SaleId = format!("bench-{:016x}", rand::random::<u64>()).parse()?;
