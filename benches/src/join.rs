@@ -13,7 +13,7 @@ use crate::{
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
     let world = World::new(settings).await?;
     let line = world.open_sale(|_| {}).await?;
-    let (front, _back) = world.start_line()?;
+    let (front, back) = world.start_line()?;
     // Neither cookie nor key: every request is somebody who was never here.
     let request = Request::post(format!("/v1/sales/{}/tickets", line.sale));
     let of = |bench, connections| {
@@ -22,7 +22,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     };
     let large = of("join", 256).measure(settings).await?.wanted(Wanted::AtLeast(0.75));
     let small = of("join_small", 32).measure(settings).await?;
-    drop((front, _back));
+    drop((front, back));
     world.close().await?;
     Ok(vec![large, small])
 }

@@ -74,11 +74,10 @@ async fn keeps_what_it_commits(database: &Database) -> anyhow::Result<()> {
 }
 
 fn wish(line: &LineKey) -> Request {
-    let mut request = Request::post(format!("/v1/sales/{}/orders", line.sale))
+    let request = Request::post(format!("/v1/sales/{}/orders", line.sale))
         .header("Content-Type", "application/json")
         .header("Idempotency-Key", "bench");
-    request.body = r#"{"lines":[{"item":"pair","quantity":1}]}"#.to_owned();
-    request
+    Request { body: r#"{"lines":[{"item":"pair","quantity":1}]}"#.to_owned(), ..request }
 }
 
 /// Where people with passes order.

@@ -34,7 +34,7 @@ use crate::{
 /// Promised on two cores.
 const PER_SECOND_AT_LEAST: f64 = 4_000.0;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Orders placed in one transaction before the measuring.
 const TOGETHER: usize = 500;
 /// Payments asked for at the same time before the measuring.
@@ -100,10 +100,13 @@ async fn pay(world: &World, order: OrderId) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How many were paid when.
+type Seen = (Instant, u64);
+
 /// Counts the paid rows until all are, from the first tenth to the last.
 async fn watch(world: &World, line: &LineKey, workers: &Process, orders: u64) -> anyhow::Result<Round> {
     let started = monotonic();
-    let (mut first, mut last): (Option<(Instant, u64)>, Option<(Instant, u64)>) = (None, None);
+    let (mut first, mut last): (Option<Seen>, Option<Seen>) = (None, None);
     loop {
         sleep(LOOK_EVERY).await;
         let count = paid(world, line).await?;
