@@ -1,6 +1,8 @@
 //! The listener: every connection, every request. The hot path goes to the waiting room, everything else to the router
 //! of the checkout.
 
+mod handover;
+
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -17,12 +19,13 @@ use stores::database::Database;
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tower::ServiceExt as _;
 use waiting_room::{Request as Asked, Routed, WaitingRoom};
 use web::{Body, Code, Problem, Site, answer::Visit, pages::WayOn};
 
+use self::handover::Handover;
 use crate::{health::Health, lifecycle::Lifecycle};
 
 /// Time for a client to send its headers: a slow one must not hold a connection for nothing.
@@ -59,18 +62,15 @@ pub struct Metrics {
 
 /// Accepts connections until the soft stop, then lets those that are open finish.
 pub async fn accept(listener: TcpListener, front: Front, lifecycle: Lifecycle) -> anyhow::Result<()> {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let (front, places) = (Arc::new(front), Arc::new(Semaphore::new(MOST_CONNECTIONS)));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
         select! {
             () = lifecycle.soft.cancelled() => return Ok(()),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let (front, lifecycle_of_connection) = (front.clone(), lifecycle.clone());
-                    lifecycle.tracker.spawn(async move {
-                        serve(stream, peer, front, lifecycle_of_connection).await;
-                        drop(place);
-                    });
+                    let connection = serve(stream, peer, Arc::clone(&front), lifecycle.clone(), place);
+                    lifecycle.tracker.spawn(connection);
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: it passes as connections end.
@@ -82,32 +82,48 @@ pub async fn accept(listener: TcpListener, front: Front, lifecycle: Lifecycle) -
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, lifecycle: Lifecycle) {
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    front: Arc<Front>,
+    lifecycle: Lifecycle,
+    place: OwnedSemaphorePermit,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::trace!(%error, "a connection went before it began");
     }
-    let service = service_fn(move |request| {
-        let front = front.clone();
-        async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
+    let heard = Handover::default();
+    let handover = heard.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (front, handover, version) = (Arc::clone(&front), handover.clone(), request.version());
+        async move { Ok::<_, Infallible>(handover.offer(front.answer(request, peer).await, version)) }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(4 * LARGEST_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
     let ended = select! {
-        ended = &mut connection => ended,
+        ended = heard.or_end(&mut connection) => ended,
         () = lifecycle.soft.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
             select! {
-                ended = &mut connection => ended,
-                () = lifecycle.hard.cancelled() => Ok(()),
+                ended = &mut connection => ended.map(|()| None),
+                () = lifecycle.hard.cancelled() => Ok(None),
             }
         }
     };
-    if let Err(error) = ended {
-        tracing::trace!(%error, "a connection broke");
+    match ended {
+        Ok(None) => {}
+        Ok(Some(listener)) => {
+            let socket = connection.into_parts().io.into_inner();
+            // A task of its own, because this one is as large as everything that a request may need.
+            lifecycle.tracker.spawn(async move {
+                lifecycle.hard.run_until_cancelled(listener.write_to(socket)).await;
+                drop(place);
+            });
+        }
+        Err(error) => tracing::trace!(%error, "a connection broke"),
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Shown {
     pub etag: HeaderValue,
     /// The same as a server-sent event.
     pub event: Bytes,
+    /// The event as a chunk of HTTP/1.1.
+    pub chunk: Bytes,
 }
 
 impl Shown {
@@ -69,8 +71,14 @@ impl Shown {
         let mut event = format!("event: frame\nid: {}\ndata: ", frame.tick).into_bytes();
         event.extend_from_slice(&json);
         event.extend_from_slice(b"\n\n");
+        let mut chunk = format!("{:x}\r\n", event.len()).into_bytes();
+        let head = chunk.len();
+        chunk.extend_from_slice(&event);
+        chunk.extend_from_slice(b"\r\n");
+        let chunk = Bytes::from(chunk);
+        let event = chunk.slice(head..head + event.len());
         let etag = HeaderValue::from_str(etag).unwrap_or(HeaderValue::from_static("\"\""));
-        Self { frame, json, etag, event: event.into() }
+        Self { frame, json, etag, event, chunk }
     }
 }
 
