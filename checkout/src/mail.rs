@@ -82,7 +82,10 @@ impl MailWorker {
             return Ok(());
         }
         if let Some((mail, trace_id)) = self.mail_of(event).await? {
-            match self.mailer.send(&mail).await? {
+            let sent = self.mailer.send(&mail).await?;
+            let result = if sent == Sent::Refused { "refused" } else { "accepted" };
+            metrics::counter!("openrun_mails_total", "result" => result).increment(1);
+            match sent {
                 Sent::Refused => tracing::warn!(event.id = %event.id, trace_id, "a mail was refused for good"),
                 Sent::Accepted => tracing::info!(event.id = %event.id, trace_id, "a mail went out"),
             }

@@ -83,12 +83,12 @@ impl PaymentWorker {
     pub fn new(database: Database, provider: Arc<dyn PaymentProvider>) -> Self {
         let tasks = TaskTracker::new();
         let books = database.clone();
-        let marks = Batcher::new(&tasks, MOST_WAITING, move |all: Vec<Sending>| {
+        let marks = Batcher::new("payment_sent", &tasks, MOST_WAITING, move |all: Vec<Sending>| {
             let books = books.clone();
             Box::pin(async move { payments::mark_sent(&books, &all, books.now()).await })
         });
         let books = database.clone();
-        let records = Batcher::new(&tasks, MOST_WAITING, move |all: Vec<Answer>| {
+        let records = Batcher::new("payment_told", &tasks, MOST_WAITING, move |all: Vec<Answer>| {
             let books = books.clone();
             Box::pin(async move { payments::record(&books, &all, books.now()).await })
         });

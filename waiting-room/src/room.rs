@@ -149,15 +149,15 @@ impl Room {
         let (joins, standings, ways_in) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
         Self {
             shared,
-            joins: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+            joins: Batcher::new("join", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&joins);
                 Box::pin(async move { shared.join(asks).await })
             }),
-            standings: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+            standings: Batcher::new("standing", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&standings);
                 Box::pin(async move { shared.line.standing(&shared.key(), &asks, shared.database.now()).await })
             }),
-            ways_in: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+            ways_in: Batcher::new("enter", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&ways_in);
                 Box::pin(async move { shared.enter(asks).await })
             }),

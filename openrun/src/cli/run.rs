@@ -72,7 +72,9 @@ fn demo(file: Option<PathBuf>) -> Result<ExitCode, Stop> {
 }
 
 fn start(config: Config, start: Start) -> Result<ExitCode, Stop> {
-    telemetry::start(&config.log);
+    // Who tries the demo reads its terminal; a line for every request of its buyers would bury the addresses.
+    let quiet = if matches!(start, Start::Demo) { "access=off," } else { "" };
+    telemetry::start(&format!("{quiet}{}", config.log));
     for warning in config::warnings(&config) {
         tracing::warn!("{warning}");
     }

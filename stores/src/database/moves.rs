@@ -116,6 +116,7 @@ pub(super) async fn order_state(
             .execute(&mut **tx)
             .await?;
     }
+    metrics::counter!("openrun_orders_total", "state" => state.as_str()).increment(orders.len() as u64);
     Ok(())
 }
 

@@ -415,6 +415,7 @@ pub async fn record(database: &Database, answers: &[Answer], now: Timestamp) -> 
 }
 
 fn settled_event(payment: &PaymentRow, now: Timestamp) -> Event {
+    metrics::counter!("openrun_payments_total", "state" => payment.state.as_str()).increment(1);
     let nth = payment.attempt.saturating_mul(16).saturating_add(payment.state as u32);
     Event::about(EventKind::PaymentSettled, &payment.sale, payment.order, now, nth)
 }

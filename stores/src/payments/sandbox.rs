@@ -213,7 +213,7 @@ impl Sandbox {
     /// A sandbox whose ledger is written by a task of its own until it is dropped.
     pub fn new(database: Database, settings: SandboxSettings) -> Self {
         let ledger = Ledger { database: database.clone(), latency_ms: settings.latency_ms };
-        let ledger = Batcher::new(&TaskTracker::new(), MOST_CALLS, move |calls| {
+        let ledger = Batcher::new("sandbox", &TaskTracker::new(), MOST_CALLS, move |calls| {
             let ledger = ledger.clone();
             Box::pin(async move { ledger.carry_out(&calls).await })
         });
