@@ -218,4 +218,7 @@ install_compose_check() {
     install_go_program "compose-go-$COMPOSE_GO_VERSION" compose-check "github.com/compose-spec/compose-go/v2/cmd@v$COMPOSE_GO_VERSION"
 }
 
+# nginx stands before the roles of the compose file, Caddy before one small server.
 install_nginx() { install_debian "$(package_for nginx nginx-light)"; }
+
+install_caddy() { install_debian "$(package_for caddy caddy)"; }
