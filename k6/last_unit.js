@@ -3,7 +3,7 @@
 
 import { check, sleep } from 'k6';
 
-import { OUTCOMES, PROMISES, broken, thresholds, usePassAgain } from './lib/checks.js';
+import { OUTCOMES, PROMISES, broken, thresholds, toTheEnd, usePassAgain } from './lib/checks.js';
 import { Buyer } from './lib/client.js';
 import { PATIENCE_SECONDS, begin, end, number } from './lib/data.js';
 import { summary } from './lib/summary.js';
@@ -43,7 +43,7 @@ export function setup() {
   });
 }
 
-export default function (data) {
+export default toTheEnd((data) => {
   const buyer = new Buyer(data);
   if (!walk.join(buyer) || !walk.comeIn(buyer)) return;
   const wait = data.startedAt + RESERVE_AFTER_SECONDS * 1000 - Date.now();
@@ -51,7 +51,7 @@ export default function (data) {
   const answer = buyer.reserve();
   if (answer.status === 201) won(buyer);
   else lost(buyer, answer);
-}
+});
 
 function won(buyer) {
   OUTCOMES.reserved.add(1);
@@ -69,9 +69,9 @@ function lost(buyer, answer) {
   check(again, { 'a refused pass stays good': isSoldOut });
 }
 
-export function watch(data) {
+export const watch = toTheEnd((data) => {
   witness(data, { arrivalsMs: RESERVE_AFTER_SECONDS * 1000, patienceSeconds: PATIENCE_SECONDS });
-}
+});
 
 export function teardown(data) {
   end(data);

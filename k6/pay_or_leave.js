@@ -4,7 +4,7 @@
 import { check } from 'k6';
 import exec from 'k6/execution';
 
-import { thresholds } from './lib/checks.js';
+import { thresholds, toTheEnd } from './lib/checks.js';
 import { Buyer } from './lib/client.js';
 import { PATIENCE_SECONDS, begin, end, number } from './lib/data.js';
 import { summary } from './lib/summary.js';
@@ -52,11 +52,11 @@ export function setup() {
   });
 }
 
-export default function (data) {
+export default toTheEnd((data) => {
   const way = WAYS[exec.scenario.iterationInTest % WAYS.length];
   const buyer = new Buyer(data);
   if (walk.join(buyer)) ways[way](buyer);
-}
+});
 
 const reserves = (buyer) => walk.comeIn(buyer) && walk.reserve(buyer);
 
@@ -96,9 +96,9 @@ const ways = {
   },
 };
 
-export function watch(data) {
+export const watch = toTheEnd((data) => {
   witness(data, { arrivalsMs: SECONDS * 1000, patienceSeconds: 3 * PATIENCE_SECONDS });
-}
+});
 
 export function teardown(data) {
   end(data);

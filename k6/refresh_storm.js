@@ -5,7 +5,7 @@ import { check } from 'k6';
 import exec from 'k6/execution';
 import http from 'k6/http';
 
-import { LATENCY, OUTCOMES, PROMISES, broken, thresholds } from './lib/checks.js';
+import { LATENCY, OUTCOMES, PROMISES, broken, thresholds, toTheEnd } from './lib/checks.js';
 import { Frames, ORIGIN } from './lib/client.js';
 import { begin, end, number } from './lib/data.js';
 import { summary } from './lib/summary.js';
@@ -17,7 +17,7 @@ const VISITORS = number('VISITORS', 100);
 const SECONDS = number('SECONDS', 20);
 
 // One reload in so many is a second press on "join".
-const JOINS_AGAIN_EVERY = 10;
+const JOINS_AGAIN_EVERY = 4;
 const UNITS = 10;
 
 const storm = (what, rate, vus) => ({
@@ -52,7 +52,7 @@ let visitor;
 let watched;
 
 /** A reload of the waiting page; now and then the person presses "join" once more. */
-export function pages(data) {
+export const pages = toTheEnd((data) => {
   if (!visitor) {
     visitor = { place: press(data, 'join_first') };
     check(visitor.place, { 'the first join leads to a place in line': (place) => place > 0 });
@@ -63,7 +63,7 @@ export function pages(data) {
   const place = joinsAgain ? press(data, 'join_again') : numberOn(visit(data, `/sales/${data.sale.id}/line`, 'page'));
   check(place, { 'every reload shows a place': (shown) => shown > 0 });
   if (place > 0 && place !== visitor.place) broken(PROMISES.placeRose, `number ${visitor.place} became ${place}`);
-}
+});
 
 /** Presses "join" and follows to the line, as a browser does; answers the number on the page. */
 function press(data, call) {
@@ -91,14 +91,14 @@ function numberOn({ body }) {
 }
 
 /** A poll of the frame, far more often than anybody should. */
-export function frames(data) {
+export const frames = toTheEnd((data) => {
   watched = watched || new Frames(data.sale.id);
   check(watched.now(data), { 'every poll knows the frame': (frame) => frame !== undefined && frame.serving === 0 });
-}
+});
 
-export function watch(data) {
+export const watch = toTheEnd((data) => {
   witness(data, { arrivalsMs: SECONDS * 1000, patienceSeconds: 0 });
-}
+});
 
 export function teardown(data) {
   end(data);

@@ -10,6 +10,7 @@ export const PROMISES = {
   admittedTwice: new Counter('openrun_admitted_twice'),
   fifoInversions: new Counter('openrun_fifo_inversions'),
   overRate: new Counter('openrun_over_rate'),
+  brokenOff: new Counter('openrun_broken_off'),
 };
 
 /** What became of the buyers, for the reader of the summary. */
@@ -41,10 +42,23 @@ export function thresholds({ units, line = ['join', 'frame', 'standing', 'enter'
   for (const call of checkout) promises[`openrun_latency_ratio{call:${call}}`] = [`p(95)<${__ENV.MOST_CHECKOUT_RATIO || 250}`];
   return {
     ...promises,
+    openrun_joined: ['count>0'],
     openrun_paid: [`count<=${units}`],
     checks: ['rate>0.999'],
     dropped_iterations: ['count==0'],
     ...own,
+  };
+}
+
+/** An iteration that ends in an error counts: k6 alone would only log it, and promises that nobody looked at would be kept. */
+export function toTheEnd(iteration) {
+  return (data) => {
+    try {
+      iteration(data);
+    } catch (error) {
+      PROMISES.brokenOff.add(1);
+      throw error;
+    }
   };
 }
 

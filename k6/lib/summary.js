@@ -6,7 +6,9 @@ const shown = (value) => (Number.isInteger(value) ? String(value) : value.toFixe
 /** What a threshold was measured at: `p(95)<60` is about p(95), `count==0` about count. */
 function measured(metric, threshold) {
   const value = metric.values[threshold.split(/[<>=!]/)[0].trim()];
-  return value === undefined ? 'no sample' : shown(value);
+  // A latency of nothing is one that was never measured.
+  const isMissing = value === undefined || (metric.type === 'trend' && value === 0);
+  return isMissing ? 'no sample' : shown(value);
 }
 
 function promises(script, metrics) {
