@@ -8,7 +8,7 @@ import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
@@ -53,8 +53,8 @@ export class Installation {
       OPENRUN_KEYS_FILE: join(this.folder, 'keys.json'),
       OPENRUN_TRUSTED_PROXIES: '127.0.0.0/8,::1/128',
     };
-    await this.once('keys', 'keys', 'init');
-    await this.once('migrate', ...openruns().find(([name]) => name === 'migrate')[1].command);
+    // Twice, because compose starts them with every `up`.
+    for (const name of ['keys', 'migrate', 'keys', 'migrate']) await this.runToItsEnd(name);
     for (const name of this.services.keys()) this.serve(name);
     await Promise.all([...this.services.keys()].map((name) => this.ready(name)));
     await this.startNginx();
@@ -67,6 +67,14 @@ export class Installation {
     const { port, opsPort } = this.services.get(name) ?? {};
     const listen = port ? { OPENRUN_LISTEN: `127.0.0.1:${port}`, OPENRUN_OPS_LISTEN: `127.0.0.1:${opsPort}` } : {};
     return { ...bareEnvironment(), ...environment, ...this.stores, ...listen };
+  }
+
+  /** A service that ends by itself, as its container runs it. */
+  runToItsEnd(name) {
+    const { entrypoint = ['openrun'], command } = Object.fromEntries(openruns())[name];
+    const [program, ...args] = [...entrypoint, ...command];
+    const env = this.environment(name);
+    return run(program, args, { cwd: this.folder, env: { ...env, PATH: `${dirname(BINARY)}:${env.PATH}` } });
   }
 
   async once(name, ...args) {

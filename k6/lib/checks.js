@@ -38,8 +38,8 @@ export const LATENCY = {
 export function thresholds({ units, line = ['join', 'frame', 'standing', 'enter'], checkout = ['reserve', 'pay'], own = {} }) {
   const promises = {};
   for (const promise of Object.values(PROMISES)) promises[promise.name] = ['count==0'];
-  for (const call of line) promises[`openrun_latency_ratio{call:${call}}`] = [`p(95)<${__ENV.MOST_LINE_RATIO || 60}`];
-  for (const call of checkout) promises[`openrun_latency_ratio{call:${call}}`] = [`p(95)<${__ENV.MOST_CHECKOUT_RATIO || 250}`];
+  for (const call of line) promises[`openrun_latency_ratio{call:${call}}`] = [`p(95)<${__ENV.MOST_LINE_RATIO || 25}`];
+  for (const call of checkout) promises[`openrun_latency_ratio{call:${call}}`] = [`p(95)<${__ENV.MOST_CHECKOUT_RATIO || 50}`];
   return {
     ...promises,
     openrun_joined: ['count>0'],
