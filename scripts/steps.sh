@@ -44,6 +44,9 @@ count_node() {
         NF == 3 && ($2 == "skipped" || $2 == "todo") { skipped += $3 } END { print passed + 0, failed + 0, skipped + 0 }' "$1"
 }
 
+# One promise per line, as k6/lib/summary.js writes them.
+count_k6() { awk '/^ok - / { kept++ } /^not ok - / { broken++ } END { print kept + 0, broken + 0, 0 }' "$1"; }
+
 count_lint() { echo 1 0 0; }
 
 # step NAME COUNTER COMMAND…: a step whose command failed without a failed test, or that ran no test, is itself one failure.
