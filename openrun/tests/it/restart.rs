@@ -2,12 +2,14 @@
 
 use http::StatusCode;
 
-use crate::{
+use harness::{
     installation::Installation,
     seller::Terms,
     story::{Story, until},
     turn,
 };
+
+use crate::program;
 use std::time::Duration;
 
 /// Longer than any step takes, on a busy machine too.
@@ -35,7 +37,7 @@ async fn kill_and_start(story: &mut Story) {
 async fn embedded_restart_keeps_places_passes_and_orders() {
     let _machine = turn::beside_others().await;
     let terms = Terms { per_minute: 6_000, max_active: 2, ..STILL };
-    let mut story = Story::open(Installation::embedded(&[]).await, terms).await;
+    let mut story = Story::open(Installation::embedded(&program(), &[]).await, terms).await;
     let mut first = story.buyer(0);
     let mut second = story.buyer(1);
     first.join().await;
@@ -84,7 +86,7 @@ async fn embedded_restart_keeps_places_passes_and_orders() {
 async fn tickets_and_passes_outlive_a_rotation_of_the_keys() {
     let _machine = turn::beside_others().await;
     let terms = Terms { per_minute: 6_000, max_active: 1, ..STILL };
-    let mut story = Story::open(Installation::embedded(&[]).await, terms).await;
+    let mut story = Story::open(Installation::embedded(&program(), &[]).await, terms).await;
     let (mut inside, mut waiting) = (story.buyer(0), story.buyer(1));
     inside.join().await;
     waiting.join().await;
@@ -100,6 +102,6 @@ async fn tickets_and_passes_outlive_a_rotation_of_the_keys() {
     let mut newcomer = story.buyer(2);
     assert_eq!(newcomer.join().await.status, StatusCode::CREATED);
     newcomer.until_state("waiting").await;
-    let known = story.seller.ask(crate::client::Ask::get("/.well-known/jwks.json")).await.json();
+    let known = story.seller.ask(harness::client::Ask::get("/.well-known/jwks.json")).await.json();
     assert!(known["keys"].as_array().is_some_and(|keys| keys.len() == 2), "{known}");
 }

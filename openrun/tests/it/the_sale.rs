@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{engines::Engines, installation::Installation, seller::Terms, story::Story, turn};
+use harness::{engines::Engines, installation::Installation, seller::Terms, story::Story, turn};
+
+use crate::program;
 
 /// The provider of a sale where payments fail as they do.
 pub(crate) const SANDBOX: [(&str, &str); 3] = [
@@ -38,11 +40,11 @@ async fn sells_out(installation: Installation) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_buyers_on_a_thousand_units_embedded() {
     let _machine = turn::alone().await;
-    sells_out(Installation::embedded(&SANDBOX).await).await;
+    sells_out(Installation::embedded(&program(), &SANDBOX).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_two_thousand_buyers_on_a_thousand_units() {
     let _machine = turn::alone().await;
-    sells_out(Installation::live(Engines::live().await, &SANDBOX).await).await;
+    sells_out(Installation::live(&program(), Engines::live().await, &SANDBOX).await).await;
 }

@@ -23,17 +23,18 @@ use crate::{
 /// How often the witness looks.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 /// After a fault everything is normal again within this time, without hands.
-pub(crate) const NORMAL_WITHIN: Duration = Duration::from_secs(30);
+pub const NORMAL_WITHIN: Duration = Duration::from_secs(30);
 /// What is under way when everything is sold ends within: holds, payments, mails, the last events.
 const SETTLES_WITHIN: Duration = Duration::from_secs(45);
 /// Final states of an order.
 const FINAL: [&str; 5] = ["paid", "payment_failed", "expired", "cancelled", "refunded"];
 
-pub(crate) struct Story {
-    pub(crate) installation: Installation,
-    pub(crate) seller: Seller,
-    pub(crate) witness: Arc<Witness>,
-    pub(crate) terms: Terms,
+/// One sale from its opening to its end.
+pub struct Story {
+    pub installation: Installation,
+    pub seller: Seller,
+    pub witness: Arc<Witness>,
+    pub terms: Terms,
     watching: JoinSet<()>,
     stop: CancellationToken,
     started: Instant,
@@ -41,7 +42,7 @@ pub(crate) struct Story {
 
 impl Story {
     /// Opens the sale and starts to watch.
-    pub(crate) async fn open(installation: Installation, terms: Terms) -> Self {
+    pub async fn open(installation: Installation, terms: Terms) -> Self {
         let seller = Seller::open(&installation, &terms).await;
         let witness = Arc::new(Witness::new(terms));
         let mut story = Self {
@@ -57,16 +58,18 @@ impl Story {
         story
     }
 
-    pub(crate) fn crowd(&self, buyers: usize) -> Crowd {
+    /// Lets a crowd come.
+    pub fn crowd(&self, buyers: usize) -> Crowd {
         Crowd::gather(buyers, &self.seller.sale, &self.installation, &self.witness)
     }
 
-    pub(crate) fn buyer(&self, nth: usize) -> Buyer {
+    /// One buyer, to be led step by step.
+    pub fn buyer(&self, nth: usize) -> Buyer {
         Buyer::new(nth, &self.seller.sale, &self.installation, &self.witness)
     }
 
     /// Tells what happens; shown when the story fails, or with `--nocapture`.
-    pub(crate) fn tell(&self, what: &str) {
+    pub fn tell(&self, what: &str) {
         let (at, tally, live) = (self.started.elapsed().as_secs_f64(), self.witness.tally(), self.witness.last_live());
         let Tally { numbers, passes, paid, failed, .. } = tally;
         let units = live.map(|live| live.units);
@@ -74,7 +77,7 @@ impl Story {
     }
 
     /// Waits until so many units are sold.
-    pub(crate) async fn sold(&self, units: i64, within: Duration) {
+    pub async fn sold(&self, units: i64, within: Duration) {
         let asked = monotonic();
         let told = std::cell::Cell::new(0);
         let sold = || {
@@ -95,7 +98,7 @@ impl Story {
 
     /// Waits until the sale goes on after a fault at `since`: every process ready, the store in the life `epoch` or a later
     /// one, no trouble told, and then people let in and orders paid.
-    pub(crate) async fn normal_again(&mut self, since: Instant, epoch: i64) {
+    pub async fn normal_again(&mut self, since: Instant, epoch: i64) {
         self.installation.ready().await;
         let untroubled = || {
             let frame = self.witness.last_frame();
@@ -117,7 +120,7 @@ impl Story {
     }
 
     /// The end: nothing is under way any more, and everything agrees.
-    pub(crate) async fn ends_sold_out(&self) {
+    pub async fn ends_sold_out(&self) {
         let live = self.settled().await;
         self.tell("settled");
         let units = i64::from(self.terms.units);
@@ -160,7 +163,7 @@ impl Story {
     }
 
     /// `openrun verify` finds nothing, read through a server, and names no difference.
-    pub(crate) async fn verifies(&self) {
+    pub async fn verifies(&self) {
         let arguments = ["verify", "--json", "--server", &self.seller_url()];
         let (good, out, words) = self.installation.try_run(&arguments);
         let document: Value = serde_json::from_str(&out).unwrap_or_default();
@@ -236,7 +239,7 @@ async fn look_at_frame(client: &Client, front: &str, sale: &str, witness: &Witne
 }
 
 /// Asks again and again; false when it did not come true in time.
-pub(crate) async fn until<F: Future<Output = bool>>(within: Duration, mut holds: impl FnMut() -> F) -> bool {
+pub async fn until<F: Future<Output = bool>>(within: Duration, mut holds: impl FnMut() -> F) -> bool {
     let asked = monotonic();
     loop {
         if holds().await {

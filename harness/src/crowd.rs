@@ -60,14 +60,15 @@ enum Visit {
     Over,
 }
 
-pub(crate) struct Crowd {
+/// Everybody who came.
+pub struct Crowd {
     visitors: JoinSet<()>,
     over: CancellationToken,
 }
 
 impl Crowd {
     /// Lets `buyers` come to the sale.
-    pub(crate) fn gather(buyers: usize, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
+    pub fn gather(buyers: usize, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
         let (mut visitors, over) = (JoinSet::new(), CancellationToken::new());
         for nth in 0..buyers {
             let buyer = Buyer::new(nth, sale, installation, witness);
@@ -84,7 +85,7 @@ impl Crowd {
     }
 
     /// Everybody goes home; who has an order looks after it first.
-    pub(crate) async fn disperse(mut self) {
+    pub async fn disperse(mut self) {
         self.over.cancel();
         while let Some(ended) = self.visitors.join_next().await {
             ended.expect("a buyer goes home");

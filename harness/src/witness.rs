@@ -18,7 +18,8 @@ const PAGE_LAGS: Duration = Duration::from_secs(2);
 /// Kept of what was wrong; more of the same tells nothing new.
 const MOST_WRONGS: usize = 20;
 
-pub(crate) struct Witness {
+/// What was seen so far.
+pub struct Witness {
     terms: Terms,
     seen: Mutex<Seen>,
 }
@@ -60,51 +61,57 @@ struct Reading {
 
 /// A sum of what happened, for the report and for those who wait for progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) numbers: usize,
-    pub(crate) passes: usize,
-    pub(crate) paid: usize,
-    pub(crate) failed: u64,
+pub struct Tally {
+    pub numbers: usize,
+    pub passes: usize,
+    pub paid: usize,
+    pub failed: u64,
 }
 
 impl Witness {
-    pub(crate) fn new(terms: Terms) -> Self {
+    /// Nothing seen yet.
+    pub fn new(terms: Terms) -> Self {
         Self { terms, seen: Mutex::new(Seen { per_minute: terms.per_minute, ..Seen::default() }) }
     }
 
-    pub(crate) fn wrong(&self, what: impl Into<String>) {
+    /// Something was not as it must be.
+    pub fn wrong(&self, what: impl Into<String>) {
         self.seen.lock().wrong(what.into());
     }
 
-    pub(crate) fn wrongs(&self) -> Vec<String> {
+    /// Everything that was not.
+    pub fn wrongs(&self) -> Vec<String> {
         self.seen.lock().wrongs.clone()
     }
 
-    pub(crate) fn tally(&self) -> Tally {
+    /// How far the crowd has come.
+    pub fn tally(&self) -> Tally {
         let seen = self.seen.lock();
         Tally { numbers: seen.numbers.len(), passes: seen.passes.len(), paid: seen.paid.len(), failed: seen.failed }
     }
 
-    pub(crate) fn last_live(&self) -> Option<Live> {
+    /// The seller's last figures.
+    pub fn last_live(&self) -> Option<Live> {
         self.seen.lock().live.clone()
     }
 
-    pub(crate) fn last_frame(&self) -> Option<Frame> {
+    /// The last frame of any process.
+    pub fn last_frame(&self) -> Option<Frame> {
         self.seen.lock().frame.clone()
     }
 
     /// The life of the store that every process has heard of.
-    pub(crate) fn epoch(&self) -> i64 {
+    pub fn epoch(&self) -> i64 {
         self.seen.lock().epochs.values().copied().min().unwrap_or(0)
     }
 
     /// Orders that their buyers know to be paid.
-    pub(crate) fn paid(&self) -> BTreeSet<String> {
+    pub fn paid(&self) -> BTreeSet<String> {
         self.seen.lock().paid.clone()
     }
 
     /// A join's answer: a number is one buyer's for ever.
-    pub(crate) fn number(&self, buyer: usize, number: u64) {
+    pub fn number(&self, buyer: usize, number: u64) {
         let mut seen = self.seen.lock();
         let holder = *seen.numbers.entry(number).or_insert(buyer);
         if holder != buyer {
@@ -113,7 +120,7 @@ impl Witness {
     }
 
     /// A pass: one per ticket ever.
-    pub(crate) fn pass(&self, ticket: &str, pass: &str) {
+    pub fn pass(&self, ticket: &str, pass: &str) {
         let mut seen = self.seen.lock();
         let first = seen.passes.entry(ticket.to_owned()).or_insert_with(|| pass.to_owned()).clone();
         if first != pass {
@@ -122,7 +129,7 @@ impl Witness {
     }
 
     /// A ticket that waits: nobody behind it may have been called a while ago.
-    pub(crate) fn waiting(&self, number: u64, asked: Instant) {
+    pub fn waiting(&self, number: u64, asked: Instant) {
         let mut seen = self.seen.lock();
         let before = asked.checked_sub(PAGE_LAGS).unwrap_or(asked);
         let known = seen.serving.iter().rev().find(|(at, _)| *at <= before).map_or(0, |(_, serving)| *serving);
@@ -133,12 +140,13 @@ impl Witness {
     }
 
     /// A ticket that is called: `serving` reaches its number.
-    pub(crate) fn called(&self, number: u64) {
+    pub fn called(&self, number: u64) {
         let mut seen = self.seen.lock();
         seen.called.entry(number).or_insert_with(monotonic);
     }
 
-    pub(crate) fn paid_order(&self, buyer: usize, order: &str) {
+    /// A buyer sees an order paid: within the limit.
+    pub fn paid_order(&self, buyer: usize, order: &str) {
         let mut seen = self.seen.lock();
         if seen.paid.insert(order.to_owned()) {
             let has = seen.paid_by.entry(buyer).or_default();
@@ -150,12 +158,13 @@ impl Witness {
         }
     }
 
-    pub(crate) fn failed_order(&self) {
+    /// A buyer lost an order.
+    pub fn failed_order(&self) {
         self.seen.lock().failed += 1;
     }
 
     /// The frame of one process: the same bytes under the same tag everywhere, and calls only go forward.
-    pub(crate) fn frame(&self, front: &str, etag: &str, bytes: &Bytes, asked: Instant) {
+    pub fn frame(&self, front: &str, etag: &str, bytes: &Bytes, asked: Instant) {
         let mut seen = self.seen.lock();
         let frame: Frame = match serde_json::from_slice(bytes) {
             Ok(frame) => frame,
@@ -187,7 +196,7 @@ impl Witness {
     }
 
     /// The seller's figures.
-    pub(crate) fn live(&self, live: Live, asked: Instant, answered: Instant) {
+    pub fn live(&self, live: Live, asked: Instant, answered: Instant) {
         let mut seen = self.seen.lock();
         let units = live.units;
         if live.conservation != 0 || units.free < 0 || units.held < 0 || units.sold + units.held > units.total {
@@ -201,14 +210,14 @@ impl Witness {
     }
 
     /// Another rate is about to be in force: readings so far do not count any more.
-    pub(crate) fn rate_is(&self, per_minute: u32) {
+    pub fn rate_is(&self, per_minute: u32) {
         let mut seen = self.seen.lock();
         seen.counted.clear();
         seen.per_minute = per_minute;
     }
 
     /// What the line said of one ticket.
-    pub(crate) fn standing(&self, standing: &Value, number: u64, asked: Instant) {
+    pub fn standing(&self, standing: &Value, number: u64, asked: Instant) {
         if standing["number"].as_u64() != Some(number) {
             self.wrong(format!("number {number} became {}", standing["number"]));
         }

@@ -14,10 +14,12 @@ use crate::{
 /// What is to become of a ticket becomes of it within this time.
 const CHANGES_WITHIN: Duration = Duration::from_secs(30);
 
-pub(crate) struct Buyer {
+/// One visitor and what it holds.
+pub struct Buyer {
     /// Which one of the crowd; also which process it comes to first.
-    pub(crate) nth: usize,
-    pub(crate) place: Option<Place>,
+    pub nth: usize,
+    /// Where it stands, once it has joined.
+    pub place: Option<Place>,
     sale: String,
     key: String,
     client: Client,
@@ -30,20 +32,22 @@ pub(crate) struct Buyer {
 
 /// A place in the line, as the ticket says.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) id: String,
-    pub(crate) number: u64,
-    pub(crate) ticket: String,
+pub struct Place {
+    pub id: String,
+    pub number: u64,
+    pub ticket: String,
 }
 
+/// What lets its buyer reserve.
 #[derive(Clone, Debug)]
-pub(crate) struct Pass {
-    pub(crate) id: String,
-    pub(crate) text: String,
+pub struct Pass {
+    pub id: String,
+    pub text: String,
 }
 
 impl Buyer {
-    pub(crate) fn new(nth: usize, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
+    /// The `nth` visitor of a sale, who has not come yet.
+    pub fn new(nth: usize, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
         Self {
             nth,
             place: None,
@@ -58,14 +62,15 @@ impl Buyer {
     }
 
     /// Goes to another process from now on.
-    pub(crate) fn move_to(&mut self, nth: usize) {
+    pub fn move_to(&mut self, nth: usize) {
         for servers in [&mut self.fronts, &mut self.shops] {
             let by = nth % servers.len();
             servers.rotate_left(by);
         }
     }
 
-    pub(crate) async fn join(&mut self) -> Answer {
+    /// Joins, or finds the place that it has.
+    pub async fn join(&mut self) -> Answer {
         let answer = self.at_the_door(Ask::post(self.path("tickets")).key(&self.key)).await;
         if answer.status.is_success() {
             let joined = answer.json();
@@ -80,7 +85,7 @@ impl Buyer {
     }
 
     /// Where the ticket stands.
-    pub(crate) async fn stand(&mut self) -> Value {
+    pub async fn stand(&mut self) -> Value {
         let place = self.place.clone().expect("stand in the line first");
         let epoch = self.witness.epoch();
         let asked = monotonic();
@@ -97,7 +102,7 @@ impl Buyer {
     }
 
     /// Asks until the ticket is in this state, and gives the standing.
-    pub(crate) async fn until_state(&mut self, state: &str) -> Value {
+    pub async fn until_state(&mut self, state: &str) -> Value {
         let asked = monotonic();
         loop {
             let standing = self.stand().await;
@@ -124,13 +129,14 @@ impl Buyer {
         self.ahead = now.map(|now| (epoch, now));
     }
 
-    pub(crate) async fn leave(&self) -> Answer {
+    /// Goes out of the line.
+    pub async fn leave(&self) -> Answer {
         let ticket = self.place.as_ref().expect("stand in the line first").ticket.clone();
         self.at_the_door(Ask::get(self.path("tickets/self")).with(http::Method::DELETE).bearer(&ticket)).await
     }
 
     /// Asks for the pass.
-    pub(crate) async fn enter(&self) -> Result<Pass, Answer> {
+    pub async fn enter(&self) -> Result<Pass, Answer> {
         let place = self.place.clone().expect("stand in the line first");
         let answer = self.at_the_door(Ask::post(self.path("passes")).bearer(&place.ticket)).await;
         if !answer.status.is_success() {
@@ -142,18 +148,19 @@ impl Buyer {
     }
 
     /// Reserves one unit. The key says which attempt it is.
-    pub(crate) async fn reserve(&self, pass: &Pass, key: &str) -> Answer {
+    pub async fn reserve(&self, pass: &Pass, key: &str) -> Answer {
         let body = json!({"lines": [{"item": "pair", "quantity": 1}]});
         self.at_the_shop(Ask::post(self.path("orders")).bearer(&pass.text).key(key).body(body)).await
     }
 
-    pub(crate) async fn pay(&self, pass: &Pass, order: &str, key: &str, method: &str) -> Answer {
+    /// Pays an order.
+    pub async fn pay(&self, pass: &Pass, order: &str, key: &str, method: &str) -> Answer {
         let ask = Ask::post(format!("/v1/orders/{order}/payments")).body(json!({"method": method}));
         self.at_the_shop(ask.bearer(&pass.text).key(key)).await
     }
 
     /// Looks at an order with the ticket, which opens it as the pass does.
-    pub(crate) async fn look(&self, order: &str) -> Value {
+    pub async fn look(&self, order: &str) -> Value {
         let ticket = self.place.as_ref().expect("stand in the line first").ticket.clone();
         let answer = self.at_the_shop(Ask::get(format!("/v1/orders/{order}")).bearer(&ticket)).await;
         if !answer.status.is_success() {
@@ -162,7 +169,8 @@ impl Buyer {
         answer.json()
     }
 
-    pub(crate) async fn cancel(&self, pass: &Pass, order: &str) -> Answer {
+    /// Cancels an order.
+    pub async fn cancel(&self, pass: &Pass, order: &str) -> Answer {
         self.at_the_shop(Ask::post(format!("/v1/orders/{order}/cancel")).bearer(&pass.text)).await
     }
 
