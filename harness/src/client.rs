@@ -88,40 +88,46 @@ impl Ask {
     }
 
     /// With another method.
+    #[must_use]
     pub fn with(mut self, method: Method) -> Self {
         self.method = method;
         self
     }
 
     /// With a ticket, pass or token.
+    #[must_use]
     pub fn bearer(mut self, token: &str) -> Self {
         self.bearer = Some(token.to_owned());
         self
     }
 
     /// With an `Idempotency-Key`.
+    #[must_use]
     pub fn key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
         self
     }
 
     /// With a document.
+    #[must_use]
     pub fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
     }
 }
 
-impl Client {
+impl Default for Client {
     /// A client without connections.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(5)));
         let http = legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1_000).build(connector);
         Self { http }
     }
+}
 
+impl Client {
     /// One try. An error says only that no answer came.
     pub async fn ask(&self, server: &str, ask: &Ask) -> Result<Answer, String> {
         let mut request = Request::builder().method(&ask.method).uri(format!("{server}{}", ask.path));

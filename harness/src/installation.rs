@@ -85,7 +85,7 @@ impl Installation {
         environment.insert("OPENRUN_PUBLIC_URL".to_owned(), "http://localhost:8080".to_owned());
         environment.extend(engines.as_ref().map(Engines::variables).unwrap_or_default());
         let mut installation = Self {
-            client: Client::new(),
+            client: Client::default(),
             fronts: Vec::new(),
             shops: Vec::new(),
             processes: Vec::new(),

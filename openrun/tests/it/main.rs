@@ -1,6 +1,8 @@
 //! Whole-program stories: real `openrun` processes, driven over HTTP by a crowd that behaves as people and their
 //! browsers do. Those named `live_` run on real engines, two processes of every role.
 
+#![expect(clippy::expect_used, reason = "a story that cannot go on fails")]
+
 mod faults;
 mod free_return;
 mod processes;
