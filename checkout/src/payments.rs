@@ -17,6 +17,7 @@ use stores::{
         refunds::{self, RefundRow},
     },
     events::{Handler, Progress},
+    failpoint::{self, Point},
     payments::{Charge, NewCharge, PaymentProvider},
 };
 use tokio_util::sync::CancellationToken;
@@ -131,10 +132,13 @@ impl PaymentWorker {
                 return Ok(true);
             }
             Step::Begin => {
+                failpoint::reached(Point::PaymentWritten);
                 if !self.mark_sent(payment, now).await? {
                     return Ok(false);
                 }
-                self.begin(payment, now).await
+                let charge = self.begin(payment, now).await;
+                failpoint::reached(Point::ChargeSent);
+                charge
             }
             Step::Query => match answer("query", self.provider.query(&key, now)).await {
                 Some(Some(charge)) => Some(charge),
@@ -148,7 +152,11 @@ impl PaymentWorker {
                 None => None,
             },
         };
-        self.record(payment, charge.as_ref().map_or(Told::Nothing, Told::Charge)).await
+        let moved = self.record(payment, charge.as_ref().map_or(Told::Nothing, Told::Charge)).await?;
+        if step == Step::Capture && moved {
+            failpoint::reached(Point::CaptureRecorded);
+        }
+        Ok(moved)
     }
 
     async fn mark_sent(&self, payment: &PaymentRow, now: Timestamp) -> Result<bool, StoreError> {
@@ -190,7 +198,9 @@ impl PaymentWorker {
     async fn give_back(&self, refund: RefundRow) -> Result<(), StoreError> {
         let now = self.database.now();
         let call = self.provider.refund(&refund.charge_key, &refund.id, refund.money, now);
-        match answer("refund", call).await {
+        let answer = answer("refund", call).await;
+        failpoint::reached(Point::RefundSent);
+        match answer {
             Some(charge) if charge.refunded >= refund.money.amount => {
                 refunds::done(&self.database, &refund, self.database.now()).await
             }

@@ -22,6 +22,7 @@ use stores::{
         settle::{self, Retaken, Settled},
     },
     events::{Handler, Progress},
+    failpoint::{self, Point},
     gate::End,
     line::Line,
     queue::LineKey,
@@ -103,6 +104,7 @@ impl StockWorker {
         match settle::settle(&self.database, order, cause, self.database.now()).await? {
             Settled::Nothing => Ok(true),
             Settled::Moved => {
+                failpoint::reached(Point::StockCommitted);
                 self.tell_order(order).await;
                 Ok(true)
             }
@@ -151,6 +153,7 @@ impl StockWorker {
         for sale in holds::untold_sales(&self.database).await? {
             let ends = holds::untold(&self.database, &sale, BATCH).await?;
             let Some(line) = self.line_key(sale).await? else { continue };
+            failpoint::reached(Point::HoldReleased);
             if let Err(trouble) = self.tell(&line, &ends).await {
                 tracing::debug!(sale = %line.sale, "the gate is told later: {trouble}");
             }
@@ -192,6 +195,7 @@ impl Handler for StockWorker {
             .try_filter_map(|waits| async move { Ok(waits) })
             .try_collect()
             .await?;
+        failpoint::reached(Point::EffectDone);
         let first = batch.iter().position(|event| waiting.contains(&event.order));
         Ok(first.map_or(Progress::Done, |done| Progress::Again { done, after_ms: TRY_AGAIN_AFTER_MS }))
     }
