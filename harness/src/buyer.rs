@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Answer, Ask, Client},
     installation::Installation,
+    invariant::Invariant,
     witness::Witness,
 };
 
@@ -91,7 +92,8 @@ impl Buyer {
         let asked = monotonic();
         let answer = self.at_the_door(Ask::get(self.path("tickets/self")).bearer(&place.ticket)).await;
         if !answer.status.is_success() {
-            self.witness.wrong(format!("ticket {} got {}: {}", place.number, answer.status, answer.json()));
+            let got = format!("ticket {} got {}: {}", place.number, answer.status, answer.json());
+            self.witness.wrong(Invariant::Walk, got);
             return Value::Null;
         }
         let standing = answer.json();
@@ -123,7 +125,10 @@ impl Buyer {
             let frame = self.at_the_door(Ask::get(self.path("frame"))).await.json();
             if frame["epoch"].as_i64() == Some(before_epoch) {
                 let number = standing["number"].as_u64().unwrap_or_default();
-                self.witness.wrong(format!("ahead of number {number} rose from {before} to {now}; frame {frame}"));
+                self.witness.wrong(
+                    Invariant::I15,
+                    format!("ahead of number {number} rose from {before} to {now}; frame {frame}"),
+                );
             }
         }
         self.ahead = now.map(|now| (epoch, now));
@@ -150,7 +155,11 @@ impl Buyer {
     /// Reserves one unit. The key says which attempt it is.
     pub async fn reserve(&self, pass: &Pass, key: &str) -> Answer {
         let body = json!({"lines": [{"item": "pair", "quantity": 1}]});
-        self.at_the_shop(Ask::post(self.path("orders")).bearer(&pass.text).key(key).body(body)).await
+        let answer = self.at_the_shop(Ask::post(self.path("orders")).bearer(&pass.text).key(key).body(body)).await;
+        if answer.status.is_success() {
+            self.witness.ordered(&pass.id, &answer.text("id"));
+        }
+        answer
     }
 
     /// Pays an order.
@@ -164,7 +173,8 @@ impl Buyer {
         let ticket = self.place.as_ref().expect("stand in the line first").ticket.clone();
         let answer = self.at_the_shop(Ask::get(format!("/v1/orders/{order}")).bearer(&ticket)).await;
         if !answer.status.is_success() {
-            self.witness.wrong(format!("order {order} got {}: {}", answer.status, answer.json()));
+            let got = format!("order {order} got {}: {}", answer.status, answer.json());
+            self.witness.wrong(Invariant::Walk, got);
         }
         answer.json()
     }
@@ -187,10 +197,11 @@ impl Buyer {
     }
 
     async fn patiently(&self, servers: &[String], ask: Ask) -> Answer {
+        self.witness.look(Invariant::Walk);
         match self.client.ask_patiently(servers, self.nth, &ask).await {
             Ok(answer) => answer,
             Err(lost) => {
-                self.witness.wrong(format!("buyer {} got no answer for a minute: {lost}", self.nth));
+                self.witness.wrong(Invariant::I13, format!("buyer {} got no answer for a minute: {lost}", self.nth));
                 Answer {
                     status: http::StatusCode::GATEWAY_TIMEOUT,
                     headers: http::HeaderMap::new(),

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     buyer::{Buyer, Pass},
     installation::Installation,
+    invariant::Invariant,
     witness::Witness,
 };
 
@@ -30,7 +31,7 @@ enum Temper {
     ComesLate,
     /// Misses both.
     NeverComes,
-    /// Asks for the pass again at another process.
+    /// Asks for the pass again at another process, and for another order with it.
     AsksTwice,
     /// Cancels the order instead of paying.
     Cancels,
@@ -136,6 +137,10 @@ impl Visitor {
         }
         let Some(pass) = self.come_in().await else { return Visit::Lost };
         let Some(order) = self.reserve(&pass).await else { return Visit::Lost };
+        if self.temper() == Temper::AsksTwice {
+            // The same pass once more, under another key: the witness sees to it that no other order comes of it.
+            drop(self.buyer.reserve(&pass, "order-again").await);
+        }
         if self.temper() == Temper::Cancels {
             let cancelled = self.buyer.cancel(&pass, &order).await;
             if cancelled.status != StatusCode::ACCEPTED && cancelled.code() != "cannot_cancel" {
@@ -244,7 +249,7 @@ impl Visitor {
                     return Visit::Lost;
                 }
                 _ => {
-                    self.witness.wrong(format!("order {order} is {seen}"));
+                    self.witness.wrong(Invariant::Walk, format!("order {order} is {seen}"));
                     return Visit::Lost;
                 }
             }
@@ -269,7 +274,8 @@ impl Visitor {
     fn unexpected(&self, what: &str, answer: &crate::client::Answer) {
         if answer.status != StatusCode::GATEWAY_TIMEOUT {
             let nth = self.buyer.nth;
-            self.witness.wrong(format!("{what} of buyer {nth} got {}: {}", answer.status, answer.json()));
+            let got = format!("{what} of buyer {nth} got {}: {}", answer.status, answer.json());
+            self.witness.wrong(Invariant::Walk, got);
         }
     }
 

@@ -116,7 +116,8 @@ impl OwnRedis {
         self.folder.path().join("appendonlydir")
     }
 
-    fn kill(&mut self) {
+    /// `kill -9`.
+    pub fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {
             drop(server.kill());
             drop(server.wait());

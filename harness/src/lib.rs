@@ -12,6 +12,7 @@ pub mod client;
 pub mod crowd;
 pub mod engines;
 pub mod installation;
+pub mod invariant;
 pub mod process;
 pub mod program;
 pub mod seller;

@@ -17,6 +17,8 @@ pub struct Terms {
     pub per_buyer_limit: u32,
     pub per_minute: u32,
     pub max_active: u32,
+    /// How many more than there are units may be called.
+    pub overcall: f64,
     pub hold_seconds: u32,
     pub enter_seconds: u32,
     pub pass_seconds: u32,
@@ -29,6 +31,7 @@ impl Default for Terms {
             per_buyer_limit: 1,
             per_minute: 6_000,
             max_active: 200,
+            overcall: 0.0,
             hold_seconds: 5,
             enter_seconds: 10,
             pass_seconds: 60,
@@ -105,7 +108,7 @@ impl Seller {
                 "price": {"amount": 189_000, "currency": "KRW"}, "units": terms.units}],
             "per_buyer_limit": terms.per_buyer_limit, "hold_seconds": terms.hold_seconds,
             "enter_seconds": terms.enter_seconds, "pass_seconds": terms.pass_seconds,
-            "admission": {"mode": "manual", "per_minute": terms.per_minute, "max_active": terms.max_active},
+            "admission": {"mode": "manual", "per_minute": terms.per_minute, "max_active": terms.max_active, "overcall": terms.overcall},
         });
         let made = seller.ask(Ask::post("/v1/sales").body(document)).await;
         assert_eq!(made.status, 201, "the sale was not made: {}", made.json());

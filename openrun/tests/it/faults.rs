@@ -21,6 +21,7 @@ const TERMS: Terms = Terms {
     per_buyer_limit: 1,
     per_minute: 3_000,
     max_active: 60,
+    overcall: 0.0,
     hold_seconds: 5,
     enter_seconds: 5,
     pass_seconds: 60,

@@ -12,6 +12,7 @@ const NARROW: Terms = Terms {
     per_buyer_limit: 1,
     per_minute: 6_000,
     max_active: 1,
+    overcall: 0.0,
     hold_seconds: 60,
     enter_seconds: 5,
     pass_seconds: 60,

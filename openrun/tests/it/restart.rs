@@ -21,6 +21,7 @@ const STILL: Terms = Terms {
     per_buyer_limit: 1,
     per_minute: 0,
     max_active: 20,
+    overcall: 0.0,
     hold_seconds: 300,
     enter_seconds: 300,
     pass_seconds: 600,

@@ -27,6 +27,7 @@ const SLOW: Terms = Terms {
     per_buyer_limit: 1,
     per_minute: 120,
     max_active: 1_000,
+    overcall: 0.0,
     hold_seconds: 60,
     enter_seconds: 600,
     pass_seconds: 600,

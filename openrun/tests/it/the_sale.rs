@@ -19,6 +19,7 @@ const TERMS: Terms = Terms {
     per_buyer_limit: 1,
     per_minute: 9_000,
     max_active: 200,
+    overcall: 0.0,
     hold_seconds: 5,
     enter_seconds: 5,
     pass_seconds: 60,
