@@ -10,9 +10,15 @@ mod crash;
 mod drill;
 mod flushall;
 mod judge;
+mod kafka_down;
+mod last_unit;
+mod leader_paused;
 mod notes;
+mod postgres_restart;
 mod redis_restart;
 mod redis_rollback;
+mod seed_002;
+mod seed_003;
 mod stage;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -23,7 +29,18 @@ use harness::Program;
 use crate::drill::{Drill, Length};
 
 /// In the order of the list, and of the short run.
-const DRILLS: &[Drill] = &[crash::DRILL, flushall::DRILL, redis_restart::DRILL, redis_rollback::DRILL];
+const DRILLS: &[Drill] = &[
+    crash::DRILL,
+    flushall::DRILL,
+    redis_restart::DRILL,
+    redis_rollback::DRILL,
+    kafka_down::DRILL,
+    postgres_restart::DRILL,
+    leader_paused::DRILL,
+    last_unit::DRILL,
+    seed_002::DRILL,
+    seed_003::DRILL,
+];
 
 #[derive(Parser)]
 struct Arguments {

@@ -59,6 +59,11 @@ impl Stage {
         Terms { units: u32::try_from(seconds * SOLD_PER_SECOND).unwrap_or(u32::MAX), ..STEADY }
     }
 
+    /// What is left of a number of people or units in a run that is shorter than usual.
+    pub(crate) fn share_of(&self, usual: u64) -> u64 {
+        (usual * self.seconds.min(self.usual_seconds) / self.usual_seconds).max(1)
+    }
+
     /// An installation on a Redis of its own, a fresh database and a prefix of its own on Kafka.
     pub(crate) async fn install(&self, settings: &[(&str, &str)]) -> (Installation, OwnRedis) {
         let redis = OwnRedis::start().await;

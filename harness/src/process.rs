@@ -119,6 +119,14 @@ impl Process {
         kill_process(Pid::from_child(child), signal).expect("send a signal");
     }
 
+    /// The sum of one of its counters.
+    pub async fn counted(&self, client: &Client, counter: &str) -> u64 {
+        let Ok(answer) = client.get(&format!("{}/metrics", self.url), None).await else { return 0 };
+        let text = String::from_utf8_lossy(&answer.body);
+        let lines = text.lines().filter(|line| line.starts_with(counter));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
     /// How it ended, if it did by itself.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut()?.try_wait().expect("look at openrun")

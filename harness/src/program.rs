@@ -13,9 +13,9 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program at this path.
-    pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+    /// The program at this path. Its processes run in folders of their own, so the path is made absolute.
+    pub fn at(path: impl AsRef<Path>) -> Self {
+        Self { path: std::path::absolute(path).expect("a path") }
     }
 
     /// A command of it, in a world of its own: nothing of the outer environment reaches it.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     buyer::Buyer,
     client::{Ask, Client},
-    crowd::Crowd,
+    crowd::{Crowd, Mood},
     installation::Installation,
     invariant::{Invariant, Wrong},
     process::Process,
@@ -63,9 +63,14 @@ impl Story {
         story
     }
 
-    /// Lets a crowd come.
+    /// Lets a crowd come, of all tempers.
     pub fn crowd(&self, buyers: usize) -> Crowd {
-        Crowd::gather(buyers, &self.seller.sale, &self.installation, &self.witness)
+        self.crowd_of(buyers, Mood::Mixed)
+    }
+
+    /// Lets a crowd of this mood come.
+    pub fn crowd_of(&self, buyers: usize, mood: Mood) -> Crowd {
+        Crowd::gather(buyers, mood, &self.seller.sale, &self.installation, &self.witness)
     }
 
     /// One buyer, to be led step by step.

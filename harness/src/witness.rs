@@ -18,6 +18,8 @@ use crate::{
 
 /// How old what a waiting page says may be: the frame is fetched every 200 ms, on a busy machine later.
 const PAGE_LAGS: Duration = Duration::from_secs(2);
+/// `poll_after_ms` before the first frame was seen.
+const FIRST_POLL_MS: u64 = 2_000;
 /// Kept of what was wrong; more of the same tells nothing new.
 const MOST_WRONGS: usize = 20;
 
@@ -56,6 +58,7 @@ struct Seen {
     paid: BTreeSet<String>,
     paid_by: HashMap<usize, u32>,
     failed: u64,
+    refused: u64,
 }
 
 /// A reading of `called_total`, made somewhere between asking and the answer.
@@ -71,8 +74,12 @@ struct Reading {
 pub struct Tally {
     pub numbers: usize,
     pub passes: usize,
+    /// Orders that were placed.
+    pub orders: usize,
     pub paid: usize,
     pub failed: u64,
+    /// Reservations that found nothing left just then.
+    pub refused: u64,
 }
 
 impl Witness {
@@ -104,7 +111,14 @@ impl Witness {
     /// How far the crowd has come.
     pub fn tally(&self) -> Tally {
         let seen = self.seen.lock();
-        Tally { numbers: seen.numbers.len(), passes: seen.passes.len(), paid: seen.paid.len(), failed: seen.failed }
+        Tally {
+            numbers: seen.numbers.len(),
+            passes: seen.passes.len(),
+            orders: seen.orders.len(),
+            paid: seen.paid.len(),
+            failed: seen.failed,
+            refused: seen.refused,
+        }
     }
 
     /// The seller's last figures.
@@ -115,6 +129,12 @@ impl Witness {
     /// The last frame of any process.
     pub fn last_frame(&self) -> Option<Frame> {
         self.seen.lock().frame.clone()
+    }
+
+    /// What waiting clients are told to wait between two polls.
+    pub fn poll_after(&self) -> Duration {
+        let told = self.seen.lock().frame.as_ref().map(|frame| frame.poll_after_ms);
+        Duration::from_millis(told.unwrap_or(FIRST_POLL_MS))
     }
 
     /// The life of the store that every process has heard of.
@@ -192,6 +212,11 @@ impl Witness {
     /// A buyer lost an order.
     pub fn failed_order(&self) {
         self.seen.lock().failed += 1;
+    }
+
+    /// A buyer who was let in finds nothing left just then.
+    pub fn refused_order(&self) {
+        self.seen.lock().refused += 1;
     }
 
     /// The frame of one process: the same bytes under the same tag everywhere, and calls only go forward.
