@@ -69,11 +69,12 @@ fn verified(notes: &Notes, story: &Story) {
     let (good, out, words) = story.installation.try_run(&arguments);
     let report: Value = serde_json::from_str(&out).unwrap_or_default();
     let agrees = good && report["differences"] == 0;
+    let checked = &report["sales"][&story.seller.sale]["checked"];
     for (invariant, counted) in BY_VERIFY {
-        let told = format!("openrun verify, {} {counted}", report["checked"][counted]);
+        let told = format!("openrun verify, {} {counted}", checked[counted]);
         notes.check(format_args!("{invariant}: {}", invariant.words()), agrees, told);
     }
-    let told = if agrees { report["checked"].to_string() } else { format!("{words} {out}") };
+    let told = if agrees { checked.to_string() } else { format!("{words} {out}") };
     notes.check("openrun verify finds no difference", agrees, told);
 }
 

@@ -7,7 +7,10 @@
 #![expect(clippy::print_stdout, reason = "a drill tells what happens")]
 
 mod crash;
+mod crash_points;
+mod database;
 mod drill;
+mod duplicates;
 mod flushall;
 mod judge;
 mod kafka_down;
@@ -17,9 +20,12 @@ mod notes;
 mod postgres_restart;
 mod redis_restart;
 mod redis_rollback;
+mod redis_slow;
 mod seed_002;
 mod seed_003;
 mod stage;
+mod stopped_reserve;
+mod toxiproxy;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -31,12 +37,16 @@ use crate::drill::{Drill, Length};
 /// In the order of the list, and of the short run.
 const DRILLS: &[Drill] = &[
     crash::DRILL,
+    crash_points::DRILL,
     flushall::DRILL,
     redis_restart::DRILL,
     redis_rollback::DRILL,
+    redis_slow::DRILL,
     kafka_down::DRILL,
     postgres_restart::DRILL,
     leader_paused::DRILL,
+    stopped_reserve::DRILL,
+    duplicates::DRILL,
     last_unit::DRILL,
     seed_002::DRILL,
     seed_003::DRILL,
