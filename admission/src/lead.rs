@@ -15,6 +15,7 @@ use stores::{
         outbox,
         sales::{self, StockedSale},
     },
+    failpoint::{self, Point},
     line::Line,
     queue::{Batch, Called, LineKey, Observation, StockCount},
 };
@@ -300,6 +301,7 @@ impl Reign {
                 Raised::To(cursor) => self.cursor = cursor,
                 Raised::Refused => return Ok(Turn { seen, stale: true }),
             }
+            failpoint::reached(Point::CursorRaised);
         }
         self.seq = self.seq.saturating_add(1);
         let until = now.plus_seconds(i64::from(self.known.sale.enter_seconds));

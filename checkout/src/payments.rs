@@ -18,6 +18,7 @@ use stores::{
         refunds::{self, RefundRow},
     },
     events::{Handler, Progress},
+    failpoint::{self, Point},
     payments::{Charge, NewCharge, PaymentProvider},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -145,10 +146,13 @@ impl PaymentWorker {
         let charge = match step {
             Step::Nothing => return Ok(None),
             Step::Begin => {
+                failpoint::reached(Point::PaymentWritten);
                 if !self.mark_sent(payment, now).await? {
                     return Ok(None);
                 }
-                self.begin(payment, now).await
+                let charge = self.begin(payment, now).await;
+                failpoint::reached(Point::ChargeSent);
+                charge
             }
             Step::Query => match answer("query", self.provider.query(&key, now)).await {
                 Some(Some(charge)) => Some(charge),
@@ -162,7 +166,11 @@ impl PaymentWorker {
                 None => None,
             },
         };
-        self.record(payment, charge.map_or(Told::Nothing, Told::Charge)).await
+        let next = self.record(payment, charge.map_or(Told::Nothing, Told::Charge)).await?;
+        if step == Step::Capture && next.is_none() {
+            failpoint::reached(Point::CaptureRecorded);
+        }
+        Ok(next)
     }
 
     async fn mark_sent(&self, payment: &PaymentRow, now: Timestamp) -> Result<bool, StoreError> {
@@ -215,7 +223,9 @@ impl PaymentWorker {
     async fn give_back(&self, refund: RefundRow) -> Result<(), StoreError> {
         let now = self.database.now();
         let call = self.provider.refund(&refund.charge_key, &refund.id, refund.money, now);
-        match answer("refund", call).await {
+        let answer = answer("refund", call).await;
+        failpoint::reached(Point::RefundSent);
+        match answer {
             Some(charge) if charge.refunded >= refund.money.amount => {
                 refunds::done(&self.database, &refund, self.database.now()).await
             }

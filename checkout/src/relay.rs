@@ -14,6 +14,7 @@ use stores::{
         outbox,
     },
     events::EventLog,
+    failpoint::{self, Point},
     outage::Outage,
 };
 use tokio::time::sleep;
@@ -140,7 +141,9 @@ impl Relay {
         if records.is_empty() {
             return Ok(Look::Nothing);
         }
+        failpoint::reached(Point::EventWritten);
         self.log.append(&records).await?;
+        failpoint::reached(Point::EventPublished);
         metrics::counter!("openrun_events_published_total").increment(ids.len() as u64);
         outbox::mark_published(&self.database, &ids, self.database.now()).await?;
         Ok(Look::Carried)

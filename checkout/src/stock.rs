@@ -21,6 +21,7 @@ use stores::{
         settle::{self, Cause, Retaken, Settled},
     },
     events::{Handler, Progress},
+    failpoint::{self, Point},
     gate::End,
     line::Line,
     queue::LineKey,
@@ -105,7 +106,11 @@ impl StockWorker {
         let became = |what: Settled| {
             causes.iter().zip(&settled).filter(move |(_, became)| **became == what).map(|(cause, _)| cause.order)
         };
-        self.tell_orders(&became(Settled::Moved).collect::<Vec<_>>()).await;
+        let moved: Vec<_> = became(Settled::Moved).collect();
+        if !moved.is_empty() {
+            failpoint::reached(Point::StockCommitted);
+            self.tell_orders(&moved).await;
+        }
         let mut waiting = HashSet::new();
         for order in became(Settled::Late) {
             if !self.take_again(order).await? {
@@ -152,6 +157,7 @@ impl StockWorker {
         for sale in holds::untold_sales(&self.database).await? {
             let ends = holds::untold(&self.database, &sale, BATCH).await?;
             let Some(line) = self.line_key(sale).await? else { continue };
+            failpoint::reached(Point::HoldReleased);
             if let Err(trouble) = self.tell(&line, &ends).await {
                 tracing::debug!(sale = %line.sale, "the gate is told later: {trouble}");
             }
@@ -184,6 +190,7 @@ impl Handler for StockWorker {
         let causes: Vec<_> = settle.into_iter().map(|(order, events)| Cause { order, events }).collect();
         let waiting = self.follow(&causes).await?;
         self.tell_orders(&tell.into_iter().collect::<Vec<_>>()).await;
+        failpoint::reached(Point::EffectDone);
         let first = batch.iter().position(|event| waiting.contains(&event.order));
         Ok(first.map_or(Progress::Done, |done| Progress::Again { done, after_ms: TRY_AGAIN_AFTER_MS }))
     }

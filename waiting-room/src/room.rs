@@ -20,6 +20,7 @@ use stores::{
         passes,
         sales::{self, StockedSale},
     },
+    failpoint::{self, Point},
     line::Line,
     queue::{Carried, Enter, Entered, Join, Joined, LineKey, Seat},
 };
@@ -351,6 +352,9 @@ impl Shared {
                 bound: ask.bound,
             })
             .collect();
+        if !admitted.is_empty() {
+            failpoint::reached(Point::TicketEntered);
+        }
         let mut given = passes::give(&self.database, &admitted).await?.into_iter();
         entered
             .into_iter()

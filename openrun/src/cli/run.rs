@@ -12,6 +12,7 @@ use std::{
 use anyhow::Context as _;
 use sale::{Clock, token};
 use serde_json::Value;
+use stores::failpoint;
 
 use super::{Api, Cli, Command, ConfigCommand, KeysCommand, SaleCommand, SellerCommand, Start, Stop, Terminal};
 use crate::{
@@ -77,6 +78,9 @@ fn start(config: Config, start: Start) -> Result<ExitCode, Stop> {
     telemetry::start(&format!("{quiet}{}", config.log));
     for warning in config::warnings(&config) {
         tracing::warn!("{warning}");
+    }
+    if let Some(plan) = config::fail_point() {
+        failpoint::arm(&plan).map_err(anyhow::Error::from)?;
     }
     let keys = keys::load_or_make(&config).map_err(anyhow::Error::from)?;
     if let Some(warning) = keys::exposure(&config.keys_file) {
