@@ -104,5 +104,5 @@ async fn tickets_and_passes_outlive_a_rotation_of_the_keys() {
     assert_eq!(newcomer.join().await.status, StatusCode::CREATED);
     newcomer.until_state("waiting").await;
     let known = story.seller.ask(harness::client::Ask::get("/.well-known/jwks.json")).await.json();
-    assert!(known["keys"].as_array().is_some_and(|keys| keys.len() == 2), "{known}");
+    assert!(known["keys"].as_array().is_some_and(|keys| keys.len() == 3), "{known}");
 }
