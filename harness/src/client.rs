@@ -1,7 +1,7 @@
 //! A small HTTP client that behaves: it keeps connections, waits as long as it is told, and asks again with the same key
 //! when an answer was lost.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -10,6 +10,7 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use parking_lot::Mutex;
 use sale::clock::monotonic;
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Clone)]
 pub struct Client {
     http: legacy::Client<HttpConnector, Full<Bytes>>,
+    /// Answers of 500 and above, as far as they came.
+    server_errors: Arc<Mutex<Vec<String>>>,
 }
 
 /// One call.
@@ -123,7 +126,7 @@ impl Default for Client {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(5)));
         let http = legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1_000).build(connector);
-        Self { http }
+        Self { http, server_errors: Arc::default() }
     }
 }
 
@@ -153,7 +156,19 @@ impl Client {
             let body = body.collect().await.map_err(|fault| fault.to_string())?.to_bytes();
             Ok(Answer { status: head.status, headers: head.headers, body })
         });
-        answered.await.unwrap_or_else(|_| Err("no answer in time".to_owned()))
+        let answer: Result<Answer, String> = answered.await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        if let Ok(answer) = &answer
+            && answer.status.is_server_error()
+        {
+            let what = format!("{} {}{}: {} {}", ask.method, server, ask.path, answer.status, answer.code());
+            self.server_errors.lock().push(what);
+        }
+        answer
+    }
+
+    /// What was answered with 500 or above so far.
+    pub fn server_errors(&self) -> Vec<String> {
+        self.server_errors.lock().clone()
     }
 
     /// Reads a whole address.

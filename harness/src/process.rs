@@ -21,6 +21,8 @@ use crate::{client::Client, program::Program};
 
 /// A debug build on a busy machine takes a while.
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
+/// Longer than a process takes for finishing what it has begun.
+const ENDS_WITHIN: Duration = Duration::from_secs(25);
 /// Below the ports that the kernel gives to outgoing connections: one of those must not take the address of a process
 /// that is away for a moment.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -94,6 +96,21 @@ impl Process {
             child.kill().expect("kill openrun");
             child.wait().expect("see openrun end");
         }
+    }
+
+    /// SIGTERM: it finishes what it has begun, and ends in good order.
+    pub async fn end(&mut self) {
+        self.signal(Signal::TERM);
+        let asked = monotonic();
+        let status = loop {
+            match self.ended() {
+                Some(status) => break status,
+                None if asked.elapsed() > ENDS_WITHIN => panic!("{} does not end:\n{}", self.name, self.last_words()),
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        assert!(status.success(), "{} ended with {status}:\n{}", self.name, self.last_words());
+        self.child = None;
     }
 
     /// Sets a variable of its environment from the next start on; `None` takes it away.

@@ -112,3 +112,20 @@ async fn live_redis_is_put_back_to_an_older_state() {
     story.normal_again(since, 2).await;
     end(story, crowd).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_all_processes_are_restarted_one_by_one() {
+    let _machine = turn::alone().await;
+    let (mut story, crowd) = begin(Installation::live(&program(), Engines::live().await, &SANDBOX).await).await;
+    story.sold(20, SELLS_WITHIN).await;
+    for nth in 0..story.installation.processes.len() {
+        let process = &mut story.installation.processes[nth];
+        process.end().await;
+        process.start_again();
+        process.ready(&story.installation.client).await;
+    }
+    story.tell("restarted every process");
+    let failed = story.installation.client.server_errors();
+    assert!(failed.is_empty(), "{} requests failed: {:?}", failed.len(), &failed[..failed.len().min(5)]);
+    end(story, crowd).await;
+}
