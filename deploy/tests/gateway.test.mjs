@@ -4,41 +4,18 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 import { bareEnvironment, until } from '../../browser/shop.mjs';
 import { ROOT } from './composed.mjs';
 import { Installation, STEP_WITHIN_MS } from './installation.mjs';
+import { follow } from './stream.mjs';
 
 const run = promisify(execFile);
-
-// What was said by one process is shown by every other one.
-const TOLD_WITHIN_MS = 5_000;
 
 let place;
 before(async () => (place = await Installation.start()), { timeout: 180_000 });
 after(async () => place?.remove(), { timeout: 60_000 });
-
-/** The events of a stream, as they arrive. */
-async function* events(answer) {
-  const decoder = new TextDecoder();
-  let text = '';
-  for await (const chunk of answer.body) {
-    text += decoder.decode(chunk, { stream: true });
-    for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) {
-      const data = /^data: ?(.*)$/m.exec(text.slice(0, end));
-      if (data) yield JSON.parse(data[1]);
-    }
-  }
-}
-
-async function within(ms, what, promise) {
-  const late = pause(ms, 'late', { ref: false });
-  const answer = await Promise.race([promise, late]);
-  assert.notEqual(answer, 'late', `${what} within ${ms} ms`);
-  return answer;
-}
 
 test('the walk: join, stream, enter, reserve, pay, paid, and a mail', { timeout: 120_000 }, async () => {
   const sale = await place.openSale();
@@ -62,13 +39,12 @@ test('the walk: join, stream, enter, reserve, pay, paid, and a mail', { timeout:
 
 test('a stream comes through unbuffered', { timeout: 60_000 }, async () => {
   const sale = await place.openSale();
-  const stopped = new AbortController();
-  const answer = await within(TOLD_WITHIN_MS, 'the stream begins', place.ask('GET', `/v1/sales/${sale}/stream`, { signal: stopped.signal }));
-  assert.match(answer.headers.get('content-type'), /^text\/event-stream/);
-  const frames = events(answer);
-  const next = () => within(TOLD_WITHIN_MS, 'a frame arrives while the stream goes on', frames.next());
-  assert.equal((await next()).value.sale, sale);
-  await place.answered(201, 'POST', `/v1/sales/${sale}/tickets`, { key: 'somebody' });
+  await follow(`${place.origin}/v1/sales/${sale}/stream`, async (next) => {
+    assert.equal((await next()).sale, sale);
+    await place.answered(201, 'POST', `/v1/sales/${sale}/tickets`, { key: 'somebody' });
+    while ((await next()).last_number < 1);
+  });
+});
   let frame;
   do frame = (await next()).value;
   while (frame.last_number < 1);
