@@ -67,6 +67,25 @@ install_kafka_jars() {
     mv "$folder.new" "$folder"
 }
 
+build_toxiproxy() {
+    local folder=$CACHE/toxiproxy-$TOXIPROXY_VERSION
+    [ -x "$folder/bin/toxiproxy-server" ] && return
+    say "building toxiproxy $TOXIPROXY_VERSION with Go"
+    rm -rf "$folder.new"
+    mkdir -p "$folder/bin"
+    GOBIN="$folder.new" GOFLAGS=-modcacherw quietly go install "github.com/Shopify/toxiproxy/v2/cmd/server@v$TOXIPROXY_VERSION" ||
+        fail "cannot build toxiproxy $TOXIPROXY_VERSION; \`go install github.com/Shopify/toxiproxy/v2/cmd/server@v$TOXIPROXY_VERSION\` says why"
+    mv "$folder.new/server" "$folder/bin/toxiproxy-server"
+    rm -rf "$folder.new"
+}
+
+# A proxy that is slow, swallows, or resets on demand.
+install_toxiproxy() {
+    install_debian "$(have go || [ -x "$CACHE/toxiproxy-$TOXIPROXY_VERSION/bin/toxiproxy-server" ] || echo golang-go)"
+    with_cache_lock build_toxiproxy
+    PATH=$CACHE/toxiproxy-$TOXIPROXY_VERSION/bin:$PATH
+}
+
 # install_engines NAME…
 install_engines() {
     local missing=() engine

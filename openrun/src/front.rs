@@ -1,6 +1,8 @@
 //! The listener: every connection, every request. The hot path goes to the waiting room, everything else to the router
 //! of the checkout.
 
+mod handover;
+
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -12,18 +14,19 @@ use axum::Router;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use stores::database::Database;
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tower::ServiceExt as _;
 use waiting_room::{Request as Asked, Routed, WaitingRoom};
-use web::{Body, Code, Problem, Site, answer::Visit, pages::WayOn};
+use web::{Body, Code, Problem, Site, answer::Visit, asking::begin_trace, pages::WayOn};
 
-use crate::{health::Health, lifecycle::Lifecycle};
+use self::handover::Handover;
+use crate::{access::HotPath, health::Health, lifecycle::Lifecycle};
 
 /// Time for a client to send its headers: a slow one must not hold a connection for nothing.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,6 +38,10 @@ const LARGEST_BODY: u64 = 64 * 1024;
 /// Open connections at the same time; above it new ones wait in the kernel's backlog.
 const MOST_CONNECTIONS: usize = 100_000;
 
+/// Upper bounds of the buckets of durations, in seconds, and of batches, in asks.
+const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const ASKS: [f64; 6] = [1.0, 4.0, 16.0, 64.0, 128.0, 256.0];
+
 /// What answers on an address.
 #[derive(Clone)]
 pub struct Front {
@@ -45,6 +52,7 @@ pub struct Front {
     pub health: Health,
     pub site: Arc<Site>,
     pub database: Database,
+    pub hot_path: Arc<HotPath>,
     /// Metrics on this address: `None` where they are served elsewhere.
     pub metrics: Option<Metrics>,
 }
@@ -57,20 +65,35 @@ pub struct Metrics {
     pub loopback_only: bool,
 }
 
+impl Metrics {
+    /// The text that Prometheus reads.
+    fn render(&self) -> String {
+        if let Some(bytes) = resident_bytes() {
+            metrics::gauge!("openrun_resident_bytes").set(bytes);
+        }
+        self.handle.render()
+    }
+}
+
+/// Memory of this process that lies in RAM, where the kernel tells it.
+fn resident_bytes() -> Option<f64> {
+    const PAGE_BYTES: u32 = 4_096;
+    let told = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u32 = told.split(' ').nth(1)?.parse().ok()?;
+    Some(f64::from(pages) * f64::from(PAGE_BYTES))
+}
+
 /// Accepts connections until the soft stop, then lets those that are open finish.
 pub async fn accept(listener: TcpListener, front: Front, lifecycle: Lifecycle) -> anyhow::Result<()> {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let (front, places) = (Arc::new(front), Arc::new(Semaphore::new(MOST_CONNECTIONS)));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
         select! {
             () = lifecycle.soft.cancelled() => return Ok(()),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let (front, lifecycle_of_connection) = (front.clone(), lifecycle.clone());
-                    lifecycle.tracker.spawn(async move {
-                        serve(stream, peer, front, lifecycle_of_connection).await;
-                        drop(place);
-                    });
+                    let connection = serve(stream, peer, Arc::clone(&front), lifecycle.clone(), place);
+                    lifecycle.tracker.spawn(connection);
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: it passes as connections end.
@@ -82,37 +105,53 @@ pub async fn accept(listener: TcpListener, front: Front, lifecycle: Lifecycle) -
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, lifecycle: Lifecycle) {
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    front: Arc<Front>,
+    lifecycle: Lifecycle,
+    place: OwnedSemaphorePermit,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::trace!(%error, "a connection went before it began");
     }
-    let service = service_fn(move |request| {
-        let front = front.clone();
-        async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
+    let heard = Handover::default();
+    let handover = heard.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (front, handover, version) = (Arc::clone(&front), handover.clone(), request.version());
+        async move { Ok::<_, Infallible>(handover.offer(front.answer(request, peer).await, version)) }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(4 * LARGEST_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
     let ended = select! {
-        ended = &mut connection => ended,
+        ended = heard.or_end(&mut connection) => ended,
         () = lifecycle.soft.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
             select! {
-                ended = &mut connection => ended,
-                () = lifecycle.hard.cancelled() => Ok(()),
+                ended = &mut connection => ended.map(|()| None),
+                () = lifecycle.hard.cancelled() => Ok(None),
             }
         }
     };
-    if let Err(error) = ended {
-        tracing::trace!(%error, "a connection broke");
+    match ended {
+        Ok(None) => {}
+        Ok(Some(listener)) => {
+            let socket = connection.into_parts().io.into_inner();
+            // A task of its own, because this one is as large as everything that a request may need.
+            lifecycle.tracker.spawn(async move {
+                lifecycle.hard.run_until_cancelled(listener.write_to(socket)).await;
+                drop(place);
+            });
+        }
+        Err(error) => tracing::trace!(%error, "a connection broke"),
     }
 }
 
 impl Front {
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    async fn answer(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         if let Some(problem) = too_large(&request) {
             return self.refuse(&request, problem);
         }
@@ -122,8 +161,14 @@ impl Front {
         if let Some(door) = &self.waiting_room {
             match waiting_room::route(request.method(), request.uri().path()) {
                 Routed::Here(route) => {
-                    let (parts, _) = request.into_parts();
-                    return door.handle(route, Asked { parts: &parts, peer }).await;
+                    let (mut parts, _) = request.into_parts();
+                    let (nth, began) = (route.nth(), self.hot_path.sample());
+                    if began.is_some() {
+                        begin_trace(&mut parts.headers);
+                    }
+                    let response = door.handle(route, Asked { parts: &parts, peer }).await;
+                    self.hot_path.answered(nth, &parts, response.status(), began);
+                    return response;
                 }
                 Routed::Refused(problem) => {
                     let (parts, _) = request.into_parts();
@@ -135,6 +180,7 @@ impl Front {
         let Some(rest) = &self.rest else {
             return self.refuse(&request, Code::NotFound.into());
         };
+        begin_trace(request.headers_mut());
         match rest.clone().oneshot(request.map(axum::body::Body::new)).await {
             Ok(response) => response.map(Body::stream),
             Err(never) => match never {},
@@ -154,13 +200,13 @@ impl Front {
         match path {
             "/healthz" => Some(text(StatusCode::OK, "ok\n".to_owned())),
             "/readyz" => Some(match self.health.trouble().await {
-                None => text(StatusCode::OK, "ready\n".to_owned()),
+                None => text(StatusCode::OK, format!("ready\n{}", self.health.notes().await)),
                 Some(trouble) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")),
             }),
             "/metrics" => {
                 let metrics = self.metrics.as_ref()?;
                 let allowed = !metrics.loopback_only || peer.ip().to_canonical().is_loopback();
-                allowed.then(|| text(StatusCode::OK, metrics.handle.render()))
+                allowed.then(|| text(StatusCode::OK, metrics.render()))
             }
             _ => None,
         }
@@ -197,7 +243,10 @@ pub fn recorder() -> PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER
         .get_or_init(|| {
-            let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+            let recorder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+                .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_asks".to_owned()), &ASKS));
+            let recorder = recorder.unwrap_or_default().build_recorder();
             let handle = recorder.handle();
             drop(metrics::set_global_recorder(recorder));
             handle

@@ -20,6 +20,7 @@ use stores::{
         passes,
         sales::{self, StockedSale},
     },
+    failpoint::{self, Point},
     line::Line,
     queue::{Carried, Enter, Entered, Join, Joined, LineKey, Seat},
 };
@@ -46,6 +47,8 @@ pub struct Shown {
     pub etag: HeaderValue,
     /// The same as a server-sent event.
     pub event: Bytes,
+    /// The event as a chunk of HTTP/1.1.
+    pub chunk: Bytes,
 }
 
 impl Shown {
@@ -69,8 +72,14 @@ impl Shown {
         let mut event = format!("event: frame\nid: {}\ndata: ", frame.tick).into_bytes();
         event.extend_from_slice(&json);
         event.extend_from_slice(b"\n\n");
+        let mut chunk = format!("{:x}\r\n", event.len()).into_bytes();
+        let head = chunk.len();
+        chunk.extend_from_slice(&event);
+        chunk.extend_from_slice(b"\r\n");
+        let chunk = Bytes::from(chunk);
+        let event = chunk.slice(head..head + event.len());
         let etag = HeaderValue::from_str(etag).unwrap_or(HeaderValue::from_static("\"\""));
-        Self { frame, json, etag, event: event.into() }
+        Self { frame, json, etag, event, chunk }
     }
 }
 
@@ -141,15 +150,15 @@ impl Room {
         let (joins, standings, ways_in) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
         Self {
             shared,
-            joins: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+            joins: Batcher::new("join", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&joins);
                 Box::pin(async move { shared.join(asks).await })
             }),
-            standings: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+            standings: Batcher::new("standing", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&standings);
                 Box::pin(async move { shared.line.standing(&shared.key(), &asks, shared.database.now()).await })
             }),
-            ways_in: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+            ways_in: Batcher::new("enter", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&ways_in);
                 Box::pin(async move { shared.enter(asks).await })
             }),
@@ -173,9 +182,15 @@ impl Room {
         self.shared.key()
     }
 
-    /// The sale's state by this process's knowledge of time and stock.
+    /// The sale's state by this process's knowledge of time and stock. A leader that ends the sale says so in its last
+    /// frame before it writes the row, and nothing here says less than the frame.
     pub fn state(&self, now: Timestamp) -> SaleState {
-        self.shared.known.load().state(now)
+        let known = self.shared.known.load();
+        let shown = self.shown();
+        if shown.frame.state == SaleState::Closed && shown.frame.epoch == known.sale.epoch {
+            return SaleState::Closed;
+        }
+        known.state(now)
     }
 
     pub fn has_left(&self, number: u64) -> bool {
@@ -337,6 +352,9 @@ impl Shared {
                 bound: ask.bound,
             })
             .collect();
+        if !admitted.is_empty() {
+            failpoint::reached(Point::TicketEntered);
+        }
         let mut given = passes::give(&self.database, &admitted).await?.into_iter();
         entered
             .into_iter()

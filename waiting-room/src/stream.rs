@@ -1,13 +1,18 @@
 //! Stream: the frame as server-sent events, the same bytes for everybody.
+//!
+//! A page that listens costs little: once the head of the answer is out, the listener may take the connection's socket
+//! and write events to it without hyper, whose buffers are larger than everything that is ever sent here.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, io::ErrorKind, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::stream;
 use http::{HeaderValue, Response, header};
+use http_body::Frame;
 use http_body_util::StreamBody;
 use sale::SaleId;
-use tokio::sync::watch;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::watch};
+use tokio_util::sync::CancellationToken;
 use web::{Body, Problem};
 
 use crate::{WaitingRoom, room::Shown};
@@ -17,17 +22,16 @@ use crate::{WaitingRoom, room::Shown};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The frame as server-sent events: `event: frame`, id = tick, a heartbeat every 15 seconds.
+///
+/// The answer carries its [`Listener`] as an extension, for whoever can give it the socket; its body says the same.
 #[utoipa::path(get, path = "/v1/sales/{sale}/stream", tag = "line", params(("sale" = String, Path)),
     responses((status = 200, description = "text/event-stream"), (status = 404, description = "sale_not_found")))]
 pub async fn stream(door: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>, Problem> {
     let mut frames = door.rooms.room(sale).await?.watch();
     frames.mark_changed();
-    let stop = door.stop.clone();
-    let events = stream::unfold((frames, stop), |(frames, stop)| async move {
-        let (event, frames) = stop.clone().run_until_cancelled_owned(next_event(frames)).await??;
-        Some((event, (frames, stop)))
-    });
-    let mut response = Response::new(Body::stream(StreamBody::new(events)));
+    let listener = Listener { frames, stop: door.stop.clone() };
+    let mut response = Response::new(listener.clone().into_body());
+    response.extensions_mut().insert(listener);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -37,14 +41,112 @@ pub async fn stream(door: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>,
     Ok(response)
 }
 
-type Event = Result<http_body::Frame<Bytes>, std::convert::Infallible>;
+/// Somebody who hears of every frame from now on, the one at hand first.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    frames: watch::Receiver<Arc<Shown>>,
+    /// Cancelled when the process stops.
+    stop: CancellationToken,
+}
 
-/// The next event, or `None` when the process stops.
-async fn next_event(mut frames: watch::Receiver<Arc<Shown>>) -> Option<(Event, watch::Receiver<Arc<Shown>>)> {
-    let bytes = match tokio::time::timeout(HEARTBEAT, frames.changed()).await {
-        Ok(Ok(())) => frames.borrow_and_update().event.clone(),
-        Ok(Err(_)) => return None,
-        Err(_) => Bytes::from_static(b"event: heartbeat\ndata: 1\n\n"),
-    };
-    Some((Ok(http_body::Frame::data(bytes)), frames))
+/// What there is to hear.
+enum News {
+    Frame(Arc<Shown>),
+    Heartbeat,
+}
+
+impl Listener {
+    /// The next event, or `None` when the process stops.
+    async fn next(&mut self) -> Option<News> {
+        let changed = tokio::time::timeout(HEARTBEAT, self.frames.changed());
+        match self.stop.run_until_cancelled(changed).await? {
+            Ok(Ok(())) => Some(News::Frame(Arc::clone(&self.frames.borrow_and_update()))),
+            Ok(Err(_)) => None,
+            Err(_) => Some(News::Heartbeat),
+        }
+    }
+
+    fn into_body(self) -> Body {
+        let events = stream::unfold(self, |mut listener| async move {
+            let event = match listener.next().await? {
+                News::Frame(shown) => shown.event.clone(),
+                News::Heartbeat => Bytes::from_static(b"event: heartbeat\ndata: 1\n\n"),
+            };
+            Some((Ok::<_, Infallible>(Frame::data(event)), listener))
+        });
+        Body::stream(StreamBody::new(events))
+    }
+
+    /// Writes what there is to hear as chunks of HTTP/1.1 behind a head that is out already, until one of both ends.
+    pub async fn write_to(mut self, mut socket: TcpStream) {
+        loop {
+            let news = tokio::select! {
+                news = self.next() => news,
+                () = hung_up(&socket) => return,
+            };
+            let written = match &news {
+                Some(News::Frame(shown)) => socket.write_all(&shown.chunk).await,
+                Some(News::Heartbeat) => socket.write_all(b"1a\r\nevent: heartbeat\ndata: 1\n\n\r\n").await,
+                None => socket.write_all(b"0\r\n\r\n").await,
+            };
+            if written.is_err() || news.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+/// Until the page has gone. What it says meanwhile is not listened to.
+async fn hung_up(socket: &TcpStream) {
+    let mut bytes = [0; 32];
+    while socket.readable().await.is_ok() {
+        match socket.try_read(&mut bytes) {
+            Ok(1..) => {}
+            Err(fault) if fault.kind() == ErrorKind::WouldBlock => {}
+            Ok(0) | Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sale::Frame;
+    use tokio::{io::AsyncReadExt as _, net::TcpListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_writes_the_frame_at_hand_then_every_change_and_ends_with_the_process() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut page = TcpStream::connect(server.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = server.accept().await.unwrap();
+        let shown = |tick| Arc::new(Shown::new(Frame { tick, ..Frame::empty("s".parse().unwrap()) }, "{}".into()));
+        let (sender, mut frames) = watch::channel(shown(7));
+        frames.mark_changed();
+        let stop = CancellationToken::new();
+        let mut text = String::new();
+        let told = async {
+            let mut bytes = [0; 64];
+            let count = page.read(&mut bytes).await.unwrap();
+            assert_eq!(&bytes[..count], b"1d\r\nevent: frame\nid: 7\ndata: {}\n\n\r\n".as_slice());
+            sender.send_replace(shown(8));
+            page.readable().await.unwrap();
+            stop.cancel();
+            page.read_to_string(&mut text).await.unwrap();
+        };
+        let listener = Listener { frames, stop: stop.clone() };
+        tokio::join!(listener.write_to(socket), told);
+        assert_eq!(text, "1d\r\nevent: frame\nid: 8\ndata: {}\n\n\r\n0\r\n\r\n");
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_hangs_up_is_forgotten() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let page = TcpStream::connect(server.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = server.accept().await.unwrap();
+        let shown = Arc::new(Shown::unwritten(Frame::empty("s".parse().unwrap())));
+        let (_sender, frames) = watch::channel(shown);
+        drop(page);
+        Listener { frames, stop: CancellationToken::new() }.write_to(socket).await;
+    }
 }

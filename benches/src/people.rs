@@ -1,0 +1,95 @@
+//! People who are in a line before the measuring begins: put there by the stores' own steps, without HTTP.
+
+use anyhow::{Context as _, bail, ensure};
+use sale::{Keys, Pass, SessionId, Ticket, Timestamp, sale::Place};
+use stores::{
+    database::{
+        numbers::{self, Raised},
+        passes,
+    },
+    queue::{Batch, Called, Enter, Entered, Join, Joined, LineKey},
+};
+
+use crate::world::World;
+
+/// As many as one script takes without holding the store up.
+const TOGETHER: u64 = 1_000;
+
+/// Somebody in a line.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) session: SessionId,
+    pub(crate) ticket: Ticket,
+}
+
+impl Person {
+    /// As a program carries the ticket.
+    pub(crate) fn bearer(&self, keys: &Keys) -> String {
+        format!("Bearer {}", self.ticket.sign(&keys.tickets))
+    }
+
+    /// As a browser carries session and ticket.
+    pub(crate) fn cookies(&self, keys: &Keys) -> String {
+        let (session, ticket) = (self.session.reveal(), self.ticket.sign(&keys.tickets));
+        format!("openrun={session}; openrun-t-{}={ticket}", self.ticket.sale)
+    }
+}
+
+/// Puts `count` buyers into the line. Tells of about `kept` of them, spread over the line.
+pub(crate) async fn join(world: &World, line: &LineKey, count: u64, kept: u64) -> anyhow::Result<Vec<Person>> {
+    let Raised::To(ceiling) = numbers::raise_ceiling(&world.database, line, count).await? else {
+        bail!("the line began another life");
+    };
+    let every = count.div_ceil(kept.max(1)).max(1);
+    let (mut people, mut joined) = (Vec::new(), 0);
+    while joined < count {
+        let sessions: Vec<_> = (0..TOGETHER.min(count - joined)).map(|_| SessionId::random()).collect();
+        let asks: Vec<_> = sessions.iter().map(|session| Join { buyer: session.buyer(), ticket: None }).collect();
+        let answers = world.line.join(line, &asks, ceiling, world.database.now()).await?;
+        for ((session, ask), answer) in sessions.into_iter().zip(&asks).zip(answers) {
+            let Joined::New { number, joined_at } = answer else { bail!("a new buyer got {answer:?}") };
+            if number % every == 0 {
+                let (sale, buyer) = (line.sale.clone(), ask.buyer);
+                let ticket = Ticket { sale, number, buyer, epoch: line.epoch, joined_at, bound: false };
+                people.push(Person { session, ticket });
+            }
+        }
+        joined += asks.len() as u64;
+    }
+    Ok(people)
+}
+
+/// Puts `count` buyers into the line and lets them in, with their pass rows committed. Nobody else may lead the sale.
+pub(crate) async fn enter(world: &World, line: &LineKey, count: u64) -> anyhow::Result<Vec<Pass>> {
+    let people = join(world, line, count, count).await?;
+    let now = world.database.now();
+    let lead = numbers::lead(&world.database, &line.sale, "bench", now, now.plus_millis(1)).await?;
+    let term = lead.context("somebody else leads the sale")?.term;
+    let last = people.last().map_or(0, |person| person.ticket.number);
+    numbers::raise_cursor(&world.database, line, term, last).await?;
+    let mut passes = Vec::new();
+    for (seq, people) in (1..).zip(people.chunks(usize::try_from(TOGETHER)?)) {
+        let (calls, until) = (people.len() as u64, now.plus_seconds(900));
+        let called = world.line.call(line, Batch { term, seq, calls, up_to: last, until }, now).await?;
+        ensure!(matches!(called, Called::Batch { called, .. } if called == calls), "not all were called: {called:?}");
+        passes.extend(let_in(world, line, people).await?);
+    }
+    Ok(passes)
+}
+
+async fn let_in(world: &World, line: &LineKey, people: &[Person]) -> anyhow::Result<Vec<Pass>> {
+    let now = world.database.now();
+    // Passes carry whole seconds.
+    let issued_at = Timestamp::from_millis(now.as_seconds() * 1_000);
+    let expires_at = issued_at.plus_seconds(600);
+    let (mut asks, mut given) = (Vec::new(), Vec::new());
+    for Person { ticket, .. } in people {
+        let (buyer, number, id) = (ticket.buyer, ticket.number, ticket.pass_id());
+        asks.push(Enter { place: Place { buyer, number }, ticket_epoch: ticket.epoch, pass: id, expires_at });
+        given.push(Pass { id, sale: line.sale.clone(), buyer, number, issued_at, expires_at, bound: false });
+    }
+    let entered = world.line.enter(line, &asks, now).await?;
+    ensure!(entered.iter().all(|entered| *entered == Entered::Admitted), "not all were let in");
+    passes::give(&world.database, &given).await?;
+    Ok(given)
+}

@@ -1,0 +1,162 @@
+//! `precision` and `precision_bound`: three processes that may lead the admission of one sale, twenty thousand calls a
+//! second, and the leader killed within. How far the calls of ten seconds are from the rate, before the change of leader
+//! and after it; and the most calls of any window of a second, over what the rate and its burst allow.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use redis::aio::MultiplexedConnection;
+use sale::clock::monotonic;
+use stores::queue::LineKey;
+use tokio::time::sleep;
+
+use crate::{
+    figure::{Figure, Round, Wanted},
+    people,
+    process::Process,
+    settings::Settings,
+    world::World,
+};
+
+const PER_SECOND: f64 = 20_000.0;
+/// Promised: a hundred milliseconds of the rate.
+const BURST: f64 = PER_SECOND / 10.0;
+/// Promised, of the rate.
+const PERCENT_AT_MOST: f64 = 0.05;
+/// No window of it may hold more than the rate and the burst.
+const WINDOW_US: u64 = 1_000_000;
+/// How long a sale may stand still while its leader changes, and some.
+const CHANGE_SECONDS: u64 = 6;
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// How many were called by an instant of the queue store's clock.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at_us: u64,
+    called: u64,
+}
+
+pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
+    let world = World::new(settings).await?;
+    let (mut errors, mut bounds) = (Vec::new(), Vec::new());
+    for _ in 0..settings.rounds() {
+        let (error, bound) = round(&world).await?;
+        errors.push(error);
+        bounds.push(bound);
+    }
+    world.close().await?;
+    let about = format!("{PER_SECOND} calls/s, three processes, over {} s", settings.calling_seconds());
+    Ok(vec![
+        Figure::of("precision", "% of the rate", &errors).wanted(Wanted::AtMost(1.0)).about(about.clone()),
+        Figure::of("precision_bound", "calls in 1 s", &bounds).wanted(Wanted::AtMost(1.0)).about(about),
+    ])
+}
+
+async fn round(world: &World) -> anyhow::Result<(Round, Round)> {
+    let seconds = world.settings.calling_seconds();
+    let line = world.open_sale(|sale| sale.admission.per_minute = 1_200_000).await?;
+    // Called nobody yet: nobody leads.
+    people::join(world, &line, (2 * seconds + CHANGE_SECONDS) * 20_000, 0).await?;
+    let mut processes = ["a", "b", "c"].map(|name| world.start(name, &["admission"]));
+    let watch = Watch::of(world, &line).await?;
+    let before = watch.run(seconds).await?;
+    let leader = processes.iter_mut().flatten().find(|process| leads(process));
+    leader.context("nobody leads")?.kill()?;
+    let after = watch.run(seconds).await?;
+    drop(processes);
+    world.forget(&line).await?;
+    let errors = [steady_error(&before, seconds)?, steady_error(&after, seconds)?];
+    let all: Vec<_> = before.iter().chain(&after).copied().collect();
+    let error = Round {
+        value: errors[0].max(errors[1]),
+        ceiling: PERCENT_AT_MOST,
+        more: vec![("before", errors[0]), ("after", errors[1]), ("seconds_without_a_call", longest_rest(&all))],
+    };
+    Ok((error, fullest_window(&all)))
+}
+
+fn leads(process: &Process) -> bool {
+    process.log().is_ok_and(|log| log.contains("leads the admission"))
+}
+
+/// Looks at what Redis has carried out.
+struct Watch {
+    connection: MultiplexedConnection,
+    key: String,
+}
+
+impl Watch {
+    async fn of(world: &World, line: &LineKey) -> anyhow::Result<Self> {
+        let client = redis::Client::open(world.settings.queue_url.as_str())?;
+        let connection = client.get_multiplexed_async_connection().await?;
+        Ok(Self { connection, key: format!("openrun:{{{}}}:{}:line", line.sale, line.epoch) })
+    }
+
+    /// From now on until there were calls for so many seconds without a rest, and a little longer.
+    async fn run(&self, seconds: u64) -> anyhow::Result<Vec<Sample>> {
+        let wanted = Duration::from_millis(seconds * 1_000 + 500);
+        let (started, mut samples) = (monotonic(), vec![self.look().await?]);
+        let (mut steady_since, mut moved) = (None, monotonic());
+        while steady_since.is_none_or(|since| monotonic().duration_since(since) < wanted) {
+            sleep(LOOK_EVERY).await;
+            let (sample, now) = (self.look().await?, monotonic());
+            if samples.last().is_some_and(|last| last.called < sample.called) {
+                steady_since = steady_since.or(Some(now));
+                moved = now;
+            } else if now.duration_since(moved) > Duration::from_secs(1) {
+                steady_since = None;
+            }
+            samples.push(sample);
+            ensure!(started.elapsed() < wanted + Duration::from_secs(3 * CHANGE_SECONDS), "calls stand still");
+        }
+        Ok(samples)
+    }
+
+    async fn look(&self) -> anyhow::Result<Sample> {
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("TIME").cmd("HGET").arg(&self.key).arg("called_total");
+        let ((seconds, micros), called): ((u64, u64), u64) = pipe.query_async(&mut self.connection.clone()).await?;
+        Ok(Sample { at_us: seconds * 1_000_000 + micros, called })
+    }
+}
+
+/// How far the calls of the last `seconds` are from the rate, in percent of it; from batch to batch, because a window
+/// that ends between two batches says nothing about the rate.
+fn steady_error(samples: &[Sample], seconds: u64) -> anyhow::Result<f64> {
+    let batches: Vec<_> = samples.windows(2).filter(|two| two[1].called > two[0].called).map(|two| two[1]).collect();
+    let last = batches.last().context("nobody was called")?;
+    let from = last.at_us.saturating_sub(seconds * 1_000_000);
+    let first = batches.iter().find(|batch| batch.at_us >= from).context("nobody was called")?;
+    let span = (last.at_us - first.at_us) as f64 / 1e6;
+    ensure!(span > 0.0, "one batch alone");
+    let rate = (last.called - first.called) as f64 / span;
+    Ok((rate / PER_SECOND - 1.0).abs() * 100.0)
+}
+
+fn longest_rest(samples: &[Sample]) -> f64 {
+    let mut moved = samples.iter().find(|sample| sample.called > 0).map_or(0, |sample| sample.at_us);
+    let mut longest = 0;
+    for two in samples.windows(2).filter(|two| two[1].called > two[0].called && two[0].called > 0) {
+        longest = longest.max(two[1].at_us - moved);
+        moved = two[1].at_us;
+    }
+    longest as f64 / 1e6
+}
+
+/// The window of a second, or just longer, with the most calls over what its length allows.
+fn fullest_window(samples: &[Sample]) -> Round {
+    let mut fullest = Round { value: 0.0, ceiling: PER_SECOND + BURST, more: Vec::new() };
+    let mut until = 0;
+    for from in samples {
+        while until + 1 < samples.len() && samples[until].at_us < from.at_us + WINDOW_US {
+            until += 1;
+        }
+        let calls = (samples[until].called - from.called) as f64;
+        let span = (samples[until].at_us - from.at_us) as f64 / 1e6;
+        let ceiling = PER_SECOND * span + BURST;
+        if calls / ceiling > fullest.value / fullest.ceiling {
+            fullest = Round { value: calls, ceiling, more: vec![("window_s", span)] };
+        }
+    }
+    fullest
+}

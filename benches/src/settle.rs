@@ -1,0 +1,143 @@
+//! `settle`: from accepted orders to PAID rows, through real Kafka and the sandbox provider, which answers at once. The
+//! payments of many orders are asked for while nobody carries them out; then a process with the relay, the payment
+//! worker and the stock worker starts, and the paid rows are counted. The first and the last tenth do not count: that is
+//! how long a consumer takes to join its group, and a line of workers to run dry.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use sale::{
+    HoldId, Language, OrderId, Pass,
+    clock::monotonic,
+    sale::{Line, Place},
+};
+use sqlx::Row as _;
+use stores::{
+    database::{
+        payments::{self, Choice, Paying},
+        place::{self, NewOrder, Placed, PricedLine},
+    },
+    gate::{Take, Taken},
+    queue::LineKey,
+};
+use tokio::time::sleep;
+
+use crate::{
+    figure::{Figure, Round, Wanted},
+    people,
+    process::Process,
+    settings::Settings,
+    world::World,
+};
+
+/// Promised on two cores.
+const PER_SECOND_AT_LEAST: f64 = 4_000.0;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_mins(2);
+/// Orders placed in one transaction before the measuring.
+const TOGETHER: usize = 500;
+/// Payments asked for at the same time before the measuring.
+const AT_ONCE: usize = 12;
+/// The poller leaves what was asked for before it for some seconds; the measuring shall not depend on when.
+const ASKED_LATER_MS: i64 = 600_000;
+
+pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
+    let world = World::new(settings).await?;
+    let mut rounds = Vec::new();
+    for _ in 0..settings.rounds() {
+        let line = world.open_sale(|_| {}).await?;
+        ask_for_payments(&world, &line, settings.orders()).await?;
+        let workers = world.start("workers", &["relay", "payments", "stock"])?;
+        rounds.push(watch(&world, &line, &workers, settings.orders()).await?);
+    }
+    world.close().await?;
+    let about = format!("{} orders; relay, payments and stock in one process", settings.orders());
+    Ok(vec![Figure::of("settle", "orders/s", &rounds).wanted(Wanted::AtLeast(1.0)).about(about)])
+}
+
+/// Orders as the checkout leaves them: units held at the gate and in the database, a payment asked for.
+async fn ask_for_payments(world: &World, line: &LineKey, count: u64) -> anyhow::Result<()> {
+    let passes = people::enter(world, line, count).await?;
+    for passes in passes.chunks(TOGETHER) {
+        let orders = passes.iter().map(order).collect::<anyhow::Result<Vec<_>>>()?;
+        let takes: Vec<_> = orders.iter().map(take).collect();
+        let taken = world.line.take(line, &takes, world.database.now()).await?;
+        ensure!(taken.iter().all(|taken| *taken == Taken::Taken), "the gate refused units");
+        let placed = place::place(&world.database, line, &orders).await?;
+        ensure!(placed.iter().all(|placed| *placed == Placed::Placed), "the database refused orders");
+        let asked = stream::iter(&orders).map(|order| pay(world, order.id)).buffer_unordered(AT_ONCE);
+        asked.try_collect::<()>().await?;
+    }
+    Ok(())
+}
+
+fn order(pass: &Pass) -> anyhow::Result<NewOrder> {
+    Ok(NewOrder {
+        id: OrderId::derive(pass.issued_at, &[pass.id.to_string().as_bytes()]),
+        pass: pass.id,
+        number: pass.number,
+        buyer: pass.buyer,
+        lines: vec![PricedLine { item: "pair".parse()?, quantity: 1, amount: 189_000 }],
+        currency: sale::Currency::parse("KRW").context("a currency")?,
+        request_hash: String::new(),
+        locale: Language::Ko,
+        contact: None,
+        trace: String::new(),
+    })
+}
+
+fn take(order: &NewOrder) -> Take {
+    let lines = order.lines.iter().map(|line| Line { item: line.item.clone(), quantity: line.quantity });
+    let place = Place { buyer: order.buyer, number: order.number };
+    Take { hold: HoldId::of(order.id), place, lines: lines.collect(), limit: 1 }
+}
+
+async fn pay(world: &World, order: OrderId) -> anyhow::Result<()> {
+    let choice = Choice { order, idempotency_key: "bench", method: "sandbox_ok" };
+    let asked = payments::pay(&world.database, choice, world.database.now().plus_millis(ASKED_LATER_MS)).await?;
+    ensure!(asked == Paying::Requested, "a payment could not be asked for: {asked:?}");
+    Ok(())
+}
+
+/// How many were paid when.
+type Seen = (Instant, u64);
+
+/// Counts the paid rows until all are, from the first tenth to the last.
+async fn watch(world: &World, line: &LineKey, workers: &Process, orders: u64) -> anyhow::Result<Round> {
+    let started = monotonic();
+    let (mut first, mut last): (Option<Seen>, Option<Seen>) = (None, None);
+    loop {
+        sleep(LOOK_EVERY).await;
+        let count = paid(world, line).await?;
+        let seen = (monotonic(), count);
+        if count * 10 >= orders {
+            first.get_or_insert(seen);
+        }
+        if count * 10 >= orders * 9 {
+            last.get_or_insert(seen);
+        }
+        if count == orders {
+            break;
+        }
+        ensure!(started.elapsed() < PATIENCE, "{count} of {orders} orders were paid; {}", workers.log()?);
+    }
+    let (first, last) = first.zip(last).context("no tenth")?;
+    let seconds = last.0.duration_since(first.0).as_secs_f64().max(LOOK_EVERY.as_secs_f64());
+    Ok(Round {
+        value: (last.1 - first.1) as f64 / seconds,
+        ceiling: PER_SECOND_AT_LEAST,
+        more: vec![
+            ("seconds_to_all", started.elapsed().as_secs_f64()),
+            ("seconds_to_the_first_tenth", first.0.duration_since(started).as_secs_f64()),
+            ("cpu_us", workers.microseconds()? / orders as f64),
+        ],
+    })
+}
+
+async fn paid(world: &World, line: &LineKey) -> anyhow::Result<u64> {
+    // The count of the units that are sold: one row, where the orders would be thousands.
+    const SOLD: &str = "SELECT sold FROM items WHERE sale = $1";
+    let row = sqlx::query(SOLD).bind(line.sale.as_str()).fetch_one(world.database.reader()).await?;
+    Ok(u64::try_from(row.try_get::<i64, _>(0)?)?)
+}

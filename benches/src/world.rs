@@ -1,0 +1,186 @@
+//! A world of a bench's own: a fresh database, sales with names that nobody else has, keys, and the processes of the
+//! program that work on them.
+
+use std::{collections::BTreeMap, fs, sync::Arc, thread::sleep, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use sale::{
+    Admission, Currency, Item, Keys, Money, Sale, SaleId, Text, Timestamp,
+    clock::monotonic,
+    pass::PassBook,
+    sale::{Kind, Mode},
+};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
+use stores::{
+    database::{Database, acts::Act, sales, snapshot},
+    line::{self, Line},
+    queue::LineKey,
+};
+use tempfile::TempDir;
+use url::Url;
+
+use crate::{
+    ask::Request,
+    process::{Process, Start},
+    settings::Settings,
+};
+
+/// The issuer of passes; nobody connects to it.
+const PUBLIC_URL: &str = "http://localhost:8080";
+/// A frame follows the line by some ticks.
+const FRAME_FOLLOWS_WITHIN: Duration = Duration::from_secs(20);
+
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) keys: Keys,
+    pub(crate) passes: PassBook,
+    pub(crate) database: Database,
+    pub(crate) line: Arc<dyn Line>,
+    pub(crate) environment: BTreeMap<String, String>,
+    database_name: String,
+    sales: parking_lot::Mutex<Vec<SaleId>>,
+    folder: TempDir,
+}
+
+impl World {
+    pub(crate) async fn new(settings: &Settings) -> anyhow::Result<Self> {
+        install_default_drivers();
+        let folder = tempfile::tempdir()?;
+        let keys = Keys::generate();
+        let keys_file = folder.path().join("keys.json");
+        fs::write(&keys_file, serde_json::to_string(&keys)?)?;
+        let database_name = format!("openrun_bench_{:016x}", rand::random::<u64>());
+        administer(settings, format!("CREATE DATABASE {database_name}")).await?;
+        let mut database_url = Url::parse(&settings.database_url)?;
+        database_url.set_path(&database_name);
+        let database = Database::open(database_url.as_str()).await?;
+        database.migrate().await?;
+        let events_url = format!("{}/{database_name}", settings.events_url.trim_end_matches('/'));
+        let environment = [
+            ("OPENRUN_DATABASE_URL", database_url.as_str()),
+            ("OPENRUN_QUEUE_URL", &settings.queue_url),
+            ("OPENRUN_EVENTS_URL", &events_url),
+            ("OPENRUN_KEYS_FILE", &keys_file.display().to_string()),
+            ("OPENRUN_PUBLIC_URL", PUBLIC_URL),
+            ("OPENRUN_SANDBOX_LATENCY_MS", "0"),
+        ];
+        Ok(Self {
+            settings: settings.clone(),
+            passes: PassBook::new(PUBLIC_URL, &keys)?,
+            keys,
+            line: line::connect(&settings.queue_url)?,
+            environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            database,
+            database_name,
+            sales: parking_lot::Mutex::default(),
+            folder,
+        })
+    }
+
+    /// Reads and signs the passes of this world.
+    pub(crate) fn pass_book(&self) -> anyhow::Result<PassBook> {
+        Ok(PassBook::new(PUBLIC_URL, &self.keys)?)
+    }
+
+    /// A sale that is open and calls nobody, with its line ready. `change` makes it another one first.
+    pub(crate) async fn open_sale(&self, change: impl FnOnce(&mut Sale)) -> anyhow::Result<LineKey> {
+        let id: SaleId = format!("bench-{:016x}", rand::random::<u64>()).parse()?;
+        self.sales.lock().push(id.clone());
+        let now = self.database.now();
+        let mut sale = plain_sale(id.clone(), now)?;
+        change(&mut sale);
+        let act = Act { at: now, actor: "bench".to_owned(), act: "create".to_owned(), detail: String::new() };
+        sales::create(&self.database, &sale, &act).await?;
+        let epoch = snapshot::restore(&self.database, self.line.as_ref(), &id, None).await?;
+        Ok(LineKey { sale: id, epoch })
+    }
+
+    /// Starts a process; it is ready when this returns. `settings` are variables beside those of the world.
+    pub(crate) fn start(&self, name: &str, roles: &[&str]) -> anyhow::Result<Process> {
+        let (program, folder) = (self.settings.program.canonicalize(), self.folder.path());
+        let program = &program.with_context(|| format!("no program at {}", self.settings.program.display()))?;
+        let start = Start { program, folder, environment: &self.environment, name, roles };
+        let mut process = Process::start(&start)?;
+        process.ready(Duration::from_millis(50))?;
+        Ok(process)
+    }
+
+    /// The line as it is run in production: a process that answers, and one that leads and guards.
+    pub(crate) fn start_line(&self) -> anyhow::Result<(Process, Process)> {
+        Ok((self.start("front", &["waiting-room"])?, self.start("back", &["admission", "stock"])?))
+    }
+
+    /// Takes a sale out of the queue store. It is closed first, so that no guard fills it again.
+    pub(crate) async fn forget(&self, line: &LineKey) -> anyhow::Result<()> {
+        const CLOSE: &str = "UPDATE sales SET closing = 1, closed = 1 WHERE id = $1";
+        sqlx::query(CLOSE).bind(line.sale.as_str()).execute(self.database.writer()).await?;
+        Ok(self.line.forget(&line.sale).await?)
+    }
+
+    /// Forgets what the bench has made on engines that may be somebody else's.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        let sales: Vec<_> = self.sales.lock().drain(..).collect();
+        for sale in sales {
+            self.line.forget(&sale).await?;
+        }
+        self.database.reader().close().await;
+        self.database.writer().close().await;
+        administer(&self.settings, format!("DROP DATABASE {} WITH (FORCE)", self.database_name)).await
+    }
+}
+
+async fn administer(settings: &Settings, statement: String) -> anyhow::Result<()> {
+    let mut connection = AnyConnection::connect(&settings.database_url).await.context("cannot reach PostgreSQL")?;
+    connection.execute(AssertSqlSafe(statement)).await?;
+    Ok(connection.close().await?)
+}
+
+/// One item, more units than anybody could take, and nobody called.
+fn plain_sale(id: SaleId, now: Timestamp) -> anyhow::Result<Sale> {
+    let text = |ko: &str, en: &str| Text { ko: ko.to_owned(), en: en.to_owned() };
+    let currency = Currency::parse("KRW").context("a currency")?;
+    Ok(Sale {
+        id,
+        kind: Kind::OpenRun,
+        name: text("한정판 운동화", "Limited sneaker"),
+        opens_at: now,
+        closes_at: None,
+        items: vec![Item {
+            id: "pair".parse()?,
+            name: text("한 켤레", "One pair"),
+            price: Money { amount: 189_000, currency },
+            units: 10_000_000,
+        }],
+        per_buyer_limit: 1,
+        hold_seconds: 3_600,
+        enter_seconds: 900,
+        pass_seconds: 600,
+        admission: Admission { mode: Mode::Manual, per_minute: 0, max_active: 10_000_000, overcall: 0.0 },
+        message: None,
+        paused: false,
+        closing: false,
+        closed: false,
+        epoch: 0,
+        version: 1,
+        created_at: now,
+    })
+}
+
+/// Waits until a process shows a frame of which `is_so` holds.
+pub(crate) fn await_frame(
+    process: &Process,
+    line: &LineKey,
+    is_so: impl Fn(&sale::Frame) -> bool,
+) -> anyhow::Result<sale::Frame> {
+    let request = Request::get(format!("/v1/sales/{}/frame", line.sale));
+    let started = monotonic();
+    loop {
+        let answer = request.send(process.address)?;
+        let frame: Option<sale::Frame> = serde_json::from_slice(&answer.body).ok();
+        if let Some(frame) = frame.filter(|frame| is_so(frame)) {
+            return Ok(frame);
+        }
+        ensure!(started.elapsed() < FRAME_FOLLOWS_WITHIN, "the frame does not follow: {:?}", answer.body);
+        sleep(Duration::from_millis(50));
+    }
+}
