@@ -91,11 +91,12 @@ class Shop {
   constructor({ folder, port, stores, env }) {
     this.folder = folder;
     this.stores = stores;
+    this.listen = `127.0.0.1:${port}`;
     this.origin = `http://localhost:${port}`;
     this.logFile = join(folder, 'openrun.log');
     this.env = {
       ...bareEnvironment(),
-      OPENRUN_LISTEN: `127.0.0.1:${port}`,
+      OPENRUN_LISTEN: this.listen,
       OPENRUN_PUBLIC_URL: this.origin,
       OPENRUN_DATA_DIR: join(folder, 'data'),
       ...stores.env,

@@ -15,14 +15,16 @@ if (!script) {
 }
 
 const shop = await startShop();
-const token = await shop.command('token', '--role', 'operator');
-const args = ['run', '--quiet', '--no-usage-report', '--address', '', ...settings.flatMap((setting) => ['--env', setting])];
-const run = spawn('k6', [...args, fileURLToPath(new URL(script, import.meta.url))], {
-  env: { ...process.env, OPENRUN_URL: shop.origin, OPENRUN_TOKEN: token },
-  stdio: ['ignore', 'inherit', 'inherit'],
-});
-// k6 ends by itself; an interrupt of the step reaches it as well.
-const [code, signal] = await once(run, 'exit');
-if (code !== 0) console.error(await shop.log());
-await shop.stop();
-process.exitCode = code ?? (signal ? 1 : 0);
+try {
+  const token = await shop.command('token', '--role', 'operator');
+  const args = ['run', '--quiet', '--no-usage-report', '--address', '', ...settings.flatMap((setting) => ['--env', setting])];
+  const run = spawn('k6', [...args, fileURLToPath(new URL(script, import.meta.url))], {
+    env: { ...process.env, OPENRUN_URL: shop.origin, OPENRUN_TOKEN: token },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const [code] = await once(run, 'exit');
+  process.exitCode = code ?? 1;
+  if (code !== 0) console.error(await shop.log());
+} finally {
+  await shop.stop();
+}

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,8 +62,10 @@ test('the program takes every variable that the file sets', async () => {
 
 test('only the gateway has a port outside', () => {
   assert.deepEqual(names(services.filter(([, { ports }]) => ports?.length)), ['nginx']);
-  const [{ target }] = compose.services.nginx.ports;
+  const [{ target, published }] = compose.services.nginx.ports;
   assert.match(read('deploy/nginx.conf'), new RegExp(`listen ${target};`));
+  for (const [name, { environment }] of openruns()) assert.equal(new URL(environment.OPENRUN_PUBLIC_URL).port, published, name);
+  assert.equal(new URL(compose.services.k6.environment.OPENRUN_URL).port, String(target));
 });
 
 test('every service says when it is healthy, when it comes again and how long it may take to stop', () => {
@@ -188,7 +190,22 @@ test('what the README says to type is there', () => {
   for (const line of lines) {
     for (const [, profile] of line.matchAll(/--profile ([a-z]+)/g)) assert.ok(inProfile(profile).length > 0, line);
     for (const [, service] of line.matchAll(/exec (?:-T )?([a-z0-9-]+)/g)) assert.ok(compose.services[service], line);
-    for (const [, script] of line.matchAll(/\/k6\/(\S+\.js)/g)) assert.ok(existsSync(join(ROOT, 'k6', script)), line);
+  }
+  const [, told] = /\n### With docker compose\n([\s\S]*?)\n###? /.exec(read('README.md'));
+  for (const [, name] of told.matchAll(/`(OPENRUN_[A-Z_]+)`/g)) assert.ok(read('docker-compose.yml').includes(`\${${name}`), name);
+  for (const [, path] of told.matchAll(/(deploy\/[a-z-]+)\b(?!\/)/g)) assert.ok(existsSync(join(ROOT, path)) || path === 'deploy/secrets', path);
+});
+
+test('every script of k6 that is named is there, and every one is named', () => {
+  const scripts = readdirSync(join(ROOT, 'k6')).filter((name) => name.endsWith('.js'));
+  const told = [...read('k6/README.md').matchAll(/^\| `(\S+\.js)` \|/gm)].map(([, name]) => name);
+  assert.deepEqual(told.sort(), scripts.sort());
+  for (const [, name] of [read('README.md'), read('docker-compose.yml')].join().matchAll(/\bk6\/([a-z_]+\.js)/g)) assert.ok(scripts.includes(name), name);
+  for (const script of scripts) {
+    const [, settings] = new RegExp(`^\\| \`${script}\` \\|.*\\| (.*) \\|$`, 'm').exec(read('k6/README.md'));
+    const named = [...settings.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name);
+    const asked = [...read(`k6/${script}`).matchAll(/number\('([A-Z_]+)'/g)].map(([, name]) => name);
+    assert.deepEqual(named.sort(), asked.sort(), `${script}: its settings`);
   }
 });
 

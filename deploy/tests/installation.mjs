@@ -165,6 +165,8 @@ export class Installation {
   }
 
   async remove() {
+    // Its workers would outlive a master that is killed.
+    if (this.processes.has('nginx')) await this.stop('nginx');
     for (const { child, ended } of this.processes.values()) {
       child.kill('SIGKILL');
       await ended;
