@@ -265,7 +265,7 @@ fn live(figures: &super::seller::Live) -> Live {
         sold: count(figures.units.sold),
         conservation: figures.conservation,
         orders: orders.collect(),
-        payment_seconds: None,
+        payment_seconds: figures.payment_seconds,
     }
 }
 

@@ -12,7 +12,7 @@ use sale::{Admission, Sale, SaleId, token::Authority};
 use serde::Serialize;
 use stores::database::{
     acts::Act,
-    orders,
+    orders, payments,
     sales::{self, Changed, Created, StockedSale, Switch},
     snapshot,
 };
@@ -251,6 +251,8 @@ pub struct Live {
     pub orders: std::collections::BTreeMap<String, u64>,
     /// total − free − held − sold; anything but 0 is a fault.
     pub conservation: i64,
+    /// Median seconds from the request of a payment to the money, of the newest orders; `null` before the first.
+    pub payment_seconds: Option<f64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -268,6 +270,7 @@ pub async fn figures(shop: &Shop, id: &str) -> Result<Live, Problem> {
     let line = stores::queue::LineKey { sale: known.sale.id.clone(), epoch: known.sale.epoch };
     let seen = shop.line.observe(&line, 1, now).await.map_err(|fault| store_trouble(&fault))?;
     let orders = orders::counts(&shop.database, &known.sale.id).await.map_err(|fault| store_trouble(&fault))?;
+    let paying = payments::median_ms(&shop.database, &known.sale.id).await.map_err(|fault| store_trouble(&fault))?;
     let total = i64::try_from(known.sale.units()).unwrap_or(i64::MAX);
     // The gate counts free, held and sold in one step; the database says how many exist. Their sum must agree.
     let sum = |count: fn(&StockCount) -> i64| seen.stock.iter().map(count).fold(0, i64::saturating_add);
@@ -283,6 +286,7 @@ pub async fn figures(shop: &Shop, id: &str) -> Result<Live, Problem> {
         admitted_total: seen.admitted_total,
         rate_per_minute: if state == sale::SaleState::Open { known.sale.admission.per_minute } else { 0 },
         conservation: units.total - units.free - units.held - units.sold,
+        payment_seconds: paying.map(|ms| f64::from(i32::try_from(ms).unwrap_or(i32::MAX)) / 1_000.0),
         units,
         orders: orders.into_iter().map(|(state, count)| (state.as_str().to_owned(), count)).collect(),
     })

@@ -127,6 +127,21 @@ pub async fn load_all(database: &Database, ids: &[PaymentId]) -> Result<Vec<Paym
     rows.iter().map(read_row).collect()
 }
 
+/// How long payments of a sale take from the request to the money, in milliseconds: the median of its newest orders.
+pub async fn median_ms(database: &Database, sale: &SaleId) -> Result<Option<i64>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT p.changed_at - p.created_at FROM \
+           (SELECT id FROM orders WHERE sale = $1 ORDER BY created_at DESC, id LIMIT 200) AS o \
+         JOIN payments p ON p.order_id = o.id WHERE p.state = 'captured'",
+    )
+    .bind(sale.as_str())
+    .fetch_all(database.reader())
+    .await?;
+    let mut took = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
+    took.sort_unstable();
+    Ok(took.get(took.len() / 2).copied())
+}
+
 /// All attempts of these orders, locked until the transaction ends.
 pub(super) async fn lock_all(
     database: &Database,

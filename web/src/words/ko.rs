@@ -397,7 +397,7 @@ const CONSOLE: ConsoleWords = ConsoleWords {
     overcall_hint: "0이면 남은 수량만큼만, 0.2면 5분의 1만큼 더 호출합니다.",
     set: "적용",
     pause: "일시 중지",
-    pause_what: "더 호출하지 않습니다. 입장한 사람은 이어 갈 수 있습니다.",
+    pause_what: "멈춘 동안에는 더 호출하지 않습니다. 입장한 사람은 이어 갈 수 있습니다.",
     resume: "다시 시작",
     resume_what: "위의 속도로 다시 호출합니다.",
     close: "판매 종료",
