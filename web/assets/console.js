@@ -6,12 +6,16 @@
   let missed = 0;
   const put = (id, value) => { const target = element(id); if (target && target.textContent !== value) target.textContent = value; };
 
-  // Calls of the last ten seconds, as a rate.
-  const actual = () => {
+  // Calls of the last seconds, as a rate.
+  const actual = (seconds) => {
     const last = samples[samples.length - 1];
-    const first = samples.find((sample) => last.at - sample.at <= 10500);
+    const first = samples.find((sample) => last.at - sample.at <= seconds * 1000 + 500);
     return last.at - first.at < 2000 ? null : ((last.called - first.called) * 60000) / (last.at - first.at);
   };
+  // The figure takes a minute, so that one call more or less does not look like a broken limit, but none from before the
+  // target was changed.
+  let targetSince = 0;
+  const figure = () => actual(Math.min(60, (performance.now() - targetSince) / 1000));
   // The chart begins with one minute and grows to five.
   const span = () => Math.min(kept, Math.max(60, (samples[samples.length - 1].at - samples[0].at) / 1000)) * 1000;
   const path = (key, top, end) => {
@@ -53,14 +57,27 @@
     });
     element("orders").replaceChildren(...rows);
   };
+  // The controls go with these states, so the page is asked for anew.
+  const controlled = ["paused", "draining", "closed"];
+  const changed = (state) => {
+    if (state === data.state) return;
+    if (controlled.includes(state) || controlled.includes(data.state)) return location.reload();
+    data.state = state;
+    const [label, tone] = data.states[state];
+    element("state").className = `label ${tone}`;
+    put("state", label);
+  };
   const show = (live) => {
     for (const key of ["waiting", "called", "active", "called_total", "admitted_total"]) put(key, count(live[key]));
     put("rate", count(Math.round(live.rate_per_minute)));
+    changed(live.state);
+    if (!samples.length || samples[samples.length - 1].target !== live.rate_per_minute) targetSince = performance.now();
     const sample = { at: performance.now(), called: live.called_total, target: live.rate_per_minute, actual: null };
     samples.push(sample);
     if (samples.length > kept) samples.shift();
-    sample.actual = actual();
-    put("actual", sample.actual === null ? "–" : count(Math.round(sample.actual)));
+    sample.actual = actual(10);
+    const shown = figure();
+    put("actual", shown === null ? "–" : count(Math.round(shown)));
     chart();
     bar(live.units);
     orders(live.orders);

@@ -69,6 +69,9 @@ pub struct SalePage {
 }
 
 impl SaleState {
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Scheduled, Self::Lobby, Self::Open, Self::Paused, Self::Draining, Self::SoldOut, Self::Closed];
+
     /// Snake case, as in the API.
     pub const fn code(self) -> &'static str {
         match self {

@@ -134,15 +134,21 @@ impl ConsoleSalePage {
         matches!(self.state, SaleState::Closed)
     }
 
-    /// Every state with its label, so that the script can show states that come up later.
+    /// Every state of orders and of the sale with its label, so that the script can show states that come up later.
     fn data(&self) -> String {
         let words = self.shell.words();
         let labels: serde_json::Map<String, serde_json::Value> = OrderState::ALL
             .into_iter()
             .map(|state| (state.code().to_owned(), state.words(words).label.into()))
             .collect();
+        let states: serde_json::Map<String, serde_json::Value> = SaleState::ALL
+            .into_iter()
+            .map(|state| (state.code().to_owned(), json!([state.label(words), state.tone()])))
+            .collect();
         script_json(&json!({
             "sale": self.sale,
+            "state": self.state.code(),
+            "states": states,
             "called_total": self.live.called_total,
             "rate": self.live.rate_per_minute,
             "units": [self.live.free, self.live.held, self.live.sold],
