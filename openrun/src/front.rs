@@ -118,10 +118,7 @@ async fn serve(
         Ok(Some(listener)) => {
             let socket = connection.into_parts().io.into_inner();
             // A task of its own, because this one is as large as everything that a request may need.
-            lifecycle.tracker.spawn(async move {
-                lifecycle.hard.run_until_cancelled(listener.write_to(socket)).await;
-                drop(place);
-            });
+            lifecycle.tracker.spawn(listener.write_to(socket, place));
         }
         Err(error) => tracing::trace!(%error, "a connection broke"),
     }
