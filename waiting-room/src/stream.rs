@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use web::{Body, Problem};
 
-use crate::{WaitingRoom, room::Shown};
+use crate::{TIME, WaitingRoom, room::Shown};
 
 /// An event is sent when nothing happened for so long, so that proxies and pages know that the line lives. It is a real
 /// one, because scripts do not hear of comments.
@@ -43,7 +43,7 @@ pub async fn stream(door: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>,
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert("openrun-time", door.time());
+    headers.insert(TIME, door.time());
     Ok(response)
 }
 
