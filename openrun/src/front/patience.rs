@@ -49,16 +49,16 @@ impl Patience {
 
     /// Waits for the end of the process, or of patience.
     pub(super) async fn wait(self: Arc<Self>, stop: CancellationToken) -> Why {
-        let (mut seen, mut quiet) = (0, 0);
+        let (mut seen, mut quiet) = ((0, 0), 0);
         while quiet < QUIET_LOOKS {
             select! {
                 () = stop.cancelled() => return Why::Stop,
                 () = sleep(LOOK_EVERY) => {}
             }
-            let begun = self.begun.load(Ordering::Relaxed);
-            let at_rest = begun == seen && self.answered.load(Ordering::Relaxed) == begun;
+            let (begun, answered) = (self.begun.load(Ordering::Relaxed), self.answered.load(Ordering::Relaxed));
+            let at_rest = begun == answered && seen == (begun, answered);
             quiet = if at_rest { quiet + 1 } else { 0 };
-            seen = begun;
+            seen = (begun, answered);
         }
         Why::Quiet
     }
