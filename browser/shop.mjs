@@ -14,7 +14,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-const BINARY = process.env.OPENRUN_BIN ?? fileURLToPath(new URL('../target/debug/openrun', import.meta.url));
+export const BINARY = process.env.OPENRUN_BIN ?? fileURLToPath(new URL('../target/debug/openrun', import.meta.url));
 const LIVE = process.env.OPENRUN_TEST_STORIES === 'live';
 const READY_WITHIN_MS = 60_000;
 const STOPPED_WITHIN_MS = 20_000;
@@ -31,7 +31,7 @@ export async function until(what, ask, withinMs = READY_WITHIN_MS) {
   }
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer();
   await new Promise((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
   const { port } = server.address();
@@ -39,14 +39,14 @@ async function freePort() {
   return port;
 }
 
-function needed(name) {
+export function needed(name) {
   const value = process.env[name];
   if (!value) throw new Error(`OPENRUN_TEST_STORIES=live needs ${name}; ./test sets it, or see ./engines env`);
   return value;
 }
 
 /** A database of its own for each shop, on the given server. */
-async function makeDatabase(name) {
+export async function makeDatabase(name) {
   const server = new URL(needed('OPENRUN_TEST_DATABASE_URL'));
   const sql = (statement) => run('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', server.href, '-c', statement]);
   await sql(`create database ${name}`);
@@ -69,7 +69,7 @@ async function engines() {
 }
 
 /** The environment without any OPENRUN_ name of the caller's, so that a story depends on what it says alone. */
-function bareEnvironment() {
+export function bareEnvironment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('OPENRUN_')));
 }
 
@@ -91,11 +91,12 @@ class Shop {
   constructor({ folder, port, stores, env }) {
     this.folder = folder;
     this.stores = stores;
+    this.listen = `127.0.0.1:${port}`;
     this.origin = `http://localhost:${port}`;
     this.logFile = join(folder, 'openrun.log');
     this.env = {
       ...bareEnvironment(),
-      OPENRUN_LISTEN: `127.0.0.1:${port}`,
+      OPENRUN_LISTEN: this.listen,
       OPENRUN_PUBLIC_URL: this.origin,
       OPENRUN_DATA_DIR: join(folder, 'data'),
       ...stores.env,

@@ -67,6 +67,25 @@ install_kafka_jars() {
     mv "$folder.new" "$folder"
 }
 
+build_toxiproxy() {
+    local folder=$CACHE/toxiproxy-$TOXIPROXY_VERSION
+    [ -x "$folder/bin/toxiproxy-server" ] && return
+    say "building toxiproxy $TOXIPROXY_VERSION with Go"
+    rm -rf "$folder.new"
+    mkdir -p "$folder/bin"
+    GOBIN="$folder.new" GOFLAGS=-modcacherw quietly go install "github.com/Shopify/toxiproxy/v2/cmd/server@v$TOXIPROXY_VERSION" ||
+        fail "cannot build toxiproxy $TOXIPROXY_VERSION; \`go install github.com/Shopify/toxiproxy/v2/cmd/server@v$TOXIPROXY_VERSION\` says why"
+    mv "$folder.new/server" "$folder/bin/toxiproxy-server"
+    rm -rf "$folder.new"
+}
+
+# A proxy that is slow, swallows, or resets on demand.
+install_toxiproxy() {
+    install_debian "$(have go || [ -x "$CACHE/toxiproxy-$TOXIPROXY_VERSION/bin/toxiproxy-server" ] || echo golang-go)"
+    with_cache_lock build_toxiproxy
+    PATH=$CACHE/toxiproxy-$TOXIPROXY_VERSION/bin:$PATH
+}
+
 # install_engines NAME…
 install_engines() {
     local missing=() engine
@@ -154,3 +173,71 @@ install_browser() {
     install_node
     install_node_packages
 }
+
+## Load tests and the compose file
+
+go_is_recent() { have go && [ "$(printf '%s\n' "$GO_OLDEST" "$(GOTOOLCHAIN=local go env GOVERSION | sed 's/^go//')" | sort -V | head -n 1)" = "$GO_OLDEST" ]; }
+
+# Debian 12 has Go 1.19, which is too old for k6; the Go module proxy carries newer ones as a module.
+fetch_go() {
+    local folder=$CACHE/go-$GO_VERSION modules arch
+    [ -x "$folder/bin/go" ] && return
+    case $(uname -m) in
+        x86_64) arch=amd64 ;;
+        aarch64) arch=arm64 ;;
+        *) fail "needs Go $GO_OLDEST or newer, and there is none to fetch for $(uname -m); install it from https://go.dev" ;;
+    esac
+    say "fetching Go $GO_VERSION through the Go module proxy"
+    modules=$(mktemp -d)
+    GOMODCACHE=$modules quietly go mod download "golang.org/toolchain@v0.0.1-go$GO_VERSION.linux-$arch" ||
+        fail "cannot fetch Go $GO_VERSION; go must reach a Go module proxy, or install Go $GO_OLDEST or newer yourself"
+    # Modules are read-only and carry no programs.
+    chmod -R u+w "$modules"
+    rm -rf "$folder"
+    mv "$modules/golang.org/toolchain@v0.0.1-go$GO_VERSION.linux-$arch" "$folder.new"
+    rm -rf "$modules"
+    find "$folder.new/bin" "$folder.new/pkg/tool" -type f -exec chmod +x {} +
+    mv "$folder.new" "$folder"
+}
+
+install_go() {
+    install_debian "$(package_for go golang-go)"
+    go_is_recent && return
+    with_cache_lock fetch_go
+    PATH=$CACHE/go-$GO_VERSION/bin:$PATH
+}
+
+# build_go_program FOLDER NAME MODULE: the program of a module, under a name of its own.
+build_go_program() {
+    local folder=$CACHE/$1 name=$2 module=$3 built
+    [ -x "$folder/$name" ] && return
+    say "building ${module##*github.com/} (some minutes, once)"
+    rm -rf "$folder.new"
+    GOBIN=$folder.new GOTOOLCHAIN=local GOFLAGS=-buildvcs=false quietly go install "$module" ||
+        fail "cannot build $module; \`go install $module\` says why"
+    built=$(find "$folder.new" -type f)
+    [ "$built" = "$folder.new/$name" ] || mv "$built" "$folder.new/$name"
+    rm -rf "$folder"
+    mv "$folder.new" "$folder"
+}
+
+# install_go_program FOLDER NAME MODULE: needs Go only for what is not there yet.
+install_go_program() {
+    if [ ! -x "$CACHE/$1/$2" ]; then
+        install_go
+        with_cache_lock build_go_program "$@"
+    fi
+    PATH=$CACHE/$1:$PATH
+}
+
+install_k6() { install_go_program "k6-$K6_VERSION" k6 "go.k6.io/k6@v$K6_VERSION"; }
+
+# Prints what a compose file means, without a container engine; its module calls the program cmd.
+install_compose_check() {
+    install_go_program "compose-go-$COMPOSE_GO_VERSION" compose-check "github.com/compose-spec/compose-go/v2/cmd@v$COMPOSE_GO_VERSION"
+}
+
+# nginx stands before the roles of the compose file, Caddy before one small server.
+install_nginx() { install_debian "$(package_for nginx nginx-light)"; }
+
+install_caddy() { install_debian "$(package_for caddy caddy)"; }

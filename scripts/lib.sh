@@ -59,6 +59,17 @@ process_runs() {
 
 process_is_gone() { ! process_runs "$1"; }
 
+# kill_process FILE: asks nothing, and returns when it is gone.
+kill_process() {
+    local pid
+    if process_runs "$1"; then
+        read -r pid _ <"$1"
+        kill -KILL "$pid" 2>/dev/null || true
+        wait_until 20 process_is_gone "$1" || fail "process $pid outlives kill -9"
+    fi
+    rm -f "$1"
+}
+
 # stop_process FILE: asks first; kills what has not gone after 20 seconds.
 stop_process() {
     local pid

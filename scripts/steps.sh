@@ -44,6 +44,15 @@ count_node() {
         NF == 3 && ($2 == "skipped" || $2 == "todo") { skipped += $3 } END { print passed + 0, failed + 0, skipped + 0 }' "$1"
 }
 
+# One promise per line, as k6/lib/summary.js writes them.
+count_k6() { awk '/^ok - / { kept++ } /^not ok - / { broken++ } END { print kept + 0, broken + 0, 0 }' "$1"; }
+
+# One JSON line per figure; whether it is good is not the suite's matter.
+count_bench() { awk '/^\{"bench":/ { figures++ } END { print figures + 0, 0, 0 }' "$1"; }
+
+# One JSON line per drill.
+count_drill() { awk '/"violations":0/ { held++; next } /"violations":[0-9]/ { broken++ } END { print held + 0, broken + 0, 0 }' "$1"; }
+
 count_lint() { echo 1 0 0; }
 
 # step NAME COUNTER COMMAND…: a step whose command failed without a failed test, or that ran no test, is itself one failure.

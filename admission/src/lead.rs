@@ -15,8 +15,9 @@ use stores::{
         outbox,
         sales::{self, StockedSale},
     },
+    failpoint::{self, Point},
     line::Line,
-    queue::{Batch, Called, LineKey, Observation},
+    queue::{Batch, Called, LineKey, Observation, StockCount},
 };
 
 use crate::{
@@ -118,6 +119,7 @@ impl Leader {
         let finished = reign.is_finished(&called.seen, now);
         // The last frame says what the row is about to say: nobody writes one for a sale that is closed.
         reign.known.sale.closed |= finished;
+        reign.show(&self.sale, &called.seen);
         let composed = frame::compose(&reign.known, &called.seen, trouble, now);
         self.publish(&line, composed).await?;
         if finished {
@@ -135,6 +137,10 @@ impl Leader {
         }
     }
 
+    fn show_lead(&self, leads: bool) {
+        metrics::gauge!("openrun_leads", "sale" => self.sale.to_string()).set(f64::from(leads));
+    }
+
     async fn keep_lead(&mut self) -> Result<bool, StoreError> {
         let asked = monotonic();
         if let Some(reign) = &self.reign
@@ -147,6 +153,7 @@ impl Leader {
         let lead = numbers::lead(&self.stores.database, &self.sale, &self.stores.leader, now, until).await;
         match lead {
             Ok(Some(lead)) => {
+                self.show_lead(true);
                 match self.reign.as_mut().filter(|reign| reign.term == lead.term) {
                     Some(reign) => reign.renewed = asked,
                     None if lead.new => self.begin(lead.term, asked).await?,
@@ -159,6 +166,7 @@ impl Leader {
                 Ok(true)
             }
             Ok(None) => {
+                self.show_lead(false);
                 self.reign = None;
                 Ok(false)
             }
@@ -293,6 +301,7 @@ impl Reign {
                 Raised::To(cursor) => self.cursor = cursor,
                 Raised::Refused => return Ok(Turn { seen, stale: true }),
             }
+            failpoint::reached(Point::CursorRaised);
         }
         self.seq = self.seq.saturating_add(1);
         let until = now.plus_seconds(i64::from(self.known.sale.enter_seconds));
@@ -343,6 +352,26 @@ impl Reign {
             free_units: free,
             units_per_order: self.units_per_order,
             overcall: self.known.sale.admission.overcall,
+        }
+    }
+
+    /// Shows where the sale stands. Only its leader does; a process that leads it no longer keeps what it showed last, and
+    /// says so by `openrun_leads`.
+    fn show(&self, sale: &SaleId, seen: &Observation) {
+        let gauge = |name: &'static str, value: u64| {
+            metrics::gauge!(name, "sale" => sale.to_string()).set(u32::try_from(value).unwrap_or(u32::MAX));
+        };
+        gauge("openrun_waiting", seen.waiting);
+        gauge("openrun_called", seen.called);
+        gauge("openrun_active", seen.active);
+        gauge("openrun_rate_per_minute", self.known.sale.admission.per_minute.into());
+        gauge("openrun_epoch", u64::try_from(self.known.sale.epoch).unwrap_or(0));
+        gauge("openrun_term", u64::try_from(self.term).unwrap_or(0));
+        let sum = |count: fn(&StockCount) -> i64| seen.stock.iter().map(count).fold(0, i64::saturating_add);
+        let (free, held, sold) = (sum(|stock| stock.free), sum(|stock| stock.held), sum(|stock| stock.sold));
+        for (state, units) in [("free", free), ("held", held), ("sold", sold)] {
+            let units = i32::try_from(units).unwrap_or(i32::MAX);
+            metrics::gauge!("openrun_units", "sale" => sale.to_string(), "state" => state).set(units);
         }
     }
 

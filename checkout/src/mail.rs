@@ -81,16 +81,21 @@ impl MailWorker {
         if inbox::contains(&self.database, Group::Mail, event.id).await? {
             return Ok(());
         }
-        if let Some(mail) = self.mail_of(event).await?
-            && self.mailer.send(&mail).await? == Sent::Refused
-        {
-            tracing::warn!(event.id = %event.id, "the mail of an event was refused for good");
+        if let Some((mail, trace_id)) = self.mail_of(event).await? {
+            let sent = self.mailer.send(&mail).await?;
+            let result = if sent == Sent::Refused { "refused" } else { "accepted" };
+            metrics::counter!("openrun_mails_total", "result" => result).increment(1);
+            match sent {
+                Sent::Refused => tracing::warn!(event.id = %event.id, trace_id, "a mail was refused for good"),
+                Sent::Accepted => tracing::info!(event.id = %event.id, trace_id, "a mail went out"),
+            }
         }
         inbox::add(&self.database, Group::Mail, event.id, self.database.now()).await
     }
 
-    /// The mail of an event; `None` when there is nobody to write to, or nothing to say any more.
-    async fn mail_of(&self, event: &Event) -> Result<Option<Mail>, StoreError> {
+    /// The mail of an event, and the trace of its order; `None` when there is nobody to write to, or nothing to say any
+    /// more.
+    async fn mail_of(&self, event: &Event) -> Result<Option<(Mail, String)>, StoreError> {
         let Some(order) = orders::view(&self.database, event.order).await? else { return Ok(None) };
         let Some(subject) = subject(event.kind, &order) else { return Ok(None) };
         let place = contact_place(order.id);
@@ -101,13 +106,14 @@ impl MailWorker {
         };
         let facts = self.facts(subject, &order).await?;
         let text = compose(order.locale, &facts);
-        Ok(Some(Mail {
+        let mail = Mail {
             message_id: message_id(event.id, &self.public_url),
             to,
             subject: text.subject,
             text: text.body,
             language: order.locale.tag(),
-        }))
+        };
+        Ok(Some((mail, order.trace)))
     }
 
     async fn facts(&self, subject: Subject, order: &Order) -> Result<Facts, StoreError> {
@@ -135,10 +141,14 @@ impl MailWorker {
 #[async_trait]
 impl Handler for MailWorker {
     async fn handle(&self, batch: &[Event]) -> Result<Progress, StoreError> {
-        for event in batch {
-            if matches!(event.kind, EventKind::OrderPlaced | EventKind::OrderPaid | EventKind::OrderFailed) {
-                self.tell(event).await?;
-            }
+        let is_told = |event: &&Event| {
+            matches!(event.kind, EventKind::OrderPlaced | EventKind::OrderPaid | EventKind::OrderFailed)
+        };
+        let told: Vec<_> = batch.iter().filter(is_told).collect();
+        let orders: Vec<_> = told.iter().map(|event| event.order).collect();
+        let reachable = orders::with_contact(&self.database, &orders).await?;
+        for event in told.into_iter().filter(|event| reachable.contains(&event.order)) {
+            self.tell(event).await?;
         }
         Ok(Progress::Done)
     }

@@ -8,18 +8,20 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use sale::{Event, EventKind, OrderId, PaymentState, Timestamp, ids::PaymentId, order::Intent};
+use sale::{Event, EventKind, PaymentState, Timestamp, order::Intent};
 use stores::{
     StoreError,
+    batch::{BatchError, Batcher},
     database::{
         Database,
-        payments::{self, PaymentRow, Recorded, Told},
+        payments::{self, Answer, PaymentRow, Recorded, Sending, Told},
         refunds::{self, RefundRow},
     },
     events::{Handler, Progress},
+    failpoint::{self, Point},
     payments::{Charge, NewCharge, PaymentProvider},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A provider that does not answer within it has not answered: the outcome is unknown.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,9 +29,11 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 const LEASE_MS: i64 = 10_000;
 /// What a hold's deadline leaves to a charge beyond the provider's own time.
 const DEADLINE_GRACE_MS: i64 = 1_000;
-/// Calls to the provider at the same time. A payment takes a third of a second at the sandbox, so this is some three
-/// hundred payments a second and process.
-const CONCURRENCY: usize = 100;
+/// Calls to the provider at the same time. At a provider that takes a third of a second this is some three thousand
+/// payments a second and process.
+const CONCURRENCY: usize = 1_000;
+/// Writes that may wait at the same time.
+const MOST_WAITING: usize = 10_000;
 /// How often the poller looks for attempts whose time has come.
 const POLL_EVERY: Duration = Duration::from_millis(200);
 /// The first and the longest wait before an open attempt is asked about again.
@@ -47,8 +51,6 @@ enum Step {
     Begin,
     /// It was sent, and nobody knows what became of it.
     Query,
-    /// Decide between capture and void.
-    Decide,
     Capture,
     Void,
 }
@@ -58,7 +60,6 @@ fn next_step(payment: &PaymentRow) -> Step {
         (state, _) if !state.is_open() => Step::Nothing,
         (_, Some(Intent::Void)) => Step::Void,
         (_, Some(Intent::Capture)) => Step::Capture,
-        (PaymentState::Authorised, None) => Step::Decide,
         (PaymentState::Created, None) if payment.sent_at.is_none() => Step::Begin,
         (_, None) => Step::Query,
     }
@@ -70,14 +71,29 @@ fn ask_again(asked: u32, now: Timestamp) -> Timestamp {
     now.plus_millis(wait.min(LAST_ASK_MS))
 }
 
+/// Carries payments to the provider. What several of them have to write at the same time is written in one transaction.
 pub struct PaymentWorker {
     database: Database,
     provider: Arc<dyn PaymentProvider>,
+    marks: Batcher<Sending, bool>,
+    records: Batcher<Answer, Recorded>,
 }
 
 impl PaymentWorker {
-    pub const fn new(database: Database, provider: Arc<dyn PaymentProvider>) -> Self {
-        Self { database, provider }
+    /// A worker whose writes are carried out by tasks of their own until it is dropped.
+    pub fn new(database: Database, provider: Arc<dyn PaymentProvider>) -> Self {
+        let tasks = TaskTracker::new();
+        let books = database.clone();
+        let marks = Batcher::new("payment_sent", &tasks, MOST_WAITING, move |all: Vec<Sending>| {
+            let books = books.clone();
+            Box::pin(async move { payments::mark_sent(&books, &all, books.now()).await })
+        });
+        let books = database.clone();
+        let records = Batcher::new("payment_told", &tasks, MOST_WAITING, move |all: Vec<Answer>| {
+            let books = books.clone();
+            Box::pin(async move { payments::record(&books, &all, books.now()).await })
+        });
+        Self { database, provider, marks, records }
     }
 
     /// Asks about open attempts and carries out refunds until `stop`.
@@ -97,44 +113,46 @@ impl PaymentWorker {
     pub async fn poll(&self) -> Result<(), StoreError> {
         let now = self.database.now();
         let claimed = payments::claim_due(&self.database, now, now.plus_millis(LEASE_MS), 200).await?;
-        self.advance_all(claimed).await?;
+        self.advance_all(payments::load_all(&self.database, &claimed).await?).await?;
         let owed = refunds::claim_due(&self.database, now, now.plus_millis(LEASE_MS), 50).await?;
         stream::iter(owed).map(|refund| self.give_back(refund)).buffer_unordered(CONCURRENCY).try_collect().await
     }
 
-    async fn advance_all(&self, ids: Vec<PaymentId>) -> Result<(), StoreError> {
-        stream::iter(ids).map(|id| self.advance(id)).buffer_unordered(CONCURRENCY).try_collect().await
+    async fn advance_all(&self, payments: Vec<PaymentRow>) -> Result<(), StoreError> {
+        stream::iter(payments).map(|payment| self.advance(payment)).buffer_unordered(CONCURRENCY).try_collect().await
     }
 
     /// Carries an attempt as far as the provider's answers go. A step that did not bring it forward is not repeated here;
     /// the poller asks again later.
-    pub async fn advance(&self, id: PaymentId) -> Result<(), StoreError> {
+    pub async fn advance(&self, mut payment: PaymentRow) -> Result<(), StoreError> {
         let mut before = Step::Nothing;
-        while let Some(payment) = payments::load(&self.database, id).await? {
+        loop {
             let step = next_step(&payment);
-            if step == Step::Nothing || step == before || !self.carry_out(step, &payment).await? {
-                break;
+            if step == Step::Nothing || step == before {
+                return Ok(());
+            }
+            match self.carry_out(step, &payment).await? {
+                Some(next) => payment = next,
+                None => return Ok(()),
             }
             before = step;
         }
-        Ok(())
     }
 
-    /// One step; false when another worker does it, or a person has to.
-    async fn carry_out(&self, step: Step, payment: &PaymentRow) -> Result<bool, StoreError> {
+    /// One step, and the attempt after it; `None` when it ended, another worker does it, or a person has to.
+    async fn carry_out(&self, step: Step, payment: &PaymentRow) -> Result<Option<PaymentRow>, StoreError> {
         let now = self.database.now();
         let key = payment.key();
         let charge = match step {
-            Step::Nothing => return Ok(false),
-            Step::Decide => {
-                payments::decide_intent(&self.database, payment).await?;
-                return Ok(true);
-            }
+            Step::Nothing => return Ok(None),
             Step::Begin => {
+                failpoint::reached(Point::PaymentWritten);
                 if !self.mark_sent(payment, now).await? {
-                    return Ok(false);
+                    return Ok(None);
                 }
-                self.begin(payment, now).await
+                let charge = self.begin(payment, now).await;
+                failpoint::reached(Point::ChargeSent);
+                charge
             }
             Step::Query => match answer("query", self.provider.query(&key, now)).await {
                 Some(Some(charge)) => Some(charge),
@@ -148,13 +166,22 @@ impl PaymentWorker {
                 None => None,
             },
         };
-        self.record(payment, charge.as_ref().map_or(Told::Nothing, Told::Charge)).await
+        let next = self.record(payment, charge.map_or(Told::Nothing, Told::Charge)).await?;
+        if step == Step::Capture && next.is_none() {
+            failpoint::reached(Point::CaptureRecorded);
+        }
+        Ok(next)
     }
 
     async fn mark_sent(&self, payment: &PaymentRow, now: Timestamp) -> Result<bool, StoreError> {
         let answers_within = i64::try_from(self.provider.answers_within().as_millis()).unwrap_or(i64::MAX);
-        let answer_by = now.plus_millis(answers_within).plus_millis(DEADLINE_GRACE_MS);
-        payments::mark_sent(&self.database, payment, answer_by, now.plus_millis(LEASE_MS)).await
+        let sending = Sending {
+            id: payment.id,
+            order: payment.order,
+            answer_by: now.plus_millis(answers_within).plus_millis(DEADLINE_GRACE_MS),
+            ask_at: now.plus_millis(LEASE_MS),
+        };
+        self.marks.ask(sending).await.map_err(trouble)
     }
 
     async fn begin(&self, payment: &PaymentRow, now: Timestamp) -> Option<Charge> {
@@ -167,13 +194,17 @@ impl PaymentWorker {
         answer("begin", self.provider.begin(&charge, now)).await
     }
 
-    async fn record(&self, payment: &PaymentRow, told: Told<'_>) -> Result<bool, StoreError> {
-        let now = self.database.now();
-        let recorded = payments::record(&self.database, payment.id, told, ask_again(payment.asked, now), now).await?;
-        if recorded == Recorded::Mismatch {
-            tracing::error!(payment.id = %payment.id, "the provider speaks of another amount; the order needs review");
+    async fn record(&self, payment: &PaymentRow, told: Told) -> Result<Option<PaymentRow>, StoreError> {
+        let ask_at = ask_again(payment.asked, self.database.now());
+        let told = Answer { id: payment.id, order: payment.order, told, ask_at };
+        match self.records.ask(told).await.map_err(trouble)? {
+            Recorded::Moved(next) => Ok(Some(*next)),
+            Recorded::Ended | Recorded::Same => Ok(None),
+            Recorded::Mismatch => {
+                tracing::error!(payment.id = %payment.id, "the provider speaks of another amount; the order needs review");
+                Ok(None)
+            }
         }
-        Ok(matches!(recorded, Recorded::Moved | Recorded::Same))
     }
 
     /// Somebody says that a charge has changed (a webhook, an operator). It is only a hint: the provider is asked, and
@@ -181,16 +212,20 @@ impl PaymentWorker {
     pub async fn hint(&self, key: &str) -> Result<(), StoreError> {
         let Some(payment) = payments::of_key(&self.database, key).await? else { return Ok(()) };
         let asked = answer("query", self.provider.query(key, self.database.now())).await;
-        if let Some(Some(charge)) = asked {
-            self.record(&payment, Told::Charge(&charge)).await?;
+        if let Some(Some(charge)) = asked
+            && let Some(next) = self.record(&payment, Told::Charge(charge)).await?
+        {
+            return self.advance(next).await;
         }
-        self.advance(payment.id).await
+        Ok(())
     }
 
     async fn give_back(&self, refund: RefundRow) -> Result<(), StoreError> {
         let now = self.database.now();
         let call = self.provider.refund(&refund.charge_key, &refund.id, refund.money, now);
-        match answer("refund", call).await {
+        let answer = answer("refund", call).await;
+        failpoint::reached(Point::RefundSent);
+        match answer {
             Some(charge) if charge.refunded >= refund.money.amount => {
                 refunds::done(&self.database, &refund, self.database.now()).await
             }
@@ -201,14 +236,11 @@ impl PaymentWorker {
             _ => Ok(()),
         }
     }
+}
 
-    /// Carries out every open attempt of an order.
-    async fn pay(&self, order: OrderId) -> Result<(), StoreError> {
-        let open = payments::of_order(&self.database, order).await?;
-        // An attempt that was sent is in another worker's hands, or the poller's.
-        let waiting = open.into_iter().filter(|payment| matches!(next_step(payment), Step::Begin | Step::Void));
-        self.advance_all(waiting.map(|payment| payment.id).collect()).await
-    }
+/// Trouble of a batch is everybody's in it.
+fn trouble(fault: BatchError) -> StoreError {
+    StoreError::unavailable("payments", fault)
 }
 
 /// The provider's answer; `None` when there was none, which never means no.
@@ -231,7 +263,10 @@ impl Handler for PaymentWorker {
     async fn handle(&self, batch: &[Event]) -> Result<Progress, StoreError> {
         let asked: Vec<_> =
             batch.iter().filter(|event| event.kind == EventKind::PaymentRequested).map(|event| event.order).collect();
-        stream::iter(asked).map(|order| self.pay(order)).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+        // An attempt that was sent is in another worker's hands, or the poller's.
+        let mut waiting = payments::open_of(&self.database, &asked).await?;
+        waiting.retain(|payment| matches!(next_step(payment), Step::Begin | Step::Void));
+        self.advance_all(waiting).await?;
         if batch.iter().any(|event| event.kind == EventKind::RefundRequested) {
             self.poll().await?;
         }
@@ -241,7 +276,7 @@ impl Handler for PaymentWorker {
 
 #[cfg(test)]
 mod tests {
-    use sale::{Currency, Money};
+    use sale::{Currency, Money, OrderId, ids::PaymentId};
 
     use super::*;
 
@@ -253,7 +288,7 @@ mod tests {
             (P::Created, None, false, Step::Begin),
             (P::Created, None, true, Step::Query),
             (P::Unknown, None, true, Step::Query),
-            (P::Authorised, None, true, Step::Decide),
+            (P::Authorised, None, true, Step::Query),
             (P::Authorised, Some(Intent::Capture), true, Step::Capture),
             (P::Authorised, Some(Intent::Void), true, Step::Void),
             (P::Created, Some(Intent::Void), false, Step::Void),

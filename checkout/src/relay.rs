@@ -14,6 +14,7 @@ use stores::{
         outbox,
     },
     events::EventLog,
+    failpoint::{self, Point},
     outage::Outage,
 };
 use tokio::time::sleep;
@@ -140,7 +141,10 @@ impl Relay {
         if records.is_empty() {
             return Ok(Look::Nothing);
         }
+        failpoint::reached(Point::EventWritten);
         self.log.append(&records).await?;
+        failpoint::reached(Point::EventPublished);
+        metrics::counter!("openrun_events_published_total").increment(ids.len() as u64);
         outbox::mark_published(&self.database, &ids, self.database.now()).await?;
         Ok(Look::Carried)
     }
@@ -150,6 +154,8 @@ impl Relay {
             outbox::mark_read_by_all(&self.database, now).await?;
         }
         outbox::prune(&self.database, now.plus_millis(-KEEP_PUBLISHED_MS)).await?;
+        let waiting = u32::try_from(outbox::unpublished_count(&self.database).await?).unwrap_or(u32::MAX);
+        metrics::gauge!("openrun_outbox_events").set(waiting);
         Ok(())
     }
 }

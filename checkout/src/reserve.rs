@@ -77,7 +77,7 @@ impl Reserver {
     /// A reserver whose batches are carried out on `tracker` until it is dropped.
     pub fn new(database: Database, line: Arc<dyn Line>, keys: Arc<Keys>, tracker: &TaskTracker) -> Self {
         let together = Arc::new(Together { database, line });
-        let batcher = Batcher::new(tracker, MOST_WAITING, move |asks| {
+        let batcher = Batcher::new("reserve", tracker, MOST_WAITING, move |asks| {
             let together = Arc::clone(&together);
             Box::pin(async move { Ok(together.carry_out(asks).await) })
         });
@@ -98,7 +98,11 @@ impl Reserver {
                 trace: wish.trace.clone(),
             };
             match self.batcher.ask(ask).await {
-                Ok(Answer::Order(order, is_new)) => return Ok(Reserved { order: *order, is_new }),
+                Ok(Answer::Order(order, is_new)) => {
+                    let placed = metrics::counter!("openrun_orders_total", "state" => "pending_payment");
+                    placed.increment(u64::from(is_new));
+                    return Ok(Reserved { order: *order, is_new });
+                }
                 Ok(Answer::Marked) => {}
                 // This key's own order of a later generation.
                 Ok(Answer::Refused(Refusal::PassUsed { order: Some(order) })) if generations[at..].contains(&order) => {

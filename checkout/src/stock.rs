@@ -5,23 +5,23 @@
 //! leaves, so several workers, repeated events and events out of order change nothing.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
-use sale::{Event, EventKind, HoldId, OrderId, SaleId, ids::EventId};
+use sale::{Event, EventKind, OrderId, SaleId, ids::EventId};
 use stores::{
     StoreError,
     database::{
         Database,
         holds::{self, Overrun},
         numbers,
-        settle::{self, Retaken, Settled},
+        settle::{self, Cause, Retaken, Settled},
     },
     events::{Handler, Progress},
+    failpoint::{self, Point},
     gate::End,
     line::Line,
     queue::LineKey,
@@ -32,8 +32,6 @@ use tokio_util::sync::CancellationToken;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Orders moved in one transaction or look.
 const BATCH: i64 = 200;
-/// Orders followed at the same time.
-const CONCURRENCY: usize = 8;
 /// How long the event of a payment's end may take before the loop looks itself.
 const LOG_PATIENCE_MS: i64 = 5_000;
 /// How long a charge may take to be called back after the deadline before its order counts as unknown.
@@ -81,33 +79,45 @@ impl StockWorker {
 
     /// Calls charges back whose deadline has passed.
     pub async fn overrun(&self) -> Result<(), StoreError> {
+        let mut ended = Vec::new();
         for order in holds::overdue(&self.database, self.database.now(), BATCH).await? {
             if holds::overrun(&self.database, order, self.database.now(), VOID_GRACE_MS).await? == Overrun::Settle {
-                self.follow(order, None).await?;
+                ended.push(Cause { order, events: Vec::new() });
             }
         }
-        Ok(())
+        self.follow(&ended).await.map(|_| ())
     }
 
     /// Orders whose payment ended some time ago and whose event has not come.
     pub async fn left_behind(&self) -> Result<(), StoreError> {
         let before = self.database.now().plus_millis(-LOG_PATIENCE_MS);
-        for order in holds::unsettled(&self.database, before, BATCH).await? {
-            self.follow(order, None).await?;
-        }
-        Ok(())
+        let left = holds::unsettled(&self.database, before, BATCH).await?;
+        let unique: BTreeSet<_> = left.into_iter().collect();
+        let causes: Vec<_> = unique.into_iter().map(|order| Cause { order, events: Vec::new() }).collect();
+        self.follow(&causes).await.map(|_| ())
     }
 
-    /// Lets an order follow its payments; false when it has to be tried again.
-    async fn follow(&self, order: OrderId, cause: Option<EventId>) -> Result<bool, StoreError> {
-        match settle::settle(&self.database, order, cause, self.database.now()).await? {
-            Settled::Nothing => Ok(true),
-            Settled::Moved => {
-                self.tell_order(order).await;
-                Ok(true)
-            }
-            Settled::Late => self.take_again(order).await,
+    /// Lets orders follow their payments; tells those that have to be tried again.
+    async fn follow(&self, causes: &[Cause]) -> Result<HashSet<OrderId>, StoreError> {
+        if causes.is_empty() {
+            return Ok(HashSet::new());
         }
+        let settled = settle::settle(&self.database, causes, self.database.now()).await?;
+        let became = |what: Settled| {
+            causes.iter().zip(&settled).filter(move |(_, became)| **became == what).map(|(cause, _)| cause.order)
+        };
+        let moved: Vec<_> = became(Settled::Moved).collect();
+        if !moved.is_empty() {
+            failpoint::reached(Point::StockCommitted);
+            self.tell_orders(&moved).await;
+        }
+        let mut waiting = HashSet::new();
+        for order in became(Settled::Late) {
+            if !self.take_again(order).await? {
+                waiting.insert(order);
+            }
+        }
+        Ok(waiting)
     }
 
     /// Money came after the units had gone back: the buyer gets units again if there are any, or the money.
@@ -115,7 +125,7 @@ impl StockWorker {
         match settle::take_again(&self.database, self.line.as_ref(), order, self.database.now()).await {
             Ok(Retaken::EpochMoved) | Err(StoreError::Lost) => Ok(false),
             Ok(Retaken::Committed) => {
-                self.tell_order(order).await;
+                self.tell_orders(&[order]).await;
                 Ok(true)
             }
             Ok(Retaken::Refused | Retaken::Nothing) => Ok(true),
@@ -123,26 +133,22 @@ impl StockWorker {
         }
     }
 
-    async fn line_of(&self, order: OrderId) -> Result<Option<LineKey>, StoreError> {
-        let Some(hold) = holds::find(&self.database, &[HoldId::of(order)]).await?.pop() else { return Ok(None) };
-        self.line_key(hold.sale).await
-    }
-
     async fn line_key(&self, sale: SaleId) -> Result<Option<LineKey>, StoreError> {
         Ok(numbers::epoch(&self.database, &sale).await?.map(|epoch| LineKey { sale, epoch }))
     }
 
-    /// Tells the gate what became of an order's holds. Trouble is left to the loop.
-    async fn tell_order(&self, order: OrderId) {
+    /// Tells the gates what became of these orders' holds. Trouble is left to the loop.
+    async fn tell_orders(&self, orders: &[OrderId]) {
         let told = async {
-            let ends = holds::untold_of(&self.database, order).await?;
-            match self.line_of(order).await? {
-                Some(line) if !ends.is_empty() => self.tell(&line, &ends).await,
-                _ => Ok(()),
+            for (sale, ends) in holds::untold_of(&self.database, orders).await? {
+                if let Some(line) = self.line_key(sale).await? {
+                    self.tell(&line, &ends).await?;
+                }
             }
+            Ok::<(), StoreError>(())
         };
         if let Err(trouble) = told.await {
-            tracing::debug!(%order, "the gate is told later: {trouble}");
+            tracing::debug!(orders = orders.len(), "the gate is told later: {trouble}");
         }
     }
 
@@ -151,6 +157,7 @@ impl StockWorker {
         for sale in holds::untold_sales(&self.database).await? {
             let ends = holds::untold(&self.database, &sale, BATCH).await?;
             let Some(line) = self.line_key(sale).await? else { continue };
+            failpoint::reached(Point::HoldReleased);
             if let Err(trouble) = self.tell(&line, &ends).await {
                 tracing::debug!(sale = %line.sale, "the gate is told later: {trouble}");
             }
@@ -164,21 +171,15 @@ impl StockWorker {
     }
 }
 
-/// What the events of one order ask for, first to last.
-#[derive(Debug, Default)]
-struct Asked {
-    settle: Vec<EventId>,
-    tell: bool,
-}
-
 #[async_trait]
 impl Handler for StockWorker {
     async fn handle(&self, batch: &[Event]) -> Result<Progress, StoreError> {
-        let mut asked: BTreeMap<OrderId, Asked> = BTreeMap::new();
+        let mut settle: BTreeMap<OrderId, Vec<EventId>> = BTreeMap::new();
+        let mut tell: BTreeSet<OrderId> = BTreeSet::new();
         for event in batch {
             match event.kind {
-                EventKind::PaymentSettled => asked.entry(event.order).or_default().settle.push(event.id),
-                EventKind::HoldEnded => asked.entry(event.order).or_default().tell = true,
+                EventKind::PaymentSettled => settle.entry(event.order).or_default().push(event.id),
+                EventKind::HoldEnded => _ = tell.insert(event.order),
                 EventKind::OrderPlaced
                 | EventKind::OrderPaid
                 | EventKind::OrderFailed
@@ -186,28 +187,11 @@ impl Handler for StockWorker {
                 | EventKind::RefundRequested => {}
             }
         }
-        let waiting: HashSet<OrderId> = stream::iter(asked)
-            .map(|(order, asked)| self.carry_out(order, asked))
-            .buffer_unordered(CONCURRENCY)
-            .try_filter_map(|waits| async move { Ok(waits) })
-            .try_collect()
-            .await?;
+        let causes: Vec<_> = settle.into_iter().map(|(order, events)| Cause { order, events }).collect();
+        let waiting = self.follow(&causes).await?;
+        self.tell_orders(&tell.into_iter().collect::<Vec<_>>()).await;
+        failpoint::reached(Point::EffectDone);
         let first = batch.iter().position(|event| waiting.contains(&event.order));
         Ok(first.map_or(Progress::Done, |done| Progress::Again { done, after_ms: TRY_AGAIN_AFTER_MS }))
-    }
-}
-
-impl StockWorker {
-    /// Carries out what an order's events ask for; tells the order when it has to wait.
-    async fn carry_out(&self, order: OrderId, asked: Asked) -> Result<Option<OrderId>, StoreError> {
-        for event in asked.settle {
-            if !self.follow(order, Some(event)).await? {
-                return Ok(Some(order));
-            }
-        }
-        if asked.tell {
-            self.tell_order(order).await;
-        }
-        Ok(None)
     }
 }

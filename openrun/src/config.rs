@@ -153,6 +153,12 @@ pub fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Where a drill wants this process to die, if anywhere (`stores/src/failpoint.rs`). It is no setting: it stands in no
+/// file and is not printed.
+pub fn fail_point() -> Option<String> {
+    environment().remove("OPENRUN_FAIL_POINT")
+}
+
 /// What keeps the demo from starting, if anything does: it is made to be looked at, not to run beside a configuration
 /// that somebody means.
 pub fn demo_obstacle(sources: &Sources) -> Option<Fault> {

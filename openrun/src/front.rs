@@ -16,7 +16,7 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use stores::database::Database;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -25,13 +25,13 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 use waiting_room::{Request as Asked, Routed, WaitingRoom};
-use web::{Body, Code, Problem, Site, answer::Visit, pages::WayOn};
+use web::{Body, Code, Problem, Site, answer::Visit, asking::begin_trace, pages::WayOn};
 
 use self::{
     handover::Handover,
     patience::{Answering, Patience, Why},
 };
-use crate::{health::Health, lifecycle::Lifecycle};
+use crate::{access::HotPath, health::Health, lifecycle::Lifecycle};
 
 /// Headers above this are refused with a problem; hyper itself refuses above twice as much.
 const LARGEST_HEADERS: usize = 32 * 1024;
@@ -40,6 +40,10 @@ const LONGEST_URI: usize = 4 * 1024;
 const LARGEST_BODY: u64 = 64 * 1024;
 /// Open connections at the same time; above it new ones wait in the kernel's backlog.
 const MOST_CONNECTIONS: usize = 100_000;
+
+/// Upper bounds of the buckets of durations, in seconds, and of batches, in asks.
+const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const ASKS: [f64; 6] = [1.0, 4.0, 16.0, 64.0, 128.0, 256.0];
 
 /// What answers on an address.
 #[derive(Clone)]
@@ -51,6 +55,7 @@ pub struct Front {
     pub health: Health,
     pub site: Arc<Site>,
     pub database: Database,
+    pub hot_path: Arc<HotPath>,
     /// Metrics on this address: `None` where they are served elsewhere.
     pub metrics: Option<Metrics>,
 }
@@ -61,6 +66,24 @@ pub struct Metrics {
     pub handle: PrometheusHandle,
     /// On the main address only this machine may.
     pub loopback_only: bool,
+}
+
+impl Metrics {
+    /// The text that Prometheus reads.
+    fn render(&self) -> String {
+        if let Some(bytes) = resident_bytes() {
+            metrics::gauge!("openrun_resident_bytes").set(bytes);
+        }
+        self.handle.render()
+    }
+}
+
+/// Memory of this process that lies in RAM, where the kernel tells it.
+fn resident_bytes() -> Option<f64> {
+    const PAGE_BYTES: u32 = 4_096;
+    let told = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u32 = told.split(' ').nth(1)?.parse().ok()?;
+    Some(f64::from(pages) * f64::from(PAGE_BYTES))
 }
 
 /// Accepts connections until the soft stop, then lets those that are open finish.
@@ -135,7 +158,7 @@ async fn serve(
 }
 
 impl Front {
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    async fn answer(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         if let Some(problem) = too_large(&request) {
             return self.refuse(&request, problem);
         }
@@ -145,8 +168,14 @@ impl Front {
         if let Some(door) = &self.waiting_room {
             match waiting_room::route(request.method(), request.uri().path()) {
                 Routed::Here(route) => {
-                    let (parts, _) = request.into_parts();
-                    return door.handle(route, Asked { parts: &parts, peer }).await;
+                    let (mut parts, _) = request.into_parts();
+                    let (nth, began) = (route.nth(), self.hot_path.sample());
+                    if began.is_some() {
+                        begin_trace(&mut parts.headers);
+                    }
+                    let response = door.handle(route, Asked { parts: &parts, peer }).await;
+                    self.hot_path.answered(nth, &parts, response.status(), began);
+                    return response;
                 }
                 Routed::Refused(problem) => {
                     let (parts, _) = request.into_parts();
@@ -158,6 +187,7 @@ impl Front {
         let Some(rest) = &self.rest else {
             return self.refuse(&request, Code::NotFound.into());
         };
+        begin_trace(request.headers_mut());
         match rest.clone().oneshot(request.map(axum::body::Body::new)).await {
             Ok(response) => response.map(Body::stream),
             Err(never) => match never {},
@@ -177,13 +207,13 @@ impl Front {
         match path {
             "/healthz" => Some(text(StatusCode::OK, "ok\n".to_owned())),
             "/readyz" => Some(match self.health.trouble().await {
-                None => text(StatusCode::OK, "ready\n".to_owned()),
+                None => text(StatusCode::OK, format!("ready\n{}", self.health.notes().await)),
                 Some(trouble) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")),
             }),
             "/metrics" => {
                 let metrics = self.metrics.as_ref()?;
                 let allowed = !metrics.loopback_only || peer.ip().to_canonical().is_loopback();
-                allowed.then(|| text(StatusCode::OK, metrics.handle.render()))
+                allowed.then(|| text(StatusCode::OK, metrics.render()))
             }
             _ => None,
         }
@@ -220,7 +250,10 @@ pub fn recorder() -> PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER
         .get_or_init(|| {
-            let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+            let recorder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+                .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_asks".to_owned()), &ASKS));
+            let recorder = recorder.unwrap_or_default().build_recorder();
             let handle = recorder.handle();
             drop(metrics::set_global_recorder(recorder));
             handle

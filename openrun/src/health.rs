@@ -1,13 +1,21 @@
 //! Whether the process is ready: it is not stopping, and the stores that it cannot work without answer.
+//!
+//! Without the database nothing can be decided. Without the queue store people still see the last frame and where they
+//! stand, so a process that lost it stays in service and says so in a note.
 
 use std::{
+    fmt::Write as _,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use sale::clock::monotonic;
-use stores::database::Database;
+use stores::{
+    StoreError,
+    database::{Database, sales},
+    line::Line,
+};
 
 use crate::lifecycle::Lifecycle;
 
@@ -16,6 +24,9 @@ const FRESH_FOR: Duration = Duration::from_millis(500);
 /// A store that takes longer does not answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Sales that are looked at for notes.
+const MOST_NOTES: usize = 20;
+
 /// When the database was asked, and what the trouble was.
 type Reading = (Instant, Option<&'static str>);
 
@@ -23,12 +34,29 @@ type Reading = (Instant, Option<&'static str>);
 pub struct Health {
     lifecycle: Lifecycle,
     database: Database,
+    line: Arc<dyn Line>,
     last: Arc<Mutex<Option<Reading>>>,
 }
 
 impl Health {
-    pub fn new(lifecycle: Lifecycle, database: Database) -> Self {
-        Self { lifecycle, database, last: Arc::default() }
+    pub fn new(lifecycle: Lifecycle, database: Database, line: Arc<dyn Line>) -> Self {
+        Self { lifecycle, database, line, last: Arc::default() }
+    }
+
+    /// What is in trouble and keeps nobody from being served: one line each.
+    pub async fn notes(&self) -> String {
+        let Ok(Ok(running)) = tokio::time::timeout(TIMEOUT, sales::running(&self.database)).await else {
+            return String::new();
+        };
+        let mut notes = String::new();
+        for sale in running.iter().take(MOST_NOTES) {
+            match tokio::time::timeout(TIMEOUT, self.line.life(sale)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(StoreError::Lost)) => _ = writeln!(notes, "the line of {sale} is being restored"),
+                Ok(Err(_)) | Err(_) => return "the queue store does not answer\n".to_owned(),
+            }
+        }
+        notes
     }
 
     /// What keeps the process from being ready.

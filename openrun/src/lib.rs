@@ -12,6 +12,7 @@ pub mod why;
 pub mod client;
 pub mod offline;
 
+pub mod access;
 pub mod demo;
 pub mod front;
 pub mod health;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{Request, State},
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     response::Response,
     routing::{any, get},
 };
@@ -20,6 +20,8 @@ use utoipa::{
     },
 };
 use web::{Code, answer::Visit, pages::DocsPage};
+
+use crate::access;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
@@ -53,6 +55,7 @@ pub fn router(shop: Shop) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(shop.clone(), http::same_origin))
+        .layer(from_fn(access::tell))
         .with_state(shop)
 }
 

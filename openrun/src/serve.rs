@@ -18,6 +18,7 @@ use waiting_room::{WaitingRoom, budget::Budget, rooms::Rooms};
 use web::Site;
 
 use crate::{
+    access::HotPath,
     cli::Start,
     config::{Config, Role},
     demo,
@@ -53,6 +54,8 @@ pub struct Stores {
 
 /// Serves until a signal.
 pub async fn run(config: Config, keys: Keys, start: Start) -> anyhow::Result<ExitCode> {
+    // First, because whoever counts looks its counters up when it is made.
+    drop(recorder());
     let (listener, config) = listen(config, start).await?;
     let lifecycle = Lifecycle::new();
     let stores = Stores::open(config, keys, start).await?;
@@ -179,9 +182,10 @@ fn front(stores: &Stores, lifecycle: &Lifecycle) -> Front {
     Front {
         waiting_room,
         rest: config.runs(Role::Checkout).then(|| rest::router(shop)),
-        health: Health::new(lifecycle.clone(), stores.database.clone()),
+        health: Health::new(lifecycle.clone(), stores.database.clone(), Arc::clone(&stores.line)),
         site: Arc::clone(&stores.site),
         database: stores.database.clone(),
+        hot_path: Arc::new(HotPath::default()),
         metrics: config.ops_listen.is_none().then(|| Metrics { handle: recorder(), loopback_only: true }),
     }
 }

@@ -55,20 +55,21 @@ pub struct Key {
     pub secret: Secret,
 }
 
-/// The keys of one purpose, oldest first. The last one signs; all of them verify, so what was signed before a
-/// rotation stays good.
+/// The keys of one purpose, oldest first. All of them verify, so what was signed before a rotation stays good. The last
+/// one waits for its turn and the one before it signs, so that a rotation lets a key sign that every process has known
+/// since the rotation before: processes can be restarted with the new file one by one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ring(Vec<Key>);
 
 impl Ring {
     pub fn generate() -> Self {
-        Self(vec![Key { id: 1, secret: Secret::random() }])
+        Self((1..=2).map(|id| Key { id, secret: Secret::random() }).collect())
     }
 
     /// The key that signs.
     pub fn current(&self) -> &Key {
-        &self.0[self.0.len() - 1]
+        &self.0[self.0.len().saturating_sub(2)]
     }
 
     pub fn find(&self, id: u32) -> Option<&Key> {
@@ -134,7 +135,8 @@ impl Keys {
         empty.map_or(Ok(keys), |name| Err(BadKeys::Empty(name)))
     }
 
-    /// Adds a new key to every ring; the old ones stay to verify what they signed.
+    /// Lets the waiting key of every ring sign and adds a new one that waits; the old ones stay to verify what they
+    /// signed.
     pub fn rotate(&mut self) {
         for ring in [&mut self.tickets, &mut self.passes, &mut self.tokens, &mut self.personal_data] {
             ring.rotate();
@@ -153,6 +155,16 @@ mod tests {
         keys.rotate();
         assert_ne!(keys.tickets.current().secret, before.secret);
         assert_eq!(keys.tickets.find(before.id).unwrap().secret, before.secret);
+    }
+
+    #[test]
+    fn a_process_with_the_file_from_before_a_rotation_knows_the_key_that_signs_after_it() {
+        let before = Keys::generate();
+        let mut after = before.clone();
+        after.rotate();
+        for (old, new) in [(&before.tickets, &after.tickets), (&before.personal_data, &after.personal_data)] {
+            assert_eq!(old.find(new.current().id).unwrap().secret, new.current().secret);
+        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ kafka_start() {
 
 kafka_stop() { stop_process "$ENGINES/kafka.pid"; }
 
+kafka_kill() { kill_process "$ENGINES/kafka.pid"; }
+
 kafka_forget() { rm -rf "$ENGINES/kafka"; }
 
 kafka_export() { echo "export OPENRUN_EVENTS_URL=kafka://127.0.0.1:$(kept_port kafka)"; }

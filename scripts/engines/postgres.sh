@@ -64,6 +64,13 @@ postgres_stop() {
         fail "PostgreSQL in $(postgres_data) did not stop"
 }
 
+# Immediate: every server process is ended at once, and the next start recovers from the log.
+postgres_kill() {
+    postgres_runs || return 0
+    quietly postgres_tool pg_ctl -D "$(postgres_data)" -w -t 20 -m immediate stop || ! postgres_runs ||
+        fail "PostgreSQL in $(postgres_data) did not stop"
+}
+
 postgres_forget() {
     local data
     data=$(postgres_data)

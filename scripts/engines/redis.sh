@@ -18,6 +18,8 @@ redis_start() {
 
 redis_stop() { stop_process "$ENGINES/redis.pid"; }
 
+redis_kill() { kill_process "$ENGINES/redis.pid"; }
+
 redis_forget() { rm -rf "$ENGINES/redis"; }
 
 redis_export() { echo "export OPENRUN_QUEUE_URL=redis://127.0.0.1:$(kept_port redis)"; }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use sale::clock::monotonic;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -33,13 +34,13 @@ pub struct Batcher<Ask, Answer> {
 
 impl<Ask: Send + 'static, Answer: Send + 'static> Batcher<Ask, Answer> {
     /// A batcher whose worker lives on `tracker` until the batcher is dropped. At most `limit` asks wait; `run` answers a
-    /// batch in its order.
-    pub fn new<Run>(tracker: &TaskTracker, limit: usize, run: Run) -> Self
+    /// batch in its order. Metrics speak of it as `step`.
+    pub fn new<Run>(step: &'static str, tracker: &TaskTracker, limit: usize, run: Run) -> Self
     where
         Run: Fn(Vec<Ask>) -> BoxFuture<'static, Result<Vec<Answer>, StoreError>> + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(limit);
-        tracker.spawn(work(waiting, run));
+        tracker.spawn(work(step, waiting, run));
         Self { queue }
     }
 
@@ -51,15 +52,21 @@ impl<Ask: Send + 'static, Answer: Send + 'static> Batcher<Ask, Answer> {
     }
 }
 
-async fn work<Ask, Answer, Run>(mut waiting: mpsc::Receiver<Waiting<Ask, Answer>>, run: Run)
+async fn work<Ask, Answer, Run>(step: &'static str, mut waiting: mpsc::Receiver<Waiting<Ask, Answer>>, run: Run)
 where
     Run: Fn(Vec<Ask>) -> BoxFuture<'static, Result<Vec<Answer>, StoreError>>,
 {
+    let seconds = metrics::histogram!("openrun_batch_seconds", "step" => step);
+    let sizes = metrics::histogram!("openrun_batch_asks", "step" => step);
     let mut drained = Vec::with_capacity(MOST_AT_ONCE);
     while waiting.recv_many(&mut drained, MOST_AT_ONCE).await > 0 {
         let (asks, replies): (Vec<_>, Vec<_>) = drained.drain(..).unzip();
         let count = replies.len();
-        let answers = match run(asks).await {
+        let sent = monotonic();
+        let outcome = run(asks).await;
+        seconds.record(sent.elapsed().as_secs_f64());
+        sizes.record(u32::try_from(count).unwrap_or(u32::MAX));
+        let answers = match outcome {
             Ok(answers) if answers.len() == count => answers.into_iter().map(Ok).collect(),
             Ok(answers) => {
                 let detail = format!("{} answers to {count} asks", answers.len());
@@ -90,7 +97,7 @@ mod tests {
         let tracker = TaskTracker::new();
         let sizes = Arc::new(parking_lot::Mutex::new(Vec::new()));
         let seen = Arc::clone(&sizes);
-        let batcher = Batcher::new(&tracker, 1_000, move |asks: Vec<u32>| {
+        let batcher = Batcher::new("test", &tracker, 1_000, move |asks: Vec<u32>| {
             seen.lock().push(asks.len());
             Box::pin(async move {
                 tokio::task::yield_now().await;
@@ -107,7 +114,8 @@ mod tests {
     #[tokio::test]
     async fn a_failed_call_is_told_to_everybody_in_it_and_a_full_queue_at_once() {
         let tracker = TaskTracker::new();
-        let batcher: Batcher<u32, u32> = Batcher::new(&tracker, 2, |_| Box::pin(async { Err(StoreError::Lost) }));
+        let batcher: Batcher<u32, u32> =
+            Batcher::new("test", &tracker, 2, |_| Box::pin(async { Err(StoreError::Lost) }));
         let answers = join_all((0..3).map(|ask| batcher.ask(ask))).await;
         assert!(matches!(&answers[0], Err(BatchError::Store(fault)) if matches!(**fault, StoreError::Lost)));
         assert!(matches!(answers[2], Err(BatchError::Overloaded)));

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod database;
 pub mod error;
 pub mod events;
+pub mod failpoint;
 pub mod gate;
 pub mod line;
 pub mod mail;

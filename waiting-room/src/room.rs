@@ -20,6 +20,7 @@ use stores::{
         passes,
         sales::{self, StockedSale},
     },
+    failpoint::{self, Point},
     line::Line,
     queue::{Carried, Enter, Entered, Join, Joined, LineKey, Seat},
 };
@@ -155,15 +156,15 @@ impl Room {
         let (joins, standings, ways_in) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
         Self {
             shared,
-            joins: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+            joins: Batcher::new("join", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&joins);
                 Box::pin(async move { shared.join(asks).await })
             }),
-            standings: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+            standings: Batcher::new("standing", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&standings);
                 Box::pin(async move { shared.line.standing(&shared.key(), &asks, shared.database.now()).await })
             }),
-            ways_in: Batcher::new(tracker, WAITING_ASKS, move |asks| {
+            ways_in: Batcher::new("enter", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&ways_in);
                 Box::pin(async move { shared.enter(asks).await })
             }),
@@ -187,9 +188,15 @@ impl Room {
         self.shared.key()
     }
 
-    /// The sale's state by this process's knowledge of time and stock.
+    /// The sale's state by this process's knowledge of time and stock. A leader that ends the sale says so in its last
+    /// frame before it writes the row, and nothing here says less than the frame.
     pub fn state(&self, now: Timestamp) -> SaleState {
-        self.shared.known.load().state(now)
+        let known = self.shared.known.load();
+        let shown = self.shown();
+        if shown.frame.state == SaleState::Closed && shown.frame.epoch == known.sale.epoch {
+            return SaleState::Closed;
+        }
+        known.state(now)
     }
 
     pub fn has_left(&self, number: u64) -> bool {
@@ -351,6 +358,9 @@ impl Shared {
                 bound: ask.bound,
             })
             .collect();
+        if !admitted.is_empty() {
+            failpoint::reached(Point::TicketEntered);
+        }
         let mut given = passes::give(&self.database, &admitted).await?.into_iter();
         entered
             .into_iter()

@@ -27,6 +27,42 @@ pub enum Page {
     EnterForm(SaleId),
 }
 
+impl Route {
+    /// What logs and metrics call the routes, by [`Route::nth`].
+    pub const NAMES: [&str; 12] = [
+        "join",
+        "frame",
+        "stream",
+        "standing",
+        "leave",
+        "enter",
+        "jwks",
+        "sale_page",
+        "line_page",
+        "join_form",
+        "leave_form",
+        "enter_form",
+    ];
+
+    /// The place among [`Route::NAMES`].
+    pub const fn nth(&self) -> usize {
+        match self {
+            Self::Join(_) => 0,
+            Self::Frame(_) => 1,
+            Self::Stream(_) => 2,
+            Self::Standing(_) => 3,
+            Self::Leave(_) => 4,
+            Self::Enter(_) => 5,
+            Self::Jwks => 6,
+            Self::Page(Page::Sale(_)) => 7,
+            Self::Page(Page::Line(_)) => 8,
+            Self::Page(Page::JoinForm(_)) => 9,
+            Self::Page(Page::LeaveForm(_)) => 10,
+            Self::Page(Page::EnterForm(_)) => 11,
+        }
+    }
+}
+
 /// What a path is to the front door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Routed {

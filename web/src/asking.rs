@@ -157,11 +157,22 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<&str, Problem> {
 
 /// The W3C trace id of the request, or a new one.
 pub fn trace_id(headers: &HeaderMap) -> String {
-    let carried = text(headers, "traceparent").and_then(|parent| parent.split('-').nth(1));
-    match carried.filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())) {
-        Some(id) => id.to_ascii_lowercase(),
-        None => format!("{:032x}", rand::rng().random::<u128>()),
+    carried_trace(headers).unwrap_or_else(|| format!("{:032x}", rand::rng().random::<u128>()))
+}
+
+/// Gives a request that carries no trace one of its own, so that whatever is told of it names the same.
+pub fn begin_trace(headers: &mut HeaderMap) {
+    if carried_trace(headers).is_none() {
+        let (trace, span) = rand::rng().random::<(u128, u64)>();
+        if let Ok(parent) = HeaderValue::from_str(&format!("00-{trace:032x}-{span:016x}-01")) {
+            headers.insert("traceparent", parent);
+        }
     }
+}
+
+fn carried_trace(headers: &HeaderMap) -> Option<String> {
+    let id = text(headers, "traceparent")?.split('-').nth(1)?;
+    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

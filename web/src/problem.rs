@@ -156,8 +156,9 @@ impl Problem {
         Self { allow: Some(methods), ..self }
     }
 
-    /// What problem document and page say in their headers.
+    /// What problem document and page say in their headers. Whatever is refused passes here, so it is counted here.
     pub(crate) fn set_headers(&self, headers: &mut HeaderMap) {
+        metrics::counter!("openrun_refusals_total", "code" => self.code.as_str()).increment(1);
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

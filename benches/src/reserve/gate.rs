@@ -45,7 +45,7 @@ impl Gate {
     pub(super) async fn start(world: &World, line: &LineKey) -> anyhow::Result<Self> {
         let tracker = TaskTracker::new();
         let (queue, key, database) = (Arc::clone(&world.line), line.clone(), world.database.clone());
-        let takes = Batcher::new(&tracker, WAITING, move |asks: Vec<Take>| {
+        let takes = Batcher::new("take", &tracker, WAITING, move |asks: Vec<Take>| {
             let (queue, key, database) = (Arc::clone(&queue), key.clone(), database.clone());
             Box::pin(async move { queue.take(&key, &asks, database.now()).await })
         });

@@ -183,7 +183,6 @@ async fn reserve(State(shop): State<Shop>, Path(sale): Path<String>, request: Re
         Ok::<Reserved, Problem>(shop.reserver.reserve(wish).await?)
     };
     let reserved = reserved.await.map_err(|problem| Refused::new(problem, &headers))?;
-    metrics::counter!("openrun_orders_placed_total").increment(u64::from(reserved.is_new));
     let mut response = (StatusCode::CREATED, Json(OrderView::from(&reserved.order))).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/orders/{}", reserved.order.id)) {
         response.headers_mut().insert(header::LOCATION, location);

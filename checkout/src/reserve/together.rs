@@ -13,6 +13,7 @@ use stores::{
         place::{self, NewOrder, Placed},
         sales::{self, StockedSale},
     },
+    failpoint::{self, Point},
     gate::{End, Ending, Take, Taken},
     line::Line,
     queue::LineKey,
@@ -157,7 +158,9 @@ impl Together {
         if orders.is_empty() {
             return Ok(());
         }
+        failpoint::reached(Point::UnitsTaken);
         let answers = place::place(&self.database, line, &orders).await?;
+        failpoint::reached(Point::OrderCommitted);
         let mut back = Vec::new();
         let left = stands.iter_mut().filter(|stand| matches!(stand, Stand::Taken(_)));
         for ((stand, order), placed) in left.zip(&orders).zip(answers) {

@@ -207,7 +207,8 @@ async fn workers_killed_anywhere_are_taken_over(
         shop.recover().await;
         assert_eq!(shop.state(order).await, ends, "killed after {polls} polls");
         if finished {
-            assert!(polls > 20, "the work was done in {polls} polls: nothing was cut");
+            // What is written in batches is written by tasks of their own, so the cuts lie between the steps.
+            assert!(polls > 10, "the work was done in {polls} polls: nothing was cut");
             break;
         }
     }

@@ -1,11 +1,33 @@
 //! The walk from a pass to a paid order, and the refusals on it.
 
-use checkout::{FieldError, OrderView, Refusal, reserve};
+use checkout::{FieldError, OrderView, Refusal, Reserve, reserve};
 use rstest::rstest;
 use sale::{HoldState, OrderState};
-use stores::database::{acts::Act, sales};
+use stores::database::{acts::Act, outbox, sales};
 
 use crate::shop::{Engine, LONG_MS, PRICE, Shop, wish};
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn every_event_carries_the_trace_of_the_request(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 5, 1).await;
+    let pass = shop.buyer().await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let wish = Reserve { trace: trace.to_owned(), ..wish(&pass, "key", 1) };
+    let order = shop.reserver.reserve(wish).await.unwrap().order.id;
+    shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+    shop.deliver().await;
+    let rows = outbox::after(&shop.database, 0, 100).await.unwrap();
+    let parents: Vec<_> = rows.iter().map(|(_, record)| record.trace.split('-').collect::<Vec<_>>()).collect();
+    assert!(parents.len() >= 4, "{parents:?}");
+    for parent in &parents {
+        assert_eq!((parent[0], parent[1], parent[2].len(), parent[3]), ("00", trace, 16, "01"));
+    }
+    shop.calm_down().await;
+    shop.close().await;
+}
 
 #[rstest]
 #[case::embedded(Engine::Embedded)]

@@ -12,6 +12,7 @@ use std::{
 use anyhow::Context as _;
 use sale::{Clock, token};
 use serde_json::Value;
+use stores::failpoint;
 
 use super::{Api, Cli, Command, ConfigCommand, KeysCommand, SaleCommand, SellerCommand, Start, Stop, Terminal};
 use crate::{
@@ -72,9 +73,14 @@ fn demo(file: Option<PathBuf>) -> Result<ExitCode, Stop> {
 }
 
 fn start(config: Config, start: Start) -> Result<ExitCode, Stop> {
-    telemetry::start(&config.log);
+    // Who tries the demo reads its terminal; a line for every request of its buyers would bury the addresses.
+    let quiet = if matches!(start, Start::Demo) { "access=off," } else { "" };
+    telemetry::start(&format!("{quiet}{}", config.log));
     for warning in config::warnings(&config) {
         tracing::warn!("{warning}");
+    }
+    if let Some(plan) = config::fail_point() {
+        failpoint::arm(&plan).map_err(anyhow::Error::from)?;
     }
     let keys = keys::load_or_make(&config).map_err(anyhow::Error::from)?;
     if let Some(warning) = keys::exposure(&config.keys_file) {

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use sale::clock::monotonic;
 
-use crate::{
+use harness::{
     crowd::Crowd,
     engines::{Engines, OwnRedis},
     installation::Installation,
     seller::Terms,
     story::Story,
-    the_sale::SANDBOX,
     turn,
 };
+
+use crate::{program, the_sale::SANDBOX};
 
 const BUYERS: usize = 600;
 const TERMS: Terms = Terms {
@@ -20,6 +21,7 @@ const TERMS: Terms = Terms {
     per_buyer_limit: 1,
     per_minute: 3_000,
     max_active: 60,
+    overcall: 0.0,
     hold_seconds: 5,
     enter_seconds: 5,
     pass_seconds: 60,
@@ -57,7 +59,7 @@ async fn kill(story: &mut Story, nth: usize, epoch: i64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_process_is_killed_twice() {
     let _machine = turn::alone().await;
-    let (mut story, crowd) = begin(Installation::embedded(&SANDBOX).await).await;
+    let (mut story, crowd) = begin(Installation::embedded(&program(), &SANDBOX).await).await;
     // The line is in the process, so each kill begins a new life.
     for (units, epoch) in [(60, 2), (150, 3)] {
         story.sold(units, SELLS_WITHIN).await;
@@ -69,7 +71,7 @@ async fn the_embedded_process_is_killed_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_one_process_of_every_role_is_killed() {
     let _machine = turn::alone().await;
-    let (mut story, crowd) = begin(Installation::live(Engines::live().await, &SANDBOX).await).await;
+    let (mut story, crowd) = begin(Installation::live(&program(), Engines::live().await, &SANDBOX).await).await;
     story.sold(20, SELLS_WITHIN).await;
     // One of each two; what it had claimed, or led, is the other one's until it is back.
     for nth in (0..story.installation.processes.len()).step_by(2) {
@@ -83,7 +85,7 @@ async fn live_redis_is_emptied() {
     let _machine = turn::alone().await;
     let redis = OwnRedis::start().await;
     let engines = Engines::with_queue(&redis.url()).await;
-    let (mut story, crowd) = begin(Installation::live(engines, &SANDBOX).await).await;
+    let (mut story, crowd) = begin(Installation::live(&program(), engines, &SANDBOX).await).await;
     story.sold(60, SELLS_WITHIN).await;
     let since = monotonic();
     redis.command(&["FLUSHALL"]).await.expect("empty Redis");
@@ -97,7 +99,7 @@ async fn live_redis_is_put_back_to_an_older_state() {
     let _machine = turn::alone().await;
     let mut redis = OwnRedis::start().await;
     let engines = Engines::with_queue(&redis.url()).await;
-    let (mut story, crowd) = begin(Installation::live(engines, &SANDBOX).await).await;
+    let (mut story, crowd) = begin(Installation::live(&program(), engines, &SANDBOX).await).await;
     story.sold(30, SELLS_WITHIN).await;
     let copy = redis.copy();
     let copied = monotonic();
@@ -108,5 +110,22 @@ async fn live_redis_is_put_back_to_an_older_state() {
     redis.put_back(&copy).await;
     story.tell("put the copy back");
     story.normal_again(since, 2).await;
+    end(story, crowd).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_all_processes_are_restarted_one_by_one() {
+    let _machine = turn::alone().await;
+    let (mut story, crowd) = begin(Installation::live(&program(), Engines::live().await, &SANDBOX).await).await;
+    story.sold(20, SELLS_WITHIN).await;
+    for nth in 0..story.installation.processes.len() {
+        let process = &mut story.installation.processes[nth];
+        process.end().await;
+        process.start_again();
+        process.ready(&story.installation.client).await;
+    }
+    story.tell("restarted every process");
+    let failed = story.installation.client.server_errors();
+    assert!(failed.is_empty(), "{} requests failed: {:?}", failed.len(), &failed[..failed.len().min(5)]);
     end(story, crowd).await;
 }

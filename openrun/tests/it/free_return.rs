@@ -2,7 +2,9 @@
 
 use http::StatusCode;
 
-use crate::{engines::Engines, installation::Installation, seller::Terms, story::Story, turn};
+use harness::{engines::Engines, installation::Installation, seller::Terms, story::Story, turn};
+
+use crate::program;
 
 /// One person inside at a time, five seconds to come.
 const NARROW: Terms = Terms {
@@ -10,6 +12,7 @@ const NARROW: Terms = Terms {
     per_buyer_limit: 1,
     per_minute: 6_000,
     max_active: 1,
+    overcall: 0.0,
     hold_seconds: 60,
     enter_seconds: 5,
     pass_seconds: 60,
@@ -50,11 +53,11 @@ async fn a_missed_call_is_forgiven_once(installation: Installation) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missed_call_is_forgiven_once_embedded() {
     let _machine = turn::beside_others().await;
-    a_missed_call_is_forgiven_once(Installation::embedded(&[]).await).await;
+    a_missed_call_is_forgiven_once(Installation::embedded(&program(), &[]).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_a_missed_call_is_forgiven_once() {
     let _machine = turn::beside_others().await;
-    a_missed_call_is_forgiven_once(Installation::pair(Engines::live().await, &[]).await).await;
+    a_missed_call_is_forgiven_once(Installation::pair(&program(), Engines::live().await, &[]).await).await;
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::{
+use harness::{
     client::Ask,
     engines::Engines,
     installation::Installation,
@@ -10,6 +10,8 @@ use crate::{
     story::{Story, until},
     turn,
 };
+
+use crate::program;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -18,7 +20,7 @@ const SOON: Duration = Duration::from_secs(30);
 async fn live_a_buyer_may_change_processes_at_every_step() {
     let _machine = turn::beside_others().await;
     let terms = Terms { units: 3, max_active: 2, hold_seconds: 60, enter_seconds: 60, ..Terms::default() };
-    let mut story = Story::open(Installation::pair(Engines::live().await, &[]).await, terms).await;
+    let mut story = Story::open(Installation::pair(&program(), Engines::live().await, &[]).await, terms).await;
     let mut buyer = story.buyer(0);
     buyer.join().await;
     let place = buyer.place.clone().expect("joined");

@@ -2,12 +2,14 @@
 
 use http::StatusCode;
 
-use crate::{
+use harness::{
     installation::Installation,
     seller::Terms,
     story::{Story, until},
     turn,
 };
+
+use crate::program;
 use std::time::Duration;
 
 /// Longer than any step takes, on a busy machine too.
@@ -19,6 +21,7 @@ const STILL: Terms = Terms {
     per_buyer_limit: 1,
     per_minute: 0,
     max_active: 20,
+    overcall: 0.0,
     hold_seconds: 300,
     enter_seconds: 300,
     pass_seconds: 600,
@@ -35,7 +38,7 @@ async fn kill_and_start(story: &mut Story) {
 async fn embedded_restart_keeps_places_passes_and_orders() {
     let _machine = turn::beside_others().await;
     let terms = Terms { per_minute: 6_000, max_active: 2, ..STILL };
-    let mut story = Story::open(Installation::embedded(&[]).await, terms).await;
+    let mut story = Story::open(Installation::embedded(&program(), &[]).await, terms).await;
     let mut first = story.buyer(0);
     let mut second = story.buyer(1);
     first.join().await;
@@ -84,7 +87,7 @@ async fn embedded_restart_keeps_places_passes_and_orders() {
 async fn tickets_and_passes_outlive_a_rotation_of_the_keys() {
     let _machine = turn::beside_others().await;
     let terms = Terms { per_minute: 6_000, max_active: 1, ..STILL };
-    let mut story = Story::open(Installation::embedded(&[]).await, terms).await;
+    let mut story = Story::open(Installation::embedded(&program(), &[]).await, terms).await;
     let (mut inside, mut waiting) = (story.buyer(0), story.buyer(1));
     inside.join().await;
     waiting.join().await;
@@ -100,6 +103,6 @@ async fn tickets_and_passes_outlive_a_rotation_of_the_keys() {
     let mut newcomer = story.buyer(2);
     assert_eq!(newcomer.join().await.status, StatusCode::CREATED);
     newcomer.until_state("waiting").await;
-    let known = story.seller.ask(crate::client::Ask::get("/.well-known/jwks.json")).await.json();
-    assert!(known["keys"].as_array().is_some_and(|keys| keys.len() == 2), "{known}");
+    let known = story.seller.ask(harness::client::Ask::get("/.well-known/jwks.json")).await.json();
+    assert!(known["keys"].as_array().is_some_and(|keys| keys.len() == 3), "{known}");
 }

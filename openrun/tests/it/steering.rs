@@ -6,7 +6,7 @@ use http::StatusCode;
 use sale::clock::monotonic;
 use serde_json::json;
 
-use crate::{
+use harness::{
     buyer::Buyer,
     engines::Engines,
     installation::Installation,
@@ -14,6 +14,8 @@ use crate::{
     story::{Story, until},
     turn,
 };
+
+use crate::program;
 
 const SOON: Duration = Duration::from_secs(30);
 /// A pause, a resume and a new rate are in force within a second.
@@ -25,6 +27,7 @@ const SLOW: Terms = Terms {
     per_buyer_limit: 1,
     per_minute: 120,
     max_active: 1_000,
+    overcall: 0.0,
     hold_seconds: 60,
     enter_seconds: 600,
     pass_seconds: 600,
@@ -84,20 +87,20 @@ async fn the_seller_steers(installation: Installation) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_seller_pauses_resumes_and_changes_the_rate() {
     let _machine = turn::beside_others().await;
-    the_seller_steers(Installation::embedded(&[]).await).await;
+    the_seller_steers(Installation::embedded(&program(), &[]).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_the_seller_pauses_resumes_and_changes_the_rate() {
     let _machine = turn::beside_others().await;
-    the_seller_steers(Installation::pair(Engines::live().await, &[]).await).await;
+    the_seller_steers(Installation::pair(&program(), Engines::live().await, &[]).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_inside_may_finish_when_the_sale_closes() {
     let _machine = turn::beside_others().await;
     let terms = Terms { units: 10, per_minute: 6_000, max_active: 2, hold_seconds: 60, ..Terms::default() };
-    let story = Story::open(Installation::embedded(&[]).await, terms).await;
+    let story = Story::open(Installation::embedded(&program(), &[]).await, terms).await;
     let (mut inside, mut called, mut waiting) = (story.buyer(0), story.buyer(1), story.buyer(2));
     for buyer in [&mut inside, &mut called, &mut waiting] {
         buyer.join().await;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{engines::Engines, installation::Installation, seller::Terms, story::Story, turn};
+use harness::{engines::Engines, installation::Installation, seller::Terms, story::Story, turn};
+
+use crate::program;
 
 /// The provider of a sale where payments fail as they do.
 pub(crate) const SANDBOX: [(&str, &str); 3] = [
@@ -17,6 +19,7 @@ const TERMS: Terms = Terms {
     per_buyer_limit: 1,
     per_minute: 9_000,
     max_active: 200,
+    overcall: 0.0,
     hold_seconds: 5,
     enter_seconds: 5,
     pass_seconds: 60,
@@ -38,11 +41,11 @@ async fn sells_out(installation: Installation) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_buyers_on_a_thousand_units_embedded() {
     let _machine = turn::alone().await;
-    sells_out(Installation::embedded(&SANDBOX).await).await;
+    sells_out(Installation::embedded(&program(), &SANDBOX).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_two_thousand_buyers_on_a_thousand_units() {
     let _machine = turn::alone().await;
-    sells_out(Installation::live(Engines::live().await, &SANDBOX).await).await;
+    sells_out(Installation::live(&program(), Engines::live().await, &SANDBOX).await).await;
 }

@@ -1,5 +1,7 @@
 //! Holds: how they end without money, and how the gate hears of it.
 
+use std::collections::BTreeMap;
+
 use sale::{HoldId, HoldState, OrderId, OrderState, SaleId, Timestamp, order::VoidFor};
 use sqlx::Row as _;
 
@@ -199,15 +201,24 @@ pub async fn untold(database: &Database, sale: &SaleId, limit: i64) -> Result<Ve
     rows.iter().map(|row| read_hold(row).map(|hold| to_tell(&hold))).collect()
 }
 
-/// What the gate has still to hear of one order.
-pub async fn untold_of(database: &Database, order: OrderId) -> Result<Vec<End>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT id, sale, buyer, state, deadline FROM holds WHERE order_id = $1 AND gate_told = 0 ORDER BY id",
-    )
-    .bind(order.to_string())
-    .fetch_all(database.reader())
-    .await?;
-    rows.iter().map(|row| read_hold(row).map(|hold| to_tell(&hold))).collect()
+/// What the gates have still to hear of these orders.
+pub async fn untold_of(database: &Database, orders: &[OrderId]) -> Result<BTreeMap<SaleId, Vec<End>>, StoreError> {
+    const READ: Sql = Sql {
+        postgres: "SELECT id, sale, buyer, state, deadline FROM holds \
+                   WHERE order_id IN (SELECT json_array_elements_text($1::json)) AND gate_told = 0 ORDER BY id",
+        sqlite: "SELECT id, sale, buyer, state, deadline FROM holds \
+                 WHERE order_id IN (SELECT value FROM json_each($1)) AND gate_told = 0 ORDER BY id",
+    };
+    let mut ends: BTreeMap<SaleId, Vec<End>> = BTreeMap::new();
+    if orders.is_empty() {
+        return Ok(ends);
+    }
+    let rows = sqlx::query(database.sql(READ)).bind(list(orders)).fetch_all(database.reader()).await?;
+    for row in &rows {
+        let hold = read_hold(row)?;
+        ends.entry(hold.sale.clone()).or_default().push(to_tell(&hold));
+    }
+    Ok(ends)
 }
 
 /// A hold that lives and is told of has a payment nobody knows the end of.

@@ -1,19 +1,53 @@
 //! The inbox: which events a group has carried out, written in the transaction of their effect.
 
-use sale::{Timestamp, ids::EventId};
+use std::collections::HashSet;
 
-use super::{Database, Tx};
+use sale::{Timestamp, ids::EventId};
+use sqlx::Row as _;
+
+use super::{
+    Database, Sql, Tx,
+    moves::{bad, list},
+};
 use crate::{StoreError, events::Group};
 
-/// Whether this transaction is the first to carry the event out for its group.
-pub async fn first_time(tx: &mut Tx, group: Group, event: EventId, now: Timestamp) -> Result<bool, StoreError> {
-    let written = sqlx::query("INSERT INTO inbox (consumer, event_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+/// Which of these events the group has carried out before.
+pub async fn seen(
+    database: &Database,
+    tx: &mut Tx,
+    group: Group,
+    events: &[EventId],
+) -> Result<HashSet<EventId>, StoreError> {
+    const READ: Sql = Sql {
+        postgres: "SELECT event_id FROM inbox WHERE consumer = $1 \
+                   AND event_id IN (SELECT json_array_elements_text($2::json))",
+        sqlite: "SELECT event_id FROM inbox WHERE consumer = $1 AND event_id IN (SELECT value FROM json_each($2))",
+    };
+    let rows = sqlx::query(database.sql(READ)).bind(group.as_str()).bind(list(events)).fetch_all(&mut **tx).await?;
+    rows.iter().map(|row| EventId::parse(row.try_get(0)?).ok_or_else(|| bad("event id"))).collect()
+}
+
+/// Writes down, in the transaction of their effect, that the group has carried these events out.
+pub async fn add_all(
+    database: &Database,
+    tx: &mut Tx,
+    group: Group,
+    events: &[EventId],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const ADD: Sql = Sql {
+        postgres: "INSERT INTO inbox (consumer, event_id, at) SELECT $1, value, $3 \
+                   FROM json_array_elements_text($2::json) AS e(value) ORDER BY value ON CONFLICT DO NOTHING",
+        sqlite: "INSERT INTO inbox (consumer, event_id, at) SELECT $1, value, $3 FROM json_each($2) WHERE true \
+                 ON CONFLICT DO NOTHING",
+    };
+    sqlx::query(database.sql(ADD))
         .bind(group.as_str())
-        .bind(event.to_string())
+        .bind(list(events))
         .bind(now.as_millis())
         .execute(&mut **tx)
         .await?;
-    Ok(written.rows_affected() == 1)
+    Ok(())
 }
 
 /// Whether the group has carried the event out, for effects that no transaction can hold.

@@ -116,10 +116,11 @@ pub(super) async fn order_state(
             .execute(&mut **tx)
             .await?;
     }
+    metrics::counter!("openrun_orders_total", "state" => state.as_str()).increment(orders.len() as u64);
     Ok(())
 }
 
-/// What becomes of the units of holds.
+/// What becomes of the units of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Units {
     Back,
@@ -127,32 +128,35 @@ pub(super) enum Units {
 }
 
 /// Moves the units of locked, live holds: back to the free ones, or to the sold ones.
-pub(super) async fn units(database: &Database, tx: &mut Tx, ids: &[HoldId], to: Units) -> Result<(), StoreError> {
+pub(super) async fn units(database: &Database, tx: &mut Tx, moved: &[(HoldId, Units)]) -> Result<(), StoreError> {
     const LOCK_ITEMS: &str = "SELECT i.id FROM items i WHERE (i.sale, i.id) IN ( \
         SELECT l.sale, l.item FROM holds h JOIN order_lines l ON l.order_id = h.order_id \
         WHERE h.id IN (SELECT json_array_elements_text($1::json))) ORDER BY i.sale, i.id FOR UPDATE";
     const MOVE_ITEMS: Sql = Sql {
-        postgres: "UPDATE items SET held = held - u.units, sold = sold + u.units * $2 FROM ( \
-                     SELECT l.sale, l.item, sum(l.quantity)::bigint AS units \
-                     FROM holds h JOIN order_lines l ON l.order_id = h.order_id \
-                     WHERE h.id IN (SELECT json_array_elements_text($1::json)) GROUP BY l.sale, l.item) AS u \
+        postgres: "UPDATE items SET held = items.held - u.units, sold = items.sold + u.bought FROM ( \
+                     SELECT l.sale, l.item, sum(l.quantity)::bigint AS units, sum(l.quantity * r.sold)::bigint AS bought \
+                     FROM json_to_recordset($1::json) AS r(id text, sold bigint) \
+                     JOIN holds h ON h.id = r.id JOIN order_lines l ON l.order_id = h.order_id \
+                     GROUP BY l.sale, l.item) AS u \
                    WHERE items.sale = u.sale AND items.id = u.item",
-        sqlite: "UPDATE items SET held = held - u.units, sold = sold + u.units * $2 FROM ( \
-                   SELECT l.sale, l.item, sum(l.quantity) AS units \
-                   FROM holds h JOIN order_lines l ON l.order_id = h.order_id \
-                   WHERE h.id IN (SELECT value FROM json_each($1)) GROUP BY l.sale, l.item) AS u \
+        sqlite: "UPDATE items SET held = items.held - u.units, sold = items.sold + u.bought FROM ( \
+                   SELECT l.sale, l.item, sum(l.quantity) AS units, sum(l.quantity * (r.value ->> 'sold')) AS bought \
+                   FROM json_each($1) AS r \
+                   JOIN holds h ON h.id = r.value ->> 'id' JOIN order_lines l ON l.order_id = h.order_id \
+                   GROUP BY l.sale, l.item) AS u \
                  WHERE items.sale = u.sale AND items.id = u.item",
     };
-    let ids_text = list(ids);
-    if database.is_postgres() {
-        sqlx::query(LOCK_ITEMS).bind(ids_text.as_str()).execute(&mut **tx).await?;
+    if moved.is_empty() {
+        return Ok(());
     }
-    sqlx::query(database.sql(MOVE_ITEMS))
-        .bind(ids_text.as_str())
-        .bind(i64::from(to == Units::Sold))
-        .execute(&mut **tx)
-        .await?;
-    if to == Units::Back { buyers_back(database, tx, &ids_text).await } else { Ok(()) }
+    if database.is_postgres() {
+        sqlx::query(LOCK_ITEMS).bind(list(moved.iter().map(|(id, _)| *id))).execute(&mut **tx).await?;
+    }
+    let flagged: Vec<_> =
+        moved.iter().map(|(id, to)| json!({"id": id.to_string(), "sold": i64::from(*to == Units::Sold)})).collect();
+    sqlx::query(database.sql(MOVE_ITEMS)).bind(rows(&flagged)).execute(&mut **tx).await?;
+    let back: Vec<_> = moved.iter().filter(|(_, to)| *to == Units::Back).map(|(id, _)| *id).collect();
+    if back.is_empty() { Ok(()) } else { buyers_back(database, tx, &list(back)).await }
 }
 
 /// What a buyer gives back counts no longer against the limit.
@@ -191,13 +195,12 @@ pub(super) async fn give_back(
     let orders: Vec<_> = ids.iter().map(|id| id.order).collect();
     hold_state(database, tx, &ids, to.0).await?;
     order_state(database, tx, &orders, to.1, now).await?;
-    units(database, tx, &ids, Units::Back).await?;
-    let events: Vec<_> = holds
-        .iter()
-        .flat_map(|hold| {
-            [EventKind::HoldEnded, EventKind::OrderFailed]
-                .map(|kind| Event::about(kind, &hold.sale, hold.id.order, now, 0))
-        })
-        .collect();
+    units(database, tx, &ids.iter().map(|id| (*id, Units::Back)).collect::<Vec<_>>()).await?;
+    let events: Vec<_> = holds.iter().flat_map(|hold| failed_events(hold, now)).collect();
     outbox::append(database, tx, &events).await
+}
+
+/// What is told of a hold whose units went back.
+pub(super) fn failed_events(hold: &HoldRow, now: Timestamp) -> [Event; 2] {
+    [EventKind::HoldEnded, EventKind::OrderFailed].map(|kind| Event::about(kind, &hold.sale, hold.id.order, now, 0))
 }

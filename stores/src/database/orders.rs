@@ -1,5 +1,7 @@
 //! Orders as they are read: one statement, so that order, hold, payment and history are of one moment.
 
+use std::collections::HashSet;
+
 use sale::{
     BuyerId, Currency, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, PaymentState, SaleId,
     Timestamp, ids::PaymentId,
@@ -212,4 +214,18 @@ fn read_order(row: &AnyRow) -> Result<Order, StoreError> {
 fn part<T: serde::de::DeserializeOwned>(row: &AnyRow, at: usize) -> Result<Option<T>, StoreError> {
     let Some(text) = row.try_get::<Option<&str>, _>(at)? else { return Ok(None) };
     serde_json::from_str(text).map(Some).map_err(|_| bad("part of an order"))
+}
+
+/// Those of these orders whose buyers left an address to write to.
+pub async fn with_contact(database: &Database, orders: &[OrderId]) -> Result<HashSet<OrderId>, StoreError> {
+    const READ: Sql = Sql {
+        postgres: "SELECT id FROM orders WHERE contact IS NOT NULL \
+                   AND id IN (SELECT json_array_elements_text($1::json))",
+        sqlite: "SELECT id FROM orders WHERE contact IS NOT NULL AND id IN (SELECT value FROM json_each($1))",
+    };
+    if orders.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = sqlx::query(database.sql(READ)).bind(list(orders)).fetch_all(database.reader()).await?;
+    rows.iter().map(|row| order_id(row.try_get(0)?)).collect()
 }

@@ -50,15 +50,21 @@ impl Listener {
 }
 
 /// Writes events down in the transaction of their cause, and rings the bell. One that is written already stays as it is.
+///
+/// Each carries the trace of the request that placed its order as a W3C `traceparent`, whose span is the event's own.
 pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Result<(), StoreError> {
     const APPEND: Sql = Sql {
-        postgres: "INSERT INTO outbox (event_id, kind, order_id, body) \
-                   SELECT r.event_id, r.kind, r.order_id, r.body \
+        postgres: "INSERT INTO outbox (event_id, kind, order_id, body, trace) \
+                   SELECT r.event_id, r.kind, r.order_id, r.body, coalesce(( \
+                     SELECT '00-' || o.trace || '-' || substr(replace(r.event_id, '-', ''), 17) || '-01' \
+                     FROM orders o WHERE o.id = r.order_id AND o.trace <> ''), '') \
                    FROM json_to_recordset($1::json) AS r(event_id text, kind text, order_id text, body text) \
                    ON CONFLICT (event_id) DO NOTHING",
-        sqlite: "INSERT INTO outbox (event_id, kind, order_id, body) \
-                 SELECT value ->> 'event_id', value ->> 'kind', value ->> 'order_id', value ->> 'body' \
-                 FROM json_each($1) WHERE true ON CONFLICT (event_id) DO NOTHING",
+        sqlite: "INSERT INTO outbox (event_id, kind, order_id, body, trace) \
+                 SELECT r.value ->> 'event_id', r.value ->> 'kind', r.value ->> 'order_id', r.value ->> 'body', coalesce(( \
+                   SELECT '00-' || o.trace || '-' || substr(replace(r.value ->> 'event_id', '-', ''), 17) || '-01' \
+                   FROM orders o WHERE o.id = r.value ->> 'order_id' AND o.trace <> ''), '') \
+                 FROM json_each($1) AS r WHERE true ON CONFLICT (event_id) DO NOTHING",
     };
     if events.is_empty() {
         return Ok(());

@@ -3,16 +3,19 @@
 //! A result only moves an attempt forward. What it means for the units and the order is decided in
 //! [`settle`](super::settle), apart, so that the worker that talks to the provider never touches stock.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use sale::{
     Currency, Event, EventKind, HoldId, HoldState, Money, OrderId, OrderState, PaymentState, SaleId, Timestamp,
     ids::{PaymentId, charge_key},
     order::{Intent, VoidFor},
 };
+use serde_json::json;
 use sqlx::{Row as _, any::AnyRow};
 
 use super::{
     Database, Sql, Tx,
-    moves::{self, bad, order_id},
+    moves::{self, bad, list, order_id},
     outbox,
 };
 use crate::{
@@ -83,13 +86,6 @@ fn read_row(row: &AnyRow) -> Result<PaymentRow, StoreError> {
     })
 }
 
-/// One attempt.
-pub async fn load(database: &Database, id: PaymentId) -> Result<Option<PaymentRow>, StoreError> {
-    let row =
-        sqlx::query(select_payments!("WHERE p.id = $1")).bind(id.to_string()).fetch_optional(database.reader()).await?;
-    row.map(|row| read_row(&row)).transpose()
-}
-
 /// The attempt that a provider's key names.
 pub async fn of_key(database: &Database, key: &str) -> Result<Option<PaymentRow>, StoreError> {
     let Some((order, attempt)) = sale::ids::parse_charge_key(key) else { return Ok(None) };
@@ -105,13 +101,48 @@ pub async fn of_order(database: &Database, order: OrderId) -> Result<Vec<Payment
     rows.iter().map(read_row).collect()
 }
 
-/// All attempts of an order, locked until the transaction ends.
-pub(super) async fn lock_of(database: &Database, tx: &mut Tx, order: OrderId) -> Result<Vec<PaymentRow>, StoreError> {
-    const LOCK: Sql = Sql {
-        postgres: select_payments!("WHERE p.order_id = $1 ORDER BY p.attempt FOR UPDATE OF p"),
-        sqlite: select_payments!("WHERE p.order_id = $1 ORDER BY p.attempt"),
+/// The attempts of these orders that are open, the first one first.
+pub async fn open_of(database: &Database, orders: &[OrderId]) -> Result<Vec<PaymentRow>, StoreError> {
+    const READ: Sql = Sql {
+        postgres: select_payments!(
+            "WHERE p.order_id IN (SELECT json_array_elements_text($1::json)) \
+             AND p.state IN ('created', 'authorised', 'unknown') ORDER BY p.order_id, p.attempt"
+        ),
+        sqlite: select_payments!(
+            "WHERE p.order_id IN (SELECT value FROM json_each($1)) \
+             AND p.state IN ('created', 'authorised', 'unknown') ORDER BY p.order_id, p.attempt"
+        ),
     };
-    let rows = sqlx::query(database.sql(LOCK)).bind(order.to_string()).fetch_all(&mut **tx).await?;
+    let rows = sqlx::query(database.sql(READ)).bind(list(orders)).fetch_all(database.reader()).await?;
+    rows.iter().map(read_row).collect()
+}
+
+/// These attempts, whether open or not.
+pub async fn load_all(database: &Database, ids: &[PaymentId]) -> Result<Vec<PaymentRow>, StoreError> {
+    const READ: Sql = Sql {
+        postgres: select_payments!("WHERE p.id IN (SELECT json_array_elements_text($1::json))"),
+        sqlite: select_payments!("WHERE p.id IN (SELECT value FROM json_each($1))"),
+    };
+    let rows = sqlx::query(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
+    rows.iter().map(read_row).collect()
+}
+
+/// All attempts of these orders, locked until the transaction ends.
+pub(super) async fn lock_all(
+    database: &Database,
+    tx: &mut Tx,
+    orders: &[OrderId],
+) -> Result<Vec<PaymentRow>, StoreError> {
+    const LOCK: Sql = Sql {
+        postgres: select_payments!(
+            "WHERE p.order_id IN (SELECT json_array_elements_text($1::json)) ORDER BY p.order_id, p.attempt \
+             FOR UPDATE OF p"
+        ),
+        sqlite: select_payments!(
+            "WHERE p.order_id IN (SELECT value FROM json_each($1)) ORDER BY p.order_id, p.attempt"
+        ),
+    };
+    let rows = sqlx::query(database.sql(LOCK)).bind(list(orders)).fetch_all(&mut **tx).await?;
     rows.iter().map(read_row).collect()
 }
 
@@ -148,7 +179,7 @@ pub async fn pay(database: &Database, choice: Choice<'_>, now: Timestamp) -> Res
     if let Some(known) = same_key(&mut tx, choice).await? {
         return Ok(known);
     }
-    let earlier = lock_of(database, &mut tx, choice.order).await?;
+    let earlier = lock_all(database, &mut tx, &[choice.order]).await?;
     let state = OrderState::parse(order.try_get(1)?).ok_or_else(|| bad("order state"))?;
     if let Some(refused) = refuse(hold.state, hold.deadline, state, &earlier, now) {
         return Ok(refused);
@@ -214,41 +245,59 @@ fn refuse(
     }
 }
 
-/// Notes that the provider is about to be called for the first time, and moves the hold's deadline behind the time that
-/// it needs for an answer. Only one caller is told yes: that one calls.
-pub async fn mark_sent(
-    database: &Database,
-    payment: &PaymentRow,
-    answer_by: Timestamp,
-    ask_at: Timestamp,
-) -> Result<bool, StoreError> {
+/// An attempt that is about to be sent.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    pub id: PaymentId,
+    pub order: OrderId,
+    /// When the provider will have answered if it ever does: the hold does not end before.
+    pub answer_by: Timestamp,
+    /// When somebody else asks, should the caller die.
+    pub ask_at: Timestamp,
+}
+
+/// Notes that the provider is about to be called for the first time, and moves the holds' deadlines behind the time that
+/// it needs for an answer. Of several callers only one is told yes: that one calls.
+pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> Result<Vec<bool>, StoreError> {
+    const MARK: Sql = Sql {
+        postgres: "UPDATE payments SET sent_at = $2, ask_at = r.ask_at, asked = 0, changed_at = $2 \
+                   FROM json_to_recordset($1::json) AS r(id text, hold text, ask_at bigint) \
+                   WHERE payments.id = r.id AND state = 'created' AND sent_at IS NULL AND intent IS NULL \
+                   AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') RETURNING payments.id",
+        sqlite: "UPDATE payments SET sent_at = $2, ask_at = r.value ->> 'ask_at', asked = 0, changed_at = $2 \
+                 FROM json_each($1) AS r \
+                 WHERE payments.id = r.value ->> 'id' AND state = 'created' AND sent_at IS NULL AND intent IS NULL \
+                 AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.value ->> 'hold' AND h.state = 'paying') \
+                 RETURNING payments.id",
+    };
     const EXTEND: Sql = Sql {
-        postgres: "UPDATE holds SET deadline = greatest(deadline, $2) WHERE id = $1 AND state = 'paying'",
-        sqlite: "UPDATE holds SET deadline = max(deadline, $2) WHERE id = $1 AND state = 'paying'",
+        postgres: "UPDATE holds SET deadline = greatest(deadline, r.answer_by) \
+                   FROM json_to_recordset($1::json) AS r(hold text, answer_by bigint) WHERE holds.id = r.hold",
+        sqlite: "UPDATE holds SET deadline = max(deadline, r.value ->> 'answer_by') FROM json_each($1) AS r \
+                 WHERE holds.id = r.value ->> 'hold'",
     };
     let mut tx = database.begin().await?;
-    let extended = sqlx::query(database.sql(EXTEND))
-        .bind(HoldId::of(payment.order).to_string())
-        .bind(answer_by.as_millis())
-        .execute(&mut *tx)
-        .await?;
-    if extended.rows_affected() == 0 {
-        return Ok(false);
+    let holds: Vec<_> = all.iter().map(|sending| HoldId::of(sending.order)).collect();
+    let orders: Vec<_> = all.iter().map(|sending| sending.order).collect();
+    moves::lock_holds(database, &mut tx, &holds).await?;
+    lock_all(database, &mut tx, &orders).await?;
+    let row = |sending: &Sending| {
+        json!({
+            "id": sending.id.to_string(), "hold": HoldId::of(sending.order).to_string(),
+            "ask_at": sending.ask_at.as_millis(), "answer_by": sending.answer_by.as_millis(),
+        })
+    };
+    let rows: Vec<_> = all.iter().map(row).collect();
+    let marked =
+        sqlx::query(database.sql(MARK)).bind(moves::rows(&rows)).bind(now.as_millis()).fetch_all(&mut *tx).await?;
+    let marked = marked.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<HashSet<_>, _>>()?;
+    let is_marked: Vec<_> = all.iter().map(|sending| marked.contains(&sending.id.to_string())).collect();
+    let extended: Vec<_> = rows.into_iter().zip(&is_marked).filter(|(_, is)| **is).map(|(row, _)| row).collect();
+    if !extended.is_empty() {
+        sqlx::query(database.sql(EXTEND)).bind(moves::rows(&extended)).execute(&mut *tx).await?;
+        database.commit(tx).await?;
     }
-    let marked = sqlx::query(
-        "UPDATE payments SET sent_at = $2, ask_at = $3, asked = 0, changed_at = $2 \
-         WHERE id = $1 AND state = 'created' AND sent_at IS NULL AND intent IS NULL",
-    )
-    .bind(payment.id.to_string())
-    .bind(database.now().as_millis())
-    .bind(ask_at.as_millis())
-    .execute(&mut *tx)
-    .await?;
-    if marked.rows_affected() == 0 {
-        return Ok(false);
-    }
-    database.commit(tx).await?;
-    Ok(true)
+    Ok(is_marked)
 }
 
 /// Takes attempts whose time to ask has come; until `next` no other worker takes them.
@@ -274,102 +323,160 @@ pub async fn claim_due(
     rows.iter().map(|row| PaymentId::parse(row.try_get(0)?).ok_or_else(|| bad("payment id"))).collect()
 }
 
-/// Decides what becomes of an authorised charge: captured while its hold is being paid, called back otherwise. What was
-/// decided before stays.
-pub async fn decide_intent(database: &Database, payment: &PaymentRow) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE payments SET intent = CASE WHEN EXISTS (SELECT 1 FROM holds WHERE id = $2 AND state = 'paying') \
-         THEN 'capture' ELSE 'void' END WHERE id = $1 AND intent IS NULL AND state = 'authorised'",
-    )
-    .bind(payment.id.to_string())
-    .bind(HoldId::of(payment.order).to_string())
-    .execute(database.writer())
-    .await?;
-    Ok(())
-}
-
 /// What a call to the provider told.
-#[derive(Clone, Copy, Debug)]
-pub enum Told<'a> {
-    Charge(&'a Charge),
+#[derive(Clone, Debug)]
+pub enum Told {
+    Charge(Charge),
     /// It never heard of this charge, or will refuse it from now on: no money can move.
     VoidedBeforehand,
     /// No answer, or not in time.
     Nothing,
 }
 
+/// An answer on its way into the row of its attempt.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub id: PaymentId,
+    pub order: OrderId,
+    pub told: Told,
+    /// When to ask about the attempt again if it is still open, should nobody carry on with it before.
+    pub ask_at: Timestamp,
+}
+
 /// Where an attempt stands after an answer was recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
     /// It ended; `payment.settled` is written.
     Ended,
-    /// It moved on, and there is a next step.
-    Moved,
+    /// It moved on to this, and there is a next step.
+    Moved(Box<PaymentRow>),
     /// Nothing new: ask again later.
     Same,
     /// The provider speaks of another amount: a person has to look at it.
     Mismatch,
 }
 
-/// Records what the provider told. Only forward moves count, whatever order the answers come in. An attempt that is
-/// still open is asked about again at `ask_at`, should nobody carry on with it before.
-pub async fn record(
-    database: &Database,
-    id: PaymentId,
-    told: Told<'_>,
-    ask_at: Timestamp,
-    now: Timestamp,
-) -> Result<Recorded, StoreError> {
-    const LOCK: Sql = Sql {
-        postgres: select_payments!("WHERE p.id = $1 FOR UPDATE OF p"),
-        sqlite: select_payments!("WHERE p.id = $1"),
-    };
+/// What an answer changes.
+struct Change {
+    row: PaymentRow,
+    provider_id: Option<String>,
+    ask_at: Option<Timestamp>,
+    moved: bool,
+}
+
+/// Records what the provider told of several attempts, all in one transaction. Only forward moves count, whatever order
+/// the answers come in. Whatever is authorised by now gets its intent here, once: to be captured while its hold is being
+/// paid for, to be called back otherwise.
+pub async fn record(database: &Database, answers: &[Answer], now: Timestamp) -> Result<Vec<Recorded>, StoreError> {
     let mut tx = database.begin().await?;
-    let row = sqlx::query(database.sql(LOCK)).bind(id.to_string()).fetch_optional(&mut *tx).await?;
-    let Some(row) = row else { return Ok(Recorded::Same) };
-    let payment = read_row(&row)?;
-    if let Told::Charge(charge) = told
-        && charge.money != payment.money
-    {
-        return mismatch(database, tx, &payment, now).await;
+    let orders: Vec<_> = answers.iter().map(|answer| answer.order).collect();
+    let locked = lock_all(database, &mut tx, &orders).await?;
+    let mut rows: HashMap<PaymentId, PaymentRow> = locked.into_iter().map(|row| (row.id, row)).collect();
+    let mut changes: BTreeMap<PaymentId, Change> = BTreeMap::new();
+    let mut recorded = Vec::with_capacity(answers.len());
+    for answer in answers {
+        let Some(row) = rows.get_mut(&answer.id) else {
+            recorded.push(Recorded::Same);
+            continue;
+        };
+        if let Told::Charge(charge) = &answer.told
+            && charge.money != row.money
+        {
+            mismatch(database, &mut tx, row, now).await?;
+            recorded.push(Recorded::Mismatch);
+            continue;
+        }
+        let (state, last) = forward(row.state, row.last, &answer.told);
+        let moved = (state, last) != (row.state, row.last);
+        (row.state, row.last) = (state, last);
+        let provider_id = if let Told::Charge(charge) = &answer.told { Some(charge.provider_id.clone()) } else { None };
+        let ask_at = state.is_open().then_some(answer.ask_at);
+        // Two answers about one attempt are one change, to where both lead.
+        let moved_before = changes.get(&row.id).is_some_and(|change| change.moved);
+        changes.insert(row.id, Change { row: row.clone(), provider_id, ask_at, moved: moved || moved_before });
+        recorded.push(match (moved, state.is_open()) {
+            (true, false) => Recorded::Ended,
+            (true, true) => Recorded::Moved(Box::new(row.clone())),
+            (false, _) => Recorded::Same,
+        });
     }
-    let (state, last) = forward(payment.state, payment.last, told);
-    let changed = (state, last) != (payment.state, payment.last);
-    let ask_at = state.is_open().then_some(ask_at);
-    let provider_id = if let Told::Charge(charge) = told { Some(charge.provider_id.as_str()) } else { None };
-    sqlx::query(
-        "UPDATE payments SET state = $2, final = $3, ask_at = $4, provider_id = coalesce($5, provider_id), \
-         settled = CASE WHEN $6 = 1 THEN 0 ELSE settled END, changed_at = CASE WHEN $6 = 1 THEN $7 ELSE changed_at END \
-         WHERE id = $1",
-    )
-    .bind(id.to_string())
-    .bind(state.as_str())
-    .bind(i64::from(last))
-    .bind(ask_at.map(Timestamp::as_millis))
-    .bind(provider_id)
-    .bind(i64::from(changed))
-    .bind(now.as_millis())
-    .execute(&mut *tx)
-    .await?;
-    let ended = changed && !state.is_open();
-    if ended {
-        let nth = payment.attempt.saturating_mul(16).saturating_add(state as u32);
-        let event = Event::about(EventKind::PaymentSettled, &payment.sale, payment.order, now, nth);
-        outbox::append(database, &mut tx, &[event]).await?;
-    }
+    let changes: Vec<_> = changes.into_values().collect();
+    let intents = write(database, &mut tx, &changes, now).await?;
+    let ended = changes.iter().filter(|change| change.moved && !change.row.state.is_open());
+    let events: Vec<_> = ended.map(|change| settled_event(&change.row, now)).collect();
+    outbox::append(database, &mut tx, &events).await?;
     database.commit(tx).await?;
-    Ok(if ended {
-        Recorded::Ended
-    } else if changed {
-        Recorded::Moved
-    } else {
-        Recorded::Same
-    })
+    for outcome in &mut recorded {
+        if let Recorded::Moved(row) = outcome {
+            row.intent = intents.get(&row.id).copied().or(row.intent);
+        }
+    }
+    Ok(recorded)
+}
+
+fn settled_event(payment: &PaymentRow, now: Timestamp) -> Event {
+    metrics::counter!("openrun_payments_total", "state" => payment.state.as_str()).increment(1);
+    let nth = payment.attempt.saturating_mul(16).saturating_add(payment.state as u32);
+    Event::about(EventKind::PaymentSettled, &payment.sale, payment.order, now, nth)
+}
+
+/// Writes the changes down and tells the intents that stand now.
+async fn write(
+    database: &Database,
+    tx: &mut Tx,
+    changes: &[Change],
+    now: Timestamp,
+) -> Result<HashMap<PaymentId, Intent>, StoreError> {
+    const WRITE: Sql = Sql {
+        postgres: "UPDATE payments SET state = r.state, final = r.final, ask_at = r.ask_at, \
+                     provider_id = coalesce(r.provider_id, payments.provider_id), \
+                     settled = CASE WHEN r.moved = 1 THEN 0 ELSE settled END, \
+                     changed_at = CASE WHEN r.moved = 1 THEN $2 ELSE changed_at END, \
+                     intent = CASE WHEN intent IS NULL AND r.state = 'authorised' THEN \
+                       CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') \
+                       THEN 'capture' ELSE 'void' END ELSE intent END \
+                   FROM json_to_recordset($1::json) AS r(id text, hold text, state text, final bigint, ask_at bigint, \
+                     provider_id text, moved bigint) \
+                   WHERE payments.id = r.id RETURNING payments.id, payments.intent",
+        sqlite: "UPDATE payments SET state = r.value ->> 'state', final = r.value ->> 'final', \
+                   ask_at = r.value ->> 'ask_at', \
+                   provider_id = coalesce(r.value ->> 'provider_id', payments.provider_id), \
+                   settled = CASE WHEN r.value ->> 'moved' = 1 THEN 0 ELSE settled END, \
+                   changed_at = CASE WHEN r.value ->> 'moved' = 1 THEN $2 ELSE changed_at END, \
+                   intent = CASE WHEN intent IS NULL AND r.value ->> 'state' = 'authorised' THEN \
+                     CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = r.value ->> 'hold' AND h.state = 'paying') \
+                     THEN 'capture' ELSE 'void' END ELSE intent END \
+                 FROM json_each($1) AS r WHERE payments.id = r.value ->> 'id' RETURNING id, intent",
+    };
+    if changes.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<_> = changes
+        .iter()
+        .map(|change| {
+            json!({
+                "id": change.row.id.to_string(), "hold": HoldId::of(change.row.order).to_string(),
+                "state": change.row.state.as_str(), "final": i64::from(change.row.last),
+                "ask_at": change.ask_at.map(Timestamp::as_millis), "provider_id": change.provider_id,
+                "moved": i64::from(change.moved),
+            })
+        })
+        .collect();
+    let written =
+        sqlx::query(database.sql(WRITE)).bind(moves::rows(&rows)).bind(now.as_millis()).fetch_all(&mut **tx).await?;
+    let mut intents = HashMap::new();
+    for row in &written {
+        let id = PaymentId::parse(row.try_get(0)?).ok_or_else(|| bad("payment id"))?;
+        if let Some(intent) = row.try_get::<Option<&str>, _>(1)?.and_then(Intent::parse) {
+            intents.insert(id, intent);
+        }
+    }
+    Ok(intents)
 }
 
 /// The state after an answer. Captured money is believed whatever was known before; everything else moves only an
 /// attempt that is still open.
-fn forward(state: PaymentState, last: bool, told: Told<'_>) -> (PaymentState, bool) {
+fn forward(state: PaymentState, last: bool, told: &Told) -> (PaymentState, bool) {
     let has_money = matches!(state, PaymentState::Captured | PaymentState::RefundPending | PaymentState::Refunded);
     let charge = match told {
         Told::Charge(charge) => charge.state,
@@ -390,20 +497,13 @@ fn forward(state: PaymentState, last: bool, told: Told<'_>) -> (PaymentState, bo
 }
 
 /// Another amount or currency than ours: nothing moves by itself any more.
-async fn mismatch(
-    database: &Database,
-    mut tx: Tx,
-    payment: &PaymentRow,
-    now: Timestamp,
-) -> Result<Recorded, StoreError> {
+async fn mismatch(database: &Database, tx: &mut Tx, payment: &PaymentRow, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query("UPDATE payments SET ask_at = NULL, changed_at = $2 WHERE id = $1")
         .bind(payment.id.to_string())
         .bind(now.as_millis())
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
-    moves::order_state(database, &mut tx, &[payment.order], OrderState::NeedsReview, now).await?;
-    database.commit(tx).await?;
-    Ok(Recorded::Mismatch)
+    moves::order_state(database, tx, &[payment.order], OrderState::NeedsReview, now).await
 }
 
 #[cfg(test)]
@@ -445,11 +545,12 @@ mod tests {
             (P::RefundPending, C::Captured, P::RefundPending),
         ];
         for (before, told, after) in rows {
-            assert_eq!(forward(before, false, Told::Charge(&charge(told))).0, after, "{before:?} told {told:?}");
+            let answer = Told::Charge(charge(told));
+            assert_eq!(forward(before, false, &answer).0, after, "{before:?} told {told:?}");
         }
-        assert_eq!(forward(P::Created, false, Told::Nothing).0, P::Unknown);
-        assert_eq!(forward(P::Authorised, false, Told::Nothing).0, P::Authorised);
-        assert_eq!(forward(P::Unknown, false, Told::VoidedBeforehand).0, P::Voided);
+        assert_eq!(forward(P::Created, false, &Told::Nothing).0, P::Unknown);
+        assert_eq!(forward(P::Authorised, false, &Told::Nothing).0, P::Authorised);
+        assert_eq!(forward(P::Unknown, false, &Told::VoidedBeforehand).0, P::Voided);
     }
 
     #[test]

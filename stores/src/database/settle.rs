@@ -3,6 +3,8 @@
 //! The decision is a pure function of the locked rows, so it may be asked for by every event, however often and in
 //! whatever order, by the loop that looks for orders left behind, and by verification: only the first one moves anything.
 
+use std::collections::{BTreeMap, HashMap};
+
 use sale::{
     Epoch, Event, EventKind, HoldId, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp,
     ids::{EventId, PaymentId},
@@ -15,7 +17,7 @@ use super::{
     Database, Sql, Tx, holds, inbox,
     moves::{self, HoldRow, Units, bad},
     outbox,
-    payments::{PaymentRow, lock_of},
+    payments::{PaymentRow, lock_all},
     refunds,
 };
 use crate::{
@@ -36,7 +38,7 @@ pub enum Settled {
 }
 
 /// What the rows of an order ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decision {
     Nothing,
     /// The units are sold for this attempt.
@@ -48,41 +50,116 @@ enum Decision {
     Late,
 }
 
-/// Lets the order follow its payments. `cause` is the event that asks; it is written into the inbox with the effect.
-pub async fn settle(
-    database: &Database,
-    order: OrderId,
-    cause: Option<EventId>,
-    now: Timestamp,
-) -> Result<Settled, StoreError> {
+/// An order that has to follow its payments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    pub order: OrderId,
+    /// The events that ask, which are written into the inbox with the effect. Empty when nobody but the caller asks.
+    pub events: Vec<EventId>,
+}
+
+/// Lets orders follow their payments, all in one transaction, and tells of each what became of it. No order may be named
+/// twice.
+pub async fn settle(database: &Database, causes: &[Cause], now: Timestamp) -> Result<Vec<Settled>, StoreError> {
     let mut tx = database.begin().await?;
-    let all = moves::lock_order(database, &mut tx, order).await?;
-    if let Some(event) = cause
-        && !inbox::first_time(&mut tx, Group::Stock, event, now).await?
-    {
-        return Ok(Settled::Nothing);
+    let ids: Vec<_> = causes.iter().flat_map(|cause| [HoldId::of(cause.order), HoldId::retaken(cause.order)]).collect();
+    let mut holds: HashMap<OrderId, Vec<HoldRow>> = HashMap::new();
+    for hold in moves::lock_holds(database, &mut tx, &ids).await? {
+        holds.entry(hold.id.order).or_default().push(hold);
     }
-    let Some(hold) = all.first() else { return Ok(Settled::Nothing) };
-    let payments = lock_of(database, &mut tx, order).await?;
-    let decision = decide(hold, all.get(1), &payments, now);
-    match &decision {
-        Decision::Late => return Ok(Settled::Late),
-        Decision::Nothing => {}
-        Decision::Commit(_) => commit(database, &mut tx, hold, now).await?,
-        Decision::Release(to, state) => {
-            moves::give_back(database, &mut tx, std::slice::from_ref(hold), (*to, *state), now).await?;
+    let events: Vec<_> = causes.iter().flat_map(|cause| cause.events.iter().copied()).collect();
+    let seen = inbox::seen(database, &mut tx, Group::Stock, &events).await?;
+    let is_new = |cause: &Cause| cause.events.is_empty() || !cause.events.iter().all(|event| seen.contains(event));
+    let asked: Vec<_> = causes.iter().filter(|cause| is_new(cause) && holds.contains_key(&cause.order)).collect();
+    let orders: Vec<_> = asked.iter().map(|cause| cause.order).collect();
+    let mut payments: HashMap<OrderId, Vec<PaymentRow>> = HashMap::new();
+    for payment in lock_all(database, &mut tx, &orders).await? {
+        payments.entry(payment.order).or_default().push(payment);
+    }
+    let mut moves = Moves::default();
+    let mut outcome: HashMap<OrderId, Settled> = HashMap::new();
+    for cause in asked {
+        let (all, paid) = (&holds[&cause.order], payments.get(&cause.order).map_or(&[][..], Vec::as_slice));
+        let Some(first) = all.first() else { continue };
+        let decision = decide(first, all.get(1), paid, now);
+        let settled = match decision {
+            Decision::Late => Settled::Late,
+            Decision::Nothing => Settled::Nothing,
+            Decision::Commit(_) | Decision::Release(..) | Decision::TryAgain => Settled::Moved,
+        };
+        outcome.insert(cause.order, settled);
+        if settled == Settled::Late {
+            continue;
         }
-        Decision::TryAgain => {
-            moves::hold_state(database, &mut tx, &[hold.id], HoldState::Held).await?;
-            moves::order_state(database, &mut tx, &[order], OrderState::PendingPayment, now).await?;
+        if let Some(paid_by) = paid_by(&decision, all, paid) {
+            refuse_others(database, &mut tx, first, paid, (paid_by, now)).await?;
         }
+        moves.add(first, decision);
+        moves.settled.push(cause.order);
+        moves.events.extend(&cause.events);
     }
-    if let Some(paid_by) = paid_by(&decision, &all, &payments) {
-        refuse_others(database, &mut tx, hold, &payments, (paid_by, now)).await?;
-    }
-    mark_settled(&mut tx, order).await?;
+    moves.carry_out(database, &mut tx, now).await?;
     database.commit(tx).await?;
-    Ok(if decision == Decision::Nothing { Settled::Nothing } else { Settled::Moved })
+    Ok(causes.iter().map(|cause| outcome.get(&cause.order).copied().unwrap_or(Settled::Nothing)).collect())
+}
+
+/// What the orders of one transaction ask for, gathered so that each kind of move is one statement.
+#[derive(Default)]
+struct Moves {
+    sold: Vec<HoldRow>,
+    released: BTreeMap<(&'static str, &'static str), (HoldState, OrderState, Vec<HoldRow>)>,
+    held_again: Vec<HoldId>,
+    settled: Vec<OrderId>,
+    events: Vec<EventId>,
+}
+
+impl Moves {
+    fn add(&mut self, hold: &HoldRow, decision: Decision) {
+        match decision {
+            Decision::Nothing | Decision::Late => {}
+            Decision::Commit(_) => self.sold.push(hold.clone()),
+            Decision::Release(to, state) => {
+                let alike = self.released.entry((to.as_str(), state.as_str()));
+                alike.or_insert_with(|| (to, state, Vec::new())).2.push(hold.clone());
+            }
+            Decision::TryAgain => self.held_again.push(hold.id),
+        }
+    }
+
+    /// Locks are taken in the order of [`moves`]: all orders before all items.
+    async fn carry_out(self, database: &Database, tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+        let ids = |holds: &[HoldRow]| holds.iter().map(|hold| hold.id).collect::<Vec<_>>();
+        let sold = ids(&self.sold);
+        let mut units: Vec<_> = sold.iter().map(|id| (*id, Units::Sold)).collect();
+        let mut told: Vec<_> = self.sold.iter().map(|hold| paid_event(hold, now)).collect();
+        move_all(database, tx, &sold, (HoldState::Committed, OrderState::Paid), now).await?;
+        move_all(database, tx, &self.held_again, (HoldState::Held, OrderState::PendingPayment), now).await?;
+        for (to, state, holds) in self.released.into_values() {
+            let back = ids(&holds);
+            move_all(database, tx, &back, (to, state), now).await?;
+            units.extend(back.into_iter().map(|id| (id, Units::Back)));
+            told.extend(holds.iter().flat_map(|hold| moves::failed_events(hold, now)));
+        }
+        moves::units(database, tx, &units).await?;
+        outbox::append(database, tx, &told).await?;
+        mark_settled(database, tx, &self.settled).await?;
+        inbox::add_all(database, tx, Group::Stock, &self.events, now).await
+    }
+}
+
+async fn move_all(
+    database: &Database,
+    tx: &mut Tx,
+    holds: &[HoldId],
+    (to, state): (HoldState, OrderState),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if holds.is_empty() {
+        return Ok(());
+    }
+    let orders: Vec<_> = holds.iter().map(|id| id.order).collect();
+    moves::hold_state(database, tx, holds, to).await?;
+    moves::order_state(database, tx, &orders, state, now).await
 }
 
 fn decide(first: &HoldRow, second: Option<&HoldRow>, payments: &[PaymentRow], now: Timestamp) -> Decision {
@@ -110,18 +187,9 @@ fn decide(first: &HoldRow, second: Option<&HoldRow>, payments: &[PaymentRow], no
     }
 }
 
-/// The units of a live hold are sold.
-async fn commit(database: &Database, tx: &mut Tx, hold: &HoldRow, now: Timestamp) -> Result<(), StoreError> {
-    moves::hold_state(database, tx, &[hold.id], HoldState::Committed).await?;
-    moves::order_state(database, tx, &[hold.id.order], OrderState::Paid, now).await?;
-    moves::units(database, tx, &[hold.id], Units::Sold).await?;
-    sold_events(database, tx, hold, now).await
-}
-
-async fn sold_events(database: &Database, tx: &mut Tx, hold: &HoldRow, now: Timestamp) -> Result<(), StoreError> {
-    let events = [EventKind::OrderPaid, EventKind::HoldEnded]
-        .map(|kind| Event::about(kind, &hold.sale, hold.id.order, now, u32::from(hold.id.retaken)));
-    outbox::append(database, tx, &events).await
+/// What is told of a hold whose units are sold. The gate hears of it without an event: nobody waits for sold units.
+fn paid_event(hold: &HoldRow, now: Timestamp) -> Event {
+    Event::about(EventKind::OrderPaid, &hold.sale, hold.id.order, now, u32::from(hold.id.retaken))
 }
 
 /// The one attempt that pays for the units.
@@ -153,14 +221,14 @@ async fn refuse_others(
     Ok(())
 }
 
-async fn mark_settled(tx: &mut Tx, order: OrderId) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE payments SET settled = 1 WHERE order_id = $1 AND settled = 0 \
-         AND state NOT IN ('created', 'authorised', 'unknown')",
-    )
-    .bind(order.to_string())
-    .execute(&mut **tx)
-    .await?;
+async fn mark_settled(database: &Database, tx: &mut Tx, orders: &[OrderId]) -> Result<(), StoreError> {
+    const MARK: Sql = Sql {
+        postgres: "UPDATE payments SET settled = 1 WHERE order_id IN (SELECT json_array_elements_text($1::json)) \
+                   AND settled = 0 AND state NOT IN ('created', 'authorised', 'unknown')",
+        sqlite: "UPDATE payments SET settled = 1 WHERE order_id IN (SELECT value FROM json_each($1)) \
+                 AND settled = 0 AND state NOT IN ('created', 'authorised', 'unknown')",
+    };
+    sqlx::query(database.sql(MARK)).bind(moves::list(orders)).execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -189,7 +257,7 @@ pub async fn take_again(
 ) -> Result<Retaken, StoreError> {
     let mut tx = database.begin().await?;
     let all = moves::lock_order(database, &mut tx, order).await?;
-    let payments = lock_of(database, &mut tx, order).await?;
+    let payments = lock_all(database, &mut tx, &[order]).await?;
     let Some(first) = all.first() else { return Ok(Retaken::Nothing) };
     if decide(first, all.get(1), &payments, now) != Decision::Late {
         return Ok(Retaken::Nothing);
@@ -205,12 +273,12 @@ pub async fn take_again(
     }
     if taken == Taken::Taken && has_room && all.len() == 1 {
         sell_second(database, &mut tx, first, &take, now).await?;
-        mark_settled(&mut tx, order).await?;
+        mark_settled(database, &mut tx, &[order]).await?;
         database.commit(tx).await?;
         return Ok(Retaken::Committed);
     }
     owe_back(database, &mut tx, first, &payments, now).await?;
-    mark_settled(&mut tx, order).await?;
+    mark_settled(database, &mut tx, &[order]).await?;
     database.commit(tx).await?;
     if taken == Taken::Taken {
         gate.end(&line, &[End { hold: take.hold, ending: Ending::Released }]).await?;
@@ -315,7 +383,7 @@ async fn sell_second(
     .execute(&mut **tx)
     .await?;
     moves::order_state(database, tx, &[take.hold.order], OrderState::Paid, now).await?;
-    sold_events(database, tx, &HoldRow { id: take.hold, ..first.clone() }, now).await
+    outbox::append(database, tx, &[paid_event(&HoldRow { id: take.hold, ..first.clone() }, now)]).await
 }
 
 /// Owes the buyer the money, and marks the second hold as one that must never be placed.
@@ -399,7 +467,7 @@ mod tests {
             (hold(H::Paying, 2_000), vec![payment(1, P::Captured), payment(2, P::Created)], D::Commit(first)),
             (hold(H::Paying, 2_000), vec![last.clone()], D::Release(H::Released, OrderState::PaymentFailed)),
             (hold(H::Paying, 2_000), vec![payment(1, P::Declined)], D::TryAgain),
-            (hold(H::Paying, 1_000), vec![payment(1, P::Declined)], expired.clone()),
+            (hold(H::Paying, 1_000), vec![payment(1, P::Declined)], expired),
             (hold(H::Held, 2_000), vec![payment(1, P::Declined)], D::Nothing),
             (hold(H::Paying, 500), vec![voided(VoidFor::Deadline)], expired),
             (hold(H::Paying, 2_000), vec![voided(VoidFor::Cancel)], D::Release(H::Released, OrderState::Cancelled)),

@@ -46,6 +46,7 @@ pub async fn restore(
     if from == 0 {
         tracing::info!(%sale, "the line of this sale is ready");
     } else {
+        metrics::counter!("openrun_stores_lost_total").increment(1);
         tracing::warn!(%sale, epoch, "the queue store was lost and is filled again from the database");
     }
     Ok(epoch)

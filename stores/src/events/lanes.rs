@@ -309,6 +309,8 @@ impl Reader {
             Err(trouble) => self.outage.goes_on(trouble),
         }
         let verdict = self.patience.judge(tries, batch.len(), &answer);
+        let handled = metrics::counter!("openrun_events_handled_total", "group" => self.group.as_str());
+        handled.increment(verdict.done as u64);
         if verdict.next == Next::GiveUp
             && let Some(message) = batch.get(verdict.done)
         {
@@ -322,6 +324,7 @@ impl Reader {
     async fn bury(&self, message: &Message, reason: &str) -> Result<(), StoreError> {
         dead_letters::bury(&self.database, self.group, &message.place_name, &message.body, reason).await?;
         let group = self.group.as_str();
+        metrics::counter!("openrun_dead_letters_total", "group" => group).increment(1);
         tracing::error!(
             event_log.group = group,
             event_log.place = message.place_name,

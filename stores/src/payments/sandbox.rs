@@ -14,16 +14,22 @@
 //! | `sandbox_slow` | authorises after three seconds; `begin` answers that it is pending |
 //! | `sandbox_random` | one of the above, by the shares of the settings and a hash of the key |
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use sale::{Currency, Money, OrderId, Timestamp, ids::parse_charge_key};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use sqlx::{Row as _, any::AnyRow};
+use tokio_util::task::TaskTracker;
 
 use super::{Charge, ChargeState, NewCharge, PaymentProvider};
 use crate::{
     StoreError,
+    batch::Batcher,
     database::{Database, Sql, Tx},
 };
 
@@ -33,6 +39,9 @@ const SLOW_MS: i64 = 3_000;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 /// When the caller of `sandbox_timeout` is told that there is no answer.
 const LOST_ANSWER_AFTER: Duration = Duration::from_secs(1);
+
+/// Calls that may wait for the ledger.
+const MOST_CALLS: usize = 20_000;
 
 /// How the sandbox behaves. Shares lie within 0 to 1 and concern `sandbox_random` only.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,11 +59,33 @@ impl Default for SandboxSettings {
     }
 }
 
-/// The provider `sandbox:`.
-#[derive(Clone, Debug)]
+/// The provider `sandbox:`. Calls that come in while the ledger is being written travel together.
 pub struct Sandbox {
     database: Database,
     settings: SandboxSettings,
+    ledger: Batcher<Call, Written>,
+}
+
+/// What is to be written into the ledger, and when it was asked for.
+#[derive(Clone, Debug)]
+enum Call {
+    /// Write the charge down unless its key is known.
+    Begin(NewCharge, Bank, Timestamp),
+    /// Only read it.
+    Read(String),
+    Capture(String, Timestamp),
+}
+
+/// The entry after a call, if there is one, and whether the call made it.
+type Written = (Option<Entry>, bool);
+
+impl Call {
+    fn key(&self) -> &str {
+        match self {
+            Self::Begin(charge, ..) => &charge.key,
+            Self::Read(key) | Self::Capture(key, _) => key,
+        }
+    }
 }
 
 /// How the bank behind a charge behaves; the `method` column of the ledger.
@@ -179,44 +210,127 @@ impl Entry {
 }
 
 impl Sandbox {
-    pub const fn new(database: Database, settings: SandboxSettings) -> Self {
-        Self { database, settings }
+    /// A sandbox whose ledger is written by a task of its own until it is dropped.
+    pub fn new(database: Database, settings: SandboxSettings) -> Self {
+        let ledger = Ledger { database: database.clone(), latency_ms: settings.latency_ms };
+        let ledger = Batcher::new("sandbox", &TaskTracker::new(), MOST_CALLS, move |calls| {
+            let ledger = ledger.clone();
+            Box::pin(async move { ledger.carry_out(&calls).await })
+        });
+        Self { database, settings, ledger }
     }
 
-    /// Writes the charge down unless its key is known; tells whether it is new.
-    async fn insert(&self, charge: &NewCharge, bank: Bank, now: Timestamp) -> Result<bool, StoreError> {
-        let (state, last) = bank.verdict();
-        let answers_at = bank.answers_after_ms(i64::from(self.settings.latency_ms)).map(|after| now.plus_millis(after));
-        let inserted = sqlx::query(
-            "INSERT INTO sandbox_charges (key, order_id, method, amount, currency, state, final, answers_at, created_at, \
-             changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT (key) DO NOTHING",
-        )
-        .bind(charge.key.as_str())
-        .bind(charge.order.to_string())
-        .bind(charge.method.as_str())
-        .bind(charge.money.amount)
-        .bind(charge.money.currency.as_str())
-        .bind(state)
-        .bind(i64::from(last))
-        .bind(answers_at.map(Timestamp::as_millis))
-        .bind(now.as_millis())
-        .execute(self.database.writer())
-        .await?;
-        Ok(inserted.rows_affected() == 1)
+    async fn ask(&self, call: Call) -> Result<Written, StoreError> {
+        self.ledger.ask(call).await.map_err(|fault| StoreError::unavailable("sandbox", fault))
     }
 
     async fn lock(&self, tx: &mut Tx, key: &str) -> Result<Option<Entry>, StoreError> {
-        const LOCK: Sql = Sql {
-            postgres: "SELECT c.key, c.order_id, c.amount, c.currency, c.state, c.final, c.answers_at, \
-                       coalesce((SELECT sum(r.amount) FROM sandbox_refunds r WHERE r.charge_key = c.key), 0)::bigint \
-                       FROM sandbox_charges c WHERE c.key = $1 FOR UPDATE",
-            sqlite: "SELECT c.key, c.order_id, c.amount, c.currency, c.state, c.final, c.answers_at, \
-                     coalesce((SELECT sum(r.amount) FROM sandbox_refunds r WHERE r.charge_key = c.key), 0) \
-                     FROM sandbox_charges c WHERE c.key = $1",
-        };
-        let row = sqlx::query(self.database.sql(LOCK)).bind(key).fetch_optional(&mut **tx).await?;
-        row.map(|row| read_entry(&row)).transpose()
+        Ok(read_all(&self.database, tx, &[key]).await?.pop())
     }
+}
+
+/// Writes the ledger, many calls in one transaction.
+#[derive(Clone, Debug)]
+struct Ledger {
+    database: Database,
+    latency_ms: u32,
+}
+
+impl Ledger {
+    async fn carry_out(&self, calls: &[Call]) -> Result<Vec<Written>, StoreError> {
+        let mut tx = self.database.begin().await?;
+        let mut new = self.begin(&mut tx, calls).await?;
+        self.capture(&mut tx, calls).await?;
+        let keys: Vec<_> = calls.iter().map(Call::key).collect();
+        let entries = read_all(&self.database, &mut tx, &keys).await?;
+        tx.commit().await?;
+        let by_key: HashMap<_, _> = entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
+        let written = calls.iter().map(|call| {
+            let is_new = matches!(call, Call::Begin(..)) && new.remove(call.key());
+            (by_key.get(call.key()).cloned(), is_new)
+        });
+        Ok(written.collect())
+    }
+
+    /// Writes new charges down and tells their keys.
+    async fn begin(&self, tx: &mut Tx, calls: &[Call]) -> Result<HashSet<String>, StoreError> {
+        const BEGIN: Sql = Sql {
+            postgres: "INSERT INTO sandbox_charges (key, order_id, method, amount, currency, state, final, answers_at, \
+                         created_at, changed_at) \
+                       SELECT r.key, r.order_id, r.method, r.amount, r.currency, r.state, r.final, r.answers_at, r.at, r.at \
+                       FROM json_to_recordset($1::json) AS r(key text, order_id text, method text, amount bigint, \
+                         currency text, state text, final bigint, answers_at bigint, at bigint) ORDER BY r.key \
+                       ON CONFLICT (key) DO NOTHING RETURNING key",
+            sqlite: "INSERT INTO sandbox_charges (key, order_id, method, amount, currency, state, final, answers_at, \
+                       created_at, changed_at) \
+                     SELECT value ->> 'key', value ->> 'order_id', value ->> 'method', value ->> 'amount', \
+                       value ->> 'currency', value ->> 'state', value ->> 'final', value ->> 'answers_at', \
+                       value ->> 'at', value ->> 'at' \
+                     FROM json_each($1) WHERE true ON CONFLICT (key) DO NOTHING RETURNING key",
+        };
+        let rows: Vec<_> = calls.iter().filter_map(|call| self.row(call)).collect();
+        if rows.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let rows = serde_json::Value::from(rows).to_string();
+        let written = sqlx::query(self.database.sql(BEGIN)).bind(rows).fetch_all(&mut **tx).await?;
+        written.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    fn row(&self, call: &Call) -> Option<serde_json::Value> {
+        let Call::Begin(charge, bank, at) = call else { return None };
+        let (state, last) = bank.verdict();
+        let answers_at = bank.answers_after_ms(i64::from(self.latency_ms)).map(|after| at.plus_millis(after));
+        Some(json!({
+            "key": charge.key, "order_id": charge.order.to_string(), "method": charge.method,
+            "amount": charge.money.amount, "currency": charge.money.currency.as_str(), "state": state,
+            "final": i64::from(last), "answers_at": answers_at.map(Timestamp::as_millis), "at": at.as_millis(),
+        }))
+    }
+
+    /// Captures what the banks have authorised by then.
+    async fn capture(&self, tx: &mut Tx, calls: &[Call]) -> Result<(), StoreError> {
+        const LOCK: &str = "SELECT key FROM sandbox_charges WHERE key IN (SELECT json_array_elements_text($1::json)) \
+                            ORDER BY key FOR UPDATE";
+        const CAPTURE: Sql = Sql {
+            postgres: "UPDATE sandbox_charges SET state = 'captured', changed_at = r.at \
+                       FROM json_to_recordset($1::json) AS r(key text, at bigint) \
+                       WHERE sandbox_charges.key = r.key AND state = 'authorised' AND answers_at <= r.at",
+            sqlite: "UPDATE sandbox_charges SET state = 'captured', changed_at = r.value ->> 'at' \
+                     FROM json_each($1) AS r WHERE sandbox_charges.key = r.value ->> 'key' \
+                     AND state = 'authorised' AND answers_at <= r.value ->> 'at'",
+        };
+        let row = |call: &Call| match call {
+            Call::Capture(key, at) => Some(json!({"key": key, "at": at.as_millis()})),
+            Call::Begin(..) | Call::Read(_) => None,
+        };
+        let rows: Vec<_> = calls.iter().filter_map(row).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if self.database.is_postgres() {
+            let keys: Vec<_> = calls.iter().map(Call::key).collect();
+            sqlx::query(LOCK).bind(json!(keys).to_string()).execute(&mut **tx).await?;
+        }
+        let rows = serde_json::Value::from(rows).to_string();
+        sqlx::query(self.database.sql(CAPTURE)).bind(rows).execute(&mut **tx).await?;
+        Ok(())
+    }
+}
+
+/// The entries with these keys, locked until the transaction ends.
+async fn read_all(database: &Database, tx: &mut Tx, keys: &[&str]) -> Result<Vec<Entry>, StoreError> {
+    const READ: Sql = Sql {
+        postgres: "SELECT c.key, c.order_id, c.amount, c.currency, c.state, c.final, c.answers_at, \
+                   coalesce((SELECT sum(r.amount) FROM sandbox_refunds r WHERE r.charge_key = c.key), 0)::bigint \
+                   FROM sandbox_charges c WHERE c.key IN (SELECT json_array_elements_text($1::json)) \
+                   ORDER BY c.key FOR UPDATE",
+        sqlite: "SELECT c.key, c.order_id, c.amount, c.currency, c.state, c.final, c.answers_at, \
+                 coalesce((SELECT sum(r.amount) FROM sandbox_refunds r WHERE r.charge_key = c.key), 0) \
+                 FROM sandbox_charges c WHERE c.key IN (SELECT value FROM json_each($1))",
+    };
+    let rows = sqlx::query(database.sql(READ)).bind(json!(keys).to_string()).fetch_all(&mut **tx).await?;
+    rows.iter().map(read_entry).collect()
 }
 
 async fn set_state(tx: &mut Tx, key: &str, state: &'static str, now: Timestamp) -> Result<(), StoreError> {
@@ -253,35 +367,30 @@ impl PaymentProvider for Sandbox {
     async fn begin(&self, charge: &NewCharge, now: Timestamp) -> Result<Charge, StoreError> {
         let bank = Bank::of(&charge.method, &charge.key, &self.settings)
             .ok_or_else(|| StoreError::unexpected("sandbox", format!("no method {}", charge.method)))?;
-        let is_new = self.insert(charge, bank, now).await?;
+        let (begun, is_new) = self.ask(Call::Begin(charge.clone(), bank, now)).await?;
+        let mut entry = begun.ok_or_else(|| unknown_charge(&charge.key))?;
         if is_new && bank == Bank::LosesTheAnswer {
             tokio::time::sleep(LOST_ANSWER_AFTER).await;
             return Err(StoreError::unavailable("sandbox", "the answer was lost"));
         }
-        if is_new && matches!(bank, Bank::Authorises | Bank::Declines { .. }) {
+        if is_new && self.settings.latency_ms > 0 && matches!(bank, Bank::Authorises | Bank::Declines { .. }) {
             tokio::time::sleep(Duration::from_millis(u64::from(self.settings.latency_ms))).await;
+            // Read again: another caller may have voided it while the bank was thinking.
+            let (read, _) = self.ask(Call::Read(charge.key.clone())).await?;
+            entry = read.ok_or_else(|| unknown_charge(&charge.key))?;
         }
-        // Read again: another caller may have voided it while the bank was thinking.
-        let mut tx = self.database.begin().await?;
-        let entry = self.lock(&mut tx, &charge.key).await?.ok_or_else(|| unknown_charge(&charge.key))?;
         let answered = entry.answers_at.filter(|_| is_new && bank != Bank::IsSlow).unwrap_or(now).max(now);
         Ok(entry.charge(entry.money.unwrap_or(charge.money), answered))
     }
 
     async fn query(&self, key: &str, now: Timestamp) -> Result<Option<Charge>, StoreError> {
-        let mut tx = self.database.begin().await?;
-        let entry = self.lock(&mut tx, key).await?;
+        let (entry, _) = self.ask(Call::Read(key.to_owned())).await?;
         Ok(entry.and_then(|entry| entry.money.map(|money| entry.charge(money, now))))
     }
 
     async fn capture(&self, key: &str, now: Timestamp) -> Result<Charge, StoreError> {
-        let mut tx = self.database.begin().await?;
-        let mut entry = self.lock(&mut tx, key).await?.ok_or_else(|| unknown_charge(key))?;
-        if state_at(&entry, now) == ChargeState::Authorised {
-            set_state(&mut tx, key, "captured", now).await?;
-            "captured".clone_into(&mut entry.state);
-        }
-        tx.commit().await?;
+        let (entry, _) = self.ask(Call::Capture(key.to_owned(), now)).await?;
+        let entry = entry.ok_or_else(|| unknown_charge(key))?;
         let money = entry.money.ok_or_else(|| unknown_charge(key))?;
         Ok(entry.charge(money, now))
     }

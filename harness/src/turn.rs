@@ -5,11 +5,11 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 static MACHINE: RwLock<()> = RwLock::const_new(());
 
 /// For a story with a crowd.
-pub(crate) async fn alone() -> RwLockWriteGuard<'static, ()> {
+pub async fn alone() -> RwLockWriteGuard<'static, ()> {
     MACHINE.write().await
 }
 
 /// For a story of a few visitors.
-pub(crate) async fn beside_others() -> RwLockReadGuard<'static, ()> {
+pub async fn beside_others() -> RwLockReadGuard<'static, ()> {
     MACHINE.read().await
 }

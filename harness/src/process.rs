@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, OpenOptions},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ExitStatus},
     sync::{
         LazyLock,
         atomic::{AtomicU16, Ordering},
@@ -15,19 +15,27 @@ use std::{
 
 use sale::clock::monotonic;
 
-use crate::client::Client;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{client::Client, program::Program};
 
 /// A debug build on a busy machine takes a while.
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
+/// Longer than a process takes for finishing what it has begun.
+const ENDS_WITHIN: Duration = Duration::from_secs(25);
 /// Below the ports that the kernel gives to outgoing connections: one of those must not take the address of a process
 /// that is away for a moment.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// Lines of the log that a failure shows.
 const LAST_LINES: usize = 40;
 
-pub(crate) struct Process {
-    pub(crate) name: String,
-    pub(crate) url: String,
+/// One process of an installation. It is killed when this value goes.
+pub struct Process {
+    /// What its log is called.
+    pub name: String,
+    /// Where it answers.
+    pub url: String,
+    program: Program,
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     folder: PathBuf,
@@ -35,7 +43,7 @@ pub(crate) struct Process {
 }
 
 /// A port that nobody listens on. Each is given once: a process that has not bound its own yet must not meet another.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     static FIRST: LazyLock<u16> = LazyLock::new(|| rand::random_range(0..PORTS.end - PORTS.start));
     loop {
@@ -47,16 +55,15 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-/// A command of the program under test, in a world of its own: nothing of the outer environment reaches it.
-pub(crate) fn openrun(folder: &Path, environment: &BTreeMap<String, String>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_openrun"));
-    command.env_clear().envs(environment).current_dir(folder).stdin(Stdio::null());
-    command
-}
-
 impl Process {
     /// Starts `openrun serve` with these roles; none is all of them.
-    pub(crate) fn start(name: &str, roles: &[&str], folder: &Path, environment: &BTreeMap<String, String>) -> Self {
+    pub fn start(
+        program: &Program,
+        name: &str,
+        roles: &[&str],
+        folder: &Path,
+        environment: &BTreeMap<String, String>,
+    ) -> Self {
         let port = free_port();
         let mut arguments = vec!["serve".to_owned()];
         arguments.extend(roles.iter().flat_map(|role| ["--role".to_owned(), (*role).to_owned()]));
@@ -65,6 +72,7 @@ impl Process {
         let mut process = Self {
             name: name.to_owned(),
             url: format!("http://127.0.0.1:{port}"),
+            program: program.clone(),
             arguments,
             environment,
             folder: folder.to_owned(),
@@ -75,23 +83,91 @@ impl Process {
     }
 
     /// Starts it once more, as whoever watches over it would.
-    pub(crate) fn start_again(&mut self) {
+    pub fn start_again(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(self.log_file()).expect("open the log");
-        let mut command = openrun(&self.folder, &self.environment);
+        let mut command = self.program.command(&self.folder, &self.environment);
         command.args(&self.arguments).stdout(File::create("/dev/null").expect("open /dev/null")).stderr(log);
         self.child = Some(command.spawn().expect("start openrun"));
     }
 
     /// `kill -9`: nothing is finished, nothing is said.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("kill openrun");
             child.wait().expect("see openrun end");
         }
     }
 
+    /// SIGTERM: it finishes what it has begun, and ends in good order.
+    pub async fn end(&mut self) {
+        self.signal(Signal::TERM);
+        let asked = monotonic();
+        let status = loop {
+            match self.ended() {
+                Some(status) => break status,
+                None if asked.elapsed() > ENDS_WITHIN => panic!("{} does not end:\n{}", self.name, self.last_words()),
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        assert!(status.success(), "{} ended with {status}:\n{}", self.name, self.last_words());
+        self.child = None;
+    }
+
+    /// Sets a variable of its environment from the next start on; `None` takes it away.
+    pub fn set(&mut self, variable: &str, value: Option<&str>) {
+        match value {
+            Some(value) => drop(self.environment.insert(variable.to_owned(), value.to_owned())),
+            None => drop(self.environment.remove(variable)),
+        }
+    }
+
+    /// Stands still with all its threads, as a process does whose machine is out of breath.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Goes on after a pause, and knows nothing of it.
+    pub fn wake(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("a process that runs");
+        kill_process(Pid::from_child(child), signal).expect("send a signal");
+    }
+
+    /// The sum of one of its counters.
+    pub async fn counted(&self, client: &Client, counter: &str) -> u64 {
+        let Ok(answer) = client.get(&format!("{}/metrics", self.url), None).await else { return 0 };
+        let text = String::from_utf8_lossy(&answer.body);
+        let lines = text.lines().filter(|line| line.starts_with(counter));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
+    /// How it ended, if it did by itself.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().expect("look at openrun")
+    }
+
+    /// Whether the kernel says that all its threads stand still.
+    pub fn stands_still(&self) -> bool {
+        self.status("State").is_some_and(|state| state.starts_with('T'))
+    }
+
+    /// The most memory that it ever had, in KiB.
+    pub fn most_memory(&self) -> Option<u64> {
+        self.status("VmHWM")?.split_whitespace().next()?.parse().ok()
+    }
+
+    /// A line of the kernel's account of it.
+    fn status(&self, name: &str) -> Option<String> {
+        let account = fs::read_to_string(format!("/proc/{}/status", self.child.as_ref()?.id())).ok()?;
+        let line = account.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        Some(line.trim().to_owned())
+    }
+
     /// Until it says that it is ready.
-    pub(crate) async fn ready(&mut self, client: &Client) {
+    pub async fn ready(&mut self, client: &Client) {
         let started = monotonic();
         loop {
             if let Ok(answer) = client.get(&format!("{}/readyz", self.url), None).await
@@ -111,14 +187,14 @@ impl Process {
     }
 
     /// Faults of the program itself, which nothing that a test does may cause.
-    pub(crate) fn panics(&self) -> Vec<String> {
+    pub fn panics(&self) -> Vec<String> {
         let log = fs::read_to_string(self.log_file()).unwrap_or_default();
         let lines = log.lines().filter(|line| line.contains("panicked at") || line.contains("a task failed"));
         lines.map(|line| format!("{}: {line}", self.name)).collect()
     }
 
     /// The end of the log.
-    pub(crate) fn last_words(&self) -> String {
+    pub fn last_words(&self) -> String {
         let log = fs::read_to_string(self.log_file()).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")

@@ -11,26 +11,36 @@ use parking_lot::Mutex;
 use sale::{Frame, clock::monotonic};
 use serde_json::Value;
 
-use crate::seller::{Live, Terms};
+use crate::{
+    invariant::{Invariant, Wrong},
+    seller::{Live, Terms},
+};
 
 /// How old what a waiting page says may be: the frame is fetched every 200 ms, on a busy machine later.
 const PAGE_LAGS: Duration = Duration::from_secs(2);
+/// `poll_after_ms` before the first frame was seen.
+const FIRST_POLL_MS: u64 = 2_000;
 /// Kept of what was wrong; more of the same tells nothing new.
 const MOST_WRONGS: usize = 20;
 
-pub(crate) struct Witness {
+/// What was seen so far.
+pub struct Witness {
     terms: Terms,
     seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
 struct Seen {
-    wrongs: Vec<String>,
+    wrongs: Vec<Wrong>,
+    /// How often each invariant was looked at.
+    looks: BTreeMap<Invariant, u64>,
     per_minute: u32,
     /// number → who has it.
     numbers: HashMap<u64, usize>,
     /// ticket → its one pass.
     passes: HashMap<String, String>,
+    /// pass → its one order.
+    orders: HashMap<String, String>,
     /// Its tag → the bytes of the frame.
     frames: HashMap<String, Bytes>,
     frame: Option<Frame>,
@@ -48,6 +58,7 @@ struct Seen {
     paid: BTreeSet<String>,
     paid_by: HashMap<usize, u32>,
     failed: u64,
+    refused: u64,
 }
 
 /// A reading of `called_total`, made somewhere between asking and the answer.
@@ -60,70 +71,116 @@ struct Reading {
 
 /// A sum of what happened, for the report and for those who wait for progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) numbers: usize,
-    pub(crate) passes: usize,
-    pub(crate) paid: usize,
-    pub(crate) failed: u64,
+pub struct Tally {
+    pub numbers: usize,
+    pub passes: usize,
+    /// Orders that were placed.
+    pub orders: usize,
+    pub paid: usize,
+    pub failed: u64,
+    /// Reservations that found nothing left just then.
+    pub refused: u64,
 }
 
 impl Witness {
-    pub(crate) fn new(terms: Terms) -> Self {
+    /// Nothing seen yet.
+    pub fn new(terms: Terms) -> Self {
         Self { terms, seen: Mutex::new(Seen { per_minute: terms.per_minute, ..Seen::default() }) }
     }
 
-    pub(crate) fn wrong(&self, what: impl Into<String>) {
-        self.seen.lock().wrong(what.into());
+    /// Something was not as it must be.
+    pub fn wrong(&self, invariant: Invariant, what: impl Into<String>) {
+        self.seen.lock().wrong(invariant, what.into());
     }
 
-    pub(crate) fn wrongs(&self) -> Vec<String> {
+    /// Everything that was not.
+    pub fn wrongs(&self) -> Vec<Wrong> {
         self.seen.lock().wrongs.clone()
     }
 
-    pub(crate) fn tally(&self) -> Tally {
-        let seen = self.seen.lock();
-        Tally { numbers: seen.numbers.len(), passes: seen.passes.len(), paid: seen.paid.len(), failed: seen.failed }
+    /// How often each invariant was looked at.
+    pub fn looks(&self) -> BTreeMap<Invariant, u64> {
+        self.seen.lock().looks.clone()
     }
 
-    pub(crate) fn last_live(&self) -> Option<Live> {
+    /// Something was looked at, and may be as it must be.
+    pub fn look(&self, invariant: Invariant) {
+        self.seen.lock().look(invariant);
+    }
+
+    /// How far the crowd has come.
+    pub fn tally(&self) -> Tally {
+        let seen = self.seen.lock();
+        Tally {
+            numbers: seen.numbers.len(),
+            passes: seen.passes.len(),
+            orders: seen.orders.len(),
+            paid: seen.paid.len(),
+            failed: seen.failed,
+            refused: seen.refused,
+        }
+    }
+
+    /// The seller's last figures.
+    pub fn last_live(&self) -> Option<Live> {
         self.seen.lock().live.clone()
     }
 
-    pub(crate) fn last_frame(&self) -> Option<Frame> {
+    /// The last frame of any process.
+    pub fn last_frame(&self) -> Option<Frame> {
         self.seen.lock().frame.clone()
     }
 
+    /// What waiting clients are told to wait between two polls.
+    pub fn poll_after(&self) -> Duration {
+        let told = self.seen.lock().frame.as_ref().map(|frame| frame.poll_after_ms);
+        Duration::from_millis(told.unwrap_or(FIRST_POLL_MS))
+    }
+
     /// The life of the store that every process has heard of.
-    pub(crate) fn epoch(&self) -> i64 {
+    pub fn epoch(&self) -> i64 {
         self.seen.lock().epochs.values().copied().min().unwrap_or(0)
     }
 
     /// Orders that their buyers know to be paid.
-    pub(crate) fn paid(&self) -> BTreeSet<String> {
+    pub fn paid(&self) -> BTreeSet<String> {
         self.seen.lock().paid.clone()
     }
 
     /// A join's answer: a number is one buyer's for ever.
-    pub(crate) fn number(&self, buyer: usize, number: u64) {
+    pub fn number(&self, buyer: usize, number: u64) {
         let mut seen = self.seen.lock();
+        seen.look(Invariant::I6);
         let holder = *seen.numbers.entry(number).or_insert(buyer);
         if holder != buyer {
-            seen.wrong(format!("number {number} was given to buyer {holder} and to buyer {buyer}"));
+            seen.wrong(Invariant::I6, format!("number {number} was given to buyer {holder} and to buyer {buyer}"));
         }
     }
 
     /// A pass: one per ticket ever.
-    pub(crate) fn pass(&self, ticket: &str, pass: &str) {
+    pub fn pass(&self, ticket: &str, pass: &str) {
         let mut seen = self.seen.lock();
+        seen.look(Invariant::I10);
         let first = seen.passes.entry(ticket.to_owned()).or_insert_with(|| pass.to_owned()).clone();
         if first != pass {
-            seen.wrong(format!("ticket {ticket} has two passes, {first} and {pass}"));
+            seen.wrong(Invariant::I10, format!("ticket {ticket} has two passes, {first} and {pass}"));
+        }
+    }
+
+    /// An order: one per pass.
+    pub fn ordered(&self, pass: &str, order: &str) {
+        let mut seen = self.seen.lock();
+        seen.look(Invariant::I10);
+        let first = seen.orders.entry(pass.to_owned()).or_insert_with(|| order.to_owned()).clone();
+        if first != order {
+            seen.wrong(Invariant::I10, format!("pass {pass} has two orders, {first} and {order}"));
         }
     }
 
     /// A ticket that waits: nobody behind it may have been called a while ago.
-    pub(crate) fn waiting(&self, number: u64, asked: Instant) {
+    pub fn waiting(&self, number: u64, asked: Instant) {
         let mut seen = self.seen.lock();
+        seen.look(Invariant::I7);
         let before = asked.checked_sub(PAGE_LAGS).unwrap_or(asked);
         let known = seen.serving.iter().rev().find(|(at, _)| *at <= before).map_or(0, |(_, serving)| *serving);
         if number <= known {
@@ -133,38 +190,47 @@ impl Witness {
     }
 
     /// A ticket that is called: `serving` reaches its number.
-    pub(crate) fn called(&self, number: u64) {
+    pub fn called(&self, number: u64) {
         let mut seen = self.seen.lock();
         seen.called.entry(number).or_insert_with(monotonic);
     }
 
-    pub(crate) fn paid_order(&self, buyer: usize, order: &str) {
+    /// A buyer sees an order paid: within the limit.
+    pub fn paid_order(&self, buyer: usize, order: &str) {
         let mut seen = self.seen.lock();
         if seen.paid.insert(order.to_owned()) {
+            seen.look(Invariant::I11);
             let has = seen.paid_by.entry(buyer).or_default();
             *has += 1;
             let has = *has;
             if has > self.terms.per_buyer_limit {
-                seen.wrong(format!("buyer {buyer} has {has} paid orders"));
+                seen.wrong(Invariant::I11, format!("buyer {buyer} has {has} paid orders"));
             }
         }
     }
 
-    pub(crate) fn failed_order(&self) {
+    /// A buyer lost an order.
+    pub fn failed_order(&self) {
         self.seen.lock().failed += 1;
     }
 
+    /// A buyer who was let in finds nothing left just then.
+    pub fn refused_order(&self) {
+        self.seen.lock().refused += 1;
+    }
+
     /// The frame of one process: the same bytes under the same tag everywhere, and calls only go forward.
-    pub(crate) fn frame(&self, front: &str, etag: &str, bytes: &Bytes, asked: Instant) {
+    pub fn frame(&self, front: &str, etag: &str, bytes: &Bytes, asked: Instant) {
         let mut seen = self.seen.lock();
         let frame: Frame = match serde_json::from_slice(bytes) {
             Ok(frame) => frame,
-            Err(fault) => return seen.wrong(format!("a frame cannot be read: {fault}")),
+            Err(fault) => return seen.wrong(Invariant::I15, format!("a frame cannot be read: {fault}")),
         };
         seen.epochs.insert(front.to_owned(), frame.epoch);
+        seen.look(Invariant::I15);
         let known = seen.frames.entry(etag.to_owned()).or_insert_with(|| bytes.clone()).clone();
         if known != bytes {
-            seen.wrong(format!("two frames are called {etag}: {known:?} and {bytes:?}"));
+            seen.wrong(Invariant::I15, format!("two frames are called {etag}: {known:?} and {bytes:?}"));
         }
         if frame.trouble.is_none() {
             let late: Vec<u64> = seen
@@ -174,7 +240,7 @@ impl Witness {
                 .map(|(number, _)| *number)
                 .collect();
             for number in late {
-                seen.wrong(format!("number {number} was called above serving {}", frame.serving));
+                seen.wrong(Invariant::I7, format!("number {number} was called above serving {}", frame.serving));
             }
         }
         seen.judge_passed_over(&frame, asked);
@@ -187,30 +253,37 @@ impl Witness {
     }
 
     /// The seller's figures.
-    pub(crate) fn live(&self, live: Live, asked: Instant, answered: Instant) {
+    pub fn live(&self, live: Live, asked: Instant, answered: Instant) {
         let mut seen = self.seen.lock();
         let units = live.units;
-        if live.conservation != 0 || units.free < 0 || units.held < 0 || units.sold + units.held > units.total {
-            seen.wrong(format!("units do not add up: {live:?}"));
+        for invariant in [Invariant::I1, Invariant::I2, Invariant::I8, Invariant::I9] {
+            seen.look(invariant);
+        }
+        if units.sold + units.held > units.total {
+            seen.wrong(Invariant::I1, format!("more than there is: {live:?}"));
+        }
+        if live.conservation != 0 || units.free < 0 || units.held < 0 {
+            seen.wrong(Invariant::I2, format!("units do not add up: {live:?}"));
         }
         if live.called + live.active > u64::from(self.terms.max_active) {
-            seen.wrong(format!("{} called and {} active, more than the cap", live.called, live.active));
+            seen.wrong(Invariant::I9, format!("{} called and {} active, more than the cap", live.called, live.active));
         }
         seen.rate(Reading { asked, answered, called_total: live.called_total });
         seen.live = Some(live);
     }
 
     /// Another rate is about to be in force: readings so far do not count any more.
-    pub(crate) fn rate_is(&self, per_minute: u32) {
+    pub fn rate_is(&self, per_minute: u32) {
         let mut seen = self.seen.lock();
         seen.counted.clear();
         seen.per_minute = per_minute;
     }
 
     /// What the line said of one ticket.
-    pub(crate) fn standing(&self, standing: &Value, number: u64, asked: Instant) {
+    pub fn standing(&self, standing: &Value, number: u64, asked: Instant) {
+        self.look(Invariant::I6);
         if standing["number"].as_u64() != Some(number) {
-            self.wrong(format!("number {number} became {}", standing["number"]));
+            self.wrong(Invariant::I6, format!("number {number} became {}", standing["number"]));
         }
         match standing["state"].as_str() {
             Some("waiting") => self.waiting(number, asked),
@@ -221,9 +294,13 @@ impl Witness {
 }
 
 impl Seen {
-    fn wrong(&mut self, what: String) {
+    fn look(&mut self, invariant: Invariant) {
+        *self.looks.entry(invariant).or_default() += 1;
+    }
+
+    fn wrong(&mut self, invariant: Invariant, what: String) {
         if self.wrongs.len() < MOST_WRONGS {
-            self.wrongs.push(what);
+            self.wrongs.push(Wrong { invariant, what });
         }
     }
 
@@ -236,7 +313,7 @@ impl Seen {
                 .partition::<Vec<_>, _>(|(seen, _)| *seen + PAGE_LAGS < asked);
             self.passed_over = open;
             for (_, what) in proven {
-                self.wrong(what);
+                self.wrong(Invariant::I7, what);
             }
         }
     }
@@ -256,7 +333,7 @@ impl Seen {
             (calls > per_second * window + burst).then(|| format!("{calls} calls in {window:.3} s at {per_minute}/min"))
         });
         if let Some(above) = above {
-            self.wrong(above);
+            self.wrong(Invariant::I8, above);
         }
         self.counted.push(now);
     }

@@ -10,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     buyer::{Buyer, Pass},
     installation::Installation,
+    invariant::Invariant,
     witness::Witness,
 };
 
-/// The crowd comes within this time.
+/// The crowd comes within this time, a larger one at a thousand people a second.
 const ARRIVES_WITHIN_MS: u64 = 2_000;
-/// What waiting clients are told (`poll_after_ms` of a short line), before the random share.
-const POLL_AFTER_MS: u64 = 2_000;
+/// How long who lost rests before coming again.
+const REST_MS: u64 = 2_000;
 /// How often a buyer looks whether the payment went through.
 const LOOK_AFTER_MS: u64 = 500;
 
@@ -30,12 +31,21 @@ enum Temper {
     ComesLate,
     /// Misses both.
     NeverComes,
-    /// Asks for the pass again at another process.
+    /// Asks for the pass again at another process, and for another order with it.
     AsksTwice,
     /// Cancels the order instead of paying.
     Cancels,
     /// Comes back for a second unit after the first.
     Greedy,
+}
+
+/// Who comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// All tempers, those who leave, miss their calls or want more among them.
+    Mixed,
+    /// People who want one unit and do as they are told.
+    Steady,
 }
 
 impl Temper {
@@ -60,21 +70,25 @@ enum Visit {
     Over,
 }
 
-pub(crate) struct Crowd {
+/// Everybody who came.
+pub struct Crowd {
     visitors: JoinSet<()>,
     over: CancellationToken,
 }
 
 impl Crowd {
     /// Lets `buyers` come to the sale.
-    pub(crate) fn gather(buyers: usize, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
+    pub fn gather(buyers: usize, mood: Mood, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
         let (mut visitors, over) = (JoinSet::new(), CancellationToken::new());
+        let arrives_within_ms = ARRIVES_WITHIN_MS.max(buyers as u64);
         for nth in 0..buyers {
             let buyer = Buyer::new(nth, sale, installation, witness);
             let visitor = Visitor {
                 buyer,
                 witness: Arc::clone(witness),
                 over: over.clone(),
+                mood,
+                arrives_within_ms,
                 patient_below: buyers as u64 / 4,
                 visits: 0,
             };
@@ -84,7 +98,7 @@ impl Crowd {
     }
 
     /// Everybody goes home; who has an order looks after it first.
-    pub(crate) async fn disperse(mut self) {
+    pub async fn disperse(mut self) {
         self.over.cancel();
         while let Some(ended) = self.visitors.join_next().await {
             ended.expect("a buyer goes home");
@@ -96,18 +110,20 @@ struct Visitor {
     buyer: Buyer,
     witness: Arc<Witness>,
     over: CancellationToken,
+    mood: Mood,
+    arrives_within_ms: u64,
     patient_below: u64,
     visits: u32,
 }
 
 impl Visitor {
     async fn come_until_over(mut self) {
-        self.rest(rand::random_range(0..ARRIVES_WITHIN_MS)).await;
+        self.rest(rand::random_range(0..self.arrives_within_ms)).await;
         while !self.over.is_cancelled() {
             match self.visit().await {
                 Visit::Paid if self.temper() == Temper::Greedy => return self.ask_for_more().await,
                 Visit::Paid | Visit::Over => return,
-                Visit::Lost => self.rest(POLL_AFTER_MS).await,
+                Visit::Lost => self.rest(REST_MS).await,
             }
             self.visits += 1;
         }
@@ -116,7 +132,8 @@ impl Visitor {
     /// Calls are missed only far in front: at the end, when few units are left, each one missed costs everybody behind a
     /// whole window.
     fn temper(&self) -> Temper {
-        let temper = if self.visits == 0 { Temper::of(self.buyer.nth) } else { Temper::Steady };
+        let is_moody = self.visits == 0 && self.mood == Mood::Mixed;
+        let temper = if is_moody { Temper::of(self.buyer.nth) } else { Temper::Steady };
         let in_front = self.buyer.place.as_ref().is_some_and(|place| place.number <= self.patient_below);
         match temper {
             Temper::ComesLate | Temper::NeverComes if !in_front => Temper::Steady,
@@ -135,6 +152,10 @@ impl Visitor {
         }
         let Some(pass) = self.come_in().await else { return Visit::Lost };
         let Some(order) = self.reserve(&pass).await else { return Visit::Lost };
+        if self.temper() == Temper::AsksTwice {
+            // The same pass once more, under another key: the witness sees to it that no other order comes of it.
+            drop(self.buyer.reserve(&pass, "order-again").await);
+        }
         if self.temper() == Temper::Cancels {
             let cancelled = self.buyer.cancel(&pass, &order).await;
             if cancelled.status != StatusCode::ACCEPTED && cancelled.code() != "cannot_cancel" {
@@ -170,8 +191,12 @@ impl Visitor {
             if self.over.is_cancelled() {
                 return None;
             }
-            self.rest(POLL_AFTER_MS).await;
+            self.rest(self.poll_after_ms()).await;
         }
+    }
+
+    fn poll_after_ms(&self) -> u64 {
+        u64::try_from(self.witness.poll_after().as_millis()).unwrap_or(REST_MS)
     }
 
     async fn leave(&self) {
@@ -207,7 +232,11 @@ impl Visitor {
             if reserved.status == StatusCode::CREATED {
                 return Some(reserved.text("id"));
             }
-            match reserved.code().as_str() {
+            let code = reserved.code();
+            if code == "sold_out" {
+                self.witness.refused_order();
+            }
+            match code.as_str() {
                 // Redis may refuse too much for a moment, never sell too much.
                 "sold_out" | "limit_reached" if !self.over.is_cancelled() => self.rest(1_000).await,
                 "sold_out" | "limit_reached" | "pass_expired" => return None,
@@ -243,7 +272,7 @@ impl Visitor {
                     return Visit::Lost;
                 }
                 _ => {
-                    self.witness.wrong(format!("order {order} is {seen}"));
+                    self.witness.wrong(Invariant::Walk, format!("order {order} is {seen}"));
                     return Visit::Lost;
                 }
             }
@@ -268,7 +297,8 @@ impl Visitor {
     fn unexpected(&self, what: &str, answer: &crate::client::Answer) {
         if answer.status != StatusCode::GATEWAY_TIMEOUT {
             let nth = self.buyer.nth;
-            self.witness.wrong(format!("{what} of buyer {nth} got {}: {}", answer.status, answer.json()));
+            let got = format!("{what} of buyer {nth} got {}: {}", answer.status, answer.json());
+            self.witness.wrong(Invariant::Walk, got);
         }
     }
 

@@ -18,26 +18,30 @@ use crate::process::free_port;
 const REDIS_STARTS_WITHIN: Duration = Duration::from_secs(20);
 
 /// The engines of one live installation.
-pub(crate) struct Engines {
-    pub(crate) database: Fresh,
-    pub(crate) queue_url: String,
-    pub(crate) events_url: String,
+pub struct Engines {
+    /// A database that nobody else uses.
+    pub database: Fresh,
+    /// Where Redis answers.
+    pub queue_url: String,
+    /// Where Kafka answers, and the prefix of the topics.
+    pub events_url: String,
 }
 
 impl Engines {
     /// A fresh database, a prefix of its own on Kafka, and the Redis of the tests. Sales have random names there.
-    pub(crate) async fn live() -> Self {
+    pub async fn live() -> Self {
         let queue_url = live_url("OPENRUN_TEST_QUEUE_URL", "redis://127.0.0.1:6379");
         Self::with_queue(&queue_url).await
     }
 
     /// The same with another Redis.
-    pub(crate) async fn with_queue(queue_url: &str) -> Self {
+    pub async fn with_queue(queue_url: &str) -> Self {
         let database = live_postgres().await;
         Self { database, queue_url: queue_url.to_owned(), events_url: live_events_url() }
     }
 
-    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
+    /// What the processes are told.
+    pub fn variables(&self) -> BTreeMap<String, String> {
         let named = [
             ("OPENRUN_DATABASE_URL", &self.database.url),
             ("OPENRUN_QUEUE_URL", &self.queue_url),
@@ -48,25 +52,28 @@ impl Engines {
 }
 
 /// A Redis of one test's own, to be emptied and put back to an old state.
-pub(crate) struct OwnRedis {
+pub struct OwnRedis {
     port: u16,
     folder: TempDir,
     server: Option<Child>,
 }
 
 impl OwnRedis {
-    pub(crate) async fn start() -> Self {
+    /// Starts one, empty.
+    pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("make a folder for Redis");
         let mut redis = Self { port: free_port(), folder, server: None };
         redis.start_again().await;
         redis
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Where it answers.
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) async fn start_again(&mut self) {
+    /// Starts it on the same address and data.
+    pub async fn start_again(&mut self) {
         let mut server = Command::new("redis-server");
         server.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         server.args(["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]);
@@ -81,7 +88,7 @@ impl OwnRedis {
     }
 
     /// Runs a command and gives its answer as text.
-    pub(crate) async fn command(&self, words: &[&str]) -> redis::RedisResult<String> {
+    pub async fn command(&self, words: &[&str]) -> redis::RedisResult<String> {
         let client = redis::Client::open(self.url())?;
         let mut connection = client.get_multiplexed_async_connection().await?;
         let mut command = redis::cmd(words[0]);
@@ -91,14 +98,14 @@ impl OwnRedis {
     }
 
     /// A copy of what is on disk now.
-    pub(crate) fn copy(&self) -> PathBuf {
+    pub fn copy(&self) -> PathBuf {
         let copy = self.folder.path().join("copy");
         copy_folder(&self.appended(), &copy);
         copy
     }
 
     /// `kill -9`, the copy in the place of what there was, and on again.
-    pub(crate) async fn put_back(&mut self, copy: &Path) {
+    pub async fn put_back(&mut self, copy: &Path) {
         self.kill();
         fs::remove_dir_all(self.appended()).expect("remove what Redis wrote");
         copy_folder(copy, &self.appended());
@@ -109,7 +116,8 @@ impl OwnRedis {
         self.folder.path().join("appendonlydir")
     }
 
-    fn kill(&mut self) {
+    /// `kill -9`.
+    pub fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {
             drop(server.kill());
             drop(server.wait());

@@ -8,16 +8,19 @@ use serde_json::{Value, json};
 use crate::{
     client::{Answer, Ask, Client},
     installation::Installation,
+    invariant::Invariant,
     witness::Witness,
 };
 
 /// What is to become of a ticket becomes of it within this time.
 const CHANGES_WITHIN: Duration = Duration::from_secs(30);
 
-pub(crate) struct Buyer {
+/// One visitor and what it holds.
+pub struct Buyer {
     /// Which one of the crowd; also which process it comes to first.
-    pub(crate) nth: usize,
-    pub(crate) place: Option<Place>,
+    pub nth: usize,
+    /// Where it stands, once it has joined.
+    pub place: Option<Place>,
     sale: String,
     key: String,
     client: Client,
@@ -30,20 +33,22 @@ pub(crate) struct Buyer {
 
 /// A place in the line, as the ticket says.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) id: String,
-    pub(crate) number: u64,
-    pub(crate) ticket: String,
+pub struct Place {
+    pub id: String,
+    pub number: u64,
+    pub ticket: String,
 }
 
+/// What lets its buyer reserve.
 #[derive(Clone, Debug)]
-pub(crate) struct Pass {
-    pub(crate) id: String,
-    pub(crate) text: String,
+pub struct Pass {
+    pub id: String,
+    pub text: String,
 }
 
 impl Buyer {
-    pub(crate) fn new(nth: usize, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
+    /// The `nth` visitor of a sale, who has not come yet.
+    pub fn new(nth: usize, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
         Self {
             nth,
             place: None,
@@ -58,14 +63,15 @@ impl Buyer {
     }
 
     /// Goes to another process from now on.
-    pub(crate) fn move_to(&mut self, nth: usize) {
+    pub fn move_to(&mut self, nth: usize) {
         for servers in [&mut self.fronts, &mut self.shops] {
             let by = nth % servers.len();
             servers.rotate_left(by);
         }
     }
 
-    pub(crate) async fn join(&mut self) -> Answer {
+    /// Joins, or finds the place that it has.
+    pub async fn join(&mut self) -> Answer {
         let answer = self.at_the_door(Ask::post(self.path("tickets")).key(&self.key)).await;
         if answer.status.is_success() {
             let joined = answer.json();
@@ -80,13 +86,14 @@ impl Buyer {
     }
 
     /// Where the ticket stands.
-    pub(crate) async fn stand(&mut self) -> Value {
+    pub async fn stand(&mut self) -> Value {
         let place = self.place.clone().expect("stand in the line first");
         let epoch = self.witness.epoch();
         let asked = monotonic();
         let answer = self.at_the_door(Ask::get(self.path("tickets/self")).bearer(&place.ticket)).await;
         if !answer.status.is_success() {
-            self.witness.wrong(format!("ticket {} got {}: {}", place.number, answer.status, answer.json()));
+            let got = format!("ticket {} got {}: {}", place.number, answer.status, answer.json());
+            self.witness.wrong(Invariant::Walk, got);
             return Value::Null;
         }
         let standing = answer.json();
@@ -97,7 +104,7 @@ impl Buyer {
     }
 
     /// Asks until the ticket is in this state, and gives the standing.
-    pub(crate) async fn until_state(&mut self, state: &str) -> Value {
+    pub async fn until_state(&mut self, state: &str) -> Value {
         let asked = monotonic();
         loop {
             let standing = self.stand().await;
@@ -118,19 +125,23 @@ impl Buyer {
             let frame = self.at_the_door(Ask::get(self.path("frame"))).await.json();
             if frame["epoch"].as_i64() == Some(before_epoch) {
                 let number = standing["number"].as_u64().unwrap_or_default();
-                self.witness.wrong(format!("ahead of number {number} rose from {before} to {now}; frame {frame}"));
+                self.witness.wrong(
+                    Invariant::I15,
+                    format!("ahead of number {number} rose from {before} to {now}; frame {frame}"),
+                );
             }
         }
         self.ahead = now.map(|now| (epoch, now));
     }
 
-    pub(crate) async fn leave(&self) -> Answer {
+    /// Goes out of the line.
+    pub async fn leave(&self) -> Answer {
         let ticket = self.place.as_ref().expect("stand in the line first").ticket.clone();
         self.at_the_door(Ask::get(self.path("tickets/self")).with(http::Method::DELETE).bearer(&ticket)).await
     }
 
     /// Asks for the pass.
-    pub(crate) async fn enter(&self) -> Result<Pass, Answer> {
+    pub async fn enter(&self) -> Result<Pass, Answer> {
         let place = self.place.clone().expect("stand in the line first");
         let answer = self.at_the_door(Ask::post(self.path("passes")).bearer(&place.ticket)).await;
         if !answer.status.is_success() {
@@ -142,27 +153,34 @@ impl Buyer {
     }
 
     /// Reserves one unit. The key says which attempt it is.
-    pub(crate) async fn reserve(&self, pass: &Pass, key: &str) -> Answer {
+    pub async fn reserve(&self, pass: &Pass, key: &str) -> Answer {
         let body = json!({"lines": [{"item": "pair", "quantity": 1}]});
-        self.at_the_shop(Ask::post(self.path("orders")).bearer(&pass.text).key(key).body(body)).await
+        let answer = self.at_the_shop(Ask::post(self.path("orders")).bearer(&pass.text).key(key).body(body)).await;
+        if answer.status.is_success() {
+            self.witness.ordered(&pass.id, &answer.text("id"));
+        }
+        answer
     }
 
-    pub(crate) async fn pay(&self, pass: &Pass, order: &str, key: &str, method: &str) -> Answer {
+    /// Pays an order.
+    pub async fn pay(&self, pass: &Pass, order: &str, key: &str, method: &str) -> Answer {
         let ask = Ask::post(format!("/v1/orders/{order}/payments")).body(json!({"method": method}));
         self.at_the_shop(ask.bearer(&pass.text).key(key)).await
     }
 
     /// Looks at an order with the ticket, which opens it as the pass does.
-    pub(crate) async fn look(&self, order: &str) -> Value {
+    pub async fn look(&self, order: &str) -> Value {
         let ticket = self.place.as_ref().expect("stand in the line first").ticket.clone();
         let answer = self.at_the_shop(Ask::get(format!("/v1/orders/{order}")).bearer(&ticket)).await;
         if !answer.status.is_success() {
-            self.witness.wrong(format!("order {order} got {}: {}", answer.status, answer.json()));
+            let got = format!("order {order} got {}: {}", answer.status, answer.json());
+            self.witness.wrong(Invariant::Walk, got);
         }
         answer.json()
     }
 
-    pub(crate) async fn cancel(&self, pass: &Pass, order: &str) -> Answer {
+    /// Cancels an order.
+    pub async fn cancel(&self, pass: &Pass, order: &str) -> Answer {
         self.at_the_shop(Ask::post(format!("/v1/orders/{order}/cancel")).bearer(&pass.text)).await
     }
 
@@ -179,10 +197,11 @@ impl Buyer {
     }
 
     async fn patiently(&self, servers: &[String], ask: Ask) -> Answer {
+        self.witness.look(Invariant::Walk);
         match self.client.ask_patiently(servers, self.nth, &ask).await {
             Ok(answer) => answer,
             Err(lost) => {
-                self.witness.wrong(format!("buyer {} got no answer for a minute: {lost}", self.nth));
+                self.witness.wrong(Invariant::I13, format!("buyer {} got no answer for a minute: {lost}", self.nth));
                 Answer {
                     status: http::StatusCode::GATEWAY_TIMEOUT,
                     headers: http::HeaderMap::new(),

@@ -12,14 +12,16 @@ use crate::{
 
 /// What the sale promises.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    pub(crate) units: u32,
-    pub(crate) per_buyer_limit: u32,
-    pub(crate) per_minute: u32,
-    pub(crate) max_active: u32,
-    pub(crate) hold_seconds: u32,
-    pub(crate) enter_seconds: u32,
-    pub(crate) pass_seconds: u32,
+pub struct Terms {
+    pub units: u32,
+    pub per_buyer_limit: u32,
+    pub per_minute: u32,
+    pub max_active: u32,
+    /// How many more than there are units may be called.
+    pub overcall: f64,
+    pub hold_seconds: u32,
+    pub enter_seconds: u32,
+    pub pass_seconds: u32,
 }
 
 impl Default for Terms {
@@ -29,6 +31,7 @@ impl Default for Terms {
             per_buyer_limit: 1,
             per_minute: 6_000,
             max_active: 200,
+            overcall: 0.0,
             hold_seconds: 5,
             enter_seconds: 10,
             pass_seconds: 60,
@@ -38,47 +41,52 @@ impl Default for Terms {
 
 /// `GET /v1/sales/{sale}/live`.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Live {
-    pub(crate) waiting: u64,
-    pub(crate) called: u64,
-    pub(crate) active: u64,
-    pub(crate) called_total: u64,
-    pub(crate) units: Units,
-    pub(crate) orders: BTreeMap<String, u64>,
-    pub(crate) conservation: i64,
+pub struct Live {
+    pub waiting: u64,
+    pub called: u64,
+    pub active: u64,
+    pub called_total: u64,
+    pub units: Units,
+    pub orders: BTreeMap<String, u64>,
+    pub conservation: i64,
 }
 
+/// Where the units are.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Units {
-    pub(crate) total: i64,
-    pub(crate) free: i64,
-    pub(crate) held: i64,
-    pub(crate) sold: i64,
+pub struct Units {
+    pub total: i64,
+    pub free: i64,
+    pub held: i64,
+    pub sold: i64,
 }
 
 /// An order as the list shows it.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct ListedOrder {
-    pub(crate) id: String,
-    pub(crate) state: String,
-    pub(crate) hold_until: Option<String>,
-    pub(crate) payment: Option<ListedPayment>,
-    pub(crate) lines: Vec<ListedLine>,
+pub struct ListedOrder {
+    pub id: String,
+    pub state: String,
+    pub hold_until: Option<String>,
+    pub payment: Option<ListedPayment>,
+    pub lines: Vec<ListedLine>,
 }
 
+/// Its last attempt.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct ListedPayment {
-    pub(crate) state: String,
+pub struct ListedPayment {
+    pub state: String,
 }
 
+/// What was ordered.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct ListedLine {
-    pub(crate) quantity: u32,
+pub struct ListedLine {
+    pub quantity: u32,
 }
 
+/// Whoever may steer the sale.
 #[derive(Clone)]
-pub(crate) struct Seller {
-    pub(crate) sale: String,
+pub struct Seller {
+    /// Its id.
+    pub sale: String,
     client: Client,
     shops: Vec<String>,
     token: String,
@@ -86,7 +94,7 @@ pub(crate) struct Seller {
 
 impl Seller {
     /// Opens a sale of one item, at once.
-    pub(crate) async fn open(installation: &Installation, terms: &Terms) -> Self {
+    pub async fn open(installation: &Installation, terms: &Terms) -> Self {
         let seller = Self {
             sale: format!("story-{:012x}", rand::random::<u64>() >> 16),
             client: installation.client.clone(),
@@ -100,7 +108,7 @@ impl Seller {
                 "price": {"amount": 189_000, "currency": "KRW"}, "units": terms.units}],
             "per_buyer_limit": terms.per_buyer_limit, "hold_seconds": terms.hold_seconds,
             "enter_seconds": terms.enter_seconds, "pass_seconds": terms.pass_seconds,
-            "admission": {"mode": "manual", "per_minute": terms.per_minute, "max_active": terms.max_active},
+            "admission": {"mode": "manual", "per_minute": terms.per_minute, "max_active": terms.max_active, "overcall": terms.overcall},
         });
         let made = seller.ask(Ask::post("/v1/sales").body(document)).await;
         assert_eq!(made.status, 201, "the sale was not made: {}", made.json());
@@ -108,32 +116,34 @@ impl Seller {
     }
 
     /// Asks as an operator, until there is an answer.
-    pub(crate) async fn ask(&self, ask: Ask) -> Answer {
+    pub async fn ask(&self, ask: Ask) -> Answer {
         let ask = ask.bearer(&self.token);
         let answer = self.client.ask_patiently(&self.shops, rand::random_range(0..self.shops.len()), &ask).await;
         answer.unwrap_or_else(|lost| panic!("the seller got no answer: {lost}"))
     }
 
     /// The figures, when there is an answer just now; from one process or the other.
-    pub(crate) async fn try_live(&self, nth: usize) -> Option<Live> {
+    pub async fn try_live(&self, nth: usize) -> Option<Live> {
         let ask = Ask::get(format!("/v1/sales/{}/live", self.sale)).bearer(&self.token);
         let answer = self.client.ask(&self.shops[nth % self.shops.len()], &ask).await.ok()?;
         answer.status.is_success().then(|| serde_json::from_value(answer.json()).expect("read the figures"))
     }
 
-    pub(crate) async fn live(&self) -> Live {
+    /// The figures.
+    pub async fn live(&self) -> Live {
         let answer = self.ask(Ask::get(format!("/v1/sales/{}/live", self.sale))).await;
         serde_json::from_value(answer.json()).expect("read the figures")
     }
 
     /// Pauses, resumes, closes.
-    pub(crate) async fn turn(&self, switch: &str) -> Value {
+    pub async fn turn(&self, switch: &str) -> Value {
         let answer = self.ask(Ask::post(format!("/v1/sales/{}/{switch}", self.sale))).await;
         assert_eq!(answer.status, 200, "{switch}: {}", answer.json());
         answer.json()
     }
 
-    pub(crate) async fn admission(&self, settings: Value) -> Value {
+    /// Changes rate and cap.
+    pub async fn admission(&self, settings: Value) -> Value {
         let ask = Ask::post(format!("/v1/sales/{}/admission", self.sale)).with(http::Method::PUT).body(settings);
         let answer = self.ask(ask).await;
         assert_eq!(answer.status, 200, "admission: {}", answer.json());
@@ -141,12 +151,12 @@ impl Seller {
     }
 
     /// The state that everybody is told.
-    pub(crate) async fn state(&self) -> String {
+    pub async fn state(&self) -> String {
         self.ask(Ask::get(format!("/v1/sales/{}", self.sale))).await.text("state")
     }
 
     /// All orders of the sale.
-    pub(crate) async fn orders(&self) -> Vec<ListedOrder> {
+    pub async fn orders(&self) -> Vec<ListedOrder> {
         let mut orders = Vec::new();
         let mut path = format!("/v1/sales/{}/orders", self.sale);
         loop {
@@ -161,7 +171,7 @@ impl Seller {
     }
 
     /// `GET /v1/sales/{sale}/verify`.
-    pub(crate) async fn verify(&self) -> Value {
+    pub async fn verify(&self) -> Value {
         self.ask(Ask::get(format!("/v1/sales/{}/verify", self.sale))).await.json()
     }
 }

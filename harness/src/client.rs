@@ -1,7 +1,7 @@
 //! A small HTTP client that behaves: it keeps connections, waits as long as it is told, and asks again with the same key
 //! when an answer was lost.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -10,6 +10,7 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use parking_lot::Mutex;
 use sale::clock::monotonic;
 use serde_json::Value;
 
@@ -18,44 +19,51 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
 /// How long a visitor goes on asking while stores or processes are away.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Keeps its connections, and may be shared.
 #[derive(Clone)]
-pub(crate) struct Client {
+pub struct Client {
     http: legacy::Client<HttpConnector, Full<Bytes>>,
+    /// Answers of 500 and above, as far as they came.
+    server_errors: Arc<Mutex<Vec<String>>>,
 }
 
 /// One call.
 #[derive(Clone, Default)]
-pub(crate) struct Ask {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) bearer: Option<String>,
-    pub(crate) key: Option<String>,
-    pub(crate) body: Option<Value>,
-    pub(crate) etag: Option<String>,
+pub struct Ask {
+    pub method: Method,
+    pub path: String,
+    pub bearer: Option<String>,
+    pub key: Option<String>,
+    pub body: Option<Value>,
+    pub etag: Option<String>,
 }
 
+/// What came back.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
 }
 
 impl Answer {
-    pub(crate) fn json(&self) -> Value {
+    /// The document; null when there is none.
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// The code of a problem; empty when it is none.
-    pub(crate) fn code(&self) -> String {
+    pub fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    pub(crate) fn text(&self, field: &str) -> String {
+    /// A text of the document; empty when there is none.
+    pub fn text(&self, field: &str) -> String {
         self.json()[field].as_str().unwrap_or_default().to_owned()
     }
 
-    pub(crate) fn header(&self, name: &str) -> String {
+    /// A header; empty when there is none.
+    pub fn header(&self, name: &str) -> String {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     }
 
@@ -72,46 +80,59 @@ impl Answer {
 }
 
 impl Ask {
-    pub(crate) fn get(path: impl Into<String>) -> Self {
+    /// Reads something.
+    pub fn get(path: impl Into<String>) -> Self {
         Self { path: path.into(), ..Self::default() }
     }
 
-    pub(crate) fn post(path: impl Into<String>) -> Self {
+    /// Writes something.
+    pub fn post(path: impl Into<String>) -> Self {
         Self { method: Method::POST, ..Self::get(path) }
     }
 
-    pub(crate) fn with(mut self, method: Method) -> Self {
+    /// With another method.
+    #[must_use]
+    pub fn with(mut self, method: Method) -> Self {
         self.method = method;
         self
     }
 
-    pub(crate) fn bearer(mut self, token: &str) -> Self {
+    /// With a ticket, pass or token.
+    #[must_use]
+    pub fn bearer(mut self, token: &str) -> Self {
         self.bearer = Some(token.to_owned());
         self
     }
 
-    pub(crate) fn key(mut self, key: &str) -> Self {
+    /// With an `Idempotency-Key`.
+    #[must_use]
+    pub fn key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
         self
     }
 
-    pub(crate) fn body(mut self, body: Value) -> Self {
+    /// With a document.
+    #[must_use]
+    pub fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
     }
 }
 
-impl Client {
-    pub(crate) fn new() -> Self {
+impl Default for Client {
+    /// A client without connections.
+    fn default() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(5)));
         let http = legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1_000).build(connector);
-        Self { http }
+        Self { http, server_errors: Arc::default() }
     }
+}
 
+impl Client {
     /// One try. An error says only that no answer came.
-    pub(crate) async fn ask(&self, server: &str, ask: &Ask) -> Result<Answer, String> {
+    pub async fn ask(&self, server: &str, ask: &Ask) -> Result<Answer, String> {
         let mut request = Request::builder().method(&ask.method).uri(format!("{server}{}", ask.path));
         if let Some(bearer) = &ask.bearer {
             request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
@@ -135,15 +156,28 @@ impl Client {
             let body = body.collect().await.map_err(|fault| fault.to_string())?.to_bytes();
             Ok(Answer { status: head.status, headers: head.headers, body })
         });
-        answered.await.unwrap_or_else(|_| Err("no answer in time".to_owned()))
+        let answer: Result<Answer, String> = answered.await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        if let Ok(answer) = &answer
+            && answer.status.is_server_error()
+        {
+            let what = format!("{} {}{}: {} {}", ask.method, server, ask.path, answer.status, answer.code());
+            self.server_errors.lock().push(what);
+        }
+        answer
     }
 
-    pub(crate) async fn get(&self, url: &str, bearer: Option<&str>) -> Result<Answer, String> {
+    /// What was answered with 500 or above so far.
+    pub fn server_errors(&self) -> Vec<String> {
+        self.server_errors.lock().clone()
+    }
+
+    /// Reads a whole address.
+    pub async fn get(&self, url: &str, bearer: Option<&str>) -> Result<Answer, String> {
         self.ask(url, &Ask { bearer: bearer.map(str::to_owned), ..Ask::default() }).await
     }
 
     /// Asks until something was decided, of one server after another, always with the same key.
-    pub(crate) async fn ask_patiently(&self, servers: &[String], first: usize, ask: &Ask) -> Result<Answer, String> {
+    pub async fn ask_patiently(&self, servers: &[String], first: usize, ask: &Ask) -> Result<Answer, String> {
         let started = monotonic();
         let mut at = first;
         loop {

@@ -4,36 +4,36 @@ use std::{collections::BTreeMap, process::Stdio};
 
 use tempfile::TempDir;
 
-use crate::{
-    client::Client,
-    engines::Engines,
-    process::{Process, openrun},
-};
+use crate::{client::Client, engines::Engines, process::Process, program::Program};
 
 /// The roles that answer requests, then those that have loops only.
 const ROLES: [&str; 7] = ["waiting-room", "checkout", "admission", "relay", "payments", "stock", "mail"];
 
-pub(crate) struct Installation {
-    pub(crate) client: Client,
+/// Its processes, where they answer, and the engines below.
+pub struct Installation {
+    /// What visitors ask with.
+    pub client: Client,
     /// Where the line answers.
-    pub(crate) fronts: Vec<String>,
+    pub fronts: Vec<String>,
     /// Where the checkout and the seller's calls answer.
-    pub(crate) shops: Vec<String>,
-    pub(crate) processes: Vec<Process>,
+    pub shops: Vec<String>,
+    /// All of them; two of a role stand side by side.
+    pub processes: Vec<Process>,
     /// An operator's bearer token.
-    pub(crate) token: String,
+    pub token: String,
     environment: BTreeMap<String, String>,
-    /// Kept, because a database in a folder goes with it.
-    _engines: Option<Engines>,
+    /// The engines, unless everything is embedded.
+    pub engines: Option<Engines>,
+    program: Program,
     folder: TempDir,
 }
 
 impl Installation {
     /// One process that does everything, on the embedded adapters.
-    pub(crate) async fn embedded(settings: &[(&str, &str)]) -> Self {
-        let mut installation = Self::empty(None, settings);
+    pub async fn embedded(program: &Program, settings: &[(&str, &str)]) -> Self {
+        let mut installation = Self::empty(program, None, settings);
         let folder = installation.folder.path();
-        let process = Process::start("openrun", &[], folder, &installation.environment);
+        let process = Process::start(program, "openrun", &[], folder, &installation.environment);
         installation.fronts.push(process.url.clone());
         installation.shops.push(process.url.clone());
         installation.processes.push(process);
@@ -42,12 +42,13 @@ impl Installation {
     }
 
     /// Two processes of every role.
-    pub(crate) async fn live(engines: Engines, settings: &[(&str, &str)]) -> Self {
-        let mut installation = Self::empty(Some(engines), settings);
+    pub async fn live(program: &Program, engines: Engines, settings: &[(&str, &str)]) -> Self {
+        let mut installation = Self::empty(program, Some(engines), settings);
         for role in ROLES {
             for nth in ["a", "b"] {
                 let name = format!("{role}-{nth}");
-                let process = Process::start(&name, &[role], installation.folder.path(), &installation.environment);
+                let process =
+                    Process::start(program, &name, &[role], installation.folder.path(), &installation.environment);
                 match role {
                     "waiting-room" => installation.fronts.push(process.url.clone()),
                     "checkout" => installation.shops.push(process.url.clone()),
@@ -61,10 +62,10 @@ impl Installation {
     }
 
     /// Two processes that do everything.
-    pub(crate) async fn pair(engines: Engines, settings: &[(&str, &str)]) -> Self {
-        let mut installation = Self::empty(Some(engines), settings);
+    pub async fn pair(program: &Program, engines: Engines, settings: &[(&str, &str)]) -> Self {
+        let mut installation = Self::empty(program, Some(engines), settings);
         for name in ["a", "b"] {
-            let process = Process::start(name, &[], installation.folder.path(), &installation.environment);
+            let process = Process::start(program, name, &[], installation.folder.path(), &installation.environment);
             installation.fronts.push(process.url.clone());
             installation.shops.push(process.url.clone());
             installation.processes.push(process);
@@ -74,7 +75,7 @@ impl Installation {
     }
 
     /// Keys that all processes share, and nothing that runs.
-    fn empty(engines: Option<Engines>, settings: &[(&str, &str)]) -> Self {
+    fn empty(program: &Program, engines: Option<Engines>, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("make a folder for the installation");
         let keys = folder.path().join("keys.json");
         let mut environment: BTreeMap<String, String> =
@@ -84,13 +85,14 @@ impl Installation {
         environment.insert("OPENRUN_PUBLIC_URL".to_owned(), "http://localhost:8080".to_owned());
         environment.extend(engines.as_ref().map(Engines::variables).unwrap_or_default());
         let mut installation = Self {
-            client: Client::new(),
+            client: Client::default(),
             fronts: Vec::new(),
             shops: Vec::new(),
             processes: Vec::new(),
             token: String::new(),
             environment,
-            _engines: engines,
+            engines,
+            program: program.clone(),
             folder,
         };
         installation.run(&["keys", "init"]);
@@ -99,22 +101,23 @@ impl Installation {
         installation
     }
 
-    pub(crate) async fn ready(&mut self) {
+    /// Until every process is ready.
+    pub async fn ready(&mut self) {
         for process in &mut self.processes {
             process.ready(&self.client).await;
         }
     }
 
     /// Runs a command of the program to its good end and gives what it printed.
-    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+    pub fn run(&self, arguments: &[&str]) -> String {
         let (good, out, words) = self.try_run(arguments);
         assert!(good, "openrun {} failed: {words}\n{out}", arguments.join(" "));
         out
     }
 
     /// Runs a command: whether it ended well, what it printed, and what it said.
-    pub(crate) fn try_run(&self, arguments: &[&str]) -> (bool, String, String) {
-        let mut command = openrun(self.folder.path(), &self.environment);
+    pub fn try_run(&self, arguments: &[&str]) -> (bool, String, String) {
+        let mut command = self.program.command(self.folder.path(), &self.environment);
         let done = command.args(arguments).stdin(Stdio::null()).output().expect("run openrun");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (done.status.success(), text(&done.stdout), text(&done.stderr))

@@ -1,0 +1,157 @@
+//! A process is killed right after each step that another store has still to hear of, one point after another.
+
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use harness::{process::Process, story::until};
+use sale::{OrderId, clock::monotonic, ids::charge_key};
+use serde_json::json;
+use stores::{
+    failpoint::Point,
+    payments::{self, SandboxSettings},
+    testing,
+};
+
+use crate::{
+    database::{self, Looks},
+    drill::Drill,
+    judge,
+    stage::{Running, Stage},
+};
+
+/// A point is reached within this time: some of them wait for a buyer who does not pay.
+const REACHED_WITHIN: Duration = Duration::from_secs(40);
+/// A refund is asked for every ten seconds.
+const REFUNDED_WITHIN: Duration = Duration::from_secs(40);
+/// What the last units are sold at, when all points are done.
+const AT_LAST_PER_MINUTE: u32 = 3_000;
+/// How long Redis or the database stay away.
+const AWAY: Duration = Duration::from_secs(2);
+
+pub(crate) const DRILL: Drill = Drill {
+    name: "crash-points",
+    does: "kill -9 at each of the crash points 1 to 13, then of Redis (14), the database and Kafka (15)",
+    promises: "whatever was left behind is repaired by whoever ARCHITECTURE.md names, without hands, within 30 s",
+    seconds: 150,
+    short_seconds: 110,
+    run: |stage| run(stage).boxed_local(),
+};
+
+/// The role that gets to a point.
+const fn role_of(point: Point) -> &'static str {
+    match point {
+        Point::UnitsTaken | Point::OrderCommitted => "checkout-",
+        Point::EventWritten | Point::EventPublished => "relay-",
+        Point::PaymentWritten | Point::ChargeSent | Point::CaptureRecorded | Point::RefundSent => "payments-",
+        Point::StockCommitted | Point::HoldReleased | Point::EffectDone => "stock-",
+        Point::CursorRaised => "admission-",
+        Point::TicketEntered => "waiting-room-",
+    }
+}
+
+async fn run(stage: &Stage) {
+    let mut running = stage.begin(Stage::lasting(stage.seconds)).await;
+    running.sold_percent(2).await;
+    for (nth, point) in Point::ALL.into_iter().enumerate() {
+        stage.notes.does(format_args!("{} {}", nth + 1, point.as_str()));
+        die_at(stage, &mut running, point).await;
+    }
+    let since = monotonic();
+    running.back_to_normal(stage, since, 1).await;
+    engines_die(stage, &mut running).await;
+    running.story.witness.rate_is(AT_LAST_PER_MINUTE);
+    running.story.seller.admission(json!({"per_minute": AT_LAST_PER_MINUTE})).await;
+    judge::sold_out(stage, running).await;
+}
+
+/// Both processes of the role are armed; the first one that gets there dies. Then both go on without.
+async fn die_at(stage: &Stage, running: &mut Running, point: Point) {
+    arm(running, point, Some(point.as_str())).await;
+    let refunded = if point == Point::RefundSent { Some(owe_a_refund(running).await) } else { None };
+    let started = monotonic();
+    let mut died = None;
+    while died.is_none() && started.elapsed() < REACHED_WITHIN {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        died = of_role(running, point).find_map(|process| process.ended().map(|status| (process.name.clone(), status)));
+    }
+    let told = match &died {
+        Some((name, status)) => format!("{name} after {:.1} s, {status}", started.elapsed().as_secs_f64()),
+        None => "no process got there".to_owned(),
+    };
+    stage.notes.check(format_args!("killed at {}", point.as_str()), died.is_some(), told);
+    arm(running, point, None).await;
+    if let Some(order) = refunded {
+        is_refunded_once(stage, running, order).await;
+    }
+}
+
+fn of_role(running: &mut Running, point: Point) -> impl Iterator<Item = &mut Process> {
+    let processes = running.story.installation.processes.iter_mut();
+    processes.filter(move |process| process.name.starts_with(role_of(point)))
+}
+
+async fn arm(running: &mut Running, point: Point, plan: Option<&str>) {
+    for process in of_role(running, point) {
+        process.set("OPENRUN_FAIL_POINT", plan);
+        process.kill();
+        process.start_again();
+    }
+    // One that is armed may be dead before it is ready; whoever waits for the point sees it.
+    if plan.is_none() {
+        running.story.installation.ready().await;
+    }
+}
+
+/// Points 14 and 15: engines die instead of processes.
+async fn engines_die(stage: &Stage, running: &mut Running) {
+    stage.notes.does("14 Redis is killed");
+    let since = monotonic();
+    running.redis.kill();
+    tokio::time::sleep(AWAY).await;
+    running.redis.start_again().await;
+    running.back_to_normal(stage, since, 2).await;
+    for engine in ["postgres", "kafka"] {
+        stage.notes.does(format_args!("15 {engine} is killed"));
+        let since = monotonic();
+        stage.engines(&["kill", engine]);
+        tokio::time::sleep(AWAY).await;
+        stage.engines(&["up", engine]);
+        running.back_to_normal(stage, since, 2).await;
+    }
+}
+
+/// An order that lapsed, whose buyer has another one that is paid: money for the first can only go back.
+const LAPSED: &str = "SELECT o.id FROM orders o JOIN payments p ON p.order_id = o.id \
+    WHERE o.state = 'expired' AND p.state = 'voided' AND p.attempt = 1 \
+    AND EXISTS (SELECT 1 FROM orders q WHERE q.buyer = o.buyer AND q.state = 'paid') LIMIT 1";
+
+/// The provider captures a charge that it had called back, and says so, as a webhook does.
+async fn owe_a_refund(running: &Running) -> OrderId {
+    let mut looks = Looks::at(&running.story).await;
+    let started = monotonic();
+    let lapsed = loop {
+        if let Some(order) = looks.text(LAPSED).await {
+            break OrderId::parse(&order).expect("an order id");
+        }
+        assert!(started.elapsed() < REACHED_WITHIN, "nobody left without paying and came back");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    let database = database::of(&running.story);
+    let key = charge_key(lapsed, 1);
+    testing::force_charge(&database, &key, "captured").await;
+    let provider = payments::connect("sandbox:", &database, SandboxSettings::default()).expect("the sandbox");
+    let hint = checkout::payments::PaymentWorker::new(database, provider);
+    hint.hint(&key).await.expect("hint at a late capture");
+    lapsed
+}
+
+async fn is_refunded_once(stage: &Stage, running: &Running, order: OrderId) {
+    let orders = || async {
+        let orders = running.story.seller.orders().await;
+        orders.into_iter().any(|listed| listed.id == order.to_string() && listed.state == "refunded")
+    };
+    let refunded = until(REFUNDED_WITHIN, orders).await;
+    let mut looks = Looks::at(&running.story).await;
+    let refunds = looks.number("SELECT count(*) FROM sandbox_refunds").await;
+    stage.notes.check("I5: late money goes back, once", refunded && refunds == 1, format_args!("{refunds} refunds"));
+}

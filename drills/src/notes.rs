@@ -1,0 +1,61 @@
+//! What a drill tells: what is done, what was checked, what was seen.
+
+use std::{collections::BTreeMap, fmt::Display, time::Instant};
+
+use parking_lot::Mutex;
+use sale::clock::monotonic;
+use serde_json::{Value, json};
+
+/// The notes of one drill. They outlive it when it cannot go on.
+pub(crate) struct Notes {
+    started: Instant,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    checks: u64,
+    violations: Vec<String>,
+    seen: BTreeMap<&'static str, Value>,
+}
+
+impl Notes {
+    pub(crate) fn new() -> Self {
+        Self { started: monotonic(), kept: Mutex::default() }
+    }
+
+    /// Tells what is done.
+    pub(crate) fn does(&self, what: impl Display) {
+        println!("{:6.1} s · {what}", self.started.elapsed().as_secs_f64());
+    }
+
+    /// Keeps a figure for the last line.
+    pub(crate) fn saw(&self, name: &'static str, value: impl Into<Value>) {
+        self.kept.lock().seen.insert(name, value.into());
+    }
+
+    /// One promise held against what was seen.
+    pub(crate) fn check(&self, promise: impl Display, holds: bool, seen: impl Display) {
+        let mut kept = self.kept.lock();
+        kept.checks += 1;
+        let verdict = if holds { "  holds " } else { "  BROKEN" };
+        println!("         {verdict} {promise} ({seen})");
+        if !holds {
+            kept.violations.push(format!("{promise}: {seen}"));
+        }
+    }
+
+    /// The last line.
+    pub(crate) fn sum(&self, name: &str) -> Value {
+        let kept = self.kept.lock();
+        let seconds = (self.started.elapsed().as_secs_f64() * 10.0).round() / 10.0;
+        let mut sum = json!({
+            "drill": name, "seconds": seconds, "checks": kept.checks, "violations": kept.violations.len(),
+            "seen": kept.seen,
+        });
+        if !kept.violations.is_empty() {
+            sum["broken"] = json!(kept.violations);
+        }
+        sum
+    }
+}

@@ -1,0 +1,124 @@
+//! What every drill begins with: an installation with two processes of every role, a sale that lasts, and a crowd.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use harness::{
+    crowd::Crowd,
+    engines::{Engines, OwnRedis},
+    installation::Installation,
+    seller::Terms,
+    story::Story,
+};
+
+use crate::{drill::Tools, notes::Notes};
+
+/// The provider of a sale where payments fail as they do.
+pub(crate) const SANDBOX: [(&str, &str); 3] = [
+    ("OPENRUN_SANDBOX_DECLINE_SHARE", "0.3"),
+    ("OPENRUN_SANDBOX_LEAVE_SHARE", "0.1"),
+    ("OPENRUN_SANDBOX_LATENCY_MS", "50"),
+];
+
+/// A sale of twenty calls a second sells about half as many units: the rest is declined, left, late, or gone.
+pub(crate) const STEADY: Terms = Terms {
+    units: 0,
+    per_buyer_limit: 1,
+    per_minute: 1_200,
+    max_active: 100,
+    overcall: 0.0,
+    hold_seconds: 5,
+    enter_seconds: 5,
+    pass_seconds: 60,
+};
+const SOLD_PER_SECOND: u64 = 10;
+
+/// One drill's length, tools and notes.
+pub(crate) struct Stage {
+    /// How long the load or the fault lasts.
+    pub(crate) seconds: u64,
+    /// The same, when nobody says otherwise.
+    pub(crate) usual_seconds: u64,
+    pub(crate) tools: Tools,
+    pub(crate) notes: Notes,
+}
+
+/// A sale under way.
+pub(crate) struct Running {
+    pub(crate) story: Story,
+    pub(crate) crowd: Crowd,
+    pub(crate) redis: OwnRedis,
+}
+
+impl Stage {
+    /// Terms of a sale that lasts about this long under a steady crowd.
+    pub(crate) fn lasting(seconds: u64) -> Terms {
+        Terms { units: u32::try_from(seconds * SOLD_PER_SECOND).unwrap_or(u32::MAX), ..STEADY }
+    }
+
+    /// What is left of a number of people or units in a run that is shorter than usual.
+    pub(crate) fn share_of(&self, usual: u64) -> u64 {
+        (usual * self.seconds.min(self.usual_seconds) / self.usual_seconds).max(1)
+    }
+
+    /// An installation on a Redis of its own, a fresh database and a prefix of its own on Kafka.
+    pub(crate) async fn install(&self, settings: &[(&str, &str)]) -> (Installation, OwnRedis) {
+        let redis = OwnRedis::start().await;
+        let engines = Engines::with_queue(&redis.url()).await;
+        (Installation::live(&self.tools.program, engines, settings).await, redis)
+    }
+
+    /// Opens a sale, and a crowd comes that is a quarter more than there are units.
+    pub(crate) async fn begin(&self, terms: Terms) -> Running {
+        let (installation, redis) = self.install(&SANDBOX).await;
+        let story = self.open(installation, terms).await;
+        let buyers = usize::try_from(terms.units + terms.units / 4).expect("a crowd that fits") + 40;
+        self.notes.does(format_args!(
+            "{} processes, {} units at {} calls a minute, {buyers} buyers come",
+            story.installation.processes.len(),
+            terms.units,
+            terms.per_minute
+        ));
+        let crowd = story.crowd(buyers);
+        Running { story, crowd, redis }
+    }
+
+    /// Opens a sale whose wrongs are judged by the drill.
+    pub(crate) async fn open(&self, installation: Installation, terms: Terms) -> Story {
+        let mut story = Story::open(installation, terms).await;
+        story.judged_elsewhere();
+        story
+    }
+
+    /// Runs the script of the engines: `kill kafka`, `up kafka`.
+    pub(crate) fn engines(&self, arguments: &[&str]) {
+        let script: &Path = &self.tools.engines;
+        let run = Command::new(script).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).status();
+        let good = run.expect("run the script of the engines").success();
+        assert!(good, "{} {} failed", script.display(), arguments.join(" "));
+    }
+}
+
+impl Running {
+    /// Waits until so many percent of the units are sold.
+    pub(crate) async fn sold_percent(&self, percent: u32) {
+        let units = i64::from(self.story.terms.units * percent / 100);
+        self.story.sold(units, within(&self.story.terms)).await;
+    }
+
+    /// Waits until the sale goes on after a fault at `since`, with the store in the life `epoch` or a later one.
+    pub(crate) async fn back_to_normal(&mut self, stage: &Stage, since: Instant, epoch: i64) {
+        let took = self.story.normal_again(since, epoch).await.as_secs_f64();
+        stage.notes.saw("normal_after_seconds", (took * 10.0).round() / 10.0);
+        stage.notes.check("I13: normal again without hands within 30 s", took <= 30.0, format_args!("{took:.1} s"));
+    }
+}
+
+/// A sale may take three times as long as it should, and a minute: the machine may be busy.
+pub(crate) fn within(terms: &Terms) -> Duration {
+    let seconds = u64::from(terms.units) / SOLD_PER_SECOND;
+    Duration::from_secs(seconds * 3 + 60)
+}
