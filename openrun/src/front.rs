@@ -2,6 +2,7 @@
 //! of the checkout.
 
 mod handover;
+mod patience;
 
 use std::{
     convert::Infallible,
@@ -11,9 +12,10 @@ use std::{
 };
 
 use axum::Router;
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use stores::database::Database;
 use tokio::{
@@ -25,11 +27,12 @@ use tower::ServiceExt as _;
 use waiting_room::{Request as Asked, Routed, WaitingRoom};
 use web::{Body, Code, Problem, Site, answer::Visit, asking::begin_trace, pages::WayOn};
 
-use self::handover::Handover;
+use self::{
+    handover::Handover,
+    patience::{Answering, Patience, Why},
+};
 use crate::{access::HotPath, health::Health, lifecycle::Lifecycle};
 
-/// Time for a client to send its headers: a slow one must not hold a connection for nothing.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Headers above this are refused with a problem; hyper itself refuses above twice as much.
 const LARGEST_HEADERS: usize = 32 * 1024;
 const LONGEST_URI: usize = 4 * 1024;
@@ -115,36 +118,40 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::trace!(%error, "a connection went before it began");
     }
-    let heard = Handover::default();
+    let (heard, patience) = (Handover::default(), Arc::new(Patience::default()));
+    // Looked at only when it wakes: the token has one lock for all connections, and each request would take it twice.
+    let mut end = FuturesUnordered::from_iter([Arc::clone(&patience).wait(lifecycle.soft.clone())]);
     let handover = heard.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (front, handover, version) = (Arc::clone(&front), handover.clone(), request.version());
-        async move { Ok::<_, Infallible>(handover.offer(front.answer(request, peer).await, version)) }
-    });
-    let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(4 * LARGEST_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
-    let ended = select! {
-        ended = heard.or_end(&mut connection) => ended,
-        () = lifecycle.soft.cancelled() => {
-            std::pin::Pin::new(&mut connection).graceful_shutdown();
-            select! {
-                ended = &mut connection => ended.map(|()| None),
-                () = lifecycle.hard.cancelled() => Ok(None),
-            }
+        let under_way = patience.begin();
+        async move {
+            let response = handover.offer(front.answer(request, peer).await, version);
+            Ok::<_, Infallible>(response.map(|body| Answering { body, _under_way: under_way }))
         }
+    });
+    let mut connection =
+        http1::Builder::new().max_buf_size(4 * LARGEST_HEADERS).serve_connection(TokioIo::new(stream), service);
+    let ended = select! {
+        biased;
+        ended = heard.or_end(&mut connection) => ended,
+        why = end.select_next_some() => match why {
+            Why::Quiet => Ok(None),
+            Why::Stop => {
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                select! {
+                    ended = heard.or_end(&mut connection) => ended,
+                    () = lifecycle.hard.cancelled() => Ok(None),
+                }
+            }
+        },
     };
     match ended {
         Ok(None) => {}
         Ok(Some(listener)) => {
             let socket = connection.into_parts().io.into_inner();
             // A task of its own, because this one is as large as everything that a request may need.
-            lifecycle.tracker.spawn(async move {
-                lifecycle.hard.run_until_cancelled(listener.write_to(socket)).await;
-                drop(place);
-            });
+            lifecycle.tracker.spawn(listener.write_to(socket, place));
         }
         Err(error) => tracing::trace!(%error, "a connection broke"),
     }

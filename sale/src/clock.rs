@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// An instant: milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,8 +57,27 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with milliseconds, the one form that leaves this program.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-        f.write_str(&self.to_utc().format(&form).map_err(|_| fmt::Error)?)
+        let utc = self.to_utc();
+        let (hour, minute, second, millis) = utc.to_hms_milli();
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        // By hand, because every answer of the hot path carries a time. The calendar ends with the year 9999.
+        let numbers = [
+            (0, 4, u32::try_from(utc.year()).unwrap_or(0)),
+            (5, 2, u8::from(utc.month()).into()),
+            (8, 2, utc.day().into()),
+            (11, 2, hour.into()),
+            (14, 2, minute.into()),
+            (17, 2, second.into()),
+            (20, 3, millis.into()),
+        ];
+        for (at, digits, number) in numbers {
+            let mut rest = number;
+            for place in text[at..at + digits].iter_mut().rev() {
+                *place = b"0123456789"[(rest % 10) as usize];
+                rest /= 10;
+            }
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

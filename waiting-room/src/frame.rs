@@ -4,7 +4,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use sale::SaleId;
 use web::{Body, Problem};
 
-use crate::{Request, WaitingRoom};
+use crate::{Request, TIME, WaitingRoom};
 
 /// The public document of a sale, by its `ETag` or whole: the same bytes from every process.
 #[utoipa::path(get, path = "/v1/sales/{sale}/frame", tag = "line", params(("sale" = String, Path)),
@@ -28,6 +28,6 @@ pub async fn frame(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("openrun-time, etag"));
-    headers.insert("openrun-time", door.time());
+    headers.insert(TIME, door.time());
     Ok(response)
 }

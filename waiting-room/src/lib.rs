@@ -19,7 +19,7 @@ pub mod stream;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use http::{HeaderValue, Response, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use sale::{Keys, pass::PassBook};
 use stores::{database::Database, line::Line};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,9 @@ pub use crate::route::{Page, Route, Routed, route};
 pub struct Description;
 
 use crate::{budget::Budget, rooms::Rooms};
+
+/// The server's clock, for pages that count down.
+pub(crate) const TIME: HeaderName = HeaderName::from_static("openrun-time");
 
 /// The front door of one process.
 pub struct WaitingRoom {
@@ -78,7 +81,7 @@ impl WaitingRoom {
         pages::visit(self, request).refuse(problem.clone(), web::pages::WayOn::Sales)
     }
 
-    /// The server's clock, for pages that count down.
+    /// The value of [`TIME`].
     pub(crate) fn time(&self) -> HeaderValue {
         HeaderValue::from_str(&self.database.now().to_string()).unwrap_or(HeaderValue::from_static(""))
     }

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
-use sale::{Epoch, Frame, Pass, SaleId, SaleState, Timestamp, clock::monotonic, frame::Trouble};
+use sale::{Epoch, Frame, Pass, SaleId, SaleState, Timestamp, clock::monotonic, frame::Trouble, standing::Sums};
 use stores::{
     StoreError,
     batch::{BatchError, Batcher},
@@ -43,6 +43,7 @@ const MOST_BLOCK: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Shown {
     pub frame: Frame,
+    sums: Sums,
     pub json: Bytes,
     pub etag: HeaderValue,
     /// The same as a server-sent event.
@@ -52,6 +53,11 @@ pub struct Shown {
 }
 
 impl Shown {
+    /// People ahead of a number, as [`sale::standing::ahead`] tells.
+    pub fn ahead(&self, number: u64) -> Option<u64> {
+        self.sums.ahead(&self.frame, number)
+    }
+
     /// `json` are the bytes that the leader wrote.
     pub fn new(frame: Frame, json: Bytes) -> Self {
         let etag = format!("\"{}-{}\"", frame.epoch, frame.tick);
@@ -79,7 +85,7 @@ impl Shown {
         let chunk = Bytes::from(chunk);
         let event = chunk.slice(head..head + event.len());
         let etag = HeaderValue::from_str(etag).unwrap_or(HeaderValue::from_static("\"\""));
-        Self { frame, json, etag, event, chunk }
+        Self { sums: Sums::of(&frame), frame, json, etag, event, chunk }
     }
 }
 

@@ -3,14 +3,14 @@
 use http::{Response, StatusCode};
 use sale::{
     Frame, SaleId, SaleState, Ticket, Timestamp,
-    standing::{Eta, TicketState, ahead, eta},
+    standing::{Eta, TicketState, eta},
 };
 use serde::Serialize;
 use stores::queue::Seat;
 use web::{Body, Problem};
 
 use crate::{
-    Request, WaitingRoom, ask, json,
+    Request, TIME, WaitingRoom, ask, json,
     room::{Room, trouble},
 };
 
@@ -35,7 +35,7 @@ pub async fn standing(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -
     let asked = ask::ticket(door, sale, request)?;
     let standing = stand(door, &room, &asked.ticket).await?;
     let mut response = json(StatusCode::OK, &standing);
-    response.headers_mut().insert("openrun-time", door.time());
+    response.headers_mut().insert(TIME, door.time());
     Ok(response)
 }
 
@@ -45,7 +45,7 @@ pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<S
     let same_life = ticket.epoch == shown.frame.epoch || room.is_seated_again(ticket.number);
     if same_life
         && !room.has_left(ticket.number)
-        && let Some(ahead) = ahead(&shown.frame, ticket.number)
+        && let Some(ahead) = shown.ahead(ticket.number)
     {
         return Ok(waiting(ticket, Some(ahead), room, door.database.now()));
     }
@@ -82,7 +82,7 @@ pub fn of_seat(ticket: &Ticket, seat: Seat, room: &Room, now: Timestamp) -> Stan
     let at_front = |ahead| waiting(ticket, ahead, room, now);
     let plain = |state| Standing { state, ahead: None, eta_seconds: None, ..at_front(None) };
     match seat {
-        Seat::Waiting { ahead: None } => at_front(Some(ahead(&room.shown().frame, ticket.number).unwrap_or(0))),
+        Seat::Waiting { ahead: None } => at_front(Some(room.shown().ahead(ticket.number).unwrap_or(0))),
         // While places are being put back, those before this one may still be missing.
         Seat::Waiting { ahead: Some(ahead) } => at_front(room.shown().frame.trouble.is_none().then_some(ahead)),
         Seat::Late { ahead } => {

@@ -11,11 +11,17 @@ use http::{HeaderValue, Response, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use sale::SaleId;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::watch};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::TcpStream,
+    select,
+    sync::{OwnedSemaphorePermit, watch},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 use web::{Body, Problem};
 
-use crate::{WaitingRoom, room::Shown};
+use crate::{TIME, WaitingRoom, room::Shown};
 
 /// An event is sent when nothing happened for so long, so that proxies and pages know that the line lives. It is a real
 /// one, because scripts do not hear of comments.
@@ -37,7 +43,7 @@ pub async fn stream(door: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>,
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert("openrun-time", door.time());
+    headers.insert(TIME, door.time());
     Ok(response)
 }
 
@@ -53,24 +59,29 @@ pub struct Listener {
 enum News {
     Frame(Arc<Shown>),
     Heartbeat,
+    /// The process stops.
+    End,
 }
 
 impl Listener {
-    /// The next event, or `None` when the process stops.
-    async fn next(&mut self) -> Option<News> {
-        let changed = tokio::time::timeout(HEARTBEAT, self.frames.changed());
-        match self.stop.run_until_cancelled(changed).await? {
-            Ok(Ok(())) => Some(News::Frame(Arc::clone(&self.frames.borrow_and_update()))),
-            Ok(Err(_)) => None,
-            Err(_) => Some(News::Heartbeat),
+    // One flat wait: what is nested in it would be kept twice, and there is one per page.
+    async fn next(&mut self) -> News {
+        select! {
+            changed = self.frames.changed() => match changed {
+                Ok(()) => News::Frame(Arc::clone(&self.frames.borrow_and_update())),
+                Err(_) => News::End,
+            },
+            () = sleep(HEARTBEAT) => News::Heartbeat,
+            () = self.stop.cancelled() => News::End,
         }
     }
 
     fn into_body(self) -> Body {
         let events = stream::unfold(self, |mut listener| async move {
-            let event = match listener.next().await? {
+            let event = match listener.next().await {
                 News::Frame(shown) => shown.event.clone(),
                 News::Heartbeat => Bytes::from_static(b"event: heartbeat\ndata: 1\n\n"),
+                News::End => return None,
             };
             Some((Ok::<_, Infallible>(Frame::data(event)), listener))
         });
@@ -78,19 +89,26 @@ impl Listener {
     }
 
     /// Writes what there is to hear as chunks of HTTP/1.1 behind a head that is out already, until one of both ends.
-    pub async fn write_to(mut self, mut socket: TcpStream) {
+    /// `place` is kept as long: the connection counts among those that are open.
+    pub async fn write_to(mut self, mut socket: TcpStream, _place: OwnedSemaphorePermit) {
         loop {
-            let news = tokio::select! {
+            let news = select! {
                 news = self.next() => news,
                 () = hung_up(&socket) => return,
             };
-            let written = match &news {
-                Some(News::Frame(shown)) => socket.write_all(&shown.chunk).await,
-                Some(News::Heartbeat) => socket.write_all(b"1a\r\nevent: heartbeat\ndata: 1\n\n\r\n").await,
-                None => socket.write_all(b"0\r\n\r\n").await,
+            let chunk = match &news {
+                News::Frame(shown) => &shown.chunk[..],
+                News::Heartbeat => b"1a\r\nevent: heartbeat\ndata: 1\n\n\r\n",
+                News::End => {
+                    // Whoever has not even read what came before does not miss it.
+                    drop(socket.try_write(b"0\r\n\r\n"));
+                    return;
+                }
             };
-            if written.is_err() || news.is_none() {
-                return;
+            // A page that does not read keeps its own stream waiting, but not the end of the process.
+            select! {
+                written = socket.write_all(chunk) => if written.is_err() { return },
+                () = self.stop.cancelled() => return,
             }
         }
     }
@@ -111,9 +129,13 @@ async fn hung_up(socket: &TcpStream) {
 #[cfg(test)]
 mod tests {
     use sale::Frame;
-    use tokio::{io::AsyncReadExt as _, net::TcpListener};
+    use tokio::{io::AsyncReadExt as _, net::TcpListener, sync::Semaphore};
 
     use super::*;
+
+    async fn place() -> OwnedSemaphorePermit {
+        Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap()
+    }
 
     #[tokio::test]
     async fn a_listener_writes_the_frame_at_hand_then_every_change_and_ends_with_the_process() {
@@ -135,7 +157,7 @@ mod tests {
             page.read_to_string(&mut text).await.unwrap();
         };
         let listener = Listener { frames, stop: stop.clone() };
-        tokio::join!(listener.write_to(socket), told);
+        tokio::join!(listener.write_to(socket, place().await), told);
         assert_eq!(text, "1d\r\nevent: frame\nid: 8\ndata: {}\n\n\r\n0\r\n\r\n");
     }
 
@@ -147,6 +169,6 @@ mod tests {
         let shown = Arc::new(Shown::unwritten(Frame::empty("s".parse().unwrap())));
         let (_sender, frames) = watch::channel(shown);
         drop(page);
-        Listener { frames, stop: CancellationToken::new() }.write_to(socket).await;
+        Listener { frames, stop: CancellationToken::new() }.write_to(socket, place().await).await;
     }
 }
