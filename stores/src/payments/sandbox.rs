@@ -14,12 +14,13 @@
 //! | `sandbox_slow` | authorises after three seconds; `begin` answers that it is pending |
 //! | `sandbox_random` | one of the above, by the shares of the settings and a hash of the key |
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sale::{Currency, Money, OrderId, Timestamp, ids::parse_charge_key};
 use sha2::{Digest as _, Sha256};
 use sqlx::{Row as _, any::AnyRow};
+use tokio::sync::Semaphore;
 
 use super::{Charge, ChargeState, NewCharge, PaymentProvider};
 use crate::{
@@ -38,6 +39,8 @@ const LOST_ANSWER_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SandboxSettings {
     pub latency_ms: u32,
+    /// Charges that the bank works on at the same time; 0 is any number.
+    pub at_once: u32,
     pub decline_share: f64,
     pub leave_share: f64,
     pub timeout_share: f64,
@@ -46,7 +49,7 @@ pub struct SandboxSettings {
 
 impl Default for SandboxSettings {
     fn default() -> Self {
-        Self { latency_ms: 300, decline_share: 0.0, leave_share: 0.0, timeout_share: 0.0, seed: 0 }
+        Self { latency_ms: 300, at_once: 0, decline_share: 0.0, leave_share: 0.0, timeout_share: 0.0, seed: 0 }
     }
 }
 
@@ -55,6 +58,8 @@ impl Default for SandboxSettings {
 pub struct Sandbox {
     database: Database,
     settings: SandboxSettings,
+    /// Who finds no room waits; who gives up waiting has not asked.
+    room: Arc<Semaphore>,
 }
 
 /// How the bank behind a charge behaves; the `method` column of the ledger.
@@ -179,8 +184,12 @@ impl Entry {
 }
 
 impl Sandbox {
-    pub const fn new(database: Database, settings: SandboxSettings) -> Self {
-        Self { database, settings }
+    pub fn new(database: Database, settings: SandboxSettings) -> Self {
+        let room = match usize::try_from(settings.at_once) {
+            Ok(0) | Err(_) => Semaphore::MAX_PERMITS,
+            Ok(charges) => charges,
+        };
+        Self { database, settings, room: Arc::new(Semaphore::new(room)) }
     }
 
     /// Writes the charge down unless its key is known; tells whether it is new.
@@ -253,6 +262,7 @@ impl PaymentProvider for Sandbox {
     async fn begin(&self, charge: &NewCharge, now: Timestamp) -> Result<Charge, StoreError> {
         let bank = Bank::of(&charge.method, &charge.key, &self.settings)
             .ok_or_else(|| StoreError::unexpected("sandbox", format!("no method {}", charge.method)))?;
+        let _room = self.room.acquire().await.map_err(|_| StoreError::unavailable("sandbox", "it is closed"))?;
         let is_new = self.insert(charge, bank, now).await?;
         if is_new && bank == Bank::LosesTheAnswer {
             tokio::time::sleep(LOST_ANSWER_AFTER).await;
