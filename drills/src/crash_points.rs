@@ -1,6 +1,6 @@
 //! A process is killed right after each step that another store has still to hear of, one point after another.
 
-use std::time::Duration;
+use std::{os::unix::process::ExitStatusExt as _, time::Duration};
 
 use futures::FutureExt as _;
 use harness::{
@@ -24,6 +24,8 @@ use crate::{
 
 /// A point is reached within this time: some of them wait for a buyer who does not pay.
 const REACHED_WITHIN: Duration = Duration::from_secs(40);
+/// The signal that a fail point sends.
+const SIGKILL: i32 = 9;
 /// A refund is asked for every ten seconds.
 const REFUNDED_WITHIN: Duration = Duration::from_secs(40);
 /// What the last units are sold at, when all points are done.
@@ -86,9 +88,14 @@ async fn die_at(stage: &Stage, story: &mut Story, point: Point) {
     }
     let told = match &died {
         Some((name, status)) => format!("{name} after {:.1} s, {status}", started.elapsed().as_secs_f64()),
-        None => "no process got there".to_owned(),
+        None => {
+            of_role(story, point).for_each(|process| println!("---- {}\n{}", process.name, process.last_words()));
+            "no process got there".to_owned()
+        }
     };
-    stage.notes.check(format_args!("killed at {}", point.as_str()), died.is_some(), told);
+    // One that could not start ends by itself, and has not got there.
+    let is_killed = died.is_some_and(|(_, status)| status.signal() == Some(SIGKILL));
+    stage.notes.check(format_args!("killed at {}", point.as_str()), is_killed, told);
     arm(story, point, None).await;
     if let Some(order) = refunded {
         is_refunded_once(stage, story, order).await;
