@@ -86,13 +86,12 @@ async fn die_at(stage: &Stage, story: &mut Story, point: Point) {
         tokio::time::sleep(Duration::from_millis(50)).await;
         died = of_role(story, point).find_map(|process| process.ended().map(|status| (process.name.clone(), status)));
     }
-    let told = match &died {
-        Some((name, status)) => format!("{name} after {:.1} s, {status}", started.elapsed().as_secs_f64()),
-        None => {
-            of_role(story, point).for_each(|process| println!("---- {}\n{}", process.name, process.last_words()));
-            "no process got there".to_owned()
-        }
-    };
+    if died.is_none() {
+        of_role(story, point).for_each(|process| println!("---- {}\n{}", process.name, process.last_words()));
+    }
+    let told = died.as_ref().map_or("no process got there".to_owned(), |(name, status)| {
+        format!("{name} after {:.1} s, {status}", started.elapsed().as_secs_f64())
+    });
     // One that could not start ends by itself, and has not got there.
     let is_killed = died.is_some_and(|(_, status)| status.signal() == Some(SIGKILL));
     stage.notes.check(format_args!("killed at {}", point.as_str()), is_killed, told);

@@ -17,10 +17,10 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use sale::{Currency, Money, OrderId, Timestamp, ids::parse_charge_key};
 use sha2::{Digest as _, Sha256};
 use sqlx::{Row as _, any::AnyRow};
-use tokio::sync::Semaphore;
 
 use super::{Charge, ChargeState, NewCharge, PaymentProvider};
 use crate::{
@@ -58,8 +58,8 @@ impl Default for SandboxSettings {
 pub struct Sandbox {
     database: Database,
     settings: SandboxSettings,
-    /// Who finds no room waits; who gives up waiting has not asked.
-    room: Arc<Semaphore>,
+    /// When each of the bank's clerks is free again; empty when there is one for everybody.
+    clerks: Arc<Mutex<Vec<Timestamp>>>,
 }
 
 /// How the bank behind a charge behaves; the `method` column of the ledger.
@@ -185,17 +185,28 @@ impl Entry {
 
 impl Sandbox {
     pub fn new(database: Database, settings: SandboxSettings) -> Self {
-        let room = match usize::try_from(settings.at_once) {
-            Ok(0) | Err(_) => Semaphore::MAX_PERMITS,
-            Ok(charges) => charges,
-        };
-        Self { database, settings, room: Arc::new(Semaphore::new(room)) }
+        let clerks = (0..settings.at_once).map(|_| Timestamp::default()).collect();
+        Self { database, settings, clerks: Arc::new(Mutex::new(clerks)) }
+    }
+
+    /// When the bank answers a charge that comes now: after its latency, once the first of its clerks is free.
+    fn answers_at(&self, bank: Bank, now: Timestamp) -> Option<Timestamp> {
+        let after = bank.answers_after_ms(i64::from(self.settings.latency_ms))?;
+        let mut clerks = self.clerks.lock();
+        let Some(first) = clerks.iter_mut().min() else { return Some(now.plus_millis(after)) };
+        *first = (*first).max(now).plus_millis(after);
+        Some(*first)
     }
 
     /// Writes the charge down unless its key is known; tells whether it is new.
-    async fn insert(&self, charge: &NewCharge, bank: Bank, now: Timestamp) -> Result<bool, StoreError> {
+    async fn insert(
+        &self,
+        charge: &NewCharge,
+        bank: Bank,
+        answers_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let (state, last) = bank.verdict();
-        let answers_at = bank.answers_after_ms(i64::from(self.settings.latency_ms)).map(|after| now.plus_millis(after));
         let inserted = sqlx::query(
             "INSERT INTO sandbox_charges (key, order_id, method, amount, currency, state, final, answers_at, created_at, \
              changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT (key) DO NOTHING",
@@ -262,14 +273,15 @@ impl PaymentProvider for Sandbox {
     async fn begin(&self, charge: &NewCharge, now: Timestamp) -> Result<Charge, StoreError> {
         let bank = Bank::of(&charge.method, &charge.key, &self.settings)
             .ok_or_else(|| StoreError::unexpected("sandbox", format!("no method {}", charge.method)))?;
-        let _room = self.room.acquire().await.map_err(|_| StoreError::unavailable("sandbox", "it is closed"))?;
-        let is_new = self.insert(charge, bank, now).await?;
+        let answers_at = self.answers_at(bank, now);
+        let is_new = self.insert(charge, bank, answers_at, now).await?;
         if is_new && bank == Bank::LosesTheAnswer {
             tokio::time::sleep(LOST_ANSWER_AFTER).await;
             return Err(StoreError::unavailable("sandbox", "the answer was lost"));
         }
         if is_new && matches!(bank, Bank::Authorises | Bank::Declines { .. }) {
-            tokio::time::sleep(Duration::from_millis(u64::from(self.settings.latency_ms))).await;
+            let waits = answers_at.map_or(0, |at| at.millis_since(now));
+            tokio::time::sleep(Duration::from_millis(waits.unsigned_abs())).await;
         }
         // Read again: another caller may have voided it while the bank was thinking.
         let mut tx = self.database.begin().await?;
