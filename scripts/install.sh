@@ -74,7 +74,7 @@ build_toxiproxy() {
     rm -rf "$folder.new"
     mkdir -p "$folder/bin"
     GOBIN="$folder.new" GOFLAGS=-modcacherw quietly go install "github.com/Shopify/toxiproxy/v2/cmd/server@v$TOXIPROXY_VERSION" ||
-        fail "cannot build toxiproxy $TOXIPROXY_VERSION; \`go install github.com/Shopify/toxiproxy/v2/cmd/server@v$TOXIPROXY_VERSION\` says why"
+        fail "cannot build toxiproxy $TOXIPROXY_VERSION, which needs Go 1.23 or newer (https://go.dev/dl) and the Go module proxy; \`go install github.com/Shopify/toxiproxy/v2/cmd/server@v$TOXIPROXY_VERSION\` says why"
     mv "$folder.new/server" "$folder/bin/toxiproxy-server"
     rm -rf "$folder.new"
 }

@@ -44,6 +44,13 @@ pub(crate) async fn agrees(stage: &Stage, story: &Story) {
         told,
     );
 
+    holds_together(stage, story).await;
+}
+
+/// Holds what a sale without open orders has become against every promise, whatever was sold.
+pub(crate) async fn holds_together(stage: &Stage, story: &Story) {
+    let notes = &stage.notes;
+    let stock = story.settled().await.units;
     let orders = story.seller.orders().await;
     story.check_orders(&orders);
     let paid: BTreeSet<String> =

@@ -17,6 +17,7 @@ mod kafka_down;
 mod last_unit;
 mod leader_paused;
 mod notes;
+mod overload;
 mod postgres_restart;
 mod redis_restart;
 mod redis_rollback;
@@ -50,6 +51,7 @@ const DRILLS: &[Drill] = &[
     last_unit::DRILL,
     seed_002::DRILL,
     seed_003::DRILL,
+    overload::DRILL,
 ];
 
 #[derive(Parser)]

@@ -1,7 +1,7 @@
 //! A small HTTP client that behaves: it keeps connections, waits as long as it is told, and asks again with the same key
 //! when an answer was lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Keeps its connections, and may be shared.
 #[derive(Clone)]
 pub struct Client {
+    answers: Arc<Mutex<BTreeMap<u16, Answers>>>,
     http: legacy::Client<HttpConnector, Full<Bytes>>,
     /// Answers of 500 and above, as far as they came.
     server_errors: Arc<Mutex<Vec<String>>>,
@@ -126,11 +127,24 @@ impl Default for Client {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(5)));
         let http = legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1_000).build(connector);
-        Self { http, server_errors: Arc::default() }
+        Self { http, answers: Arc::default(), server_errors: Arc::default() }
     }
 }
 
+/// How often a status was answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    pub all: u64,
+    /// Those that said when to ask again.
+    pub with_retry_after: u64,
+}
+
 impl Client {
+    /// What all its users were answered so far, by status.
+    pub fn answers(&self) -> BTreeMap<u16, Answers> {
+        self.answers.lock().clone()
+    }
+
     /// One try. An error says only that no answer came.
     pub async fn ask(&self, server: &str, ask: &Ask) -> Result<Answer, String> {
         let mut request = Request::builder().method(&ask.method).uri(format!("{server}{}", ask.path));
@@ -156,14 +170,17 @@ impl Client {
             let body = body.collect().await.map_err(|fault| fault.to_string())?.to_bytes();
             Ok(Answer { status: head.status, headers: head.headers, body })
         });
-        let answer: Result<Answer, String> = answered.await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
-        if let Ok(answer) = &answer
-            && answer.status.is_server_error()
-        {
+        let answer = answered.await.unwrap_or_else(|_| Err("no answer in time".to_owned()))?;
+        let mut answers = self.answers.lock();
+        let counted = answers.entry(answer.status.as_u16()).or_default();
+        counted.all += 1;
+        counted.with_retry_after += u64::from(answer.headers.contains_key(header::RETRY_AFTER));
+        drop(answers);
+        if answer.status.is_server_error() {
             let what = format!("{} {}{}: {} {}", ask.method, server, ask.path, answer.status, answer.code());
             self.server_errors.lock().push(what);
         }
-        answer
+        Ok(answer)
     }
 
     /// What was answered with 500 or above so far.

@@ -14,8 +14,6 @@ use crate::{
     witness::Witness,
 };
 
-/// The crowd comes within this time, a larger one at a thousand people a second.
-const ARRIVES_WITHIN_MS: u64 = 2_000;
 /// How long who lost rests before coming again.
 const REST_MS: u64 = 2_000;
 /// How often a buyer looks whether the payment went through.
@@ -77,10 +75,16 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Lets `buyers` come to the sale.
-    pub fn gather(buyers: usize, mood: Mood, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
+    /// Lets `buyers` come to the sale within this time.
+    pub fn gather(
+        buyers: usize,
+        (mood, within): (Mood, Duration),
+        sale: &str,
+        installation: &Installation,
+        witness: &Arc<Witness>,
+    ) -> Self {
         let (mut visitors, over) = (JoinSet::new(), CancellationToken::new());
-        let arrives_within_ms = ARRIVES_WITHIN_MS.max(buyers as u64);
+        let arrives_within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         for nth in 0..buyers {
             let buyer = Buyer::new(nth, sale, installation, witness);
             let visitor = Visitor {

@@ -22,6 +22,8 @@ use crate::{
     witness::{Tally, Witness},
 };
 
+/// A small crowd comes within this time.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(2);
 /// How often the witness looks.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 /// After a fault everything is normal again within this time, without hands.
@@ -68,9 +70,15 @@ impl Story {
         self.crowd_of(buyers, Mood::Mixed)
     }
 
-    /// Lets a crowd of this mood come.
+    /// Lets a crowd of this mood come, within two seconds or at a thousand people a second.
     pub fn crowd_of(&self, buyers: usize, mood: Mood) -> Crowd {
-        Crowd::gather(buyers, mood, &self.seller.sale, &self.installation, &self.witness)
+        let within = Duration::from_millis(buyers as u64).max(ARRIVES_WITHIN);
+        self.crowd_within(buyers, mood, within)
+    }
+
+    /// Lets a crowd come that arrives within this time.
+    pub fn crowd_within(&self, buyers: usize, mood: Mood, within: Duration) -> Crowd {
+        Crowd::gather(buyers, (mood, within), &self.seller.sale, &self.installation, &self.witness)
     }
 
     /// One buyer, to be led step by step.

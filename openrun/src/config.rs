@@ -92,6 +92,8 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sandbox {
     pub latency_ms: u32,
+    /// 0 is any number.
+    pub at_once: u32,
     pub decline_share: f64,
     pub leave_share: f64,
     pub timeout_share: f64,
@@ -272,6 +274,9 @@ impl Sandbox {
                 "a whole number of milliseconds from 0 to 60000",
                 |text| parsed(text).filter(|latency| *latency <= 60_000),
             )?,
+            at_once: reader.read("sandbox.at_once", "a whole number from 0 to 10000", |text| {
+                parsed(text).filter(|charges| *charges <= 10_000)
+            })?,
             decline_share: reader.read("sandbox.decline_share", SHARE, share)?,
             leave_share: reader.read("sandbox.leave_share", SHARE, share)?,
             timeout_share: reader.read("sandbox.timeout_share", SHARE, share)?,

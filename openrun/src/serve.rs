@@ -128,6 +128,7 @@ fn sandbox(config: &Config) -> SandboxSettings {
     let sandbox = &config.sandbox;
     SandboxSettings {
         latency_ms: sandbox.latency_ms,
+        at_once: sandbox.at_once,
         decline_share: sandbox.decline_share,
         leave_share: sandbox.leave_share,
         timeout_share: sandbox.timeout_share,

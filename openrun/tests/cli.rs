@@ -171,6 +171,13 @@ fn a_server_that_is_not_there_is_told_in_a_sentence() {
 }
 
 #[test]
+fn a_fail_point_that_is_none_keeps_the_server_from_starting() {
+    let answer = Folder::new().run_with("serve", &[("OPENRUN_FAIL_POINT", "nowhere")]);
+    assert_ne!(answer.code, 0);
+    assert!(answer.words.contains("`nowhere` is none"), "{}", answer.words);
+}
+
+#[test]
 fn a_server_makes_its_keys_and_stops_well_at_a_signal() {
     let folder = Folder::new();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

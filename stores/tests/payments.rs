@@ -61,6 +61,22 @@ async fn the_same_key_is_the_same_charge(
     assert_eq!(bank.provider.charges_of(&[bank.order], later).await.unwrap().len(), 1);
 }
 
+#[tokio::test]
+async fn a_bank_that_works_on_one_charge_at_once_answers_one_after_another() {
+    let fresh = sqlite().await;
+    let settings = SandboxSettings { latency_ms: 10, at_once: 1, ..SandboxSettings::default() };
+    let bank = Bank { provider: Sandbox::new(fresh.database.clone(), settings), ..Bank::over(fresh) };
+    for attempt in 1..=3 {
+        bank.begin("sandbox_slow", attempt).await;
+    }
+    for (attempt, answers_after) in [(1, 3_000), (2, 6_000), (3, 9_000)] {
+        for (at, state) in [(answers_after - 1, ChargeState::Pending), (answers_after, ChargeState::Authorised)] {
+            let charge = bank.provider.query(&bank.key(attempt), START.plus_millis(at)).await.unwrap();
+            assert_eq!(charge.map(|charge| charge.state), Some(state), "attempt {attempt} after {at} ms");
+        }
+    }
+}
+
 #[rstest]
 #[case::sqlite(sqlite())]
 #[case::live_postgres(live_postgres())]

@@ -64,11 +64,12 @@ impl Rooms {
             return Err(Code::SaleNotFound.into());
         };
         let room = Arc::new(Room::new(self.database.clone(), Arc::clone(&self.line), known, &self.tracker));
-        let room = Arc::clone(self.by_id.write().entry(id.clone()).or_insert(room));
+        // Before anybody else finds it: without the leader's frame it says less than people were told by others, and a
+        // place would seem to rise.
         if let Err(fault) = room.refresh().await {
             tracing::debug!(sale = %id, %fault, "the first frame comes later");
         }
-        Ok(room)
+        Ok(Arc::clone(self.by_id.write().entry(id.clone()).or_insert(room)))
     }
 
     /// Every room, for pages that list sales.

@@ -49,7 +49,14 @@ fn the_defaults_are_those_that_are_documented() {
         trusted_proxies: Vec::new(),
         joins_per_network_per_minute: 6000,
         log: "info".to_owned(),
-        sandbox: Sandbox { latency_ms: 300, decline_share: 0.0, leave_share: 0.0, timeout_share: 0.0, seed: None },
+        sandbox: Sandbox {
+            latency_ms: 300,
+            at_once: 0,
+            decline_share: 0.0,
+            leave_share: 0.0,
+            timeout_share: 0.0,
+            seed: None,
+        },
         roles: Role::ALL.into(),
     };
     assert_eq!(config, expected);

@@ -20,6 +20,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use sale::{Currency, Money, OrderId, Timestamp, ids::parse_charge_key};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -47,6 +48,8 @@ const MOST_CALLS: usize = 20_000;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SandboxSettings {
     pub latency_ms: u32,
+    /// Charges that the bank works on at the same time; 0 is any number.
+    pub at_once: u32,
     pub decline_share: f64,
     pub leave_share: f64,
     pub timeout_share: f64,
@@ -55,7 +58,7 @@ pub struct SandboxSettings {
 
 impl Default for SandboxSettings {
     fn default() -> Self {
-        Self { latency_ms: 300, decline_share: 0.0, leave_share: 0.0, timeout_share: 0.0, seed: 0 }
+        Self { latency_ms: 300, at_once: 0, decline_share: 0.0, leave_share: 0.0, timeout_share: 0.0, seed: 0 }
     }
 }
 
@@ -64,16 +67,26 @@ pub struct Sandbox {
     database: Database,
     settings: SandboxSettings,
     ledger: Batcher<Call, Written>,
+    /// When each of the bank's clerks is free again; empty when there is one for everybody.
+    clerks: Mutex<Vec<Timestamp>>,
 }
 
 /// What is to be written into the ledger, and when it was asked for.
 #[derive(Clone, Debug)]
 enum Call {
     /// Write the charge down unless its key is known.
-    Begin(NewCharge, Bank, Timestamp),
+    Begin(NewCharge, Promise),
     /// Only read it.
     Read(String),
     Capture(String, Timestamp),
+}
+
+/// What the bank behind a charge that begins `now` will do.
+#[derive(Clone, Copy, Debug)]
+struct Promise {
+    bank: Bank,
+    now: Timestamp,
+    answers_at: Option<Timestamp>,
 }
 
 /// The entry after a call, if there is one, and whether the call made it.
@@ -212,12 +225,22 @@ impl Entry {
 impl Sandbox {
     /// A sandbox whose ledger is written by a task of its own until it is dropped.
     pub fn new(database: Database, settings: SandboxSettings) -> Self {
-        let ledger = Ledger { database: database.clone(), latency_ms: settings.latency_ms };
+        let ledger = Ledger { database: database.clone() };
         let ledger = Batcher::new("sandbox", &TaskTracker::new(), MOST_CALLS, move |calls| {
             let ledger = ledger.clone();
             Box::pin(async move { ledger.carry_out(&calls).await })
         });
-        Self { database, settings, ledger }
+        let clerks = (0..settings.at_once).map(|_| Timestamp::default()).collect();
+        Self { database, settings, ledger, clerks: Mutex::new(clerks) }
+    }
+
+    /// When the bank answers a charge that comes now: after its latency, once the first of its clerks is free.
+    fn answers_at(&self, bank: Bank, now: Timestamp) -> Option<Timestamp> {
+        let after = bank.answers_after_ms(i64::from(self.settings.latency_ms))?;
+        let mut clerks = self.clerks.lock();
+        let Some(first) = clerks.iter_mut().min() else { return Some(now.plus_millis(after)) };
+        *first = (*first).max(now).plus_millis(after);
+        Some(*first)
     }
 
     async fn ask(&self, call: Call) -> Result<Written, StoreError> {
@@ -233,7 +256,6 @@ impl Sandbox {
 #[derive(Clone, Debug)]
 struct Ledger {
     database: Database,
-    latency_ms: u32,
 }
 
 impl Ledger {
@@ -268,7 +290,7 @@ impl Ledger {
                        value ->> 'at', value ->> 'at' \
                      FROM json_each($1) WHERE true ON CONFLICT (key) DO NOTHING RETURNING key",
         };
-        let rows: Vec<_> = calls.iter().filter_map(|call| self.row(call)).collect();
+        let rows: Vec<_> = calls.iter().filter_map(Call::row).collect();
         if rows.is_empty() {
             return Ok(HashSet::new());
         }
@@ -276,18 +298,22 @@ impl Ledger {
         let written = sqlx::query(self.database.sql(BEGIN)).bind(rows).fetch_all(&mut **tx).await?;
         written.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
+}
 
-    fn row(&self, call: &Call) -> Option<serde_json::Value> {
-        let Call::Begin(charge, bank, at) = call else { return None };
+impl Call {
+    /// The row of a charge that begins.
+    fn row(&self) -> Option<serde_json::Value> {
+        let Self::Begin(charge, Promise { bank, now, answers_at }) = self else { return None };
         let (state, last) = bank.verdict();
-        let answers_at = bank.answers_after_ms(i64::from(self.latency_ms)).map(|after| at.plus_millis(after));
         Some(json!({
             "key": charge.key, "order_id": charge.order.to_string(), "method": charge.method,
             "amount": charge.money.amount, "currency": charge.money.currency.as_str(), "state": state,
-            "final": i64::from(last), "answers_at": answers_at.map(Timestamp::as_millis), "at": at.as_millis(),
+            "final": i64::from(last), "answers_at": answers_at.map(Timestamp::as_millis), "at": now.as_millis(),
         }))
     }
+}
 
+impl Ledger {
     /// Captures what the banks have authorised by then.
     async fn capture(&self, tx: &mut Tx, calls: &[Call]) -> Result<(), StoreError> {
         const LOCK: &str = "SELECT key FROM sandbox_charges WHERE key IN (SELECT json_array_elements_text($1::json)) \
@@ -367,14 +393,16 @@ impl PaymentProvider for Sandbox {
     async fn begin(&self, charge: &NewCharge, now: Timestamp) -> Result<Charge, StoreError> {
         let bank = Bank::of(&charge.method, &charge.key, &self.settings)
             .ok_or_else(|| StoreError::unexpected("sandbox", format!("no method {}", charge.method)))?;
-        let (begun, is_new) = self.ask(Call::Begin(charge.clone(), bank, now)).await?;
+        let answers_at = self.answers_at(bank, now);
+        let (begun, is_new) = self.ask(Call::Begin(charge.clone(), Promise { bank, now, answers_at })).await?;
         let mut entry = begun.ok_or_else(|| unknown_charge(&charge.key))?;
         if is_new && bank == Bank::LosesTheAnswer {
             tokio::time::sleep(LOST_ANSWER_AFTER).await;
             return Err(StoreError::unavailable("sandbox", "the answer was lost"));
         }
-        if is_new && self.settings.latency_ms > 0 && matches!(bank, Bank::Authorises | Bank::Declines { .. }) {
-            tokio::time::sleep(Duration::from_millis(u64::from(self.settings.latency_ms))).await;
+        let waits = answers_at.map_or(0, |at| at.millis_since(now));
+        if is_new && waits > 0 && matches!(bank, Bank::Authorises | Bank::Declines { .. }) {
+            tokio::time::sleep(Duration::from_millis(waits.unsigned_abs())).await;
             // Read again: another caller may have voided it while the bank was thinking.
             let (read, _) = self.ask(Call::Read(charge.key.clone())).await?;
             entry = read.ok_or_else(|| unknown_charge(&charge.key))?;

@@ -1,0 +1,105 @@
+//! A sale whose narrowest place is its payment provider gets ten times the people and four times the admissions that fit.
+
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use harness::{
+    client::{Answers, Client},
+    crowd::Mood,
+    seller::Terms,
+    story::Story,
+};
+use serde_json::json;
+
+use crate::{drill::Drill, judge, stage::Stage};
+
+/// One charge at a time and process, two processes, half a second each: little enough that the provider is the narrowest
+/// place on a small machine too.
+const SANDBOX: [(&str, &str); 2] = [("OPENRUN_SANDBOX_LATENCY_MS", "500"), ("OPENRUN_SANDBOX_AT_ONCE", "1")];
+const PAID_PER_SECOND: u32 = 4;
+/// People who fit inside: what three seconds of the provider take.
+const FIT: u32 = PAID_PER_SECOND * 3;
+/// Until a sale runs at its pace.
+const WARMS_UP: Duration = Duration::from_secs(6);
+const LEAST_SHARE: f64 = 0.9;
+
+pub(crate) const DRILL: Drill = Drill {
+    name: "overload",
+    does: "a sale bound by its provider (four payments a second) gets 10 × the joins and 4 × the admissions that fit",
+    promises: "at least 90 % of the best goodput; who is turned away hears when to ask again; memory stays bounded",
+    seconds: 40,
+    short_seconds: 15,
+    run: |stage| run(stage).boxed_local(),
+};
+
+/// A sale whose people and admissions are so many times what fits.
+struct Load {
+    what: &'static str,
+    joins: u32,
+    admissions: u32,
+}
+
+/// Twice the joins, so that the line is never empty while the best is measured.
+const FITS: Load = Load { what: "what fits", joins: 2, admissions: 1 };
+const TOO_MUCH: Load = Load { what: "10 × the joins, 4 × the admissions", joins: 10, admissions: 4 };
+
+async fn run(stage: &Stage) {
+    let best = sell(stage, &FITS).await;
+    let goodput = sell(stage, &TOO_MUCH).await;
+    let share = goodput / best;
+    stage.notes.saw("best_per_second", json!((best * 10.0).round() / 10.0));
+    stage.notes.saw("goodput_per_second", json!((goodput * 10.0).round() / 10.0));
+    let told = format!("{goodput:.1} of {best:.1} paid a second, {:.0} %", share * 100.0);
+    stage.notes.check("I12: goodput is at least 90 % of the best", share >= LEAST_SHARE, told);
+}
+
+/// Sells for a while, in an installation of its own, and gives what was paid for each second.
+async fn sell(stage: &Stage, load: &Load) -> f64 {
+    let terms = Terms {
+        units: 100_000,
+        per_buyer_limit: 1,
+        per_minute: PAID_PER_SECOND * 60 * load.admissions,
+        max_active: FIT * load.admissions,
+        overcall: 0.0,
+        hold_seconds: 60,
+        enter_seconds: 30,
+        pass_seconds: 60,
+    };
+    let (installation, redis) = stage.install(&SANDBOX).await;
+    let story = stage.open(installation, terms).await;
+    let lasts = WARMS_UP + Duration::from_secs(stage.seconds);
+    let people = u64::from(PAID_PER_SECOND * load.joins) * lasts.as_secs();
+    stage
+        .notes
+        .does(format_args!("{}: {people} people within {lasts:?}, {} calls a minute", load.what, terms.per_minute));
+    let crowd = story.crowd_within(usize::try_from(people).expect("a crowd that fits"), Mood::Steady, lasts);
+    tokio::time::sleep(WARMS_UP).await;
+    let before = paid(&story);
+    tokio::time::sleep(Duration::from_secs(stage.seconds)).await;
+    let goodput = f64::from(paid(&story) - before) / Duration::from_secs(stage.seconds).as_secs_f64();
+    story.tell(load.what);
+    stage.notes.does("everybody goes home; whoever has an order looks after it first");
+    crowd.disperse().await;
+    judge::holds_together(stage, &story).await;
+    refusals(stage, &story.installation.client);
+    drop(story);
+    drop(redis);
+    goodput
+}
+
+/// Orders that their buyers know to be paid.
+fn paid(story: &Story) -> u32 {
+    u32::try_from(story.witness.tally().paid).expect("few orders")
+}
+
+/// Whoever was not served was told when to ask again, and nothing broke.
+fn refusals(stage: &Stage, client: &Client) {
+    let answers = client.answers();
+    let of = |status: u16| answers.get(&status).copied().unwrap_or_default();
+    let (too_many, away) = (of(429), of(503));
+    let told = format!("{} answers 429, {} answers 503", too_many.all, away.all);
+    let says_when = |answers: Answers| answers.all == answers.with_retry_after;
+    stage.notes.check("I12: 429 and 503 say when to ask again", says_when(too_many) && says_when(away), told);
+    let broken: u64 = answers.iter().filter(|(status, _)| **status >= 500 && **status != 503).map(|(_, n)| n.all).sum();
+    stage.notes.check("I12: no other 5xx", broken == 0, format_args!("{broken}"));
+}
