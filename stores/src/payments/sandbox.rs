@@ -99,6 +99,17 @@ impl Call {
             Self::Read(key) | Self::Capture(key, _) => key,
         }
     }
+
+    /// The row of a charge that begins.
+    fn row(&self) -> Option<serde_json::Value> {
+        let Self::Begin(charge, Promise { bank, now, answers_at }) = self else { return None };
+        let (state, last) = bank.verdict();
+        Some(json!({
+            "key": charge.key, "order_id": charge.order.to_string(), "method": charge.method,
+            "amount": charge.money.amount, "currency": charge.money.currency.as_str(), "state": state,
+            "final": i64::from(last), "answers_at": answers_at.map(Timestamp::as_millis), "at": now.as_millis(),
+        }))
+    }
 }
 
 /// How the bank behind a charge behaves; the `method` column of the ledger.
@@ -298,22 +309,7 @@ impl Ledger {
         let written = sqlx::query(self.database.sql(BEGIN)).bind(rows).fetch_all(&mut **tx).await?;
         written.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
-}
 
-impl Call {
-    /// The row of a charge that begins.
-    fn row(&self) -> Option<serde_json::Value> {
-        let Self::Begin(charge, Promise { bank, now, answers_at }) = self else { return None };
-        let (state, last) = bank.verdict();
-        Some(json!({
-            "key": charge.key, "order_id": charge.order.to_string(), "method": charge.method,
-            "amount": charge.money.amount, "currency": charge.money.currency.as_str(), "state": state,
-            "final": i64::from(last), "answers_at": answers_at.map(Timestamp::as_millis), "at": now.as_millis(),
-        }))
-    }
-}
-
-impl Ledger {
     /// Captures what the banks have authorised by then.
     async fn capture(&self, tx: &mut Tx, calls: &[Call]) -> Result<(), StoreError> {
         const LOCK: &str = "SELECT key FROM sandbox_charges WHERE key IN (SELECT json_array_elements_text($1::json)) \
