@@ -65,7 +65,7 @@ async fn ask_for_payments(world: &World, line: &LineKey, count: u64) -> anyhow::
         let taken = world.line.take(line, &takes, world.database.now()).await?;
         ensure!(taken.iter().all(|taken| *taken == Taken::Taken), "the gate refused units");
         let placed = place::place(&world.database, line, &orders).await?;
-        ensure!(placed.iter().all(|placed| *placed == Placed::Placed), "the database refused orders");
+        ensure!(placed.iter().all(|placed| matches!(placed, Placed::Placed { .. })), "the database refused orders");
         let asked = stream::iter(&orders).map(|order| pay(world, order.id)).buffer_unordered(AT_ONCE);
         asked.try_collect::<()>().await?;
     }

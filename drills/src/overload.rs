@@ -22,6 +22,9 @@ const FIT: u32 = PAID_PER_SECOND * 3;
 /// Until a sale runs at its pace.
 const WARMS_UP: Duration = Duration::from_secs(6);
 const LEAST_SHARE: f64 = 0.9;
+/// In a short run sixty payments are counted, and those that are still in the provider's queue at its end weigh as much
+/// as what is looked for: it only shows that the sale goes on.
+const LEAST_SHARE_OF_A_SHORT_RUN: f64 = 0.6;
 
 pub(crate) const DRILL: Drill = Drill {
     name: "overload",
@@ -50,7 +53,8 @@ async fn run(stage: &Stage) {
     stage.notes.saw("best_per_second", json!((best * 10.0).round() / 10.0));
     stage.notes.saw("goodput_per_second", json!((goodput * 10.0).round() / 10.0));
     let told = format!("{goodput:.1} of {best:.1} paid a second, {:.0} %", share * 100.0);
-    stage.notes.check("I12: goodput is at least 90 % of the best", share >= LEAST_SHARE, told);
+    let least = if stage.seconds < DRILL.seconds { LEAST_SHARE_OF_A_SHORT_RUN } else { LEAST_SHARE };
+    stage.notes.check(format!("I12: goodput is at least {:.0} % of the best", least * 100.0), share >= least, told);
 }
 
 /// Sells for a while, in an installation of its own, and gives what was paid for each second.

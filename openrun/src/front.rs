@@ -31,7 +31,11 @@ use self::{
     handover::Handover,
     patience::{Answering, Patience, Why},
 };
-use crate::{access::HotPath, health::Health, lifecycle::Lifecycle};
+use crate::{
+    access::HotPath,
+    health::{Health, Reading},
+    lifecycle::Lifecycle,
+};
 
 /// Headers above this are refused with a problem; hyper itself refuses above twice as much.
 const LARGEST_HEADERS: usize = 32 * 1024;
@@ -206,9 +210,9 @@ impl Front {
         }
         match path {
             "/healthz" => Some(text(StatusCode::OK, "ok\n".to_owned())),
-            "/readyz" => Some(match self.health.trouble().await {
-                None => text(StatusCode::OK, format!("ready\n{}", self.health.notes().await)),
-                Some(trouble) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")),
+            "/readyz" => Some(match self.health.read().await {
+                Reading::Ready { notes } => text(StatusCode::OK, format!("ready\n{notes}")),
+                Reading::NotReady(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
             }),
             "/metrics" => {
                 let metrics = self.metrics.as_ref()?;

@@ -27,15 +27,22 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// Sales that are looked at for notes.
 const MOST_NOTES: usize = 20;
 
-/// When the database was asked, and what the trouble was.
-type Reading = (Instant, Option<&'static str>);
+/// What a probe hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// The process takes work. The notes tell, one line each, what is in trouble and keeps nobody from being served.
+    Ready {
+        notes: String,
+    },
+    NotReady(&'static str),
+}
 
 #[derive(Clone)]
 pub struct Health {
     lifecycle: Lifecycle,
     database: Database,
     line: Arc<dyn Line>,
-    last: Arc<Mutex<Option<Reading>>>,
+    last: Arc<Mutex<Option<(Instant, Reading)>>>,
 }
 
 impl Health {
@@ -43,8 +50,28 @@ impl Health {
         Self { lifecycle, database, line, last: Arc::default() }
     }
 
-    /// What is in trouble and keeps nobody from being served: one line each.
-    pub async fn notes(&self) -> String {
+    /// How the process is, as of half a second ago at the earliest.
+    pub async fn read(&self) -> Reading {
+        if !self.lifecycle.is_ready() {
+            return Reading::NotReady("stopping");
+        }
+        let now = monotonic();
+        if let Some((read, reading)) = &*self.last.lock()
+            && now.duration_since(*read) < FRESH_FOR
+        {
+            return reading.clone();
+        }
+        let answered = tokio::time::timeout(TIMEOUT, self.database.sync_clock()).await;
+        let reading = if matches!(answered, Ok(Ok(()))) {
+            Reading::Ready { notes: self.notes().await }
+        } else {
+            Reading::NotReady("the database does not answer")
+        };
+        *self.last.lock() = Some((now, reading.clone()));
+        reading
+    }
+
+    async fn notes(&self) -> String {
         let Ok(Ok(running)) = tokio::time::timeout(TIMEOUT, sales::running(&self.database)).await else {
             return String::new();
         };
@@ -57,22 +84,5 @@ impl Health {
             }
         }
         notes
-    }
-
-    /// What keeps the process from being ready.
-    pub async fn trouble(&self) -> Option<&'static str> {
-        if !self.lifecycle.is_ready() {
-            return Some("stopping");
-        }
-        let now = monotonic();
-        if let Some((read, trouble)) = *self.last.lock()
-            && now.duration_since(read) < FRESH_FOR
-        {
-            return trouble;
-        }
-        let answered = tokio::time::timeout(TIMEOUT, self.database.sync_clock()).await;
-        let trouble = (!matches!(answered, Ok(Ok(())))).then_some("the database does not answer");
-        *self.last.lock() = Some((now, trouble));
-        trouble
     }
 }

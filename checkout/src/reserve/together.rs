@@ -47,7 +47,7 @@ pub(super) enum Answer {
 enum Stand {
     /// The gate took the units of this order.
     Taken(NewOrder),
-    Placed,
+    Placed(Box<Order>),
     Refused(Refusal),
     Marked,
 }
@@ -87,7 +87,9 @@ impl Together {
             let refusal = Refusal::from(trouble);
             asks.iter().map(|_| Stand::Refused(refusal.clone())).collect()
         });
-        match self.orders_of(asks).await {
+        // What this batch placed is known; everything else is as the database has it.
+        let others = asks.iter().zip(&stands).filter(|(_, stand)| !matches!(stand, Stand::Placed(_)));
+        match self.orders_of(others.map(|(ask, _)| ask.under_way.id).collect()).await {
             Ok(orders) => asks.iter().zip(stands).map(|(ask, stand)| answer(ask, stand, &orders)).collect(),
             Err(trouble) => {
                 let refusal = Refusal::from(trouble);
@@ -96,8 +98,10 @@ impl Together {
         }
     }
 
-    async fn orders_of(&self, asks: &[&Ask]) -> Result<HashMap<OrderId, Order>, StoreError> {
-        let ids: Vec<_> = asks.iter().map(|ask| ask.under_way.id).collect();
+    async fn orders_of(&self, ids: Vec<OrderId>) -> Result<HashMap<OrderId, Order>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
         Ok(orders::read(&self.database, &ids).await?.into_iter().map(|order| (order.id, order)).collect())
     }
 
@@ -166,7 +170,9 @@ impl Together {
         for ((stand, order), placed) in left.zip(&orders).zip(answers) {
             let hold = HoldId::of(order.id);
             *stand = match placed {
-                Placed::Placed => Stand::Placed,
+                Placed::Placed { at, hold_until } => {
+                    Stand::Placed(Box::new(order.clone().placed(&line.sale, at, hold_until)))
+                }
                 // The answer comes from the order that is there.
                 Placed::Existing | Placed::KeyReused => Stand::Marked,
                 Placed::PassUsed { order } => {
@@ -226,10 +232,11 @@ fn take_of(order: &NewOrder, limit: u32) -> Take {
 /// closed or a store is away.
 fn answer(ask: &Ask, stand: Stand, orders: &HashMap<OrderId, Order>) -> Answer {
     match (orders.get(&ask.under_way.id), stand) {
+        (_, Stand::Placed(order)) => Answer::Order(order, true),
         (Some(order), _) if order.request_hash != ask.wanted.hash() => Answer::Refused(Refusal::KeyReused),
-        (Some(order), stand) => Answer::Order(Box::new(order.clone()), matches!(stand, Stand::Placed)),
+        (Some(order), _) => Answer::Order(Box::new(order.clone()), false),
         (None, Stand::Refused(refusal)) => Answer::Refused(refusal),
         (None, Stand::Marked) => Answer::Marked,
-        (None, Stand::Taken(_) | Stand::Placed) => Answer::Refused(Refusal::StoreUnavailable),
+        (None, Stand::Taken(_)) => Answer::Refused(Refusal::StoreUnavailable),
     }
 }

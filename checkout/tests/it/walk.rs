@@ -1,11 +1,29 @@
 //! The walk from a pass to a paid order, and the refusals on it.
 
-use checkout::{FieldError, OrderView, Refusal, Reserve, reserve};
+use checkout::{FieldError, OrderView, Refusal, Reserve, reserve, reserve::AskedContact};
 use rstest::rstest;
 use sale::{HoldState, OrderState};
 use stores::database::{acts::Act, outbox, sales};
 
 use crate::shop::{Engine, LONG_MS, PRICE, Shop, wish};
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn the_answer_to_a_reservation_is_the_order_as_its_rows_say_it(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 5, 2).await;
+    let pass = shop.buyer().await;
+    let mut wish = wish(&pass, "key", 2);
+    wish.body.contact = Some(AskedContact { email: "a@example.com".to_owned(), locale: Some("ko".to_owned()) });
+    let placed = shop.reserver.reserve(wish.clone()).await.unwrap();
+    assert!(placed.is_new);
+    assert_eq!(shop.view(placed.order.id).await, placed.order);
+    let again = shop.reserver.reserve(wish).await.unwrap();
+    assert_eq!((again.order, again.is_new), (placed.order, false));
+    shop.calm_down().await;
+    shop.close().await;
+}
 
 #[rstest]
 #[case::embedded(Engine::Embedded)]

@@ -7,13 +7,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use sale::{BuyerId, Currency, Event, EventKind, HoldState, ItemId, Language, OrderId, OrderState, PassId, Timestamp};
+use sale::{
+    BuyerId, Currency, Event, EventKind, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, SaleId,
+    Timestamp,
+};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 
 use super::{
     Database, Sql, Tx,
     moves::{bad, list, order_id, rows},
+    orders::{Held, Order, OrderLine, Step},
     outbox,
 };
 use crate::{StoreError, queue::LineKey};
@@ -49,6 +53,34 @@ pub struct PricedLine {
 }
 
 impl NewOrder {
+    /// The order as its rows say it once it was placed.
+    pub fn placed(self, sale: &SaleId, at: Timestamp, hold_until: Timestamp) -> Order {
+        let total = Money { amount: self.amount(), currency: self.currency };
+        let mut lines = self.lines;
+        lines.sort_by(|one, other| one.item.cmp(&other.item));
+        Order {
+            id: self.id,
+            sale: sale.clone(),
+            pass: self.pass,
+            number: self.number,
+            buyer: self.buyer,
+            state: OrderState::PendingPayment,
+            request_hash: self.request_hash,
+            total,
+            locale: self.locale,
+            contact: self.contact,
+            trace: self.trace,
+            created_at: at,
+            lines: lines
+                .into_iter()
+                .map(|line| OrderLine { item: line.item, quantity: line.quantity, amount: line.amount })
+                .collect(),
+            hold: Some(Held { state: HoldState::Held, deadline: hold_until }),
+            payment: None,
+            history: vec![Step { state: OrderState::PendingPayment, at }],
+        }
+    }
+
     fn units(&self) -> i64 {
         self.lines.iter().map(|line| i64::from(line.quantity)).sum()
     }
@@ -61,7 +93,11 @@ impl NewOrder {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placed {
-    Placed,
+    /// At this moment, with its units held until then.
+    Placed {
+        at: Timestamp,
+        hold_until: Timestamp,
+    },
     /// Placed before by the same request.
     Existing,
     /// The same key came with another request.
@@ -112,16 +148,14 @@ async fn place_together(
     };
     let known = known(database, &mut tx, orders).await?;
     let bought = lock_buyers(database, &mut tx, line, orders).await?;
-    let answers = decide(orders, &known, State { free, bought, limit });
-    let accepted: Vec<_> = orders
-        .iter()
-        .zip(&answers)
-        .filter_map(|(order, answer)| (*answer == Placed::Placed).then_some(order))
-        .collect();
+    let now = database.now();
+    let placed = Placed::Placed { at: now, hold_until: now.plus_seconds(hold_seconds) };
+    let answers = decide(orders, &known, State { free, bought, limit }, placed);
+    let accepted: Vec<_> =
+        orders.iter().zip(&answers).filter_map(|(order, answer)| (*answer == placed).then_some(order)).collect();
     if accepted.is_empty() {
         return Ok(Some(answers));
     }
-    let now = database.now();
     if !(count_buyers(database, &mut tx, line, &accepted, limit).await?
         && count_items(database, &mut tx, line, &accepted).await?
         && insert(database, &mut tx, line, &accepted, (now, now.plus_seconds(hold_seconds))).await?)
@@ -151,8 +185,8 @@ struct State {
     limit: i64,
 }
 
-/// Goes through the batch in its order, as if each order came alone.
-fn decide(orders: &[NewOrder], known: &Known, mut state: State) -> Vec<Placed> {
+/// Goes through the batch in its order, as if each order came alone. `placed` is the answer to those that can be placed.
+fn decide(orders: &[NewOrder], known: &Known, mut state: State, placed: Placed) -> Vec<Placed> {
     let mut by_id: HashMap<OrderId, &str> = known.by_id.iter().map(|(id, hash)| (*id, hash.as_str())).collect();
     let mut by_pass = known.by_pass.clone();
     let mut answers = Vec::with_capacity(orders.len());
@@ -181,7 +215,7 @@ fn decide(orders: &[NewOrder], known: &Known, mut state: State) -> Vec<Placed> {
             }
             by_id.insert(order.id, &order.request_hash);
             by_pass.insert(order.pass, order.id);
-            Placed::Placed
+            placed
         };
         answers.push(answer);
     }
@@ -458,24 +492,25 @@ mod tests {
 
     #[test]
     fn a_batch_is_decided_as_if_its_orders_came_one_by_one() {
+        let placed = Placed::Placed { at: Timestamp::from_millis(1), hold_until: Timestamp::from_millis(2) };
         let state =
             |free| State { free: HashMap::from([("pair".parse().unwrap(), free)]), bought: HashMap::new(), limit: 2 };
         let (first, other_key, same_buyer) = (order(1, 1, 1, 1), order(2, 1, 1, 1), order(3, 3, 1, 2));
         let reused = NewOrder { request_hash: "other".to_owned(), ..first.clone() };
         let asks = [first.clone(), first.clone(), reused, other_key, same_buyer, order(4, 4, 4, 2), order(5, 5, 5, 1)];
         assert_eq!(
-            decide(&asks, &Known::default(), state(2)),
+            decide(&asks, &Known::default(), state(2), placed),
             [
-                Placed::Placed,
+                placed,
                 Placed::Existing,
                 Placed::KeyReused,
                 Placed::PassUsed { order: first.id },
                 Placed::LimitReached,
                 Placed::OutOfStock,
-                Placed::Placed,
+                placed,
             ]
         );
         let freed = Known { freed: HashSet::from([first.id]), ..Known::default() };
-        assert_eq!(decide(&[first], &freed, state(2)), [Placed::Ended]);
+        assert_eq!(decide(&[first], &freed, state(2), placed), [Placed::Ended]);
     }
 }

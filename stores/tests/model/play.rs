@@ -44,7 +44,8 @@ impl Redis {
         let pattern = format!("openrun:{{{}}}:{}:*", key.sale, key.epoch);
         let mut connection = self.client.get_multiplexed_async_connection().await.unwrap();
         let mut keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut connection).await.unwrap();
-        keys.retain(|key| !key.ends_with(":frame"));
+        // The two that are only for showing may be missing.
+        keys.retain(|key| !key.ends_with(":frame") && !key.ends_with(":departed"));
         keys.sort();
         keys.push(format!("openrun:{{{}}}:life", key.sale));
         redis::cmd("DEL").arg(&keys[which % keys.len()]).exec_async(&mut connection).await.unwrap();
