@@ -1,4 +1,4 @@
-// The end of a run: one line per promise, `ok` or `not ok`, and what became of the buyers. OPENRUN_K6_SUMMARY names a file
+// The end of a run: one line per promise, `ok` or `not ok`, and what became of the buyers. SUMMARY_FILE names a file
 // for everything that k6 measured, as JSON.
 
 const shown = (value) => (Number.isInteger(value) ? String(value) : value.toFixed(value < 0.9999 ? 4 : 2));
@@ -36,7 +36,7 @@ export function summary(script) {
   return (data) => {
     const lines = [...promises(script, data.metrics), ...failedChecks(data.root_group), figures(data.metrics), ''];
     const files = { stdout: lines.join('\n') };
-    if (__ENV.OPENRUN_K6_SUMMARY) files[__ENV.OPENRUN_K6_SUMMARY] = JSON.stringify(data, null, 2);
+    if (__ENV.SUMMARY_FILE) files[__ENV.SUMMARY_FILE] = JSON.stringify(data, null, 2);
     return files;
   };
 }
