@@ -95,9 +95,10 @@ impl Lifecycle {
         });
     }
 
-    /// Waits for a signal, a failed task or a cancelled soft token, then winds everything down.
-    pub async fn run_until_stopped(&self) -> ExitCode {
-        match Signals::listen() {
+    /// Waits for a signal, a failed task or a cancelled soft token, then winds everything down. `signals` are listened to
+    /// from before the start on: one that comes while the process starts is obeyed like any other.
+    pub async fn run_until_stopped(&self, signals: io::Result<Signals>) -> ExitCode {
+        match signals {
             Ok(signals) => select! {
                 () = self.obey(signals) => ExitCode::FAILURE,
                 code = self.wind_down() => code,
@@ -150,13 +151,15 @@ impl Lifecycle {
 }
 
 /// SIGTERM and SIGINT, which mean the same here.
-struct Signals {
+#[derive(Debug)]
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    /// Listens from now on; until then a signal just ends the process.
+    pub fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
@@ -191,7 +194,7 @@ mod tests {
         assert!(lifecycle.is_ready());
         lifecycle.soft.cancel();
         assert!(!lifecycle.is_ready());
-        assert!(is_success(lifecycle.run_until_stopped().await));
+        assert!(is_success(lifecycle.run_until_stopped(Signals::listen()).await));
         assert!(finished.load(Ordering::SeqCst));
     }
 
@@ -206,7 +209,7 @@ mod tests {
                 anyhow::Ok(())
             });
             lifecycle.spawn("broken", async move { body() });
-            assert!(!is_success(lifecycle.run_until_stopped().await));
+            assert!(!is_success(lifecycle.run_until_stopped(Signals::listen()).await));
         }
     }
 
@@ -214,7 +217,7 @@ mod tests {
     async fn a_task_that_ends_well_stops_nothing() {
         let lifecycle = Lifecycle::new();
         lifecycle.spawn("once", async { anyhow::Ok(()) });
-        let ended_early = timeout(Duration::from_millis(50), lifecycle.run_until_stopped()).await;
+        let ended_early = timeout(Duration::from_millis(50), lifecycle.run_until_stopped(Signals::listen())).await;
         assert!(ended_early.is_err());
     }
 
@@ -227,7 +230,7 @@ mod tests {
             anyhow::Ok(())
         });
         lifecycle.soft.cancel();
-        assert!(!is_success(lifecycle.run_until_stopped().await));
+        assert!(!is_success(lifecycle.run_until_stopped(Signals::listen()).await));
         assert!(lifecycle.hard.is_cancelled());
     }
 
@@ -241,7 +244,7 @@ mod tests {
         });
         lifecycle.soft.cancel();
         lifecycle.hard.cancel();
-        let code = timeout(Duration::from_secs(5), lifecycle.run_until_stopped()).await.unwrap();
+        let code = timeout(Duration::from_secs(5), lifecycle.run_until_stopped(Signals::listen())).await.unwrap();
         assert!(!is_success(code));
     }
 }

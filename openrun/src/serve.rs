@@ -24,7 +24,7 @@ use crate::{
     demo,
     front::{self, Front, Metrics, recorder},
     health::Health,
-    lifecycle::Lifecycle,
+    lifecycle::{Lifecycle, Signals},
     offline::make_folder_of_database,
     rest, role,
 };
@@ -54,7 +54,8 @@ pub struct Stores {
 
 /// Serves until a signal.
 pub async fn run(config: Config, keys: Keys, start: Start) -> anyhow::Result<ExitCode> {
-    // First, because whoever counts looks its counters up when it is made.
+    let signals = Signals::listen();
+    // Early, because whoever counts looks its counters up when it is made.
     drop(recorder());
     let (listener, config) = listen(config, start).await?;
     let lifecycle = Lifecycle::new();
@@ -63,7 +64,7 @@ pub async fn run(config: Config, keys: Keys, start: Start) -> anyhow::Result<Exi
     if stores.demo {
         demo::start(&stores, &lifecycle).await?;
     }
-    Ok(lifecycle.run_until_stopped().await)
+    Ok(lifecycle.run_until_stopped(signals).await)
 }
 
 /// Starts everything on a listener that the caller made; it stops with `lifecycle`.
