@@ -1,9 +1,9 @@
 // What every file of stories begins with: one browser, one shop, and visitors who are seen off at the end.
 
-import { after, before } from 'node:test';
+import { after, before, test } from 'node:test';
 
 import { startShop } from '../shop.mjs';
-import { launchBrowser, newVisitor } from '../visitor.mjs';
+import { expectAccessible, launchBrowser, newVisitor, screenshot } from '../visitor.mjs';
 
 /** Starts a browser and a shop for the stories of this file. */
 export function setting(options) {
@@ -29,7 +29,17 @@ export function setting(options) {
       else await visitor.leave();
     }
   };
+  /** Tells a story once in each language. */
+  here.story = (name, tell) => {
+    for (const lang of LANGUAGES) test(`${name} (${lang})`, () => here.as({ lang }, tell));
+  };
   return here;
+}
+
+/** A picture of the state, in which axe finds nothing. */
+export async function look(visitor, state) {
+  await screenshot(visitor, state);
+  await expectAccessible(visitor, state);
 }
 
 export const LANGUAGES = ['ko', 'en'];

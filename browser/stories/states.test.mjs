@@ -5,21 +5,11 @@ import { test } from 'node:test';
 
 import * as buyer from '../buyer.mjs';
 import { item, SLOW } from '../shop.mjs';
-import { DESKTOP, expectAccessible, screenshot } from '../visitor.mjs';
-import { LANGUAGES, setting } from './setting.mjs';
+import { DESKTOP } from '../visitor.mjs';
+import { look, setting } from './setting.mjs';
 
 const here = setting();
-
-async function look(visitor, state) {
-  await screenshot(visitor, state);
-  await expectAccessible(visitor, state);
-}
-
-function story(name, tell) {
-  for (const lang of LANGUAGES) {
-    test(`${name} (${lang})`, () => here.as({ lang }, tell));
-  }
-}
+const { story } = here;
 
 const inAnHour = () => new Date(Date.now() + 3_600_000).toISOString();
 

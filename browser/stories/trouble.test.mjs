@@ -2,25 +2,14 @@
 // connection that breaks, two tabs. Each time the page says what is true, and goes on by itself where it can.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import * as buyer from '../buyer.mjs';
 import { item, SLOW, until } from '../shop.mjs';
-import { expectAccessible, screenshot } from '../visitor.mjs';
-import { LANGUAGES, setting } from './setting.mjs';
+import { screenshot } from '../visitor.mjs';
+import { look, setting } from './setting.mjs';
 
 const here = setting();
-
-async function look(visitor, state) {
-  await screenshot(visitor, state);
-  await expectAccessible(visitor, state);
-}
-
-function story(name, tell) {
-  for (const lang of LANGUAGES) {
-    test(`${name} (${lang})`, () => here.as({ lang }, tell));
-  }
-}
+const { story } = here;
 
 story('an answer of the payment that is lost is found again, and the unit is paid once', async (visitor) => {
   const sale = await here.shop.openSale();
