@@ -34,7 +34,9 @@ export async function seeSaid(visitor, word) {
 export async function press(locator) {
   const folded = locator.locator('xpath=ancestor::details[not(@open)]');
   if (await folded.count()) await folded.first().locator('summary').click();
+  const next = locator.page().waitForEvent('domcontentloaded');
   await locator.click();
+  await next;
 }
 
 export async function visitSale(visitor, sale) {

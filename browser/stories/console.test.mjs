@@ -97,9 +97,10 @@ async function refuse({ page, ...seller }) {
   await look({ page, ...seller }, 'console-create-refused');
 }
 
-/** Presses the button of one of the sale's own forms and waits until the API says it is in force. */
+/** Presses the button of one of the sale's own forms and waits until page and API both say that it is in force. */
 async function command(seller, sale, verb, state) {
   await buyer.press(form(seller, sale, verb).getByRole('button', { includeHidden: true }).first());
+  await form(seller, sale, verb).waitFor({ state: 'detached' });
   await until(`${sale} is ${state}`, async () => (await here.shop.call('GET', `/v1/sales/${sale}`)).state === state, 10_000);
 }
 

@@ -57,10 +57,12 @@
     });
     element("orders").replaceChildren(...rows);
   };
-  // The controls go with these states, so the page is asked for anew.
+  // The controls go with these states, so the page is asked for anew; after a form was sent its answer is on the way already.
   const controlled = ["paused", "draining", "closed"];
+  let sent = false;
+  document.addEventListener("submit", () => { sent = true; });
   const changed = (state) => {
-    if (state === data.state) return;
+    if (sent || state === data.state) return;
     if (controlled.includes(state) || controlled.includes(data.state)) return location.reload();
     data.state = state;
     const [label, tone] = data.states[state];
