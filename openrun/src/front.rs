@@ -12,7 +12,11 @@ use std::{
 };
 
 use axum::Router;
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, Either, Ready, ready},
+    stream::FuturesUnordered,
+};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -24,7 +28,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tower::ServiceExt as _;
-use waiting_room::{Request as Asked, Routed, WaitingRoom};
+use waiting_room::{Request as Asked, Route, Routed, WaitingRoom};
 use web::{Body, Code, Problem, Site, answer::Visit, asking::begin_trace, pages::WayOn};
 
 use self::{
@@ -90,6 +94,13 @@ fn resident_bytes() -> Option<f64> {
     Some(f64::from(pages) * f64::from(PAGE_BYTES))
 }
 
+/// What is known at once takes no room on the heap; everything else waits there, so that a connection stays small.
+type Answer = Either<Ready<Response<Body>>, BoxFuture<'static, Response<Body>>>;
+
+fn at_once(response: Response<Body>) -> Answer {
+    Either::Left(ready(response))
+}
+
 /// Accepts connections until the soft stop, then lets those that are open finish.
 pub async fn accept(listener: TcpListener, front: Front, lifecycle: Lifecycle) -> anyhow::Result<()> {
     let (front, places) = (Arc::new(front), Arc::new(Semaphore::new(MOST_CONNECTIONS)));
@@ -127,12 +138,11 @@ async fn serve(
     let mut end = FuturesUnordered::from_iter([Arc::clone(&patience).wait(lifecycle.soft.clone())]);
     let handover = heard.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (front, handover, version) = (Arc::clone(&front), handover.clone(), request.version());
-        let under_way = patience.begin();
-        async move {
-            let response = handover.offer(front.answer(request, peer).await, version);
+        let (handover, version, under_way) = (handover.clone(), request.version(), patience.begin());
+        front.answer(request, peer).map(move |response| {
+            let response = handover.offer(response, version);
             Ok::<_, Infallible>(response.map(|body| Answering { body, _under_way: under_way }))
-        }
+        })
     });
     let mut connection =
         http1::Builder::new().max_buf_size(4 * LARGEST_HEADERS).serve_connection(TokioIo::new(stream), service);
@@ -162,31 +172,51 @@ async fn serve(
 }
 
 impl Front {
-    async fn answer(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
         if let Some(problem) = too_large(&request) {
-            return self.refuse(&request, problem);
-        }
-        if let Some(response) = self.operations(&request, peer).await {
-            return response;
+            return at_once(self.refuse(&request, problem));
         }
         if let Some(door) = &self.waiting_room {
             match waiting_room::route(request.method(), request.uri().path()) {
-                Routed::Here(route) => {
-                    let (mut parts, _) = request.into_parts();
-                    let (nth, began) = (route.nth(), self.hot_path.sample());
-                    if began.is_some() {
-                        begin_trace(&mut parts.headers);
-                    }
-                    let response = door.handle(route, Asked { parts: &parts, peer }).await;
-                    self.hot_path.answered(nth, &parts, response.status(), began);
-                    return response;
-                }
+                Routed::Here(route) => return self.answer_hot(door, route, request, peer),
                 Routed::Refused(problem) => {
                     let (parts, _) = request.into_parts();
-                    return door.refuse(&problem, Asked { parts: &parts, peer });
+                    return at_once(door.refuse(&problem, Asked { parts: &parts, peer }));
                 }
                 Routed::Elsewhere => {}
             }
+        }
+        let front = Arc::clone(self);
+        Either::Right(Box::pin(async move { front.answer_rest(request, peer).await }))
+    }
+
+    fn answer_hot(
+        &self,
+        door: &Arc<WaitingRoom>,
+        route: Route,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Answer {
+        let (mut parts, _) = request.into_parts();
+        let (nth, began) = (route.nth(), self.hot_path.sample());
+        if began.is_some() {
+            begin_trace(&mut parts.headers);
+        }
+        if let Some(response) = door.at_once(&route, Asked { parts: &parts, peer }) {
+            self.hot_path.answered(nth, &parts, response.status(), began);
+            return at_once(response);
+        }
+        let (door, hot_path) = (Arc::clone(door), Arc::clone(&self.hot_path));
+        Either::Right(Box::pin(async move {
+            let response = door.handle(route, Asked { parts: &parts, peer }).await;
+            hot_path.answered(nth, &parts, response.status(), began);
+            response
+        }))
+    }
+
+    async fn answer_rest(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        if let Some(response) = self.operations(&request, peer).await {
+            return response;
         }
         let Some(rest) = &self.rest else {
             return self.refuse(&request, Code::NotFound.into());

@@ -50,13 +50,21 @@ impl Timestamp {
 
     /// The calendar moment in UTC; instants beyond the calendar are shown as its first moment.
     pub fn to_utc(self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        let seconds = OffsetDateTime::from_unix_timestamp(self.as_seconds()).ok();
+        let moment = seconds.and_then(|moment| moment.replace_millisecond(self.0.rem_euclid(1000) as u16).ok());
+        moment.unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339 in UTC with milliseconds, the one form that leaves this program.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.text()).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Timestamp {
+    /// RFC 3339 in UTC with milliseconds, the one form that leaves this program.
+    pub fn text(self) -> [u8; 24] {
         let utc = self.to_utc();
         let (hour, minute, second, millis) = utc.to_hms_milli();
         let mut text = *b"0000-00-00T00:00:00.000Z";
@@ -77,7 +85,7 @@ impl fmt::Display for Timestamp {
                 rest /= 10;
             }
         }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        text
     }
 }
 

@@ -1,17 +1,15 @@
 //! Frame: the public document of a sale, served from memory.
 
 use http::{HeaderValue, Response, StatusCode, header};
-use sale::SaleId;
-use web::{Body, Problem};
+use web::Body;
 
-use crate::{Request, TIME, WaitingRoom};
+use crate::{Request, TIME, WaitingRoom, room::Room};
 
 /// The public document of a sale, by its `ETag` or whole: the same bytes from every process.
 #[utoipa::path(get, path = "/v1/sales/{sale}/frame", tag = "line", params(("sale" = String, Path)),
     responses((status = 200, description = "The frame"), (status = 304, description = "Not changed since If-None-Match"),
         (status = 404, description = "sale_not_found")))]
-pub async fn frame(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
-    let room = door.rooms.room(sale).await?;
+pub fn frame(door: &WaitingRoom, room: &Room, request: Request<'_>) -> Response<Body> {
     let shown = room.shown();
     let known = request.parts.headers.get(header::IF_NONE_MATCH);
     let mut response = if known.is_some_and(|etag| etag == shown.etag) {
@@ -29,5 +27,5 @@ pub async fn frame(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("openrun-time, etag"));
     headers.insert(TIME, door.time());
-    Ok(response)
+    response
 }

@@ -140,6 +140,12 @@ fn sign(door: &WaitingRoom, room: &Room, joiner: &Joiner, place: &Place) -> (Tic
     (ticket, text)
 }
 
+/// Why the line takes nobody, where it does not.
+pub fn refusal(door: &WaitingRoom, room: &Room, request: Request<'_>) -> Option<Problem> {
+    let same_site = door.site.check_origin(&request.parts.method, &request.parts.headers);
+    same_site.and_then(|()| check_open(door, room)).err()
+}
+
 /// Whether the line takes people now.
 pub fn check_open(door: &WaitingRoom, room: &Room) -> Result<(), Problem> {
     let now = door.database.now();

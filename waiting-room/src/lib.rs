@@ -61,11 +61,24 @@ impl WaitingRoom {
         self.rooms.line()
     }
 
+    /// Answers what this process knows by itself: the frame, the place of somebody who waits, that a line takes nobody.
+    /// `None` where stores have to be asked; then [`Self::handle`] does it all.
+    pub fn at_once(&self, route: &Route, request: Request<'_>) -> Option<Response<Body>> {
+        let (Route::Join(sale) | Route::Frame(sale) | Route::Standing(sale)) = route else { return None };
+        let room = self.rooms.here(sale)?;
+        let answered = match route {
+            Route::Join(_) => Err(join::refusal(self, &room, request)?),
+            Route::Standing(sale) => standing::waiting(self, &room, sale, request)?,
+            _ => Ok(frame::frame(self, &room, request)),
+        };
+        Some(answered.unwrap_or_else(|problem| problem.into_response(&trace_id(&request.parts.headers))))
+    }
+
     /// Answers one request of the hot path.
     pub async fn handle(&self, route: Route, request: Request<'_>) -> Response<Body> {
         let answered = match route {
             Route::Join(sale) => join::join(self, &sale, request).await,
-            Route::Frame(sale) => frame::frame(self, &sale, request).await,
+            Route::Frame(sale) => self.rooms.room(&sale).await.map(|room| frame::frame(self, &room, request)),
             Route::Stream(sale) => stream::stream(self, &sale).await,
             Route::Standing(sale) => standing::standing(self, &sale, request).await,
             Route::Leave(sale) => leave::leave(self, &sale, request).await,
@@ -83,7 +96,7 @@ impl WaitingRoom {
 
     /// The value of [`TIME`].
     pub(crate) fn time(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.database.now().to_string()).unwrap_or(HeaderValue::from_static(""))
+        HeaderValue::from_bytes(&self.database.now().text()).unwrap_or(HeaderValue::from_static(""))
     }
 }
 

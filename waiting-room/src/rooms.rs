@@ -45,10 +45,15 @@ impl Rooms {
         &self.line
     }
 
+    /// The room of a sale that this process has met.
+    pub fn here(&self, id: &SaleId) -> Option<Arc<Room>> {
+        self.by_id.read().get(id).cloned()
+    }
+
     /// The room of a sale; 404 when there is no such sale.
     pub async fn room(&self, id: &SaleId) -> Result<Arc<Room>, Problem> {
-        if let Some(room) = self.by_id.read().get(id) {
-            return Ok(Arc::clone(room));
+        if let Some(room) = self.here(id) {
+            return Ok(room);
         }
         let now = monotonic();
         if self.missing.lock().get(id).is_some_and(|since| now.duration_since(*since) < MISSING_FOR) {

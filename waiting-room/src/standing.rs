@@ -33,21 +33,40 @@ pub struct Standing {
 pub async fn standing(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
     let room = door.rooms.room(sale).await?;
     let asked = ask::ticket(door, sale, request)?;
-    let standing = stand(door, &room, &asked.ticket).await?;
-    let mut response = json(StatusCode::OK, &standing);
+    Ok(answer(door, &stand(door, &room, &asked.ticket).await?))
+}
+
+fn answer(door: &WaitingRoom, standing: &Standing) -> Response<Body> {
+    let mut response = json(StatusCode::OK, standing);
     response.headers_mut().insert(TIME, door.time());
-    Ok(response)
+    response
+}
+
+/// The answer to somebody of whom the frame tells that they wait, and to whoever has no good ticket.
+pub fn waiting(
+    door: &WaitingRoom,
+    room: &Room,
+    sale: &SaleId,
+    request: Request<'_>,
+) -> Option<Result<Response<Body>, Problem>> {
+    match ask::ticket(door, sale, request) {
+        Ok(asked) => Some(Ok(answer(door, &waits(door, room, &asked.ticket)?))),
+        Err(problem) => Some(Err(problem)),
+    }
+}
+
+/// Where the ticket stands by the frame alone, if it waits.
+fn waits(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Option<Standing> {
+    let shown = room.shown();
+    let same_life = ticket.epoch == shown.frame.epoch || room.is_seated_again(ticket.number);
+    let ahead = shown.ahead(ticket.number).filter(|_| same_life && !room.has_left(ticket.number))?;
+    Some(at_place(ticket, Some(ahead), room, door.database.now()))
 }
 
 /// Where the ticket stands now.
 pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<Standing, Problem> {
-    let shown = room.shown();
-    let same_life = ticket.epoch == shown.frame.epoch || room.is_seated_again(ticket.number);
-    if same_life
-        && !room.has_left(ticket.number)
-        && let Some(ahead) = shown.ahead(ticket.number)
-    {
-        return Ok(waiting(ticket, Some(ahead), room, door.database.now()));
+    if let Some(standing) = waits(door, room, ticket) {
+        return Ok(standing);
     }
     let (buyer, carried) = (ticket.buyer, stores::queue::Carried { number: ticket.number, epoch: ticket.epoch });
     let seat = room.standings.ask((buyer, carried)).await.map_err(|fault| trouble(&fault))?;
@@ -57,7 +76,7 @@ pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<S
     Ok(of_seat(ticket, seat, room, door.database.now()))
 }
 
-fn waiting(ticket: &Ticket, ahead: Option<u64>, room: &Room, now: Timestamp) -> Standing {
+fn at_place(ticket: &Ticket, ahead: Option<u64>, room: &Room, now: Timestamp) -> Standing {
     let frame = &room.shown().frame;
     let over = matches!(room.state(now), SaleState::Closed | SaleState::Draining);
     let ahead = ahead.filter(|_| !over && !is_blind(frame));
@@ -79,7 +98,7 @@ const fn is_blind(frame: &Frame) -> bool {
 
 /// A seat as its holder hears of it.
 pub fn of_seat(ticket: &Ticket, seat: Seat, room: &Room, now: Timestamp) -> Standing {
-    let at_front = |ahead| waiting(ticket, ahead, room, now);
+    let at_front = |ahead| at_place(ticket, ahead, room, now);
     let plain = |state| Standing { state, ahead: None, eta_seconds: None, ..at_front(None) };
     match seat {
         Seat::Waiting { ahead: None } => at_front(Some(room.shown().ahead(ticket.number).unwrap_or(0))),

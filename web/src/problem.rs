@@ -1,6 +1,9 @@
 //! Problems: every refusal as RFC 9457 problem+json, with a code that programs can rely on.
 
+use std::sync::LazyLock;
+
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use metrics::Counter;
 use serde::Serialize;
 
 use crate::body::Body;
@@ -85,6 +88,12 @@ codes! {
     Overloaded = 503 "overloaded": "Too much to do just now.",
 }
 
+/// One for each of [`Code::ALL`], looked up once: a line that takes nobody refuses everybody.
+static REFUSALS: LazyLock<Vec<Counter>> = LazyLock::new(|| {
+    let counter = |code: &Code| metrics::counter!("openrun_refusals_total", "code" => code.as_str());
+    Code::ALL.iter().map(counter).collect()
+});
+
 /// A field that was wrong: where, as a JSON pointer, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
@@ -158,7 +167,7 @@ impl Problem {
 
     /// What problem document and page say in their headers. Whatever is refused passes here, so it is counted here.
     pub(crate) fn set_headers(&self, headers: &mut HeaderMap) {
-        metrics::counter!("openrun_refusals_total", "code" => self.code.as_str()).increment(1);
+        REFUSALS[self.code as usize].increment(1);
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
