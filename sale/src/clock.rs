@@ -51,7 +51,8 @@ impl Timestamp {
     /// The calendar moment in UTC; instants beyond the calendar are shown as its first moment.
     pub fn to_utc(self) -> OffsetDateTime {
         let seconds = OffsetDateTime::from_unix_timestamp(self.as_seconds()).ok();
-        let moment = seconds.and_then(|moment| moment.replace_millisecond(self.0.rem_euclid(1000) as u16).ok());
+        let moment =
+            seconds.and_then(|moment| moment.checked_add(time::Duration::milliseconds(self.0.rem_euclid(1000))));
         moment.unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 }
@@ -91,7 +92,7 @@ impl Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(std::str::from_utf8(&self.text()).map_err(serde::ser::Error::custom)?)
     }
 }
 

@@ -1,28 +1,47 @@
 //! The keys file: what signs tickets, passes and tokens, and what hides personal data.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _};
 use rand::RngExt as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::Sha256;
 
 /// Thirty-two secret bytes. Never shown by `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret([u8; 32]);
+#[derive(Clone)]
+pub struct Secret {
+    bytes: [u8; 32],
+    mac: OnceLock<Hmac<Sha256>>,
+}
 
 impl Secret {
     pub fn random() -> Self {
-        Self(rand::rng().random())
+        Self::from_bytes(rand::rng().random())
     }
 
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        Self { bytes, mac: OnceLock::new() }
     }
 
     pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
+    }
+
+    /// An HMAC-SHA-256 under this key. The key is worked in once: that is as much as a short message costs.
+    pub fn mac(&self) -> Hmac<Sha256> {
+        let begin = || Hmac::new_from_slice(&self.bytes).unwrap_or_else(|_| unreachable!("HMAC takes any key"));
+        self.mac.get_or_init(begin).clone()
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,7 +51,7 @@ impl fmt::Debug for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.bytes))
     }
 }
 
@@ -41,7 +60,7 @@ impl<'de> Deserialize<'de> for Secret {
         let text = String::deserialize(deserializer)?;
         let mut bytes = [0; 32];
         match URL_SAFE_NO_PAD.decode_slice(&text, &mut bytes) {
-            Ok(32) => Ok(Self(bytes)),
+            Ok(32) => Ok(Self::from_bytes(bytes)),
             _ => Err(serde::de::Error::custom("a key is 32 bytes in base64url")),
         }
     }

@@ -1,10 +1,13 @@
 //! Bearer tokens of sellers and operators: `openrun token` prints one, every role of the installation verifies it.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::{clock::Timestamp, keys::Ring};
+use crate::{
+    clock::Timestamp,
+    keys::{Ring, Secret},
+};
 
 /// What the bearer may do. An operator may do all that a seller may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +37,7 @@ impl Authority {
 pub fn sign(ring: &Ring, authority: Authority, expires_at: Timestamp) -> String {
     let key = ring.current();
     let head = format!("openrun-token.{}.{}.{}", key.id, authority.as_str(), expires_at.as_millis());
-    let mac = URL_SAFE_NO_PAD.encode(mac_of(key.secret.as_bytes(), &head).finalize().into_bytes());
+    let mac = URL_SAFE_NO_PAD.encode(mac_of(&key.secret, &head).finalize().into_bytes());
     format!("{head}.{mac}")
 }
 
@@ -49,13 +52,13 @@ pub fn verify(ring: &Ring, text: &str, now: Timestamp) -> Option<Authority> {
     };
     let key = ring.find(key.parse().ok()?)?;
     let given = URL_SAFE_NO_PAD.decode(mac).ok()?;
-    mac_of(key.secret.as_bytes(), head).verify_slice(&given).ok()?;
+    mac_of(&key.secret, head).verify_slice(&given).ok()?;
     let expires_at = Timestamp::from_millis(expires.parse().ok()?);
     (now < expires_at).then(|| Authority::parse(authority)).flatten()
 }
 
-fn mac_of(secret: &[u8; 32], head: &str) -> Hmac<Sha256> {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { unreachable!("HMAC takes any key") };
+fn mac_of(secret: &Secret, head: &str) -> Hmac<Sha256> {
+    let mut mac = secret.mac();
     mac.update(head.as_bytes());
     mac
 }

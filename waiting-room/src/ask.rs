@@ -7,19 +7,19 @@ use web::{Code, Problem, asking::bearer};
 use crate::{Request, WaitingRoom};
 
 /// The ticket of a request, with the text that carried it.
-pub struct Asked {
+pub struct Asked<'r> {
     pub ticket: Ticket,
-    pub text: String,
+    pub text: &'r str,
 }
 
-impl Asked {
+impl Asked<'_> {
     pub fn carried(&self) -> (BuyerId, Carried) {
         (self.ticket.buyer, Carried { number: self.ticket.number, epoch: self.ticket.epoch })
     }
 }
 
 /// Reads the ticket of a request: a bearer token, or the cookie of this sale together with its session.
-pub fn ticket(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Asked, Problem> {
+pub fn ticket<'r>(door: &WaitingRoom, sale: &SaleId, request: Request<'r>) -> Result<Asked<'r>, Problem> {
     let headers = &request.parts.headers;
     let session = door.site.session(headers);
     let (text, by_cookie) = match bearer(headers) {
@@ -34,13 +34,18 @@ pub fn ticket(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result
     if needs_session && session.map(|session| session.buyer()) != Some(ticket.buyer) {
         return Err(Code::WrongSession.into());
     }
-    Ok(Asked { ticket, text: text.to_owned() })
+    Ok(Asked { ticket, text })
 }
 
 /// The ticket that a joining session may carry: one of its own, of this sale. Anything else is as if there were none.
-pub fn own_ticket(door: &WaitingRoom, sale: &SaleId, session: &SessionId, request: Request<'_>) -> Option<Asked> {
+pub fn own_ticket<'r>(
+    door: &WaitingRoom,
+    sale: &SaleId,
+    session: &SessionId,
+    request: Request<'r>,
+) -> Option<Asked<'r>> {
     let headers = &request.parts.headers;
     let text = bearer(headers).or_else(|| door.site.ticket(headers, sale))?;
     let ticket = Ticket::verify(&door.keys.tickets, text)?;
-    (ticket.sale == *sale && ticket.buyer == session.buyer()).then(|| Asked { ticket, text: text.to_owned() })
+    (ticket.sale == *sale && ticket.buyer == session.buyer()).then_some(Asked { ticket, text })
 }

@@ -1,16 +1,24 @@
 //! Join: a session gets its place in the line, the same one forever.
 
+use std::sync::LazyLock;
+
 use http::{HeaderValue, Response, StatusCode, header};
+use metrics::Counter;
 use sale::{BuyerId, SaleId, SaleState, SessionId, Ticket, Timestamp, standing::TicketState, ticket::session_of_key};
 use serde::Serialize;
 use stores::queue::{Join, Joined};
-use web::{Body, Code, Problem, asking::idempotency_key};
+use web::{
+    Body, Code, Problem,
+    asking::{IDEMPOTENCY_KEY, idempotency_key},
+};
 
 use crate::{
     Request, WaitingRoom, ask, json,
     room::{Room, trouble},
     standing::state_of,
 };
+
+static JOINS: LazyLock<Counter> = LazyLock::new(|| metrics::counter!("openrun_joins_total"));
 
 /// The answer to a join.
 #[derive(Debug, Serialize)]
@@ -44,7 +52,7 @@ pub async fn join(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Re
     let mut response = json(status, &joined);
     set_cookies(door, sale, &joiner, &joined.ticket, &mut response);
     let location = format!("/v1/sales/{sale}/tickets/self");
-    if let Ok(location) = HeaderValue::from_str(&location) {
+    if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
@@ -56,7 +64,7 @@ pub fn joiner(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result
     if let Some(session) = door.site.session(headers) {
         return Ok(Joiner { session, by_cookie: true });
     }
-    let session = if headers.contains_key("idempotency-key") {
+    let session = if headers.contains_key(IDEMPOTENCY_KEY) {
         session_of_key(&door.keys.sessions, sale, idempotency_key(headers)?)
     } else {
         SessionId::random()
@@ -89,7 +97,7 @@ pub async fn take_place(
         .ask(Join { buyer, ticket: carried.as_ref().map(|asked| asked.carried().1) })
         .await
         .map_err(|fault| trouble(&fault))?;
-    metrics::counter!("openrun_joins_total").increment(1);
+    JOINS.increment(1);
     let (number, joined_at, state, is_new) = match answer {
         Joined::New { number, joined_at } => (number, joined_at, TicketState::Waiting, true),
         Joined::Seated { number, joined_at, seat } => {
@@ -100,7 +108,7 @@ pub async fn take_place(
     };
     let kept = carried.filter(|asked| asked.ticket.number == number && asked.ticket.bound == joiner.by_cookie);
     let (ticket, text) = match kept {
-        Some(asked) => (asked.ticket, asked.text),
+        Some(asked) => (asked.ticket, asked.text.to_owned()),
         None => sign(door, &room, joiner, &Place { number, buyer, joined_at }),
     };
     Ok(JoinedTicket {

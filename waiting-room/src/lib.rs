@@ -100,16 +100,21 @@ impl WaitingRoom {
     }
 }
 
+/// Room for any answer of the hot path, so that writing it asks for memory once.
+const JSON_BYTES: usize = 512;
+
 /// A JSON answer that is meant for its asker alone.
 pub(crate) fn json<T: serde::Serialize>(status: StatusCode, value: &T) -> Response<Body> {
-    let mut response = json_text(serde_json::to_string(value).unwrap_or_default());
+    let mut text = Vec::with_capacity(JSON_BYTES);
+    let written = serde_json::to_writer(&mut text, value);
+    let mut response = json_text(if written.is_ok() { text } else { Vec::new() });
     *response.status_mut() = status;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-fn json_text(text: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
+fn json_text(text: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(text.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -108,7 +108,7 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
 }
 
 /// The order that a used pass became.
-async fn ordered(door: &WaitingRoom, room: &Room, asked: &ask::Asked, state: TicketState) -> Option<String> {
+async fn ordered(door: &WaitingRoom, room: &Room, asked: &ask::Asked<'_>, state: TicketState) -> Option<String> {
     if state != TicketState::Consumed {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use ipnet::IpNet;
 use rand::RngExt as _;
 use sale::{SaleId, SessionId};
@@ -21,6 +21,11 @@ pub struct Site {
     pub trusted_proxies: Vec<IpNet>,
 }
 
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// How long cookies are kept when the sale names no end: a season.
 const COOKIE_SECONDS: i64 = 90 * 24 * 3600;
 
@@ -35,11 +40,19 @@ impl Site {
     }
 
     pub fn ticket<'h>(&self, headers: &'h HeaderMap, sale: &SaleId) -> Option<&'h str> {
-        cookie(headers, &format!("{}-t-{sale}", self.prefix()))
+        self.of_sale(headers, "-t-", sale)
     }
 
     pub fn pass<'h>(&self, headers: &'h HeaderMap, sale: &SaleId) -> Option<&'h str> {
-        cookie(headers, &format!("{}-p-{sale}", self.prefix()))
+        self.of_sale(headers, "-p-", sale)
+    }
+
+    fn of_sale<'h>(&self, headers: &'h HeaderMap, what: &str, sale: &SaleId) -> Option<&'h str> {
+        let is_named = |name: &str| {
+            let rest = name.strip_prefix(self.prefix()).and_then(|rest| rest.strip_prefix(what));
+            rest == Some(sale.as_str())
+        };
+        cookies(headers).find(|(name, _)| is_named(name)).map(|(_, value)| value)
     }
 
     pub fn console<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
@@ -78,14 +91,14 @@ impl Site {
         let secure = if self.https { "; Secure" } else { "" };
         let text =
             format!("{}{suffix}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}", self.prefix());
-        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
     }
 
     /// The language to speak: the visible switch (`?lang=`) first, then the cookie it left, then what the browser asks for.
     pub fn language(&self, headers: &HeaderMap, query: Option<&str>) -> Lang {
         let kept = || cookie(headers, &format!("{}-lang", self.prefix()));
         let chosen = chosen_language(query).map(Lang::tag).or_else(kept);
-        Lang::of(chosen, text(headers, "accept-language"))
+        Lang::of(chosen, text(headers, &header::ACCEPT_LANGUAGE))
     }
 
     /// Refuses a write that another site's page made the browser send. Browsers tell where it comes from; a request
@@ -94,7 +107,7 @@ impl Site {
         if method.is_safe() {
             return Ok(());
         }
-        let allowed = match (text(headers, "sec-fetch-site"), text(headers, "origin")) {
+        let allowed = match (text(headers, &SEC_FETCH_SITE), text(headers, &header::ORIGIN)) {
             (Some(site), _) => site == "same-origin" || site == "none",
             (None, Some(origin)) => self.is_own(origin, headers),
             (None, None) => !headers.contains_key(header::COOKIE),
@@ -104,7 +117,7 @@ impl Site {
 
     fn is_own(&self, origin: &str, headers: &HeaderMap) -> bool {
         let host = origin.split_once("://").map(|(_, host)| host);
-        origin == self.origin || (host.is_some() && host == text(headers, "host"))
+        origin == self.origin || (host.is_some() && host == text(headers, &header::HOST))
     }
 
     /// The address that a request speaks for, and whether anybody spoke for it: a trusted proxy's word counts, nobody
@@ -114,7 +127,7 @@ impl Site {
         if !self.trusted_proxies.iter().any(|net| net.contains(&peer)) {
             return (peer, false);
         }
-        let forwarded = text(headers, "x-forwarded-for").unwrap_or_default();
+        let forwarded = text(headers, &X_FORWARDED_FOR).unwrap_or_default();
         let client = forwarded
             .rsplit(',')
             .filter_map(|address| address.trim().parse::<IpAddr>().ok())
@@ -130,15 +143,14 @@ pub fn chosen_language(query: Option<&str>) -> Option<Lang> {
 
 /// The value of a cookie.
 pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .find_map(|pair| {
-            let (key, value) = pair.split_once('=')?;
-            (key.trim() == name && !value.is_empty()).then(|| value.trim())
-        })
+    cookies(headers).find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// Every cookie that says something, as name and value.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.trim(), value.trim())).filter(|(_, value)| !value.is_empty())
 }
 
 /// The token of an `Authorization: Bearer` header.
@@ -150,7 +162,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The client's name for an action: 1 to 255 printable characters.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<&str, Problem> {
-    let key = text(headers, "idempotency-key").unwrap_or_default();
+    let key = text(headers, &IDEMPOTENCY_KEY).unwrap_or_default();
     let printable = key.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     if (1..=255).contains(&key.len()) && printable { Ok(key) } else { Err(Code::IdempotencyKeyMissing.into()) }
 }
@@ -165,17 +177,17 @@ pub fn begin_trace(headers: &mut HeaderMap) {
     if carried_trace(headers).is_none() {
         let (trace, span) = rand::rng().random::<(u128, u64)>();
         if let Ok(parent) = HeaderValue::from_str(&format!("00-{trace:032x}-{span:016x}-01")) {
-            headers.insert("traceparent", parent);
+            headers.insert(TRACEPARENT, parent);
         }
     }
 }
 
 fn carried_trace(headers: &HeaderMap) -> Option<String> {
-    let id = text(headers, "traceparent")?.split('-').nth(1)?;
+    let id = text(headers, &TRACEPARENT)?.split('-').nth(1)?;
     (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 

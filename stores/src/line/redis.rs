@@ -108,12 +108,11 @@ impl Queue for RedisLine {
         let answer = self
             .run(&self.steps.join, line, |call| {
                 call.arg(ceiling).arg(now.as_millis()).arg(MOMENT_MS);
-                for ask in asks {
-                    let mut bytes = ask.buyer.as_bytes().to_vec();
+                call.arg(asks.iter().flat_map(|ask| *ask.buyer.as_bytes()).collect::<Vec<u8>>());
+                for (which, ask) in (1..).zip(asks) {
                     if let Some(Carried { number, epoch }) = ask.ticket {
-                        bytes.extend_from_slice(format!("{number} {epoch}").as_bytes());
+                        call.arg(format!("{which} {number} {epoch}"));
                     }
-                    call.arg(bytes);
                 }
             })
             .await?;

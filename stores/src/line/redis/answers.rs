@@ -60,22 +60,25 @@ pub(super) fn seats(answer: Value) -> Answer<Vec<Seat>> {
 }
 
 pub(super) fn joined(answer: Value) -> Answer<Vec<Joined>> {
-    array(answer)?.as_chunks::<5>().0.iter().map(joined_one).collect()
-}
-
-fn joined_one([what, number, moment, code, argument]: &[Value; 5]) -> Answer<Joined> {
-    let number = count(number)?;
-    let moment = signed(moment)?;
-    Ok(match signed(what)? {
-        0 => Joined::New { number, joined_at: Timestamp::from_millis(moment) },
-        1 => Joined::Seated {
-            number,
-            joined_at: (moment >= 0).then(|| Timestamp::from_millis(moment)),
-            seat: seat(code, argument)?,
-        },
-        2 => Joined::CeilingReached,
-        _ => return Err(bad("answer to a join")),
-    })
+    let mut joined = Vec::new();
+    for [what, number, moment, code, argument] in array(answer)?.as_chunks::<5>().0 {
+        let (number, moment) = (count(number)?, signed(moment)?);
+        match signed(what)? {
+            0 => {
+                let joined_at = Timestamp::from_millis(moment);
+                let numbers = number..number.saturating_add(count(argument)?);
+                joined.extend(numbers.map(|number| Joined::New { number, joined_at }));
+            }
+            1 => joined.push(Joined::Seated {
+                number,
+                joined_at: (moment >= 0).then(|| Timestamp::from_millis(moment)),
+                seat: seat(code, argument)?,
+            }),
+            2 => joined.push(Joined::CeilingReached),
+            _ => return Err(bad("answer to a join")),
+        }
+    }
+    Ok(joined)
 }
 
 pub(super) fn entered(answer: Value) -> Answer<Vec<Entered>> {

@@ -1,25 +1,27 @@
 -- Finds each buyer's place or gives the next number.
 --
 -- KEYS    as in life.lua
--- ARGV    3 ceiling, 4 now, 5 milliseconds that share a moment; then per ask one value, because most of the time goes
---         into reading them: the buyer's 16 bytes, and after them `number epoch` when it carries a ticket
--- RETURNS per ask five values: what (0 a new number, 1 the place it had, 2 ceiling reached), number, the moment of
---         joining (-1: not known), and the place as code and argument
+-- ARGV    3 ceiling, 4 now, 5 milliseconds that share a moment, 6 the buyers' 16 bytes, one after the other, because
+--         most of the time goes into reading values; then one value for each buyer who carries a ticket:
+--         `which number epoch`, the first buyer being 1
+-- RETURNS five values per ask, or for so many asks in a row: what (0 new numbers, 1 the place it had, 2 ceiling reached),
+--         number, the moment of joining (-1: not known), and the place as code and argument; of new numbers the first
+--         one, their moment, 0, and how many they are
 local ceiling, now = tonumber(ARGV[3]), tonumber(ARGV[4])
 local buyers, tickets = {}, {}
-for at = 6, #ARGV do
-  local ask = ARGV[at]
-  if #ask > 16 then
-    local number, epoch = string.match(ask, '^(%d+) (%-?%d+)$', 17)
-    tickets[at - 5] = { number = tonumber(number), epoch = tonumber(epoch) }
-    ask = string.sub(ask, 1, 16)
-  end
-  buyers[at - 5] = ask
+for at = 1, #ARGV[6] / 16 do
+  buyers[at] = string.sub(ARGV[6], at * 16 - 15, at * 16)
+end
+for at = 7, #ARGV do
+  local which, number, epoch = string.match(ARGV[at], '^(%d+) (%d+) (%-?%d+)$')
+  tickets[tonumber(which)] = { number = tonumber(number), epoch = tonumber(epoch) }
 end
 load(buyers)
 
 local answers, seats, joined, first = {}, {}, {}, counter + 1
 local moment
+-- Where the last answer tells how many new numbers there are; nil when it is no such answer.
+local run
 
 local function answer(what, number, joined_at, code, argument)
   local at = #answers
@@ -41,6 +43,7 @@ local function moment_of_new()
 end
 
 local function seated(buyer, number)
+  run = nil
   local at = redis.call('ZREVRANGEBYSCORE', MOMENTS, int(number), 1, 'LIMIT', 0, 1)[1]
   answer(1, number, at and tonumber(at) or -1, visit(buyer, number))
 end
@@ -56,7 +59,12 @@ local function give(buyer)
   seats[at + 1], seats[at + 2] = counter, buyer
   local bucket = bucket_of(counter)
   joined[bucket] = (joined[bucket] or 0) + 1
-  answer(0, counter, moment_of_new(), WAITING, -1)
+  if run then
+    answers[run] = answers[run] + 1
+  else
+    answer(0, counter, moment_of_new(), WAITING, 1)
+    run = #answers
+  end
 end
 
 for at, buyer in ipairs(buyers) do
@@ -70,6 +78,7 @@ for at, buyer in ipairs(buyers) do
     seat_again(buyer, ticket.number)
     seated(buyer, ticket.number)
   elseif counter >= ceiling then
+    run = nil
     answer(2, 0, -1, WAITING, -1)
   else
     give(buyer)
