@@ -16,6 +16,9 @@ use crate::{
     problem::Problem,
 };
 
+/// Headers of a page, with those that the server adds: as many as fit without a larger table.
+const MOST_HEADERS: usize = 12;
+
 /// A request for a page: what it needs to be answered with one.
 #[derive(Clone, Copy)]
 pub struct Visit<'r> {
@@ -58,6 +61,7 @@ impl Visit<'_> {
     fn answer(&self, nonce: &str, body: Body, is_packed: bool) -> Response<Body> {
         let mut response = Response::new(body);
         let answer = response.headers_mut();
+        answer.reserve(MOST_HEADERS);
         answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         answer.insert(header::VARY, HeaderValue::from_static("accept-encoding, accept-language, cookie"));

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use crate::mold::Piece;
+use crate::mold::{Piece, packer};
 
 /// A stylesheet or script as it is sent.
 pub(crate) struct Asset {
@@ -22,7 +22,7 @@ impl Asset {
     }
 
     pub(crate) fn piece(&self) -> Option<&Arc<Piece>> {
-        self.piece.get_or_init(|| Piece::of(self.text()).map(Arc::new)).as_ref()
+        self.piece.get_or_init(|| Piece::of(self.text(), &mut packer()).map(Arc::new)).as_ref()
     }
 }
 

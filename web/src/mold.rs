@@ -15,8 +15,9 @@ mod texts;
 use std::sync::Arc;
 
 use crc32fast::Hasher;
+use flate2::Compress;
 
-pub(crate) use self::piece::Piece;
+pub(crate) use self::piece::{Piece, packer};
 pub use self::texts::Texts;
 use crate::assets::{self, Asset};
 
@@ -71,37 +72,37 @@ impl Mold {
     /// `None` where that cannot be done: the model's texts overlap, or the page begins with one.
     pub(crate) fn cast(html: &str, model: &Texts) -> Option<Self> {
         let mut mold = Self { sections: Vec::new(), plain_bytes: TEXTS_BYTES, packed_bytes: TEXTS_BYTES };
-        let mut rest = html;
+        let (mut rest, mut packer) = (html, packer());
         while let Some((at, asset)) = first_asset(rest) {
-            mold.take_text(&rest[..at], model)?;
+            mold.take_text(&rest[..at], model, &mut packer)?;
             mold.add_piece(Arc::clone(asset.piece()?));
             rest = &rest[at + asset.text().len()..];
         }
-        mold.take_text(rest, model)?;
+        mold.take_text(rest, model, &mut packer)?;
         Some(mold)
     }
 
-    fn take_text(&mut self, html: &str, model: &Texts) -> Option<()> {
+    fn take_text(&mut self, html: &str, model: &Texts, packer: &mut Compress) -> Option<()> {
         let mut holes: Vec<(usize, usize)> =
             model.each().flat_map(|(nth, text)| html.match_indices(text).map(move |(at, _)| (at, nth))).collect();
         holes.sort_unstable();
         let mut done = 0;
         for (at, nth) in holes {
-            self.take_fixed(html.get(done..at)?)?;
+            self.take_fixed(html.get(done..at)?, packer)?;
             self.sections.last_mut()?.stored.push(Stored::Hole(nth));
             done = at + model.nth(nth).len();
         }
-        self.take_fixed(html.get(done..)?)
+        self.take_fixed(html.get(done..)?, packer)
     }
 
-    fn take_fixed(&mut self, text: &str) -> Option<()> {
+    fn take_fixed(&mut self, text: &str, packer: &mut Compress) -> Option<()> {
         match self.sections.last_mut() {
             Some(last) if text.len() < SHORTEST_PACKED => {
                 self.plain_bytes += text.len();
                 self.packed_bytes += text.len();
                 last.stored.push(Stored::Fixed(text.to_owned()));
             }
-            _ => self.add_piece(Arc::new(Piece::of(text)?)),
+            _ => self.add_piece(Arc::new(Piece::of(text, packer)?)),
         }
         Some(())
     }
@@ -160,7 +161,13 @@ fn store(file: &mut Vec<u8>, text: &[u8]) {
 }
 
 fn first_asset(html: &str) -> Option<(usize, &'static Asset)> {
-    ASSETS.into_iter().filter_map(|asset| Some((html.find(asset.text())?, asset))).min_by_key(|(at, _)| *at)
+    ASSETS.into_iter().filter_map(|asset| Some((find(html, asset.text())?, asset))).min_by_key(|(at, _)| *at)
+}
+
+/// Finds a long text by its beginning: preparing a search for all of it takes longer than the search.
+fn find(html: &str, text: &str) -> Option<usize> {
+    let beginning = text.get(..32).unwrap_or(text);
+    html.match_indices(beginning).map(|(at, _)| at).find(|at| html[*at..].starts_with(text))
 }
 
 #[cfg(test)]

@@ -20,13 +20,13 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    /// `None` for an empty text.
-    pub(crate) fn of(text: &str) -> Option<Self> {
+    /// `None` for an empty text. The packer is only lent, because making one costs more than a piece.
+    pub(crate) fn of(text: &str, packer: &mut Compress) -> Option<Self> {
         let mut shift = Hasher::new_with_initial_len(ONE, 0);
         shift.combine(&Hasher::new_with_initial_len(0, text.len() as u64));
         Some(Self {
             text: text.to_owned(),
-            packed: deflated(text.as_bytes())?,
+            packed: deflated(text.as_bytes(), packer)?,
             sum: crc32fast::hash(text.as_bytes()),
             shift: shift.finalize(),
         })
@@ -57,10 +57,16 @@ fn multiply(one: u32, mut other: u32) -> u32 {
     product
 }
 
-fn deflated(text: &[u8]) -> Option<Vec<u8>> {
+/// A packer of pieces: raw deflate, as it stands within a gzip file.
+pub(crate) fn packer() -> Compress {
+    Compress::new(Compression::best(), false)
+}
+
+/// The full flush makes the packer forget the text, so the next piece does not refer to it.
+fn deflated(text: &[u8], packer: &mut Compress) -> Option<Vec<u8>> {
     // Room for what cannot be made shorter, so that one call does it all.
     let mut packed = Vec::with_capacity(text.len() + text.len() / 8 + 64);
-    let flushed = Compress::new(Compression::best(), false).compress_vec(text, &mut packed, FlushCompress::Full);
+    let flushed = packer.compress_vec(text, &mut packed, FlushCompress::Full);
     let is_whole = flushed.is_ok() && !text.is_empty() && packed.ends_with(&EMPTY_STORED);
     packed.truncate(packed.len().saturating_sub(EMPTY_STORED.len()));
     packed.shrink_to_fit();
