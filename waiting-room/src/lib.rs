@@ -5,6 +5,7 @@
 
 pub mod ask;
 pub mod budget;
+pub mod edition;
 pub mod enter;
 pub mod frame;
 pub mod join;

@@ -1,15 +1,18 @@
-//! The pages of a sale and its line, rendered from memory: everybody reloads them at the opening.
+//! The pages of a sale and its line, from memory: everybody reloads them at the opening, so what is the same for all is
+//! rendered and packed once per edition. Views that few people see are rendered for each.
 
 use http::{Response, StatusCode, header};
 use sale::{SaleId, SaleState, SessionId, frame::ItemLeft, standing::TicketState};
 use web::{
     Body, Code, Lang, Moment, Money, Problem,
     answer::{Visit, see_other},
-    pages::{self, Eta, ItemCard, LinePage, LineView, SalePage, WayOn},
+    pages::{self, Eta, ItemCard, LinePage, LineView, LineVisitor, SalePage, SaleVisitor, WayOn},
 };
 
 use crate::{
-    Page, Request, WaitingRoom, ask, enter, join, leave,
+    Page, Request, WaitingRoom, ask,
+    edition::Form,
+    enter, join, leave,
     room::Room,
     standing::{Standing, stand},
 };
@@ -42,27 +45,34 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
     let number = ask::own_ticket(door, sale, &session, request)
         .map(|asked| asked.ticket.number)
         .filter(|number| !room.has_left(*number));
-    let known = room.known();
-    let frame = &room.shown().frame;
+    let edition = room.edition();
+    let (known, frame) = (&edition.known.sale, &edition.shown.frame);
     let visit = visit(door, request);
-    let shell = visit.shell();
-    let (lang, nonce) = (shell.lang, shell.nonce.clone());
-    let rendered = SalePage {
-        shell,
+    let (shell, join_key) = (visit.shell(), SessionId::random().reveal());
+    let (lang, opens_at) = (shell.lang, Moment(known.opens_at.as_millis()));
+    let state = state(room.state(visit.now));
+    let page = || SalePage {
+        shell: shell.clone(),
         sale: sale.to_string(),
-        name: known.sale.name.in_language(lang.into()).to_owned(),
-        state: state(room.state(door.database.now())),
-        opens_at: Moment(known.sale.opens_at.as_millis()),
-        items: known.sale.items.iter().map(|item| card(item, &frame.items, lang)).collect(),
-        per_buyer_limit: known.sale.per_buyer_limit.into(),
-        enter_seconds: known.sale.enter_seconds.into(),
-        hold_seconds: known.sale.hold_seconds.into(),
+        name: known.name.in_language(lang.into()).to_owned(),
+        state,
+        opens_at,
+        items: known.items.iter().map(|item| card(item, &frame.items, lang)).collect(),
+        per_buyer_limit: known.per_buyer_limit.into(),
+        enter_seconds: known.enter_seconds.into(),
+        hold_seconds: known.hold_seconds.into(),
         waiting: frame.waiting,
         number,
-        join_key: SessionId::random().reveal(),
-    }
-    .render();
-    let mut response = visit.page(&nonce, StatusCode::OK, rendered);
+        join_key: join_key.clone(),
+    };
+    let form = Form::Sale { lang, state, has_ticket: number.is_some() };
+    let mut response = if let Some(mold) = edition.mold(form, || page().mold()) {
+        let (nonce, join_key) = (&shell.nonce, &join_key);
+        let visitor = SaleVisitor { lang, nonce, now: shell.now, opens_at, number, join_key };
+        visit.filled(nonce, &mold, &visitor.texts())
+    } else {
+        visit.page(&shell.nonce, StatusCode::OK, page().render())
+    };
     if is_new {
         response.headers_mut().append(header::SET_COOKIE, door.site.set_session(&session));
     }
@@ -79,32 +89,42 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
     };
     let standing = stand(door, &room, &asked.ticket).await?;
     let order = ordered(door, &room, &asked, standing.state).await;
-    let known = room.known();
-    let frame = &room.shown().frame;
+    let edition = room.edition();
+    let (known, frame) = (&edition.known.sale, &edition.shown.frame);
     let visit = visit(door, request);
-    let shell = visit.shell();
-    let (lang, nonce) = (shell.lang, shell.nonce.clone());
-    let sale_state = room.state(door.database.now());
-    let rendered = LinePage {
-        shell,
+    let (shell, join_key) = (visit.shell(), SessionId::random().reveal());
+    let (lang, opens_at) = (shell.lang, Moment(known.opens_at.as_millis()));
+    let sale_state = room.state(visit.now);
+    let view = view(&standing, sale_state, order);
+    let left = frame.items.iter().map(|item| item.left).fold(0, u64::saturating_add);
+    let held = frame.items.iter().map(|item| item.held).fold(0, u64::saturating_add);
+    let (number, state) = (standing.number, state(sale_state));
+    let page = || LinePage {
+        shell: shell.clone(),
         sale: sale.to_string(),
-        sale_name: known.sale.name.in_language(lang.into()).to_owned(),
-        ticket: asked.ticket.id(),
-        number: asked.ticket.number,
+        sale_name: known.name.in_language(lang.into()).to_owned(),
+        ticket: standing.id.clone(),
+        number,
         epoch: frame.epoch.to_string(),
-        sale_state: state(sale_state),
-        view: view(&standing, sale_state, order),
+        sale_state: state,
+        view: view.clone(),
         slower: None,
         trouble: frame.trouble.is_some(),
-        message: known.sale.message.as_ref().map(|message| message.in_language(lang.into()).to_owned()),
-        left: frame.items.iter().map(|item| item.left).fold(0, u64::saturating_add),
-        held: frame.items.iter().map(|item| item.held).fold(0, u64::saturating_add),
-        opens_at: Moment(known.sale.opens_at.as_millis()),
-        enter_seconds: known.sale.enter_seconds.into(),
-        join_key: SessionId::random().reveal(),
-    }
-    .render();
-    Ok(visit.page(&nonce, StatusCode::OK, rendered))
+        message: known.message.as_ref().map(|message| message.in_language(lang.into()).to_owned()),
+        left,
+        held,
+        opens_at,
+        enter_seconds: known.enter_seconds.into(),
+        join_key: join_key.clone(),
+    };
+    let form = view.shape().map(|shape| Form::Line { lang, state, shape });
+    Ok(if let Some(mold) = form.and_then(|form| edition.mold(form, || page().mold())) {
+        let (nonce, ticket, view, join_key) = (&shell.nonce, &standing.id, &view, &join_key);
+        let visitor = LineVisitor { lang, nonce, now: shell.now, opens_at, ticket, number, view, left, held, join_key };
+        visit.filled(nonce, &mold, &visitor.texts())
+    } else {
+        visit.page(&shell.nonce, StatusCode::OK, page().render())
+    })
 }
 
 /// The order that a used pass became.

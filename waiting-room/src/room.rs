@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use web::{Code, Problem};
 
-use crate::numbers::Numbers;
+use crate::{edition::Edition, numbers::Numbers};
 
 /// Asks of one kind that may wait for the stores at the same time; more are told to come back.
 const WAITING_ASKS: usize = 20_000;
@@ -108,6 +108,7 @@ pub enum CameIn {
 
 pub struct Room {
     shared: Arc<Shared>,
+    edition: Mutex<Arc<Edition>>,
     pub joins: Batcher<Join, Joined>,
     pub standings: Batcher<(sale::BuyerId, Carried), Seat>,
     pub ways_in: Batcher<WayIn, CameIn>,
@@ -140,14 +141,16 @@ struct Block {
 
 impl Room {
     pub fn new(database: Database, line: Arc<dyn Line>, known: StockedSale, tracker: &TaskTracker) -> Self {
-        let frame = first_frame(&known, database.now());
+        let shown = Arc::new(Shown::unwritten(first_frame(&known, database.now())));
         let block = Block { epoch: known.sale.epoch, ceiling: known.ceiling, size: LEAST_BLOCK, raised: monotonic() };
+        let known = Arc::new(known);
+        let edition = Mutex::new(Arc::new(Edition::new(Arc::clone(&shown), Arc::clone(&known))));
         let shared = Arc::new(Shared {
             id: known.sale.id.clone(),
             database,
             line,
-            shown: watch::Sender::new(Arc::new(Shown::unwritten(frame))),
-            known: ArcSwap::from_pointee(known),
+            shown: watch::Sender::new(shown),
+            known: ArcSwap::new(known),
             block: Mutex::new(block),
             left: Numbers::default(),
             departures: Mutex::default(),
@@ -156,6 +159,7 @@ impl Room {
         let (joins, standings, ways_in) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
         Self {
             shared,
+            edition,
             joins: Batcher::new("join", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&joins);
                 Box::pin(async move { shared.join(asks).await })
@@ -177,6 +181,16 @@ impl Room {
 
     pub fn shown(&self) -> Arc<Shown> {
         Arc::clone(&self.shared.shown.borrow())
+    }
+
+    /// What is shown now, with the molds that were cast for it.
+    pub fn edition(&self) -> Arc<Edition> {
+        let mut edition = self.edition.lock();
+        let (shown, known) = (self.shared.shown.borrow(), self.shared.known.load());
+        if !edition.is_of(&shown, &known) {
+            *edition = Arc::new(Edition::new(Arc::clone(&shown), Arc::clone(&known)));
+        }
+        Arc::clone(&edition)
     }
 
     /// Hears of every new frame.

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
 use rand::RngExt as _;
@@ -10,9 +11,13 @@ use sale::Timestamp;
 
 use crate::{
     Body, Moment, Shell, Site, asking, csp,
+    mold::{Mold, Texts},
     pages::{Notice, Reason, WayOn},
     problem::Problem,
 };
+
+/// Headers of a page, with those that the server adds: as many as fit without a larger table.
+const MOST_HEADERS: usize = 12;
 
 /// A request for a page: what it needs to be answered with one.
 #[derive(Clone, Copy)]
@@ -34,19 +39,35 @@ impl Visit<'_> {
         }
     }
 
-    /// A page with its headers. The language that the visible switch chose is remembered.
+    /// A page with its headers.
     pub fn page(&self, nonce: &str, status: StatusCode, html: String) -> Response<Body> {
         let packed = if accepts_gzip(self.headers) { pack(&html) } else { None };
         let is_packed = packed.is_some();
-        let mut response = Response::new(packed.map_or_else(|| Body::from(html), Body::from));
+        let mut response = self.answer(nonce, packed.map_or_else(|| Body::from(html), Body::from), is_packed);
         *response.status_mut() = status;
+        response
+    }
+
+    /// A page from its mold, with its headers.
+    pub fn filled(&self, nonce: &str, mold: &Mold, texts: &Texts) -> Response<Body> {
+        if accepts_gzip(self.headers) {
+            self.answer(nonce, mold.packed(texts).into(), true)
+        } else {
+            self.answer(nonce, mold.plain(texts).into(), false)
+        }
+    }
+
+    /// The language that the visible switch chose is remembered.
+    fn answer(&self, nonce: &str, body: Body, is_packed: bool) -> Response<Body> {
+        let mut response = Response::new(body);
         let answer = response.headers_mut();
+        answer.reserve(MOST_HEADERS);
         answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         answer.insert(header::VARY, HeaderValue::from_static("accept-encoding, accept-language, cookie"));
         answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         answer.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-        if let Ok(policy) = HeaderValue::from_str(&csp(nonce)) {
+        if let Ok(policy) = HeaderValue::from_maybe_shared(Bytes::from(csp(nonce))) {
             answer.insert(header::CONTENT_SECURITY_POLICY, policy);
         }
         if is_packed {

@@ -1,31 +1,52 @@
 //! The stylesheets and scripts, embedded and slimmed once. They go into the page itself: one request, nothing blocked.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use crate::mold::{Piece, packer};
 
 /// A stylesheet or script as it is sent.
-pub(crate) struct Asset(LazyLock<String>);
+pub(crate) struct Asset {
+    text: LazyLock<String>,
+    /// Packed for the molds, once for all of them.
+    piece: OnceLock<Option<Arc<Piece>>>,
+}
 
 impl Asset {
+    const fn new(text: fn() -> String) -> Self {
+        Self { text: LazyLock::new(text), piece: OnceLock::new() }
+    }
+
     /// What goes between the tags.
     pub(crate) fn text(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    pub(crate) fn piece(&self) -> Option<&Arc<Piece>> {
+        self.piece.get_or_init(|| Piece::of(self.text(), &mut packer()).map(Arc::new)).as_ref()
     }
 }
 
 /// The style of every page.
-pub(crate) static STYLE: Asset = Asset(LazyLock::new(|| slim(include_str!("../assets/style.css"))));
+pub(crate) static STYLE: Asset = Asset::new(|| slim(include_str!("../assets/style.css")));
 /// What the console adds.
-pub(crate) static CONSOLE_STYLE: Asset = Asset(LazyLock::new(|| slim(include_str!("../assets/console.css"))));
-/// Server clock, times in the buyer's zone, countdowns. Runs on every page, before the page's own script.
-pub(crate) static CLOCK: Asset = Asset(LazyLock::new(|| slim(include_str!("../assets/clock.js"))));
+pub(crate) static CONSOLE_STYLE: Asset = Asset::new(|| slim(include_str!("../assets/console.css")));
+/// Server clock, times in the buyer's zone, countdowns. Runs on every page; where the page has a script of its own, it is
+/// the beginning of that, because one text packs better than two.
+pub(crate) static CLOCK: Asset = Asset::new(|| slim(CLOCK_SOURCE));
 /// The sale page: opening, join that asks again.
-pub(crate) static SALE: Asset = Asset(LazyLock::new(|| slim(include_str!("../assets/sale.js"))));
+pub(crate) static SALE: Asset = Asset::new(|| with_clock(include_str!("../assets/sale.js")));
 /// The waiting page.
-pub(crate) static LINE: Asset = Asset(LazyLock::new(|| slim(include_str!("../assets/line.js"))));
+pub(crate) static LINE: Asset = Asset::new(|| with_clock(include_str!("../assets/line.js")));
 /// Checkout and order: the hold's deadline, changes of the order.
-pub(crate) static ORDER: Asset = Asset(LazyLock::new(|| slim(include_str!("../assets/order.js"))));
+pub(crate) static ORDER: Asset = Asset::new(|| with_clock(include_str!("../assets/order.js")));
 /// One sale, live, in the console.
-pub(crate) static CONSOLE: Asset = Asset(LazyLock::new(|| slim(include_str!("../assets/console.js"))));
+pub(crate) static CONSOLE: Asset = Asset::new(|| with_clock(include_str!("../assets/console.js")));
+
+const CLOCK_SOURCE: &str = include_str!("../assets/clock.js");
+
+fn with_clock(source: &str) -> String {
+    format!("{}\n{}", slim(CLOCK_SOURCE), slim(source))
+}
 
 /// Takes out what only readers of the source need: indentation, empty lines, lines that are comments.
 fn slim(source: &str) -> String {

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod asking;
 pub mod body;
+pub mod mold;
 pub mod pages;
 pub mod problem;
 

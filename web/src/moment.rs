@@ -1,5 +1,6 @@
 //! Moments as pages show them: Korean time and UTC from the server, rewritten to the buyer's own zone by the script.
 
+use sale::Timestamp;
 use time::{Date, OffsetDateTime, UtcOffset, Weekday, format_description::well_known::Rfc3339};
 
 use crate::language::Lang;
@@ -20,15 +21,7 @@ pub(crate) enum Precision {
 impl Moment {
     /// RFC 3339 in UTC with milliseconds, as everywhere in the API.
     pub fn rfc3339(self) -> String {
-        let moment = self.at(UtcOffset::UTC);
-        let date = moment.date();
-        let (hour, minute, second, milli) = moment.time().as_hms_milli();
-        format!(
-            "{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z",
-            date.year(),
-            u8::from(date.month()),
-            date.day()
-        )
+        Timestamp::from_millis(self.0).to_string()
     }
 
     /// Reads RFC 3339.
@@ -87,8 +80,9 @@ impl Moment {
         format!(r#"<time datetime="{}" data-local="clock">{time} {kst}</time>"#, self.rfc3339())
     }
 
+    /// To the second: no page shows more.
     fn at(self, offset: UtcOffset) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+        OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1_000))
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
             .to_offset(offset)
     }

@@ -4,10 +4,10 @@ mod sales;
 pub use sales::{Demo, SaleRow, SalesPage};
 
 mod sale;
-pub use sale::{ItemCard, SalePage, SaleState};
+pub use sale::{ItemCard, SalePage, SaleState, SaleVisitor};
 
 mod line;
-pub use line::{Eta, LinePage, LineView, Slower};
+pub use line::{Eta, LinePage, LineShape, LineView, LineVisitor, Slower};
 
 mod checkout;
 pub use checkout::{CheckoutPage, CheckoutState, Choice, HeldOrder};

@@ -89,11 +89,12 @@ impl Plural {
 pub(crate) fn grouped(n: impl Plain<u64>) -> String {
     let digits = n.plain().to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
+    let (first, mut rest) = digits.split_at((digits.len() - 1) % 3 + 1);
+    grouped.push_str(first);
+    while let Some((three, after)) = rest.split_at_checked(3) {
+        grouped.push(',');
+        grouped.push_str(three);
+        rest = after;
     }
     grouped
 }

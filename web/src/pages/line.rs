@@ -5,8 +5,10 @@ use serde_json::json;
 
 use super::{limit_words, rendered, script_json};
 use crate::{
-    Moment, Shell, assets,
-    words::{LineWords, waiting_time},
+    Lang, Moment, Shell, assets,
+    mold::{Mold, Texts, model},
+    moment::countdown,
+    words::{LineWords, grouped, waiting_time},
 };
 
 /// Where a ticket stands, as its owner sees it.
@@ -44,6 +46,23 @@ pub enum LineView {
     Expired,
     /// Left by own choice.
     Left,
+    /// Every unit is sold.
+    SoldOut,
+    /// The sale is over.
+    Closed,
+}
+
+/// Views that everybody reloads at an opening, as the same page for all but for numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LineShape {
+    /// The sale has not opened.
+    Lobby,
+    /// In the line, with people ahead, and nobody can say for how long.
+    Waiting,
+    /// In the line, with people ahead and an estimate.
+    WaitingForKnownTime,
+    /// In the line, with people ahead, and the seller has paused.
+    Paused,
     /// Every unit is sold.
     SoldOut,
     /// The sale is over.
@@ -126,6 +145,52 @@ impl LineView {
         }
     }
 
+    /// What the page is made for, apart from numbers that are filled in; `None` where it speaks of more, or differs in
+    /// more than a number.
+    pub const fn shape(&self) -> Option<LineShape> {
+        match self {
+            Self::Waiting { ahead: 0 | 1, .. } | Self::Paused { ahead: 0 | 1 } => None,
+            Self::Lobby => Some(LineShape::Lobby),
+            Self::Waiting { eta: Some(_), .. } => Some(LineShape::WaitingForKnownTime),
+            Self::Waiting { eta: None, .. } => Some(LineShape::Waiting),
+            Self::Paused { .. } => Some(LineShape::Paused),
+            Self::SoldOut => Some(LineShape::SoldOut),
+            Self::Closed => Some(LineShape::Closed),
+            Self::Called { .. } | Self::Late | Self::Admitted | Self::Consumed { .. } | Self::Expired | Self::Left => {
+                None
+            }
+        }
+    }
+
+    /// The same view of the model that a mold is cast from.
+    fn model(&self) -> Self {
+        match self {
+            Self::Waiting { eta, .. } => {
+                let p50 = model::number();
+                let eta = eta.map(|_| Eta { p50, p90: p50.saturating_add(model::number()) });
+                Self::Waiting { ahead: model::number(), eta }
+            }
+            Self::Paused { .. } => Self::Paused { ahead: model::number() },
+            other => other.clone(),
+        }
+    }
+
+    const fn ahead(&self) -> Option<u64> {
+        if let Self::Waiting { ahead, .. } | Self::Paused { ahead } = self { Some(*ahead) } else { None }
+    }
+
+    const fn eta(&self) -> Option<Eta> {
+        if let Self::Waiting { eta, .. } = self { *eta } else { None }
+    }
+
+    fn time(&self, words: &LineWords) -> String {
+        match (self, self.eta()) {
+            (Self::Paused { .. }, _) => words.eta_paused.to_owned(),
+            (_, Some(eta)) => waiting_time(words, eta.p50, eta.p90),
+            (_, None) => words.eta_unknown.to_owned(),
+        }
+    }
+
     const fn heading(&self, words: &LineWords) -> &'static str {
         match self {
             Self::Lobby => words.lobby,
@@ -143,10 +208,98 @@ impl LineView {
     }
 }
 
+/// The truth about the stock, as one sentence.
+fn stock(words: &LineWords, view: &LineView, left: u64, held: u64) -> String {
+    let ahead = view.ahead().unwrap_or(0);
+    match (left, held) {
+        (0, 0) => String::new(),
+        (0, _) => words.stock_in_hands.to_owned(),
+        (left, held) if ahead >= left.saturating_add(held) => words.stock_unlikely.of(left),
+        (left, _) => words.stock_about.of(left),
+    }
+}
+
+/// What the page says to one visitor at one moment. Everything else on it is the same for all whose view has the same
+/// [`LineView::shape`], as long as the sale and its line stand as they do.
+#[derive(Clone, Copy, Debug)]
+pub struct LineVisitor<'v> {
+    /// The language of the page.
+    pub lang: Lang,
+    /// The CSP nonce of this response.
+    pub nonce: &'v str,
+    /// The server's clock.
+    pub now: Moment,
+    /// The opening, which the page counts down to.
+    pub opens_at: Moment,
+    /// Id of the ticket.
+    pub ticket: &'v str,
+    /// Its number.
+    pub number: u64,
+    /// Where the ticket stands.
+    pub view: &'v LineView,
+    /// Free units of all items.
+    pub left: u64,
+    /// Held units of all items.
+    pub held: u64,
+    /// Key for joining again after leaving.
+    pub join_key: &'v str,
+}
+
+impl LineVisitor<'_> {
+    /// The texts that fill the holes of [`LinePage::mold`].
+    pub fn texts(&self) -> Texts {
+        let words = &self.lang.words().line;
+        let (ahead, eta) = (self.view.ahead(), self.view.eta());
+        let mut texts = Texts::default();
+        texts.add(self.nonce);
+        texts.add(self.join_key);
+        texts.add(self.ticket);
+        texts.add(self.now.0);
+        texts.add(self.now.clock_html(self.lang));
+        texts.add(countdown(self.opens_at.seconds_after(self.now), self.lang));
+        texts.add(grouped(self.number));
+        texts.add(self.number);
+        texts.add_some(ahead.map(grouped));
+        texts.add_some(ahead);
+        texts.add_some(eta.map(|eta| eta.p50));
+        texts.add_some(eta.map(|eta| eta.p90));
+        texts.add_escaped(eta.map(|_| self.view.time(words)));
+        texts.add_escaped((self.left > 0).then(|| stock(words, self.view, self.left, self.held)));
+        texts
+    }
+}
+
 impl LinePage {
     /// The page as HTML.
     pub fn render(&self) -> String {
         rendered(self)
+    }
+
+    /// The page for everybody who differs only in what [`LineVisitor`] says; `None` for a view that has no shape.
+    pub fn mold(mut self) -> Option<Mold> {
+        self.view.shape()?;
+        self.shell.nonce = model::name();
+        self.shell.now = model::moment();
+        self.join_key = model::name();
+        self.ticket = model::name();
+        self.number = model::number();
+        self.view = self.view.model();
+        if self.left > 0 {
+            self.left = model::number();
+        }
+        let visitor = LineVisitor {
+            lang: self.shell.lang,
+            nonce: &self.shell.nonce,
+            now: self.shell.now,
+            opens_at: self.opens_at,
+            ticket: &self.ticket,
+            number: self.number,
+            view: &self.view,
+            left: self.left,
+            held: self.held,
+            join_key: &self.join_key,
+        };
+        Mold::cast(&self.render(), &visitor.texts())
     }
 
     fn heading(&self) -> &'static str {
@@ -159,11 +312,11 @@ impl LinePage {
     }
 
     const fn ahead(&self) -> Option<u64> {
-        if let LineView::Waiting { ahead, .. } | LineView::Paused { ahead } = self.view { Some(ahead) } else { None }
+        self.view.ahead()
     }
 
     const fn eta(&self) -> Option<Eta> {
-        if let LineView::Waiting { eta, .. } = self.view { eta } else { None }
+        self.view.eta()
     }
 
     const fn until(&self) -> Option<Moment> {
@@ -180,12 +333,7 @@ impl LinePage {
     }
 
     fn time(&self) -> String {
-        let words = &self.shell.words().line;
-        match (&self.view, self.eta()) {
-            (LineView::Paused { .. }, _) => words.eta_paused.to_owned(),
-            (_, Some(eta)) => waiting_time(words, eta.p50, eta.p90),
-            (_, None) => words.eta_unknown.to_owned(),
-        }
+        self.view.time(&self.shell.words().line)
     }
 
     fn why_slower(&self) -> &'static str {
@@ -200,14 +348,7 @@ impl LinePage {
 
     /// The truth about the stock, as one sentence.
     fn stock(&self) -> String {
-        let words = &self.shell.words().line;
-        let ahead = self.ahead().unwrap_or(0);
-        match (self.left, self.held) {
-            (0, 0) => String::new(),
-            (0, _) => words.stock_in_hands.to_owned(),
-            (left, held) if ahead >= left.saturating_add(held) => words.stock_unlikely.of(left),
-            (left, _) => words.stock_about.of(left),
-        }
+        stock(&self.shell.words().line, &self.view, self.left, self.held)
     }
 
     fn chance(&self) -> String {

@@ -4,7 +4,12 @@ use askama::Template;
 use serde_json::json;
 
 use super::{limit_words, rendered, script_json};
-use crate::{Moment, Money, Shell, assets, words::Words};
+use crate::{
+    Lang, Moment, Money, Shell, assets,
+    mold::{Mold, Texts, model},
+    moment::countdown,
+    words::{Words, grouped},
+};
 
 /// Where a sale stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +73,37 @@ pub struct SalePage {
     pub join_key: String,
 }
 
+/// What the page says to one visitor at one moment. Everything else on it is the same for all who see this state of the
+/// sale in this language, and either have a ticket of their own or have none.
+#[derive(Clone, Copy, Debug)]
+pub struct SaleVisitor<'v> {
+    /// The language of the page.
+    pub lang: Lang,
+    /// The CSP nonce of this response.
+    pub nonce: &'v str,
+    /// The server's clock.
+    pub now: Moment,
+    /// The opening, which the page counts down to.
+    pub opens_at: Moment,
+    /// The number of the own ticket.
+    pub number: Option<u64>,
+    /// Key of the join.
+    pub join_key: &'v str,
+}
+
+impl SaleVisitor<'_> {
+    /// The texts that fill the holes of [`SalePage::mold`].
+    pub fn texts(&self) -> Texts {
+        let mut texts = Texts::default();
+        texts.add(self.nonce);
+        texts.add(self.join_key);
+        texts.add(self.now.0);
+        texts.add(countdown(self.opens_at.seconds_after(self.now), self.lang));
+        texts.add_some(self.number.map(grouped));
+        texts
+    }
+}
+
 impl SaleState {
     pub(crate) const ALL: [Self; 7] =
         [Self::Scheduled, Self::Lobby, Self::Open, Self::Paused, Self::Draining, Self::SoldOut, Self::Closed];
@@ -123,6 +159,23 @@ impl SalePage {
     /// The page as HTML.
     pub fn render(&self) -> String {
         rendered(self)
+    }
+
+    /// The page for everybody who differs only in what [`SaleVisitor`] says.
+    pub fn mold(mut self) -> Option<Mold> {
+        self.shell.nonce = model::name();
+        self.shell.now = model::moment();
+        self.join_key = model::name();
+        self.number = self.number.map(|_| model::number());
+        let visitor = SaleVisitor {
+            lang: self.shell.lang,
+            nonce: &self.shell.nonce,
+            now: self.shell.now,
+            opens_at: self.opens_at,
+            number: self.number,
+            join_key: &self.join_key,
+        };
+        Mold::cast(&self.render(), &visitor.texts())
     }
 
     /// What there is to know about the state, as one sentence.

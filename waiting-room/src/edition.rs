@@ -1,0 +1,55 @@
+//! An edition: what a room shows as long as neither its frame nor its sale changes, with the molds of its pages.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use stores::database::sales::StockedSale;
+use web::{
+    Lang,
+    mold::Mold,
+    pages::{LineShape, SaleState},
+};
+
+use crate::room::Shown;
+
+pub struct Edition {
+    pub shown: Arc<Shown>,
+    pub known: Arc<StockedSale>,
+    /// Few: an edition is a moment of a sale, and only forms that somebody asked for are cast.
+    molds: RwLock<Vec<(Form, Option<Arc<Mold>>)>>,
+}
+
+/// A page of an edition: all who see it see the same, except for what is said to each alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Sale { lang: Lang, state: SaleState, has_ticket: bool },
+    Line { lang: Lang, state: SaleState, shape: LineShape },
+}
+
+impl Edition {
+    pub const fn new(shown: Arc<Shown>, known: Arc<StockedSale>) -> Self {
+        Self { shown, known, molds: RwLock::new(Vec::new()) }
+    }
+
+    pub fn is_of(&self, shown: &Arc<Shown>, known: &Arc<StockedSale>) -> bool {
+        Arc::ptr_eq(&self.shown, shown) && Arc::ptr_eq(&self.known, known)
+    }
+
+    /// The mold of a form; whoever asks first casts it, and the others wait for that.
+    pub fn mold(&self, form: Form, cast: impl FnOnce() -> Option<Mold>) -> Option<Arc<Mold>> {
+        if let Some(mold) = found(&self.molds.read(), form) {
+            return mold;
+        }
+        let mut molds = self.molds.write();
+        if let Some(mold) = found(&molds, form) {
+            return mold;
+        }
+        let mold = cast().map(Arc::new);
+        molds.push((form, mold.clone()));
+        mold
+    }
+}
+
+fn found(molds: &[(Form, Option<Arc<Mold>>)], form: Form) -> Option<Option<Arc<Mold>>> {
+    molds.iter().find(|(cast, _)| *cast == form).map(|(_, mold)| mold.clone())
+}

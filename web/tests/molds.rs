@@ -1,0 +1,207 @@
+//! A page from its mold is the page itself, byte for byte, whoever asks and in whatever form.
+
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use web::{
+    Lang, Moment, Money, Shell,
+    mold::{Mold, Texts},
+    pages::{Eta, ItemCard, LinePage, LineView, LineVisitor, SalePage, SaleState, SaleVisitor},
+};
+
+/// One request, one packet flight: what a phone gets before it has to answer.
+const WAITING_PAGE_BYTES: usize = 14 * 1024;
+
+const STATES: [SaleState; 7] = [
+    SaleState::Scheduled,
+    SaleState::Lobby,
+    SaleState::Open,
+    SaleState::Paused,
+    SaleState::Draining,
+    SaleState::SoldOut,
+    SaleState::Closed,
+];
+
+fn lang() -> impl Strategy<Value = Lang> {
+    select(Lang::ALL.as_slice())
+}
+
+fn state() -> impl Strategy<Value = SaleState> {
+    select(STATES.as_slice())
+}
+
+/// From before the opening to after it, days and fractions of a second away.
+fn shell(path: &'static str) -> impl Strategy<Value = Shell> {
+    let now = prop_oneof![OPENING - 100_000..OPENING + 1_000, OPENING - 1_000_000_000..OPENING + 1_000_000_000];
+    (lang(), "[-_0-9A-Za-z]{16}", now).prop_map(|(lang, nonce, now)| Shell {
+        lang,
+        nonce,
+        path: path.to_owned(),
+        now: Moment(now),
+    })
+}
+
+const OPENING: i64 = 1_795_251_600_000;
+
+/// Few and many, because sentences differ.
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![0..5_u64, 900..1_100_u64, 0..10_000_000_u64]
+}
+
+/// What sellers write, with what HTML and JSON must not take for their own.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof!["[ -~가-힣]{1,40}", Just("</script><b>\"O'Hara\" & 1,234".to_owned())]
+}
+
+fn item() -> impl Strategy<Value = ItemCard> {
+    (name(), number(), number(), number()).prop_map(|(name, amount, units, left)| ItemCard {
+        name,
+        price: Money { amount, currency: "KRW".to_owned() },
+        units,
+        left,
+    })
+}
+
+prop_compose! {
+    fn sale_page()(
+        shell in shell("/sales/sneaker"),
+        name in name(),
+        state in state(),
+        items in vec(item(), 0..4),
+        (per_buyer_limit, enter_seconds, hold_seconds, waiting) in (number(), number(), number(), number()),
+        number in option::of(number()),
+        join_key in "[-_0-9A-Za-z]{22}",
+    ) -> SalePage {
+        let (sale, opens_at) = ("sneaker".to_owned(), Moment(OPENING));
+        SalePage { shell, sale, name, state, opens_at, items, per_buyer_limit, enter_seconds, hold_seconds, waiting, number, join_key }
+    }
+}
+
+fn view() -> impl Strategy<Value = LineView> {
+    let eta = option::of((number(), number()).prop_map(|(p50, p90)| Eta { p50, p90 }));
+    prop_oneof![
+        Just(LineView::Lobby),
+        (2..5_000_000_u64, eta).prop_map(|(ahead, eta)| LineView::Waiting { ahead, eta }),
+        (2..5_000_u64).prop_map(|ahead| LineView::Waiting { ahead, eta: None }),
+        (2..5_000_000_u64).prop_map(|ahead| LineView::Paused { ahead }),
+        Just(LineView::SoldOut),
+        Just(LineView::Closed),
+    ]
+}
+
+prop_compose! {
+    fn line_page()(
+        shell in shell("/sales/sneaker/line"),
+        sale_name in name(),
+        view in view(),
+        sale_state in state(),
+        message in option::of(name()),
+        trouble in any::<bool>(),
+        (number, epoch, left, held, enter_seconds) in (number(), number(), number(), number(), number()),
+        join_key in "[-_0-9A-Za-z]{22}",
+    ) -> LinePage {
+        LinePage {
+            shell, sale_name, view, sale_state, message, trouble, number, left, held, enter_seconds, join_key,
+            sale: "sneaker".to_owned(),
+            ticket: format!("sneaker.{number}"),
+            epoch: epoch.to_string(),
+            slower: None,
+            opens_at: Moment(OPENING),
+        }
+    }
+}
+
+fn sale_texts(page: &SalePage) -> Texts {
+    SaleVisitor {
+        lang: page.shell.lang,
+        nonce: &page.shell.nonce,
+        now: page.shell.now,
+        opens_at: page.opens_at,
+        number: page.number,
+        join_key: &page.join_key,
+    }
+    .texts()
+}
+
+fn line_texts(page: &LinePage) -> Texts {
+    LineVisitor {
+        lang: page.shell.lang,
+        nonce: &page.shell.nonce,
+        now: page.shell.now,
+        opens_at: page.opens_at,
+        ticket: &page.ticket,
+        number: page.number,
+        view: &page.view,
+        left: page.left,
+        held: page.held,
+        join_key: &page.join_key,
+    }
+    .texts()
+}
+
+fn is_the_page(mold: &Mold, texts: &Texts, page: &str) -> Result<(), TestCaseError> {
+    prop_assert_eq!(mold.plain(texts), page);
+    let mut unpacked = String::new();
+    GzDecoder::new(mold.packed(texts).as_slice()).read_to_string(&mut unpacked)?;
+    prop_assert_eq!(unpacked, page);
+    Ok(())
+}
+
+proptest! {
+    /// The mold is cast from one visitor's page and filled for another.
+    #[test]
+    fn the_page_of_a_sale_is_the_same_from_its_mold(cast_from in sale_page(), other in sale_page()) {
+        let mold = cast_from.clone().mold().unwrap();
+        is_the_page(&mold, &sale_texts(&cast_from), &cast_from.render())?;
+        let shell = Shell { lang: cast_from.shell.lang, ..other.shell };
+        let number = cast_from.number.and(other.number.or(Some(0)));
+        let next = SalePage { shell, number, join_key: other.join_key, ..cast_from };
+        is_the_page(&mold, &sale_texts(&next), &next.render())?;
+    }
+
+    #[test]
+    fn the_page_of_a_line_is_the_same_from_its_mold(cast_from in line_page(), other in line_page(), ahead in 2..9_000_u64) {
+        let mold = cast_from.clone().mold().unwrap();
+        is_the_page(&mold, &line_texts(&cast_from), &cast_from.render())?;
+        let view = match cast_from.view.clone() {
+            LineView::Waiting { eta, .. } => LineView::Waiting { ahead, eta: eta.map(|_| Eta { p50: other.number, p90: other.left }) },
+            LineView::Paused { .. } => LineView::Paused { ahead },
+            same => same,
+        };
+        prop_assert_eq!(view.shape(), cast_from.view.shape());
+        let shell = Shell { lang: cast_from.shell.lang, ..other.shell };
+        let next = LinePage { shell, number: other.number, ticket: other.ticket, view, join_key: other.join_key, ..cast_from };
+        let texts = line_texts(&next);
+        is_the_page(&mold, &texts, &next.render())?;
+    }
+}
+
+#[test]
+fn the_waiting_page_from_its_mold_fits_into_fourteen_kilobytes() {
+    for lang in Lang::ALL {
+        let shell =
+            Shell { lang, nonce: "n".repeat(16), path: "/sales/sneaker/line".to_owned(), now: Moment(OPENING + 1) };
+        let page = LinePage {
+            shell,
+            sale: "sneaker".to_owned(),
+            sale_name: "한정판 운동화".to_owned(),
+            ticket: "sneaker.123456".to_owned(),
+            number: 123_456,
+            epoch: "1".to_owned(),
+            sale_state: SaleState::Open,
+            view: LineView::Waiting { ahead: 120_000, eta: Some(Eta { p50: 7_000, p90: 9_000 }) },
+            slower: None,
+            trouble: false,
+            message: Some("현장 수령은 오늘만 됩니다.".to_owned()),
+            left: 912,
+            held: 31,
+            opens_at: Moment(OPENING),
+            enter_seconds: 120,
+            join_key: "k".repeat(22),
+        };
+        let packed = page.clone().mold().unwrap().packed(&line_texts(&page));
+        println!("{}: {} of {}", lang.tag(), packed.len(), page.render().len());
+        assert!(packed.len() <= WAITING_PAGE_BYTES, "{}: {} bytes", lang.tag(), packed.len());
+    }
+}
