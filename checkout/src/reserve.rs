@@ -85,12 +85,14 @@ impl Reserver {
     #[tracing::instrument(skip_all, fields(sale = %wish.pass.sale))]
     pub async fn reserve(&self, wish: Reserve) -> Result<Reserved, Refusal> {
         let wanted = Wanted::parse(&wish.body).map_err(Refusal::Invalid)?;
+        let hash = wanted.hash();
         for generation in 0..MOST_GENERATIONS {
             let id = order_id(&wish.pass, &wish.key, generation);
             let ask = Ask {
                 id,
                 contact: wanted.seal_contact(&self.keys.personal_data, id),
                 wanted: wanted.clone(),
+                hash: hash.clone(),
                 pass: wish.pass.clone(),
                 trace: wish.trace.clone(),
             };

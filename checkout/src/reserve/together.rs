@@ -32,6 +32,7 @@ use crate::Refusal;
 pub(super) struct Ask {
     pub(super) id: OrderId,
     pub(super) wanted: Wanted,
+    pub(super) hash: String,
     pub(super) contact: Option<Vec<u8>>,
     pub(super) pass: Pass,
     pub(super) trace: String,
@@ -103,7 +104,7 @@ impl Together {
     /// Carries one reservation through all steps. Once begun it must not be dropped: what the gate took is placed or given
     /// back here.
     pub(super) async fn carry_out(&self, ask: Ask) -> Result<Answer, BatchError> {
-        let (id, hash) = (ask.id, ask.wanted.hash());
+        let (id, hash) = (ask.id, ask.hash.clone());
         let stand = match self.take.ask(ask).await? {
             Stand::Taken(line, order) => self.place.ask((line, *order)).await?,
             stand => stand,
@@ -166,7 +167,7 @@ impl Stores {
                 buyer: ask.pass.buyer,
                 lines,
                 currency,
-                request_hash: ask.wanted.hash(),
+                request_hash: ask.hash,
                 locale: ask.wanted.locale,
                 contact: ask.contact,
                 trace: ask.trace,
