@@ -1,8 +1,8 @@
 //! Reserve: units for the holder of a pass, first at the gate, then in the database, which decides.
 //!
-//! Reservations that come in while others are under way travel together: one script and one transaction for all of a
-//! sale. The order's id is derived from the pass and the buyer's key, so the same request after a crash finishes the
-//! same order. A refusal consumes nothing: what the gate took for an order that the database then refused goes back at
+//! Reservations that come in while others are under way travel together: one script for all of a sale, then one
+//! transaction. The order's id is derived from the pass and the buyer's key, so the same request after a crash finishes
+//! the same order. A refusal consumes nothing: what the gate took for an order that the database then refused goes back at
 //! once, after its id was marked as never to be placed.
 
 mod request;
@@ -13,7 +13,7 @@ use std::{collections::HashSet, sync::Arc};
 use parking_lot::Mutex;
 use sale::{Keys, OrderId, Pass};
 use stores::{
-    batch::{BatchError, Batcher},
+    batch::BatchError,
     database::{Database, orders::Order},
     line::Line,
 };
@@ -27,8 +27,8 @@ use self::{
 };
 use crate::Refusal;
 
-/// Reservations that may wait in this process: some seconds of what the database carries.
-const MOST_WAITING: usize = 10_000;
+/// Reservations that may be under way in this process: some seconds of what the database carries.
+const MOST_UNDER_WAY: usize = 10_000;
 /// How often an order id may turn out to be marked by the reconciler before the buyer is told to come back. Each mark
 /// means that the request's process died, or that the database refused, some seconds ago.
 const MOST_GENERATIONS: u8 = 8;
@@ -56,11 +56,12 @@ pub struct Reserved {
 /// Takes reservations in one process.
 pub struct Reserver {
     keys: Arc<Keys>,
-    batcher: Batcher<Ask, Answer>,
+    together: Arc<Together>,
+    tracker: TaskTracker,
     under_way: Arc<Mutex<HashSet<OrderId>>>,
 }
 
-/// An order id that is under way in this process; dropped with its batch.
+/// An order id that is under way in this process.
 #[derive(Debug)]
 struct UnderWay {
     id: OrderId,
@@ -74,52 +75,71 @@ impl Drop for UnderWay {
 }
 
 impl Reserver {
-    /// A reserver whose batches are carried out on `tracker` until it is dropped.
+    /// A reserver whose work is carried out on `tracker` until it is dropped.
     pub fn new(database: Database, line: Arc<dyn Line>, keys: Arc<Keys>, tracker: &TaskTracker) -> Self {
-        let together = Arc::new(Together { database, line });
-        let batcher = Batcher::new("reserve", tracker, MOST_WAITING, move |asks| {
-            let together = Arc::clone(&together);
-            Box::pin(async move { Ok(together.carry_out(asks).await) })
-        });
-        Self { keys, batcher, under_way: Arc::default() }
+        let together = Arc::new(Together::new(database, line, tracker));
+        Self { keys, together, tracker: tracker.clone(), under_way: Arc::default() }
     }
 
     /// Reserves units, or finds the order that this pass and key have.
     #[tracing::instrument(skip_all, fields(sale = %wish.pass.sale))]
     pub async fn reserve(&self, wish: Reserve) -> Result<Reserved, Refusal> {
         let wanted = Wanted::parse(&wish.body).map_err(Refusal::Invalid)?;
-        let generations: Vec<_> = (0..MOST_GENERATIONS).map(|n| order_id(&wish.pass, &wish.key, n)).collect();
-        for (at, id) in generations.iter().copied().enumerate() {
+        let hash = wanted.hash();
+        for generation in 0..MOST_GENERATIONS {
+            let id = order_id(&wish.pass, &wish.key, generation);
             let ask = Ask {
-                under_way: self.begin(id)?,
+                id,
                 contact: wanted.seal_contact(&self.keys.personal_data, id),
                 wanted: wanted.clone(),
+                hash: hash.clone(),
                 pass: wish.pass.clone(),
                 trace: wish.trace.clone(),
             };
-            match self.batcher.ask(ask).await {
-                Ok(Answer::Order(order, is_new)) => {
+            match self.carry_out(ask).await? {
+                Answer::Order(order, is_new) => {
                     let placed = metrics::counter!("openrun_orders_total", "state" => "pending_payment");
                     placed.increment(u64::from(is_new));
                     return Ok(Reserved { order: *order, is_new });
                 }
-                Ok(Answer::Marked) => {}
+                Answer::Marked => {}
                 // This key's own order of a later generation.
-                Ok(Answer::Refused(Refusal::PassUsed { order: Some(order) })) if generations[at..].contains(&order) => {
-                }
-                Ok(Answer::Refused(refusal)) => return Err(refusal),
-                Err(BatchError::Overloaded) => return Err(Refusal::Overloaded),
-                Err(BatchError::Store(trouble)) => {
-                    tracing::warn!("a reservation got no answer: {trouble}");
-                    return Err(Refusal::StoreUnavailable);
-                }
+                Answer::Refused(Refusal::PassUsed { order: Some(order) })
+                    if (generation..MOST_GENERATIONS).any(|later| order_id(&wish.pass, &wish.key, later) == order) => {}
+                Answer::Refused(refusal) => return Err(refusal),
             }
         }
         Err(Refusal::StoreUnavailable)
     }
 
+    /// A task of its own, because a buyer who goes away must leave nothing between the gate and the database.
+    async fn carry_out(&self, ask: Ask) -> Result<Answer, Refusal> {
+        let (under_way, together) = (self.begin(ask.id)?, Arc::clone(&self.together));
+        let task = self.tracker.spawn(async move {
+            let answer = together.carry_out(ask).await;
+            drop(under_way);
+            answer
+        });
+        match task.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(BatchError::Overloaded)) => Err(Refusal::Overloaded),
+            Ok(Err(BatchError::Store(trouble))) => {
+                tracing::warn!("a reservation got no answer: {trouble}");
+                Err(Refusal::StoreUnavailable)
+            }
+            Err(broken) => {
+                tracing::error!("a reservation broke off: {broken}");
+                Err(Refusal::StoreUnavailable)
+            }
+        }
+    }
+
     fn begin(&self, id: OrderId) -> Result<UnderWay, Refusal> {
-        if !self.under_way.lock().insert(id) {
+        let mut all = self.under_way.lock();
+        if all.len() >= MOST_UNDER_WAY {
+            return Err(Refusal::Overloaded);
+        }
+        if !all.insert(id) {
             return Err(Refusal::InFlight);
         }
         Ok(UnderWay { id, all: Arc::clone(&self.under_way) })

@@ -1,34 +1,38 @@
-//! Reservations that travel together: one look at the sale, one script, one transaction.
+//! Reservations that travel together: to the gate with one look at the sale and one script, then into the database with
+//! one transaction. While that is committed, the next ones go through the gate.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use futures::future::join_all;
 use sale::{HoldId, OrderId, Pass, SaleId, sale::Place};
 use stores::{
     StoreError,
+    batch::{BatchError, Batcher},
     database::{
         Database, holds,
         orders::{self, Order},
         passes,
         place::{self, NewOrder, Placed},
-        sales::{self, StockedSale},
+        sales,
     },
     failpoint::{self, Point},
     gate::{End, Ending, Take, Taken},
     line::Line,
     queue::LineKey,
 };
+use tokio_util::task::TaskTracker;
 
 use super::{
-    UnderWay,
+    MOST_UNDER_WAY,
     request::{Wanted, check},
 };
 use crate::Refusal;
 
 /// One reservation on its way.
 pub(super) struct Ask {
-    pub(super) under_way: UnderWay,
+    pub(super) id: OrderId,
     pub(super) wanted: Wanted,
+    pub(super) hash: String,
     pub(super) contact: Option<Vec<u8>>,
     pub(super) pass: Pass,
     pub(super) trace: String,
@@ -43,162 +47,167 @@ pub(super) enum Answer {
     Marked,
 }
 
-/// Where one reservation of a batch stands.
+/// Where a reservation stands.
+#[derive(Clone, Debug)]
 enum Stand {
-    /// The gate took the units of this order.
-    Taken(NewOrder),
+    /// The gate took the units of this order, in this life.
+    Taken(LineKey, Box<NewOrder>),
     Placed(Box<Order>),
     Refused(Refusal),
     Marked,
 }
 
+impl From<StoreError> for Stand {
+    fn from(trouble: StoreError) -> Self {
+        Self::Refused(Refusal::from(trouble))
+    }
+}
+
+/// The steps of a reservation, each of which carries together what waits for it.
 pub(super) struct Together {
-    pub(super) database: Database,
-    pub(super) line: Arc<dyn Line>,
+    take: Batcher<Ask, Stand>,
+    place: Batcher<(LineKey, NewOrder), Stand>,
+    find: Batcher<OrderId, Option<Order>>,
 }
 
 impl Together {
-    /// Answers a batch in its order. Sales do not wait for each other.
-    pub(super) async fn carry_out(&self, asks: Vec<Ask>) -> Vec<Answer> {
-        let mut of_sale: HashMap<SaleId, Vec<usize>> = HashMap::new();
-        for (at, ask) in asks.iter().enumerate() {
-            of_sale.entry(ask.pass.sale.clone()).or_default().push(at);
-        }
-        let all = of_sale.iter().map(|(sale, places)| {
-            let asks: Vec<_> = places.iter().map(|at| &asks[*at]).collect();
-            async move { (places, self.in_sale(sale, &asks).await) }
+    pub(super) fn new(database: Database, line: Arc<dyn Line>, tracker: &TaskTracker) -> Self {
+        let stores = Arc::new(Stores { database: database.clone(), line });
+        let gate = Arc::clone(&stores);
+        let take = Batcher::new("reserve_take", tracker, MOST_UNDER_WAY, move |asks: Vec<Ask>| {
+            let gate = Arc::clone(&gate);
+            Box::pin(async move {
+                Ok(apart(asks, |ask| ask.pass.sale.clone(), |sale, asks| gate.take_in(sale, asks)).await)
+            })
         });
-        let mut answers = vec![Answer::Refused(Refusal::StoreUnavailable); asks.len()];
-        for (places, found) in join_all(all).await {
-            for (at, answer) in places.iter().zip(found) {
-                answers[*at] = answer;
-            }
-        }
-        answers
+        let place = Batcher::new("reserve_place", tracker, MOST_UNDER_WAY, move |taken: Vec<(LineKey, NewOrder)>| {
+            let stores = Arc::clone(&stores);
+            Box::pin(async move {
+                let line_of = |(line, _): &(LineKey, NewOrder)| line.clone();
+                Ok(apart(taken, line_of, |line, taken| {
+                    stores.place_in(line, taken.into_iter().map(|(_, order)| order).collect())
+                })
+                .await)
+            })
+        });
+        let find = Batcher::new("reserve_find", tracker, MOST_UNDER_WAY, move |ids: Vec<OrderId>| {
+            let database = database.clone();
+            Box::pin(async move {
+                let found = orders::read(&database, &ids).await?;
+                let found: HashMap<_, _> = found.into_iter().map(|order| (order.id, order)).collect();
+                Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+            })
+        });
+        Self { take, place, find }
     }
 
-    async fn in_sale(&self, id: &SaleId, asks: &[&Ask]) -> Vec<Answer> {
-        let stands = match sales::load(&self.database, id).await {
-            Ok(Some(sale)) => self.take_and_place(&sale, asks).await,
-            Ok(None) => Ok(asks.iter().map(|_| Stand::Refused(Refusal::SaleNotFound)).collect()),
-            Err(trouble) => Err(trouble),
+    /// Carries one reservation through all steps. Once begun it must not be dropped: what the gate took is placed or given
+    /// back here.
+    pub(super) async fn carry_out(&self, ask: Ask) -> Result<Answer, BatchError> {
+        let (id, hash) = (ask.id, ask.hash.clone());
+        let stand = match self.take.ask(ask).await? {
+            Stand::Taken(line, order) => self.place.ask((line, *order)).await?,
+            stand => stand,
         };
-        let stands = stands.unwrap_or_else(|trouble| {
-            let refusal = Refusal::from(trouble);
-            asks.iter().map(|_| Stand::Refused(refusal.clone())).collect()
-        });
-        // What this batch placed is known; everything else is as the database has it.
-        let others = asks.iter().zip(&stands).filter(|(_, stand)| !matches!(stand, Stand::Placed(_)));
-        match self.orders_of(others.map(|(ask, _)| ask.under_way.id).collect()).await {
-            Ok(orders) => asks.iter().zip(stands).map(|(ask, stand)| answer(ask, stand, &orders)).collect(),
-            Err(trouble) => {
-                let refusal = Refusal::from(trouble);
-                asks.iter().map(|_| Answer::Refused(refusal.clone())).collect()
-            }
+        // What was placed is known; everything else is as the database has it.
+        match stand {
+            Stand::Placed(order) => Ok(Answer::Order(order, true)),
+            stand => Ok(answer(self.find.ask(id).await?, stand, &hash)),
         }
     }
+}
 
-    async fn orders_of(&self, ids: Vec<OrderId>) -> Result<HashMap<OrderId, Order>, StoreError> {
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        Ok(orders::read(&self.database, &ids).await?.into_iter().map(|order| (order.id, order)).collect())
+/// Answers a batch in its order, what has the same key together. The keys do not wait for each other.
+async fn apart<Key: Eq + Hash, Ask, Answer, Answers: Future<Output = Vec<Answer>>>(
+    asks: Vec<Ask>,
+    key: impl Fn(&Ask) -> Key,
+    run: impl Fn(Key, Vec<Ask>) -> Answers,
+) -> Vec<Answer> {
+    let mut alike: HashMap<Key, (Vec<usize>, Vec<Ask>)> = HashMap::new();
+    for (at, ask) in asks.into_iter().enumerate() {
+        let (places, asks) = alike.entry(key(&ask)).or_default();
+        places.push(at);
+        asks.push(ask);
+    }
+    let all = alike.into_iter().map(|(key, (places, asks))| {
+        let answers = run(key, asks);
+        async move { places.into_iter().zip(answers.await) }
+    });
+    let mut answers: Vec<_> = join_all(all).await.into_iter().flatten().collect();
+    answers.sort_by_key(|(at, _)| *at);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+struct Stores {
+    database: Database,
+    line: Arc<dyn Line>,
+}
+
+impl Stores {
+    async fn take_in(&self, sale: SaleId, asks: Vec<Ask>) -> Vec<Stand> {
+        let count = asks.len();
+        self.take(&sale, asks).await.unwrap_or_else(|trouble| vec![Stand::from(trouble); count])
     }
 
-    async fn take_and_place(&self, sale: &StockedSale, asks: &[&Ask]) -> Result<Vec<Stand>, StoreError> {
+    /// Asks the gate for the units of everything that the sale allows.
+    async fn take(&self, sale: &SaleId, asks: Vec<Ask>) -> Result<Vec<Stand>, StoreError> {
+        let Some(sale) = sales::load(&self.database, sale).await? else {
+            return Ok(vec![Stand::Refused(Refusal::SaleNotFound); asks.len()]);
+        };
         let now = self.database.now();
         let line = LineKey { sale: sale.sale.id.clone(), epoch: sale.sale.epoch };
-        let mut known: Vec<_> = asks.iter().map(|ask| ask.pass.clone()).collect();
-        passes::renew(&self.database, &mut known, now).await?;
-        let mut stands: Vec<_> = asks
-            .iter()
-            .zip(&known)
-            .map(|(ask, pass)| match check(sale, pass, &ask.wanted, now) {
-                Ok((lines, currency)) => Stand::Taken(NewOrder {
-                    id: ask.under_way.id,
-                    pass: ask.pass.id,
-                    number: ask.pass.number,
-                    buyer: ask.pass.buyer,
-                    lines,
-                    currency,
-                    request_hash: ask.wanted.hash(),
-                    locale: ask.wanted.locale,
-                    contact: ask.contact.clone(),
-                    trace: ask.trace.clone(),
-                }),
-                Err(refusal) => Stand::Refused(refusal),
+        let mut passes: Vec<_> = asks.iter().map(|ask| ask.pass.clone()).collect();
+        passes::renew(&self.database, &mut passes, now).await?;
+        let allowed = asks.into_iter().zip(&passes).map(|(ask, pass)| {
+            let (lines, currency) = check(&sale, pass, &ask.wanted, now)?;
+            Ok(NewOrder {
+                id: ask.id,
+                pass: ask.pass.id,
+                number: ask.pass.number,
+                buyer: ask.pass.buyer,
+                lines,
+                currency,
+                request_hash: ask.hash,
+                locale: ask.wanted.locale,
+                contact: ask.contact,
+                trace: ask.trace,
             })
-            .collect();
-        self.take(&line, sale.sale.per_buyer_limit, &mut stands).await?;
-        self.place(&line, &mut stands).await?;
-        Ok(stands)
-    }
-
-    /// Asks the gate for the units of everything that is left.
-    async fn take(&self, line: &LineKey, limit: u32, stands: &mut [Stand]) -> Result<(), StoreError> {
-        let takes: Vec<_> = taken(stands).map(|order| take_of(order, limit)).collect();
-        if takes.is_empty() {
-            return Ok(());
-        }
-        let mut answers = self.line.take(line, &takes, self.database.now()).await?.into_iter();
-        for stand in stands.iter_mut().filter(|stand| matches!(stand, Stand::Taken(_))) {
-            match answers.next() {
-                Some(Taken::Taken) => {}
-                Some(Taken::Ended) => *stand = Stand::Marked,
-                Some(Taken::PassUsed { hold }) => {
-                    *stand = Stand::Refused(Refusal::PassUsed { order: hold.map(|hold| hold.order) });
-                }
-                Some(Taken::SoldOut) => *stand = Stand::Refused(Refusal::SoldOut),
-                Some(Taken::LimitReached) => *stand = Stand::Refused(Refusal::LimitReached),
-                None => return Err(StoreError::unexpected("queue store", "fewer answers than asks")),
-            }
-        }
-        Ok(())
+        });
+        let allowed: Vec<Result<NewOrder, Refusal>> = allowed.collect();
+        let takes: Vec<_> = allowed.iter().flatten().map(|order| take_of(order, sale.sale.per_buyer_limit)).collect();
+        let taken = if takes.is_empty() { Vec::new() } else { self.line.take(&line, &takes, now).await? };
+        let mut taken = taken.into_iter();
+        let stands = allowed.into_iter().map(|order| match order {
+            Ok(order) => taken.next().map(|taken| stand(taken, &line, order)),
+            Err(refusal) => Some(Stand::Refused(refusal)),
+        });
+        let stands: Option<Vec<_>> = stands.collect();
+        stands.ok_or_else(|| StoreError::unexpected("queue store", "fewer answers than asks"))
     }
 
     /// Places what the gate took. What the database refuses for good goes back.
-    async fn place(&self, line: &LineKey, stands: &mut [Stand]) -> Result<(), StoreError> {
-        let orders: Vec<_> = taken(stands).cloned().collect();
-        if orders.is_empty() {
-            return Ok(());
-        }
+    async fn place_in(&self, line: LineKey, orders: Vec<NewOrder>) -> Vec<Stand> {
         failpoint::reached(Point::UnitsTaken);
-        let answers = place::place(&self.database, line, &orders).await?;
+        let placed = match place::place(&self.database, &line, &orders).await {
+            Ok(placed) => placed,
+            Err(trouble) => return vec![Stand::from(trouble); orders.len()],
+        };
         failpoint::reached(Point::OrderCommitted);
-        let mut back = Vec::new();
-        let left = stands.iter_mut().filter(|stand| matches!(stand, Stand::Taken(_)));
-        for ((stand, order), placed) in left.zip(&orders).zip(answers) {
-            let hold = HoldId::of(order.id);
-            *stand = match placed {
-                Placed::Placed { at, hold_until } => {
-                    Stand::Placed(Box::new(order.clone().placed(&line.sale, at, hold_until)))
-                }
-                // The answer comes from the order that is there.
-                Placed::Existing | Placed::KeyReused => Stand::Marked,
-                Placed::PassUsed { order } => {
-                    back.push(End { hold, ending: Ending::Released });
-                    Stand::Refused(Refusal::PassUsed { order: Some(order) })
-                }
-                Placed::OutOfStock => {
-                    back.push(End { hold, ending: Ending::NeverPlaced });
-                    Stand::Refused(Refusal::SoldOut)
-                }
-                Placed::LimitReached => {
-                    back.push(End { hold, ending: Ending::NeverPlaced });
-                    Stand::Refused(Refusal::LimitReached)
-                }
-                Placed::Ended => {
-                    back.push(End { hold, ending: Ending::NeverPlaced });
-                    Stand::Marked
-                }
-                // What was taken in a life that is over is nowhere any more.
-                Placed::EpochMoved => Stand::Refused(Refusal::StoreUnavailable),
-            };
-        }
-        if let Err(trouble) = self.give_back(line, &back).await {
+        let back: Vec<_> = orders.iter().zip(&placed).filter_map(|(order, placed)| give_back(order, placed)).collect();
+        if let Err(trouble) = self.give_back(&line, &back).await {
             tracing::info!(sale = %line.sale, "units of refused orders are left to the reconciler: {trouble}");
         }
-        Ok(())
+        let stands = orders.into_iter().zip(placed).map(|(order, placed)| match placed {
+            Placed::Placed { at, hold_until } => Stand::Placed(Box::new(order.placed(&line.sale, at, hold_until))),
+            // The answer comes from the order that is there.
+            Placed::Existing | Placed::KeyReused | Placed::Ended => Stand::Marked,
+            Placed::PassUsed { order } => Stand::Refused(Refusal::PassUsed { order: Some(order) }),
+            Placed::OutOfStock => Stand::Refused(Refusal::SoldOut),
+            Placed::LimitReached => Stand::Refused(Refusal::LimitReached),
+            // What was taken in a life that is over is nowhere any more.
+            Placed::EpochMoved => Stand::Refused(Refusal::StoreUnavailable),
+        });
+        stands.collect()
     }
 
     /// Gives the units of refused orders back, those first marked as never to be placed. One that cannot be marked was
@@ -214,8 +223,25 @@ impl Together {
     }
 }
 
-fn taken(stands: &[Stand]) -> impl Iterator<Item = &NewOrder> {
-    stands.iter().filter_map(|stand| if let Stand::Taken(order) = stand { Some(order) } else { None })
+/// What an order stands at after the gate has answered.
+fn stand(taken: Taken, line: &LineKey, order: NewOrder) -> Stand {
+    match taken {
+        Taken::Taken => Stand::Taken(line.clone(), Box::new(order)),
+        Taken::Ended => Stand::Marked,
+        Taken::PassUsed { hold } => Stand::Refused(Refusal::PassUsed { order: hold.map(|hold| hold.order) }),
+        Taken::SoldOut => Stand::Refused(Refusal::SoldOut),
+        Taken::LimitReached => Stand::Refused(Refusal::LimitReached),
+    }
+}
+
+/// How the gate has to end the hold of an order that was not placed; `None` when it keeps its units, or never had any.
+fn give_back(order: &NewOrder, placed: &Placed) -> Option<End> {
+    let ending = match placed {
+        Placed::PassUsed { .. } => Ending::Released,
+        Placed::OutOfStock | Placed::LimitReached | Placed::Ended => Ending::NeverPlaced,
+        Placed::Placed { .. } | Placed::Existing | Placed::KeyReused | Placed::EpochMoved => return None,
+    };
+    Some(End { hold: HoldId::of(order.id), ending })
 }
 
 fn take_of(order: &NewOrder, limit: u32) -> Take {
@@ -230,13 +256,13 @@ fn take_of(order: &NewOrder, limit: u32) -> Take {
 
 /// An order that is there answers for itself, whatever was said on the way: a retry finds it even when the sale has
 /// closed or a store is away.
-fn answer(ask: &Ask, stand: Stand, orders: &HashMap<OrderId, Order>) -> Answer {
-    match (orders.get(&ask.under_way.id), stand) {
+fn answer(there: Option<Order>, stand: Stand, hash: &str) -> Answer {
+    match (there, stand) {
         (_, Stand::Placed(order)) => Answer::Order(order, true),
-        (Some(order), _) if order.request_hash != ask.wanted.hash() => Answer::Refused(Refusal::KeyReused),
-        (Some(order), _) => Answer::Order(Box::new(order.clone()), false),
+        (Some(order), _) if order.request_hash != hash => Answer::Refused(Refusal::KeyReused),
+        (Some(order), _) => Answer::Order(Box::new(order), false),
         (None, Stand::Refused(refusal)) => Answer::Refused(refusal),
         (None, Stand::Marked) => Answer::Marked,
-        (None, Stand::Taken(_)) => Answer::Refused(Refusal::StoreUnavailable),
+        (None, Stand::Taken(..)) => Answer::Refused(Refusal::StoreUnavailable),
     }
 }

@@ -24,12 +24,12 @@ pub struct HoldRow {
 
 /// One parameter that carries many ids.
 pub(super) fn list<T: ToString>(ids: impl IntoIterator<Item = T>) -> String {
-    json!(ids.into_iter().map(|id| id.to_string()).collect::<Vec<_>>()).to_string()
+    rows(&ids.into_iter().map(|id| id.to_string()).collect::<Vec<_>>())
 }
 
 /// One parameter that carries many rows.
 pub(super) fn rows<T: Serialize>(rows: &[T]) -> String {
-    json!(rows).to_string()
+    serde_json::to_string(rows).unwrap_or_default()
 }
 
 pub(super) fn bad(what: &str) -> StoreError {

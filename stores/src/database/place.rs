@@ -1,24 +1,24 @@
 //! Placing orders: the group commit in which the database decides who gets units.
 //!
-//! One transaction with a constant number of statements for the whole batch. The items' rows are locked first and in
-//! order, so what is free is known exactly and the decision is a pure function. Every write is guarded once more; when
-//! one of the guards speaks after all (somebody else was faster on a buyer or a pass), nothing of the batch is kept
-//! and its orders are placed one by one, so that only the ones concerned are refused.
+//! One transaction with a constant number of statements for the whole batch, whose writes are guarded: what must not be
+//! is not written, and then nothing of the transaction is kept. The gate was asked before, so usually all orders can be
+//! placed and no guard speaks: they are written without a look at what is there. When one speaks, the batch is looked at.
+//! The items' rows are locked first and in order, so what is free is known exactly and the decision is a pure function.
+//! When a guard speaks even then (somebody else was faster on a buyer or a pass), the orders are placed one by one, so
+//! that only the ones concerned are refused.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod write;
 
-use sale::{
-    BuyerId, Currency, Event, EventKind, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, SaleId,
-    Timestamp,
-};
-use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use sale::{BuyerId, Currency, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, SaleId, Timestamp};
 use sqlx::Row as _;
 
+use self::write::write;
 use super::{
     Database, Sql, Tx,
-    moves::{bad, list, order_id, rows},
+    moves::{bad, list, order_id},
     orders::{Held, Order, OrderLine, Step},
-    outbox,
 };
 use crate::{StoreError, queue::LineKey};
 
@@ -116,6 +116,9 @@ pub enum Placed {
 
 /// Places the orders of one sale whose units were taken in the life `line.epoch`.
 pub async fn place(database: &Database, line: &LineKey, orders: &[NewOrder]) -> Result<Vec<Placed>, StoreError> {
+    if let Some(placed) = place_as_taken(database, line, orders).await? {
+        return Ok(vec![placed; orders.len()]);
+    }
     if let Some(answers) = place_together(database, line, orders).await? {
         return Ok(answers);
     }
@@ -135,38 +138,69 @@ async fn place_alone(database: &Database, line: &LineKey, order: &NewOrder) -> R
     Err(StoreError::unexpected("database", "an order that lost every race"))
 }
 
-/// `None` when a guard refused a write and nothing was kept.
+/// Places all of them, as the gate said; `None` when a guard refused a write and nothing was kept.
+async fn place_as_taken(
+    database: &Database,
+    line: &LineKey,
+    orders: &[NewOrder],
+) -> Result<Option<Placed>, StoreError> {
+    let mut tx = database.begin().await?;
+    let Some((_, terms)) = lock_items(database, &mut tx, line, orders).await? else { return Ok(None) };
+    let now = database.now();
+    let all: Vec<_> = orders.iter().collect();
+    if !write(database, &mut tx, line, &all, (terms, now)).await? {
+        return Ok(None);
+    }
+    database.commit(tx).await?;
+    Ok(Some(terms.placed(now)))
+}
+
+/// Looks first and places what can be placed; `None` when a guard refused a write and nothing was kept.
 async fn place_together(
     database: &Database,
     line: &LineKey,
     orders: &[NewOrder],
 ) -> Result<Option<Vec<Placed>>, StoreError> {
     let mut tx = database.begin().await?;
-    let free = lock_items(database, &mut tx, line, orders).await?;
-    let Some((limit, hold_seconds)) = terms(&mut tx, line).await? else {
-        return Ok(Some(vec![Placed::EpochMoved; orders.len()]));
+    let Some((free, terms)) = lock_items(database, &mut tx, line, orders).await? else {
+        return Ok(Some(vec![Placed::OutOfStock; orders.len()]));
     };
+    if !is_alive(&mut tx, line).await? {
+        return Ok(Some(vec![Placed::EpochMoved; orders.len()]));
+    }
     let known = known(database, &mut tx, orders).await?;
     let bought = lock_buyers(database, &mut tx, line, orders).await?;
     let now = database.now();
-    let placed = Placed::Placed { at: now, hold_until: now.plus_seconds(hold_seconds) };
-    let answers = decide(orders, &known, State { free, bought, limit }, placed);
+    let placed = terms.placed(now);
+    let answers = decide(orders, &known, State { free, bought, limit: terms.limit }, placed);
     let accepted: Vec<_> =
         orders.iter().zip(&answers).filter_map(|(order, answer)| (*answer == placed).then_some(order)).collect();
     if accepted.is_empty() {
         return Ok(Some(answers));
     }
-    if !(count_buyers(database, &mut tx, line, &accepted, limit).await?
-        && count_items(database, &mut tx, line, &accepted).await?
-        && insert(database, &mut tx, line, &accepted, (now, now.plus_seconds(hold_seconds))).await?)
-    {
+    if !write(database, &mut tx, line, &accepted, (terms, now)).await? {
         return Ok(None);
     }
-    let events: Vec<_> =
-        accepted.iter().map(|order| Event::about(EventKind::OrderPlaced, &line.sale, order.id, now, 0)).collect();
-    outbox::append(database, &mut tx, &events).await?;
     database.commit(tx).await?;
     Ok(Some(answers))
+}
+
+/// What the sale says about every order of it.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    /// Units that one buyer may have.
+    limit: i64,
+    hold_seconds: i64,
+}
+
+impl Terms {
+    const fn hold_until(self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.hold_seconds)
+    }
+
+    const fn placed(self, now: Timestamp) -> Placed {
+        Placed::Placed { at: now, hold_until: self.hold_until(now) }
+    }
 }
 
 /// Orders that are there already, and holds that must never be placed.
@@ -222,37 +256,43 @@ fn decide(orders: &[NewOrder], known: &Known, mut state: State, placed: Placed) 
     answers
 }
 
-/// Locks the wanted items and tells how many units of each are free.
+/// Locks the wanted items and tells how many units of each are free, and the terms of the sale; `None` when it has none
+/// of them.
 async fn lock_items(
     database: &Database,
     tx: &mut Tx,
     line: &LineKey,
     orders: &[NewOrder],
-) -> Result<HashMap<ItemId, i64>, StoreError> {
+) -> Result<Option<(HashMap<ItemId, i64>, Terms)>, StoreError> {
     const LOCK: Sql = Sql {
-        postgres: "SELECT id, total - held - sold FROM items WHERE sale = $1 \
-                   AND id IN (SELECT json_array_elements_text($2::json)) ORDER BY id FOR UPDATE",
-        sqlite: "SELECT id, total - held - sold FROM items WHERE sale = $1 \
-                 AND id IN (SELECT value FROM json_each($2)) ORDER BY id",
+        postgres: "SELECT i.id, i.total - i.held - i.sold, s.per_buyer_limit, s.hold_seconds \
+                   FROM items i JOIN sales s ON s.id = i.sale WHERE i.sale = $1 \
+                   AND i.id IN (SELECT json_array_elements_text($2::json)) ORDER BY i.id FOR UPDATE OF i",
+        sqlite: "SELECT i.id, i.total - i.held - i.sold, s.per_buyer_limit, s.hold_seconds \
+                 FROM items i JOIN sales s ON s.id = i.sale WHERE i.sale = $1 \
+                 AND i.id IN (SELECT value FROM json_each($2)) ORDER BY i.id",
     };
     let wanted: BTreeSet<_> = orders.iter().flat_map(|order| &order.lines).map(|line| line.item.as_str()).collect();
     let found =
         sqlx::query(database.sql(LOCK)).bind(line.sale.as_str()).bind(list(wanted)).fetch_all(&mut **tx).await?;
-    found
+    let Some(first) = found.first() else { return Ok(None) };
+    let terms = Terms { limit: first.try_get(2)?, hold_seconds: first.try_get(3)? };
+    let free = found
         .iter()
         .map(|row| Ok((row.try_get::<&str, _>(0)?.parse().map_err(|_| bad("item"))?, row.try_get(1)?)))
-        .collect()
+        .collect::<Result<_, StoreError>>()?;
+    Ok(Some((free, terms)))
 }
 
-/// The limit per buyer and the seconds of a hold; `None` when the sale is in another epoch. Read after the items are
-/// locked: whoever raises the epoch locks them too, so it cannot rise before this transaction ends.
-async fn terms(tx: &mut Tx, line: &LineKey) -> Result<Option<(i64, i64)>, StoreError> {
-    let row = sqlx::query("SELECT per_buyer_limit, hold_seconds FROM sales WHERE id = $1 AND epoch = $2")
+/// Whether the sale is still in the epoch of the caller's gate. Read after the items are locked: whoever raises the epoch
+/// locks them too, so it cannot rise before this transaction ends.
+async fn is_alive(tx: &mut Tx, line: &LineKey) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT 1 FROM sales WHERE id = $1 AND epoch = $2")
         .bind(line.sale.as_str())
         .bind(line.epoch)
         .fetch_optional(&mut **tx)
         .await?;
-    row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
+    Ok(row.is_some())
 }
 
 async fn known(database: &Database, tx: &mut Tx, orders: &[NewOrder]) -> Result<Known, StoreError> {
@@ -311,164 +351,6 @@ async fn lock_buyers(
         .iter()
         .map(|row| Ok((BuyerId::parse(row.try_get(0)?).ok_or_else(|| bad("buyer"))?, row.try_get(1)?)))
         .collect()
-}
-
-/// Counts the units against each buyer's limit; false when one of them has too many by now.
-async fn count_buyers(
-    database: &Database,
-    tx: &mut Tx,
-    line: &LineKey,
-    accepted: &[&NewOrder],
-    limit: i64,
-) -> Result<bool, StoreError> {
-    const COUNT: Sql = Sql {
-        postgres: "INSERT INTO buyers (sale, buyer, units) SELECT $1, r.buyer, r.units \
-                   FROM json_to_recordset($2::json) AS r(buyer text, units bigint) \
-                   WHERE r.units <= $3 ORDER BY r.buyer \
-                   ON CONFLICT (sale, buyer) DO UPDATE SET units = buyers.units + excluded.units \
-                   WHERE buyers.units + excluded.units <= $3",
-        sqlite: "INSERT INTO buyers (sale, buyer, units) SELECT $1, value ->> 'buyer', value ->> 'units' \
-                 FROM json_each($2) WHERE value ->> 'units' <= $3 \
-                 ON CONFLICT (sale, buyer) DO UPDATE SET units = buyers.units + excluded.units \
-                 WHERE buyers.units + excluded.units <= $3",
-    };
-    let mut units: BTreeMap<BuyerId, i64> = BTreeMap::new();
-    for order in accepted {
-        *units.entry(order.buyer).or_default() += order.units();
-    }
-    let asked: Vec<Value> =
-        units.iter().map(|(buyer, units)| json!({"buyer": buyer.to_string(), "units": units})).collect();
-    let counted = sqlx::query(database.sql(COUNT))
-        .bind(line.sale.as_str())
-        .bind(rows(&asked))
-        .bind(limit)
-        .execute(&mut **tx)
-        .await?;
-    Ok(counted.rows_affected() == units.len() as u64)
-}
-
-/// Holds the units of each item; false when one has too few.
-async fn count_items(
-    database: &Database,
-    tx: &mut Tx,
-    line: &LineKey,
-    accepted: &[&NewOrder],
-) -> Result<bool, StoreError> {
-    const COUNT: Sql = Sql {
-        postgres: "UPDATE items SET held = held + r.units FROM json_to_recordset($2::json) AS r(item text, units bigint) \
-                   WHERE items.sale = $1 AND items.id = r.item AND items.held + items.sold + r.units <= items.total",
-        sqlite: "UPDATE items SET held = held + r.units \
-                 FROM (SELECT value ->> 'item' AS item, value ->> 'units' AS units FROM json_each($2)) AS r \
-                 WHERE items.sale = $1 AND items.id = r.item AND items.held + items.sold + r.units <= items.total",
-    };
-    let mut units: BTreeMap<&ItemId, i64> = BTreeMap::new();
-    for line in accepted.iter().flat_map(|order| &order.lines) {
-        *units.entry(&line.item).or_default() += i64::from(line.quantity);
-    }
-    let asked: Vec<Value> = units.iter().map(|(item, units)| json!({"item": item, "units": units})).collect();
-    let counted =
-        sqlx::query(database.sql(COUNT)).bind(line.sale.as_str()).bind(rows(&asked)).execute(&mut **tx).await?;
-    Ok(counted.rows_affected() == units.len() as u64)
-}
-
-/// Writes orders, lines, holds and the first step of their histories; false when an id or a pass is taken after all.
-async fn insert(
-    database: &Database,
-    tx: &mut Tx,
-    line: &LineKey,
-    accepted: &[&NewOrder],
-    (now, deadline): (Timestamp, Timestamp),
-) -> Result<bool, StoreError> {
-    const ORDERS: Sql = Sql {
-        postgres: "INSERT INTO orders (id, sale, pass, number, buyer, state, request_hash, amount, currency, locale, \
-                     contact, trace, created_at, changed_at) \
-                   SELECT r.id, $1, r.pass, r.number, r.buyer, $3, r.hash, r.amount, r.currency, r.locale, \
-                     decode(r.contact, 'hex'), r.trace, $4, $4 \
-                   FROM json_to_recordset($2::json) AS r(id text, pass text, number bigint, buyer text, hash text, \
-                     amount bigint, currency text, locale text, contact text, trace text) ORDER BY r.id \
-                   ON CONFLICT DO NOTHING",
-        sqlite: "INSERT INTO orders (id, sale, pass, number, buyer, state, request_hash, amount, currency, locale, \
-                   contact, trace, created_at, changed_at) \
-                 SELECT value ->> 'id', $1, value ->> 'pass', value ->> 'number', value ->> 'buyer', $3, \
-                   value ->> 'hash', value ->> 'amount', value ->> 'currency', value ->> 'locale', \
-                   unhex(value ->> 'contact'), value ->> 'trace', $4, $4 FROM json_each($2) WHERE true \
-                 ON CONFLICT DO NOTHING",
-    };
-    const LINES: Sql = Sql {
-        postgres: "INSERT INTO order_lines (order_id, sale, item, quantity, amount) \
-                   SELECT r.order_id, $1, r.item, r.quantity, r.amount \
-                   FROM json_to_recordset($2::json) AS r(order_id text, item text, quantity bigint, amount bigint)",
-        sqlite: "INSERT INTO order_lines (order_id, sale, item, quantity, amount) \
-                 SELECT value ->> 'order_id', $1, value ->> 'item', value ->> 'quantity', value ->> 'amount' \
-                 FROM json_each($2)",
-    };
-    const HOLDS: Sql = Sql {
-        postgres: "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
-                   SELECT r.id, r.id, $1, r.buyer, $3, $5, $4 \
-                   FROM json_to_recordset($2::json) AS r(id text, buyer text) ORDER BY r.id ON CONFLICT DO NOTHING",
-        sqlite: "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
-                 SELECT value ->> 'id', value ->> 'id', $1, value ->> 'buyer', $3, $5, $4 FROM json_each($2) \
-                 WHERE true ON CONFLICT DO NOTHING",
-    };
-    const HISTORY: Sql = Sql {
-        postgres: "INSERT INTO order_history (order_id, nth, state, at) \
-                   SELECT r.id, 1, $2, $3 FROM json_to_recordset($1::json) AS r(id text)",
-        sqlite: "INSERT INTO order_history (order_id, nth, state, at) \
-                 SELECT value ->> 'id', 1, $2, $3 FROM json_each($1)",
-    };
-    let order_rows = rows(&accepted.iter().map(|order| order_row(order)).collect::<Vec<_>>());
-    let inserted = sqlx::query(database.sql(ORDERS))
-        .bind(line.sale.as_str())
-        .bind(order_rows.as_str())
-        .bind(OrderState::PendingPayment.as_str())
-        .bind(now.as_millis())
-        .execute(&mut **tx)
-        .await?;
-    if inserted.rows_affected() != accepted.len() as u64 {
-        return Ok(false);
-    }
-    let line_rows: Vec<_> = accepted.iter().flat_map(|order| line_rows(order)).collect();
-    sqlx::query(database.sql(LINES)).bind(line.sale.as_str()).bind(rows(&line_rows)).execute(&mut **tx).await?;
-    let held = sqlx::query(database.sql(HOLDS))
-        .bind(line.sale.as_str())
-        .bind(order_rows.as_str())
-        .bind(HoldState::Held.as_str())
-        .bind(now.as_millis())
-        .bind(deadline.as_millis())
-        .execute(&mut **tx)
-        .await?;
-    sqlx::query(database.sql(HISTORY))
-        .bind(order_rows.as_str())
-        .bind(OrderState::PendingPayment.as_str())
-        .bind(now.as_millis())
-        .execute(&mut **tx)
-        .await?;
-    Ok(held.rows_affected() == accepted.len() as u64)
-}
-
-fn order_row(order: &NewOrder) -> Value {
-    json!({
-        "id": order.id, "pass": order.pass, "number": order.number, "buyer": order.buyer.to_string(),
-        "hash": order.request_hash, "amount": order.amount(), "currency": order.currency,
-        "locale": order.locale.tag(), "contact": order.contact.as_deref().map(hex), "trace": order.trace,
-    })
-}
-
-fn line_rows(order: &NewOrder) -> impl Iterator<Item = Value> + '_ {
-    order
-        .lines
-        .iter()
-        .map(|line| json!({"order_id": order.id, "item": line.item, "quantity": line.quantity, "amount": line.amount}))
-}
-
-/// JSON has no bytes: they travel as hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
 }
 
 #[cfg(test)]

@@ -25,10 +25,11 @@ const FORGET: [&str; 11] = [
 /// that no ticket of before counts.
 pub async fn reset(database: &Database, sale: &SaleId, opens_at: Timestamp, act: &Act) -> Result<(), StoreError> {
     let mut tx = database.begin().await?;
+    // First, because whoever places orders locks the items: an order is there as a whole, or is refused by the epoch.
+    sqlx::query("UPDATE items SET held = 0, sold = 0 WHERE sale = $1").bind(sale.as_str()).execute(&mut *tx).await?;
     for statement in FORGET {
         sqlx::query(statement).bind(sale.as_str()).execute(&mut *tx).await?;
     }
-    sqlx::query("UPDATE items SET held = 0, sold = 0 WHERE sale = $1").bind(sale.as_str()).execute(&mut *tx).await?;
     sqlx::query(
         "UPDATE sales SET opens_at = $2, paused = 0, closing = 0, closed = 0, epoch = epoch + 1, epoch_at = 0, \
          cursor = ceiling, version = version + 1 WHERE id = $1",

@@ -126,27 +126,23 @@ async fn insert_items(database: &Database, tx: &mut Tx, sale: &Sale) -> Result<(
     Ok(())
 }
 
-const SALE: &str = "SELECT id, kind, name_ko, name_en, message_ko, message_en, opens_at, closes_at, per_buyer_limit, \
-    hold_seconds, enter_seconds, pass_seconds, mode, per_minute, max_active, overcall_permille, paused, closing, closed, \
-    epoch, version, created_at, ceiling, cursor FROM sales WHERE id = $1";
+/// One statement, so that a sale and its units are of one moment: a row for each item, or one without an item.
+const SALE: &str = "SELECT s.id, s.kind, s.name_ko, s.name_en, s.message_ko, s.message_en, s.opens_at, s.closes_at, \
+    s.per_buyer_limit, s.hold_seconds, s.enter_seconds, s.pass_seconds, s.mode, s.per_minute, s.max_active, \
+    s.overcall_permille, s.paused, s.closing, s.closed, s.epoch, s.version, s.created_at, s.ceiling, s.cursor, \
+    i.id, i.name_ko, i.name_en, i.amount, i.currency, i.total, i.held, i.sold \
+    FROM sales s LEFT JOIN items i ON i.sale = s.id WHERE s.id = $1 ORDER BY i.position";
+/// Where the columns of the item begin.
+const ITEM: usize = 24;
 
 /// One sale; `None` when there is none of that name.
 pub async fn load(database: &Database, id: &SaleId) -> Result<Option<StockedSale>, StoreError> {
-    let Some(row) = sqlx::query(SALE).bind(id.as_str()).fetch_optional(database.reader()).await? else {
-        return Ok(None);
-    };
-    let items = sqlx::query(ITEMS).bind(id.as_str()).fetch_all(database.reader()).await?;
-    read_sale(&row, &items).map(Some)
+    read_sale(&sqlx::query(SALE).bind(id.as_str()).fetch_all(database.reader()).await?)
 }
 
 pub(super) async fn load_in(tx: &mut Tx, id: &SaleId) -> Result<Option<StockedSale>, StoreError> {
-    let Some(row) = sqlx::query(SALE).bind(id.as_str()).fetch_optional(&mut **tx).await? else { return Ok(None) };
-    let items = sqlx::query(ITEMS).bind(id.as_str()).fetch_all(&mut **tx).await?;
-    read_sale(&row, &items).map(Some)
+    read_sale(&sqlx::query(SALE).bind(id.as_str()).fetch_all(&mut **tx).await?)
 }
-
-const ITEMS: &str = "SELECT id, name_ko, name_en, amount, currency, total, held, sold FROM items WHERE sale = $1 \
-    ORDER BY position";
 
 /// The ids of sales, newest opening first, from after `cursor` on.
 pub async fn list(database: &Database, limit: i64, cursor: Option<&SaleId>) -> Result<Vec<SaleId>, StoreError> {
@@ -289,19 +285,16 @@ pub async fn mark_closed(database: &Database, id: &SaleId, now: Timestamp) -> Re
     Ok(())
 }
 
-fn read_sale(row: &AnyRow, item_rows: &[AnyRow]) -> Result<StockedSale, StoreError> {
+fn read_sale(rows: &[AnyRow]) -> Result<Option<StockedSale>, StoreError> {
+    let Some(row) = rows.first() else { return Ok(None) };
     let small = |at: usize| -> Result<u32, StoreError> {
         u32::try_from(row.try_get::<i64, _>(at)?).map_err(|_| bad("a number out of range"))
     };
     let flag = |at: usize| -> Result<bool, StoreError> { Ok(row.try_get::<i64, _>(at)? != 0) };
     let message = Text { ko: row.try_get(4)?, en: row.try_get(5)? };
-    let (mut items, mut stock) = (Vec::with_capacity(item_rows.len()), Vec::with_capacity(item_rows.len()));
-    for item_row in item_rows {
-        let (item, count) = read_item(item_row)?;
-        items.push(item);
-        stock.push(count);
-    }
-    Ok(StockedSale {
+    let items = rows.iter().filter_map(|row| read_item(row).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let (items, stock) = items.into_iter().unzip();
+    Ok(Some(StockedSale {
         sale: Sale {
             id: parse_id(row.try_get(0)?)?,
             kind: parse_kind(row.try_get(1)?)?,
@@ -330,22 +323,23 @@ fn read_sale(row: &AnyRow, item_rows: &[AnyRow]) -> Result<StockedSale, StoreErr
         stock,
         ceiling: unsigned(row.try_get(22)?),
         cursor: unsigned(row.try_get(23)?),
-    })
+    }))
 }
 
-fn read_item(row: &AnyRow) -> Result<(Item, StockCount), StoreError> {
-    let (total, held, sold): (i64, i64, i64) = (row.try_get(5)?, row.try_get(6)?, row.try_get(7)?);
+fn read_item(row: &AnyRow) -> Result<Option<(Item, StockCount)>, StoreError> {
+    let Some(id) = row.try_get::<Option<&str>, _>(ITEM)? else { return Ok(None) };
+    let (total, held, sold): (i64, i64, i64) = (row.try_get(ITEM + 5)?, row.try_get(ITEM + 6)?, row.try_get(ITEM + 7)?);
     let item = Item {
-        id: row.try_get::<&str, _>(0)?.parse().map_err(|_| bad("an item id"))?,
-        name: Text { ko: row.try_get(1)?, en: row.try_get(2)? },
+        id: id.parse().map_err(|_| bad("an item id"))?,
+        name: Text { ko: row.try_get(ITEM + 1)?, en: row.try_get(ITEM + 2)? },
         price: Money {
-            amount: row.try_get(3)?,
-            currency: Currency::parse(row.try_get(4)?).ok_or_else(|| bad("a currency"))?,
+            amount: row.try_get(ITEM + 3)?,
+            currency: Currency::parse(row.try_get(ITEM + 4)?).ok_or_else(|| bad("a currency"))?,
         },
         units: u32::try_from(total).map_err(|_| bad("units"))?,
     };
     let count = StockCount { item: item.id.clone(), free: total.saturating_sub(held).saturating_sub(sold), held, sold };
-    Ok((item, count))
+    Ok(Some((item, count)))
 }
 
 fn parse_id(text: &str) -> Result<SaleId, StoreError> {
@@ -388,8 +382,7 @@ fn bad(what: &str) -> StoreError {
 
 /// Units of all items as the database counts them, for a sale that is known to exist.
 pub async fn stock(database: &Database, id: &SaleId) -> Result<Vec<StockCount>, StoreError> {
-    let rows = sqlx::query(ITEMS).bind(id.as_str()).fetch_all(database.reader()).await?;
-    rows.iter().map(|row| Ok(read_item(row)?.1)).collect()
+    Ok(load(database, id).await?.map(|known| known.stock).unwrap_or_default())
 }
 
 /// The instant at which the epoch of a sale began.

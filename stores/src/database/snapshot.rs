@@ -55,7 +55,10 @@ pub async fn restore(
 /// Everything that the database knows about a sale, as of one moment.
 pub async fn read(database: &Database, sale: &SaleId) -> Result<Snapshot, StoreError> {
     let mut tx = match database.dialect() {
-        Dialect::Postgres => database.reader().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?,
+        Dialect::Postgres => {
+            let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = on";
+            database.reader().begin_with(begin).await?
+        }
         Dialect::Sqlite => database.reader().begin().await?,
     };
     let Some(known) = sales::load_in(&mut tx, sale).await? else {
