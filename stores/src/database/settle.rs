@@ -223,7 +223,7 @@ async fn refuse_others(
 
 async fn mark_settled(database: &Database, tx: &mut Tx, orders: &[OrderId]) -> Result<(), StoreError> {
     const MARK: Sql = Sql {
-        postgres: "UPDATE payments SET settled = 1 WHERE order_id IN (SELECT json_array_elements_text($1::json)) \
+        postgres: "UPDATE payments SET settled = 1 WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
                    AND settled = 0 AND state NOT IN ('created', 'authorised', 'unknown')",
         sqlite: "UPDATE payments SET settled = 1 WHERE order_id IN (SELECT value FROM json_each($1)) \
                  AND settled = 0 AND state NOT IN ('created', 'authorised', 'unknown')",
