@@ -140,10 +140,11 @@ impl Moves {
             units.extend(back.into_iter().map(|id| (id, Units::Back)));
             told.extend(holds.iter().flat_map(|hold| moves::failed_events(hold, now)));
         }
-        moves::units(database, tx, &units).await?;
         outbox::append(database, tx, &told).await?;
         mark_settled(database, tx, &self.settled).await?;
-        inbox::add_all(database, tx, Group::Stock, &self.events, now).await
+        inbox::add_all(database, tx, Group::Stock, &self.events, now).await?;
+        // Last, because everybody who sells of the same items waits for them from here to the commit.
+        moves::units(database, tx, &units).await
     }
 }
 
