@@ -47,6 +47,10 @@ const MIGRATIONS: [(&str, Sql); 1] = [(
 /// How long a request waits for a free connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Begins a transaction on PostgreSQL that reads whole tables as of one moment.
+const READ_WHOLE_TABLES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = on; \
+    SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Postgres,
@@ -210,8 +214,9 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
 /// that usually nothing was is switched off.
 ///
 /// Statements name their rows by an index. PostgreSQL keeps the plan of a statement, and the tables are empty when a sale
-/// opens: one that read a whole table then would go on doing so while it grows to a hundred thousand rows. What is meant
-/// to read whole tables says so.
+/// opens: one that reads a whole table then, or joins one, goes on doing so while it grows to a hundred thousand rows.
+/// What is meant to read whole tables says so ([`READ_WHOLE_TABLES`]). Lists of ids are written as `= ANY (ARRAY(…))`,
+/// which is looked up in the index however small the table seems; of `IN (SELECT …)` a plan may make a join.
 fn postgres_pool() -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(16)
@@ -222,7 +227,8 @@ fn postgres_pool() -> AnyPoolOptions {
                     .execute(
                         "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
                          SET idle_in_transaction_session_timeout = '5s'; SET client_min_messages = error; \
-                         SET enable_seqscan = off; SET jit = off",
+                         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+                         SET random_page_cost = 1; SET jit = off",
                     )
                     .await?;
                 Ok(())

@@ -142,7 +142,7 @@ pub async fn bury(
                  ON CONFLICT DO NOTHING",
     };
     const MARKED: Sql = Sql {
-        postgres: "SELECT id FROM holds WHERE buyer = '' AND id IN (SELECT json_array_elements_text($1::json))",
+        postgres: "SELECT id FROM holds WHERE buyer = '' AND id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "SELECT id FROM holds WHERE buyer = '' AND id IN (SELECT value FROM json_each($1))",
     };
     let marks: Vec<_> = ids.iter().map(|id| serde_json::json!({"id": id.to_string(), "order_id": id.order})).collect();
@@ -162,7 +162,7 @@ pub async fn bury(
 pub async fn find(database: &Database, ids: &[HoldId]) -> Result<Vec<HoldRow>, StoreError> {
     const READ: Sql = Sql {
         postgres: "SELECT id, sale, buyer, state, deadline FROM holds \
-                   WHERE id IN (SELECT json_array_elements_text($1::json))",
+                   WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "SELECT id, sale, buyer, state, deadline FROM holds WHERE id IN (SELECT value FROM json_each($1))",
     };
     let found = sqlx::query(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
@@ -205,7 +205,7 @@ pub async fn untold(database: &Database, sale: &SaleId, limit: i64) -> Result<Ve
 pub async fn untold_of(database: &Database, orders: &[OrderId]) -> Result<BTreeMap<SaleId, Vec<End>>, StoreError> {
     const READ: Sql = Sql {
         postgres: "SELECT id, sale, buyer, state, deadline FROM holds \
-                   WHERE order_id IN (SELECT json_array_elements_text($1::json)) AND gate_told = 0 ORDER BY id",
+                   WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) AND gate_told = 0 ORDER BY id",
         sqlite: "SELECT id, sale, buyer, state, deadline FROM holds \
                  WHERE order_id IN (SELECT value FROM json_each($1)) AND gate_told = 0 ORDER BY id",
     };

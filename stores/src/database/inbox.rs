@@ -20,7 +20,7 @@ pub async fn seen(
 ) -> Result<HashSet<EventId>, StoreError> {
     const READ: Sql = Sql {
         postgres: "SELECT event_id FROM inbox WHERE consumer = $1 \
-                   AND event_id IN (SELECT json_array_elements_text($2::json))",
+                   AND event_id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
         sqlite: "SELECT event_id FROM inbox WHERE consumer = $1 AND event_id IN (SELECT value FROM json_each($2))",
     };
     let rows = sqlx::query(database.sql(READ)).bind(group.as_str()).bind(list(events)).fetch_all(&mut **tx).await?;

@@ -44,7 +44,7 @@ pub(super) fn order_id(text: &str) -> Result<OrderId, StoreError> {
 pub(super) async fn lock_holds(database: &Database, tx: &mut Tx, ids: &[HoldId]) -> Result<Vec<HoldRow>, StoreError> {
     const LOCK: Sql = Sql {
         postgres: "SELECT id, sale, buyer, state, deadline FROM holds \
-                   WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE",
+                   WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY id FOR UPDATE",
         sqlite: "SELECT id, sale, buyer, state, deadline FROM holds WHERE id IN (SELECT value FROM json_each($1)) \
                  ORDER BY id",
     };
@@ -75,7 +75,7 @@ pub(super) async fn hold_state(
     state: HoldState,
 ) -> Result<(), StoreError> {
     const MOVE: Sql = Sql {
-        postgres: "UPDATE holds SET state = $2, gate_told = $3 WHERE id IN (SELECT json_array_elements_text($1::json))",
+        postgres: "UPDATE holds SET state = $2, gate_told = $3 WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "UPDATE holds SET state = $2, gate_told = $3 WHERE id IN (SELECT value FROM json_each($1))",
     };
     sqlx::query(database.sql(MOVE))
@@ -97,13 +97,13 @@ pub(super) async fn order_state(
 ) -> Result<(), StoreError> {
     const MOVE: Sql = Sql {
         postgres: "UPDATE orders SET state = $2, changed_at = $3 \
-                   WHERE id IN (SELECT json_array_elements_text($1::json))",
+                   WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "UPDATE orders SET state = $2, changed_at = $3 WHERE id IN (SELECT value FROM json_each($1))",
     };
     const REMEMBER: Sql = Sql {
         postgres: "INSERT INTO order_history (order_id, nth, state, at) \
                    SELECT o.id, (SELECT coalesce(max(h.nth), 0) + 1 FROM order_history h WHERE h.order_id = o.id), $2, $3 \
-                   FROM orders o WHERE o.id IN (SELECT json_array_elements_text($1::json))",
+                   FROM orders o WHERE o.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "INSERT INTO order_history (order_id, nth, state, at) \
                  SELECT o.id, (SELECT coalesce(max(h.nth), 0) + 1 FROM order_history h WHERE h.order_id = o.id), $2, $3 \
                  FROM orders o WHERE o.id IN (SELECT value FROM json_each($1))",
@@ -131,7 +131,7 @@ pub(super) enum Units {
 pub(super) async fn units(database: &Database, tx: &mut Tx, moved: &[(HoldId, Units)]) -> Result<(), StoreError> {
     const LOCK_ITEMS: &str = "SELECT i.id FROM items i WHERE (i.sale, i.id) IN ( \
         SELECT l.sale, l.item FROM holds h JOIN order_lines l ON l.order_id = h.order_id \
-        WHERE h.id IN (SELECT json_array_elements_text($1::json))) ORDER BY i.sale, i.id FOR UPDATE";
+        WHERE h.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))) ORDER BY i.sale, i.id FOR UPDATE";
     const MOVE_ITEMS: Sql = Sql {
         postgres: "UPDATE items SET held = items.held - u.units, sold = items.sold + u.bought FROM ( \
                      SELECT l.sale, l.item, sum(l.quantity)::bigint AS units, sum(l.quantity * r.sold)::bigint AS bought \
@@ -162,13 +162,13 @@ pub(super) async fn units(database: &Database, tx: &mut Tx, moved: &[(HoldId, Un
 /// What a buyer gives back counts no longer against the limit.
 async fn buyers_back(database: &Database, tx: &mut Tx, ids_text: &str) -> Result<(), StoreError> {
     const LOCK: &str = "SELECT b.buyer FROM buyers b WHERE (b.sale, b.buyer) IN ( \
-        SELECT h.sale, h.buyer FROM holds h WHERE h.id IN (SELECT json_array_elements_text($1::json))) \
+        SELECT h.sale, h.buyer FROM holds h WHERE h.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))) \
         ORDER BY b.sale, b.buyer FOR UPDATE";
     const MOVE: Sql = Sql {
         postgres: "UPDATE buyers SET units = buyers.units - u.units FROM ( \
                      SELECT h.sale, h.buyer, sum(l.quantity)::bigint AS units \
                      FROM holds h JOIN order_lines l ON l.order_id = h.order_id \
-                     WHERE h.id IN (SELECT json_array_elements_text($1::json)) GROUP BY h.sale, h.buyer) AS u \
+                     WHERE h.id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) GROUP BY h.sale, h.buyer) AS u \
                    WHERE buyers.sale = u.sale AND buyers.buyer = u.buyer",
         sqlite: "UPDATE buyers SET units = buyers.units - u.units FROM ( \
                    SELECT h.sale, h.buyer, sum(l.quantity) AS units \

@@ -100,7 +100,7 @@ pub async fn read(database: &Database, ids: &[OrderId]) -> Result<Vec<Order>, St
                 FROM payments p WHERE p.order_id = o.id ORDER BY p.attempt DESC LIMIT 1), \
             (SELECT json_agg(json_build_object('state', s.state, 'at', s.at) ORDER BY s.nth)::text \
                 FROM order_history s WHERE s.order_id = o.id) \
-            FROM orders o WHERE o.id IN (SELECT json_array_elements_text($1::json)) ORDER BY o.created_at DESC, o.id",
+            FROM orders o WHERE o.id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY o.created_at DESC, o.id",
         sqlite: "SELECT o.id, o.sale, o.pass, o.number, o.buyer, o.state, o.request_hash, o.amount, o.currency, \
             o.locale, o.contact, o.trace, o.created_at, \
             (SELECT json_group_array(json_object('item', l.item, 'quantity', l.quantity, 'amount', l.amount) \
@@ -220,7 +220,7 @@ fn part<T: serde::de::DeserializeOwned>(row: &AnyRow, at: usize) -> Result<Optio
 pub async fn with_contact(database: &Database, orders: &[OrderId]) -> Result<HashSet<OrderId>, StoreError> {
     const READ: Sql = Sql {
         postgres: "SELECT id FROM orders WHERE contact IS NOT NULL \
-                   AND id IN (SELECT json_array_elements_text($1::json))",
+                   AND id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "SELECT id FROM orders WHERE contact IS NOT NULL AND id IN (SELECT value FROM json_each($1))",
     };
     if orders.is_empty() {

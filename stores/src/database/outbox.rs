@@ -109,7 +109,7 @@ fn read_row(row: &sqlx::any::AnyRow) -> Result<(i64, Record), StoreError> {
 pub async fn mark_published(database: &Database, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {
     const MARK: Sql = Sql {
         postgres: "UPDATE outbox SET published_at = $2 \
-                   WHERE id IN (SELECT value::bigint FROM json_array_elements_text($1::json))",
+                   WHERE id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text($1::json)))",
         sqlite: "UPDATE outbox SET published_at = $2 WHERE id IN (SELECT value FROM json_each($1))",
     };
     sqlx::query(database.sql(MARK))

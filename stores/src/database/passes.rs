@@ -25,7 +25,7 @@ pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, boo
     };
     const READ: Sql = Sql {
         postgres: "SELECT id, sale, number, buyer, bound, issued_at, expires_at FROM passes \
-                   WHERE id IN (SELECT json_array_elements_text($1::json))",
+                   WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "SELECT id, sale, number, buyer, bound, issued_at, expires_at FROM passes \
                  WHERE id IN (SELECT value FROM json_each($1))",
     };
@@ -68,7 +68,7 @@ pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, boo
 /// store, which only its row knows; the others need no question.
 pub async fn renew(database: &Database, passes: &mut [Pass], now: Timestamp) -> Result<(), StoreError> {
     const ENDS: Sql = Sql {
-        postgres: "SELECT id, expires_at FROM passes WHERE id IN (SELECT json_array_elements_text($1::json))",
+        postgres: "SELECT id, expires_at FROM passes WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "SELECT id, expires_at FROM passes WHERE id IN (SELECT value FROM json_each($1))",
     };
     let over: Vec<_> = passes.iter().filter(|pass| now >= pass.expires_at).map(|pass| pass.id.to_string()).collect();

@@ -105,7 +105,7 @@ pub async fn of_order(database: &Database, order: OrderId) -> Result<Vec<Payment
 pub async fn open_of(database: &Database, orders: &[OrderId]) -> Result<Vec<PaymentRow>, StoreError> {
     const READ: Sql = Sql {
         postgres: select_payments!(
-            "WHERE p.order_id IN (SELECT json_array_elements_text($1::json)) \
+            "WHERE p.order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
              AND p.state IN ('created', 'authorised', 'unknown') ORDER BY p.order_id, p.attempt"
         ),
         sqlite: select_payments!(
@@ -120,7 +120,7 @@ pub async fn open_of(database: &Database, orders: &[OrderId]) -> Result<Vec<Paym
 /// These attempts, whether open or not.
 pub async fn load_all(database: &Database, ids: &[PaymentId]) -> Result<Vec<PaymentRow>, StoreError> {
     const READ: Sql = Sql {
-        postgres: select_payments!("WHERE p.id IN (SELECT json_array_elements_text($1::json))"),
+        postgres: select_payments!("WHERE p.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))"),
         sqlite: select_payments!("WHERE p.id IN (SELECT value FROM json_each($1))"),
     };
     let rows = sqlx::query(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
@@ -150,7 +150,7 @@ pub(super) async fn lock_all(
 ) -> Result<Vec<PaymentRow>, StoreError> {
     const LOCK: Sql = Sql {
         postgres: select_payments!(
-            "WHERE p.order_id IN (SELECT json_array_elements_text($1::json)) ORDER BY p.order_id, p.attempt \
+            "WHERE p.order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY p.order_id, p.attempt \
              FOR UPDATE OF p"
         ),
         sqlite: select_payments!(

@@ -267,7 +267,7 @@ async fn lock_items(
     const LOCK: Sql = Sql {
         postgres: "SELECT i.id, i.total - i.held - i.sold, s.per_buyer_limit, s.hold_seconds \
                    FROM items i JOIN sales s ON s.id = i.sale WHERE i.sale = $1 \
-                   AND i.id IN (SELECT json_array_elements_text($2::json)) ORDER BY i.id FOR UPDATE OF i",
+                   AND i.id = ANY (ARRAY(SELECT json_array_elements_text($2::json))) ORDER BY i.id FOR UPDATE OF i",
         sqlite: "SELECT i.id, i.total - i.held - i.sold, s.per_buyer_limit, s.hold_seconds \
                  FROM items i JOIN sales s ON s.id = i.sale WHERE i.sale = $1 \
                  AND i.id IN (SELECT value FROM json_each($2)) ORDER BY i.id",
@@ -297,11 +297,11 @@ async fn is_alive(tx: &mut Tx, line: &LineKey) -> Result<bool, StoreError> {
 
 async fn known(database: &Database, tx: &mut Tx, orders: &[NewOrder]) -> Result<Known, StoreError> {
     const READ: Sql = Sql {
-        postgres: "SELECT id, pass, request_hash FROM orders WHERE id IN (SELECT json_array_elements_text($1::json)) \
+        postgres: "SELECT id, pass, request_hash FROM orders WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
                    UNION ALL \
-                   SELECT id, pass, request_hash FROM orders WHERE pass IN (SELECT json_array_elements_text($2::json)) \
+                   SELECT id, pass, request_hash FROM orders WHERE pass = ANY (ARRAY(SELECT json_array_elements_text($2::json))) \
                    UNION ALL \
-                   SELECT h.id, '', '' FROM holds h WHERE h.id IN (SELECT json_array_elements_text($1::json)) \
+                   SELECT h.id, '', '' FROM holds h WHERE h.id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
                    AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.id = h.order_id)",
         sqlite: "SELECT id, pass, request_hash FROM orders WHERE id IN (SELECT value FROM json_each($1)) \
                  UNION ALL \
@@ -339,7 +339,7 @@ async fn lock_buyers(
 ) -> Result<HashMap<BuyerId, i64>, StoreError> {
     const LOCK: Sql = Sql {
         postgres: "SELECT buyer, units FROM buyers WHERE sale = $1 \
-                   AND buyer IN (SELECT json_array_elements_text($2::json)) ORDER BY buyer FOR UPDATE",
+                   AND buyer = ANY (ARRAY(SELECT json_array_elements_text($2::json))) ORDER BY buyer FOR UPDATE",
         sqlite: "SELECT buyer, units FROM buyers WHERE sale = $1 AND buyer IN (SELECT value FROM json_each($2))",
     };
     let found = sqlx::query(database.sql(LOCK))

@@ -78,7 +78,7 @@ pub async fn claim_due(
     };
     const READ: Sql = Sql {
         postgres: "SELECT r.id, r.payment_id, r.order_id, p.attempt, r.amount, p.currency, r.tries FROM refunds r \
-                   JOIN payments p ON p.id = r.payment_id WHERE r.id IN (SELECT json_array_elements_text($1::json))",
+                   JOIN payments p ON p.id = r.payment_id WHERE r.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "SELECT r.id, r.payment_id, r.order_id, p.attempt, r.amount, p.currency, r.tries FROM refunds r \
                  JOIN payments p ON p.id = r.payment_id WHERE r.id IN (SELECT value FROM json_each($1))",
     };

@@ -140,10 +140,11 @@ impl Moves {
             units.extend(back.into_iter().map(|id| (id, Units::Back)));
             told.extend(holds.iter().flat_map(|hold| moves::failed_events(hold, now)));
         }
-        moves::units(database, tx, &units).await?;
         outbox::append(database, tx, &told).await?;
         mark_settled(database, tx, &self.settled).await?;
-        inbox::add_all(database, tx, Group::Stock, &self.events, now).await
+        inbox::add_all(database, tx, Group::Stock, &self.events, now).await?;
+        // Last, because everybody who sells of the same items waits for them from here to the commit.
+        moves::units(database, tx, &units).await
     }
 }
 
@@ -223,7 +224,7 @@ async fn refuse_others(
 
 async fn mark_settled(database: &Database, tx: &mut Tx, orders: &[OrderId]) -> Result<(), StoreError> {
     const MARK: Sql = Sql {
-        postgres: "UPDATE payments SET settled = 1 WHERE order_id IN (SELECT json_array_elements_text($1::json)) \
+        postgres: "UPDATE payments SET settled = 1 WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
                    AND settled = 0 AND state NOT IN ('created', 'authorised', 'unknown')",
         sqlite: "UPDATE payments SET settled = 1 WHERE order_id IN (SELECT value FROM json_each($1)) \
                  AND settled = 0 AND state NOT IN ('created', 'authorised', 'unknown')",

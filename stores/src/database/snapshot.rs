@@ -9,7 +9,7 @@ use sale::{
 use sqlx::{Any, Row as _, Transaction};
 
 use super::{
-    Database, Dialect,
+    Database, Dialect, READ_WHOLE_TABLES,
     numbers::{self, unsigned},
     sales,
 };
@@ -55,10 +55,7 @@ pub async fn restore(
 /// Everything that the database knows about a sale, as of one moment.
 pub async fn read(database: &Database, sale: &SaleId) -> Result<Snapshot, StoreError> {
     let mut tx = match database.dialect() {
-        Dialect::Postgres => {
-            let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = on";
-            database.reader().begin_with(begin).await?
-        }
+        Dialect::Postgres => database.reader().begin_with(READ_WHOLE_TABLES).await?,
         Dialect::Sqlite => database.reader().begin().await?,
     };
     let Some(known) = sales::load_in(&mut tx, sale).await? else {

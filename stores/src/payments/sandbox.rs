@@ -312,7 +312,7 @@ impl Ledger {
 
     /// Captures what the banks have authorised by then.
     async fn capture(&self, tx: &mut Tx, calls: &[Call]) -> Result<(), StoreError> {
-        const LOCK: &str = "SELECT key FROM sandbox_charges WHERE key IN (SELECT json_array_elements_text($1::json)) \
+        const LOCK: &str = "SELECT key FROM sandbox_charges WHERE key = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
                             ORDER BY key FOR UPDATE";
         const CAPTURE: Sql = Sql {
             postgres: "UPDATE sandbox_charges SET state = 'captured', changed_at = r.at \
@@ -345,7 +345,7 @@ async fn read_all(database: &Database, tx: &mut Tx, keys: &[&str]) -> Result<Vec
     const READ: Sql = Sql {
         postgres: "SELECT c.key, c.order_id, c.amount, c.currency, c.state, c.final, c.answers_at, \
                    coalesce((SELECT sum(r.amount) FROM sandbox_refunds r WHERE r.charge_key = c.key), 0)::bigint \
-                   FROM sandbox_charges c WHERE c.key IN (SELECT json_array_elements_text($1::json)) \
+                   FROM sandbox_charges c WHERE c.key = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
                    ORDER BY c.key FOR UPDATE",
         sqlite: "SELECT c.key, c.order_id, c.amount, c.currency, c.state, c.final, c.answers_at, \
                  coalesce((SELECT sum(r.amount) FROM sandbox_refunds r WHERE r.charge_key = c.key), 0) \
@@ -482,7 +482,7 @@ impl PaymentProvider for Sandbox {
         const READ: Sql = Sql {
             postgres: "SELECT c.key, c.order_id, c.amount, c.currency, c.state, c.final, c.answers_at, \
                        coalesce((SELECT sum(r.amount) FROM sandbox_refunds r WHERE r.charge_key = c.key), 0)::bigint \
-                       FROM sandbox_charges c WHERE c.order_id IN (SELECT json_array_elements_text($1::json)) \
+                       FROM sandbox_charges c WHERE c.order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
                        ORDER BY c.key",
             sqlite: "SELECT c.key, c.order_id, c.amount, c.currency, c.state, c.final, c.answers_at, \
                      coalesce((SELECT sum(r.amount) FROM sandbox_refunds r WHERE r.charge_key = c.key), 0) \
