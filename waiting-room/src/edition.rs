@@ -16,8 +16,11 @@ pub struct Edition {
     pub shown: Arc<Shown>,
     pub known: Arc<StockedSale>,
     /// Few: an edition is a moment of a sale, and only forms that somebody asked for are cast.
-    molds: RwLock<Vec<(Form, Option<Arc<Mold>>)>>,
+    molds: RwLock<Vec<Cast>>,
 }
+
+/// A form and its mold; without one, the page is rendered for each.
+type Cast = (Form, Option<Arc<Mold>>);
 
 /// A page of an edition: all who see it see the same, except for what is said to each alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +40,12 @@ impl Edition {
 
     /// The mold of a form; whoever asks first casts it, and the others wait for that.
     pub fn mold(&self, form: Form, cast: impl FnOnce() -> Option<Mold>) -> Option<Arc<Mold>> {
-        if let Some(mold) = found(&self.molds.read(), form) {
-            return mold;
+        if let Some((_, mold)) = found(&self.molds.read(), form) {
+            return mold.clone();
         }
         let mut molds = self.molds.write();
-        if let Some(mold) = found(&molds, form) {
-            return mold;
+        if let Some((_, mold)) = found(&molds, form) {
+            return mold.clone();
         }
         let mold = cast().map(Arc::new);
         molds.push((form, mold.clone()));
@@ -50,6 +53,6 @@ impl Edition {
     }
 }
 
-fn found(molds: &[(Form, Option<Arc<Mold>>)], form: Form) -> Option<Option<Arc<Mold>>> {
-    molds.iter().find(|(cast, _)| *cast == form).map(|(_, mold)| mold.clone())
+fn found(molds: &[Cast], form: Form) -> Option<&Cast> {
+    molds.iter().find(|(cast, _)| *cast == form)
 }
