@@ -56,3 +56,56 @@ impl Edition {
 fn found(molds: &[Cast], form: Form) -> Option<&Cast> {
     molds.iter().find(|(cast, _)| *cast == form)
 }
+
+#[cfg(test)]
+mod tests {
+    use sale::{
+        Admission, Frame, Sale, Text, Timestamp,
+        sale::{Kind, Mode},
+    };
+
+    use super::*;
+
+    fn known() -> StockedSale {
+        let at = Timestamp::default();
+        let sale = Sale {
+            id: "s".parse().unwrap(),
+            kind: Kind::OpenRun,
+            name: Text { ko: "s".to_owned(), en: "s".to_owned() },
+            opens_at: at,
+            closes_at: None,
+            items: Vec::new(),
+            per_buyer_limit: 1,
+            hold_seconds: 600,
+            enter_seconds: 120,
+            pass_seconds: 600,
+            admission: Admission { mode: Mode::Manual, per_minute: 0, max_active: 1, overcall: 0.0 },
+            message: None,
+            paused: false,
+            closing: false,
+            closed: false,
+            epoch: 0,
+            version: 1,
+            created_at: at,
+        };
+        StockedSale { sale, stock: Vec::new(), ceiling: 0, cursor: 0 }
+    }
+
+    #[test]
+    fn a_form_is_cast_once_and_a_new_frame_is_another_edition() {
+        let shown = || Arc::new(Shown::unwritten(Frame::empty("s".parse().unwrap())));
+        let (first, known) = (shown(), Arc::new(known()));
+        let edition = Edition::new(Arc::clone(&first), Arc::clone(&known));
+        let mut casts = 0;
+        for lang in [Lang::Ko, Lang::En, Lang::Ko, Lang::En] {
+            let form = Form::Line { lang, state: SaleState::Open, shape: LineShape::Waiting };
+            edition.mold(form, || {
+                casts += 1;
+                None
+            });
+        }
+        assert_eq!(casts, 2);
+        assert!(edition.is_of(&first, &known));
+        assert!(!edition.is_of(&shown(), &known));
+    }
+}
