@@ -129,7 +129,7 @@ impl Mold {
     pub fn packed(&self, texts: &Texts) -> Vec<u8> {
         let mut file = Vec::with_capacity(self.packed_bytes);
         file.extend_from_slice(&HEAD);
-        let (mut sum, mut bytes, mut between) = (0, 0, String::with_capacity(TEXTS_BYTES));
+        let (mut sum, mut bytes, mut between) = (0, 0_u64, String::with_capacity(TEXTS_BYTES));
         for section in &self.sections {
             file.extend_from_slice(section.piece.packed());
             between.clear();
@@ -138,11 +138,12 @@ impl Mold {
             let mut hasher = Hasher::new_with_initial(section.piece.sum_after(sum));
             hasher.update(between.as_bytes());
             sum = hasher.finalize();
-            bytes += section.piece.text().len() + between.len();
+            bytes += (section.piece.text().len() + between.len()) as u64;
         }
         file.extend_from_slice(&END);
         file.extend_from_slice(&sum.to_le_bytes());
-        file.extend_from_slice(&(bytes as u32).to_le_bytes());
+        // The length is told in four bytes, however long the page.
+        file.extend_from_slice(&bytes.to_le_bytes()[..4]);
         file
     }
 }
@@ -150,9 +151,8 @@ impl Mold {
 /// Writes what a stored block has after the bits that say that it is one; a text too long for it goes on in others.
 fn store(file: &mut Vec<u8>, text: &[u8]) {
     let (first, rest) = text.split_at(text.len().min(LARGEST_STORED));
-    let bytes = first.len() as u16;
-    file.extend_from_slice(&bytes.to_le_bytes());
-    file.extend_from_slice(&(!bytes).to_le_bytes());
+    let [low, high, ..] = first.len().to_le_bytes();
+    file.extend_from_slice(&[low, high, !low, !high]);
     file.extend_from_slice(first);
     if !rest.is_empty() {
         file.push(0);
