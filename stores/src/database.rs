@@ -47,7 +47,7 @@ const MIGRATIONS: [(&str, Sql); 1] = [(
 /// How long a request waits for a free connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Begins a transaction on PostgreSQL that reads whole tables as of one moment.
+/// How [`Database::read_whole`] begins on PostgreSQL.
 const READ_WHOLE_TABLES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = on; \
     SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
 
@@ -181,6 +181,14 @@ impl Database {
         Ok(())
     }
 
+    /// Begins a transaction that reads whole tables as of one moment.
+    pub(crate) async fn read_whole(&self) -> Result<Tx, StoreError> {
+        Ok(match self.dialect {
+            Dialect::Postgres => self.read.begin_with(READ_WHOLE_TABLES).await?,
+            Dialect::Sqlite => self.read.begin().await?,
+        })
+    }
+
     /// Begins a transaction that will write.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self.dialect {
@@ -215,7 +223,7 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
 ///
 /// Statements name their rows by an index. PostgreSQL keeps the plan of a statement, and the tables are empty when a sale
 /// opens: one that reads a whole table then, or joins one, goes on doing so while it grows to a hundred thousand rows.
-/// What is meant to read whole tables says so ([`READ_WHOLE_TABLES`]). Lists of ids are written as `= ANY (ARRAY(…))`,
+/// What is meant to read whole tables says so ([`Database::read_whole`]). Lists of ids are written as `= ANY (ARRAY(…))`,
 /// which is looked up in the index however small the table seems; of `IN (SELECT …)` a plan may make a join.
 fn postgres_pool() -> AnyPoolOptions {
     AnyPoolOptions::new()

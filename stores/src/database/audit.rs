@@ -1,6 +1,6 @@
 //! What the database's own rows must say about each other, for verification.
 //!
-//! Each check is one statement, so it sees one moment. It tells the things that break it; none is the right answer.
+//! All checks see one moment. Each is a statement that tells the things that break it; none is the right answer.
 
 use sale::{Event, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId};
 use sqlx::Row as _;
@@ -97,9 +97,9 @@ const RULES: &[(&str, &str)] = &[
 
 /// Everything that breaks a rule of one sale, or of all.
 pub async fn broken(database: &Database, sale: Option<&SaleId>) -> Result<Vec<Broken>, StoreError> {
-    let mut found = Vec::new();
+    let (mut found, mut tx) = (Vec::new(), database.read_whole().await?);
     for (what, statement) in RULES {
-        let rows = sqlx::query(*statement).bind(sale.map_or("", SaleId::as_str)).fetch_all(database.reader()).await?;
+        let rows = sqlx::query(*statement).bind(sale.map_or("", SaleId::as_str)).fetch_all(&mut *tx).await?;
         for row in &rows {
             found.push(Broken { what, id: row.try_get(0)? });
         }
@@ -122,7 +122,7 @@ pub async fn count(database: &Database, sale: Option<&SaleId>) -> Result<Counted
            (SELECT COUNT(*) FROM payments p JOIN orders o ON o.id = p.order_id WHERE $1 = '' OR o.sale = $1)",
     )
     .bind(sale.map_or("", SaleId::as_str))
-    .fetch_one(database.reader())
+    .fetch_one(&mut *database.read_whole().await?)
     .await?;
     Ok(Counted {
         orders: unsigned(row.try_get(0)?),

@@ -9,7 +9,7 @@ use sale::{
 use sqlx::{Any, Row as _, Transaction};
 
 use super::{
-    Database, Dialect, READ_WHOLE_TABLES,
+    Database,
     numbers::{self, unsigned},
     sales,
 };
@@ -54,10 +54,7 @@ pub async fn restore(
 
 /// Everything that the database knows about a sale, as of one moment.
 pub async fn read(database: &Database, sale: &SaleId) -> Result<Snapshot, StoreError> {
-    let mut tx = match database.dialect() {
-        Dialect::Postgres => database.reader().begin_with(READ_WHOLE_TABLES).await?,
-        Dialect::Sqlite => database.reader().begin().await?,
-    };
+    let mut tx = database.read_whole().await?;
     let Some(known) = sales::load_in(&mut tx, sale).await? else {
         return Err(StoreError::unexpected("database", "a sale that is gone"));
     };
