@@ -51,7 +51,7 @@ pub async fn come_in(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result
     if room.state(now) == SaleState::Closed {
         return Err(Code::SaleClosed.into());
     }
-    let pass_seconds = i64::from(room.known().sale.pass_seconds);
+    let pass_seconds = i64::from(room.edition().known.sale.pass_seconds);
     // Passes carry whole seconds; the row says the same.
     let issued_at = Timestamp::from_millis(now.as_seconds().saturating_mul(1000));
     let enter = Enter {

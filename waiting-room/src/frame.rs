@@ -10,7 +10,7 @@ use crate::{Request, TIME, WaitingRoom, room::Room};
     responses((status = 200, description = "The frame"), (status = 304, description = "Not changed since If-None-Match"),
         (status = 404, description = "sale_not_found")))]
 pub fn frame(door: &WaitingRoom, room: &Room, request: Request<'_>) -> Response<Body> {
-    let shown = room.shown();
+    let shown = &room.edition().shown;
     let known = request.parts.headers.get(header::IF_NONE_MATCH);
     let mut response = if known.is_some_and(|etag| etag == shown.etag) {
         let mut response = Response::new(Body::empty());

@@ -124,7 +124,7 @@ pub async fn take_place(
 
 /// When a joiner of a lost life came at the earliest: the same for every ask, so that the ticket stays the same.
 fn earliest(room: &Room) -> Timestamp {
-    let sale = &room.known().sale;
+    let sale = &room.edition().known.sale;
     sale.opens_at.max(sale.created_at)
 }
 
@@ -162,7 +162,7 @@ pub fn check_open(door: &WaitingRoom, room: &Room) -> Result<(), Problem> {
         SaleState::SoldOut => Err(Code::SoldOutForGood.into()),
         SaleState::Closed | SaleState::Draining => Err(Code::SaleClosed.into()),
         SaleState::Scheduled | SaleState::Lobby => {
-            let seconds = room.known().sale.opens_at.millis_since(now).div_euclid(1000).saturating_add(1);
+            let seconds = room.edition().known.sale.opens_at.millis_since(now).div_euclid(1000).saturating_add(1);
             Err(Problem::from(Code::SaleNotOpen).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX)))
         }
     }

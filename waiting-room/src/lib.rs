@@ -66,11 +66,12 @@ impl WaitingRoom {
     /// `None` where stores have to be asked; then [`Self::handle`] does it all.
     pub fn at_once(&self, route: &Route, request: Request<'_>) -> Option<Response<Body>> {
         let (Route::Join(sale) | Route::Frame(sale) | Route::Standing(sale)) = route else { return None };
-        let room = self.rooms.here(sale)?;
+        let rooms = self.rooms.here();
+        let room = rooms.get(sale)?;
         let answered = match route {
-            Route::Join(_) => Err(join::refusal(self, &room, request)?),
-            Route::Standing(sale) => standing::waiting(self, &room, sale, request)?,
-            _ => Ok(frame::frame(self, &room, request)),
+            Route::Join(_) => Err(join::refusal(self, room, request)?),
+            Route::Standing(sale) => standing::waiting(self, room, sale, request)?,
+            _ => Ok(frame::frame(self, room, request)),
         };
         Some(answered.unwrap_or_else(|problem| problem.into_response(&trace_id(&request.parts.headers))))
     }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -108,7 +108,6 @@ pub enum CameIn {
 
 pub struct Room {
     shared: Arc<Shared>,
-    edition: Mutex<Arc<Edition>>,
     pub joins: Batcher<Join, Joined>,
     pub standings: Batcher<(sale::BuyerId, Carried), Seat>,
     pub ways_in: Batcher<WayIn, CameIn>,
@@ -119,8 +118,10 @@ struct Shared {
     id: SaleId,
     database: Database,
     line: Arc<dyn Line>,
-    known: ArcSwap<StockedSale>,
-    shown: watch::Sender<Arc<Shown>>,
+    /// Read without a lock that threads would wait for: every request of the hot path reads it.
+    edition: ArcSwap<Edition>,
+    /// Every frame of an edition, for those who listen.
+    frames: watch::Sender<Arc<Shown>>,
     block: Mutex<Block>,
     /// Numbers that gave their place up in this life, as far as this process has heard.
     left: Numbers,
@@ -143,14 +144,12 @@ impl Room {
     pub fn new(database: Database, line: Arc<dyn Line>, known: StockedSale, tracker: &TaskTracker) -> Self {
         let shown = Arc::new(Shown::unwritten(first_frame(&known, database.now())));
         let block = Block { epoch: known.sale.epoch, ceiling: known.ceiling, size: LEAST_BLOCK, raised: monotonic() };
-        let known = Arc::new(known);
-        let edition = Mutex::new(Arc::new(Edition::new(Arc::clone(&shown), Arc::clone(&known))));
         let shared = Arc::new(Shared {
             id: known.sale.id.clone(),
             database,
             line,
-            shown: watch::Sender::new(shown),
-            known: ArcSwap::new(known),
+            frames: watch::Sender::new(Arc::clone(&shown)),
+            edition: ArcSwap::from_pointee(Edition::new(shown, Arc::new(known))),
             block: Mutex::new(block),
             left: Numbers::default(),
             departures: Mutex::default(),
@@ -159,7 +158,6 @@ impl Room {
         let (joins, standings, ways_in) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
         Self {
             shared,
-            edition,
             joins: Batcher::new("join", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&joins);
                 Box::pin(async move { shared.join(asks).await })
@@ -175,27 +173,14 @@ impl Room {
         }
     }
 
-    pub fn known(&self) -> Arc<StockedSale> {
-        self.shared.known.load_full()
-    }
-
-    pub fn shown(&self) -> Arc<Shown> {
-        Arc::clone(&self.shared.shown.borrow())
-    }
-
     /// What is shown now, with the molds that were cast for it.
-    pub fn edition(&self) -> Arc<Edition> {
-        let mut edition = self.edition.lock();
-        let (shown, known) = (self.shared.shown.borrow(), self.shared.known.load());
-        if !edition.is_of(&shown, &known) {
-            *edition = Arc::new(Edition::new(Arc::clone(&shown), Arc::clone(&known)));
-        }
-        Arc::clone(&edition)
+    pub fn edition(&self) -> Guard<Arc<Edition>> {
+        self.shared.edition.load()
     }
 
     /// Hears of every new frame.
     pub fn watch(&self) -> watch::Receiver<Arc<Shown>> {
-        self.shared.shown.subscribe()
+        self.shared.frames.subscribe()
     }
 
     pub fn key(&self) -> LineKey {
@@ -205,9 +190,9 @@ impl Room {
     /// The sale's state by this process's knowledge of time and stock. A leader that ends the sale says so in its last
     /// frame before it writes the row, and nothing here says less than the frame.
     pub fn state(&self, now: Timestamp) -> SaleState {
-        let known = self.shared.known.load();
-        let shown = self.shown();
-        if shown.frame.state == SaleState::Closed && shown.frame.epoch == known.sale.epoch {
+        let edition = self.edition();
+        let (frame, known) = (&edition.shown.frame, &edition.known);
+        if frame.state == SaleState::Closed && frame.epoch == known.sale.epoch {
             return SaleState::Closed;
         }
         known.state(now)
@@ -237,7 +222,7 @@ impl Room {
     /// Fetches the leader's frame. In trouble the last one is shown with the trouble in it.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let fetched = self.shared.line.frame(&self.key()).await;
-        let last = self.shown();
+        let last = Arc::clone(&self.edition().shown);
         let next = match &fetched {
             Ok(Some(json)) if *json == last.json => return Ok(()),
             Ok(Some(json)) => match serde_json::from_slice::<Frame>(json) {
@@ -249,7 +234,7 @@ impl Room {
             },
             Ok(None) => Shown::unwritten(Frame {
                 tick: last.frame.tick,
-                ..first_frame(&self.known(), self.shared.database.now())
+                ..first_frame(&self.edition().known, self.shared.database.now())
             }),
             Err(trouble) => {
                 let trouble =
@@ -258,7 +243,7 @@ impl Room {
             }
         };
         if !next.frame.says_the_same(&last.frame) || next.frame.tick != last.frame.tick {
-            self.shared.shown.send_replace(Arc::new(next));
+            self.shared.show(Arc::new(next));
         }
         fetched.map(|_| ())
     }
@@ -266,21 +251,27 @@ impl Room {
 
 impl Shared {
     fn key(&self) -> LineKey {
-        LineKey { sale: self.id.clone(), epoch: self.known.load().sale.epoch }
+        LineKey { sale: self.id.clone(), epoch: self.edition.load().known.sale.epoch }
     }
 
     async fn reload(&self) -> Result<(), StoreError> {
         let Some(known) = sales::load(&self.database, &self.id).await? else { return Ok(()) };
-        let last = self.known.load();
+        let last = Arc::clone(&self.edition.load().known);
         if known.sale.epoch != last.sale.epoch {
             self.left.clear();
             *self.departures.lock() = 0;
             self.seated.clear();
         }
-        if known != **last {
-            self.known.store(Arc::new(known));
+        if known != *last {
+            let known = Arc::new(known);
+            self.edition.rcu(|edition| Edition::new(Arc::clone(&edition.shown), Arc::clone(&known)));
         }
         Ok(())
+    }
+
+    fn show(&self, shown: Arc<Shown>) {
+        self.edition.rcu(|edition| Edition::new(Arc::clone(&shown), Arc::clone(&edition.known)));
+        self.frames.send_replace(shown);
     }
 
     /// Hears who left through other processes.
@@ -324,7 +315,7 @@ impl Shared {
     }
 
     fn ceiling(&self) -> u64 {
-        let known = self.known.load();
+        let known = Arc::clone(&self.edition.load().known);
         let mut block = self.block.lock();
         if block.epoch != known.sale.epoch {
             *block = Block { epoch: known.sale.epoch, ceiling: known.ceiling, ..*block };

@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::{ArcSwap, Guard};
 use futures::future::join_all;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use sale::{SaleId, clock::monotonic};
 use stores::{
     database::{Database, sales},
@@ -32,28 +33,29 @@ pub struct Rooms {
     database: Database,
     line: Arc<dyn Line>,
     tracker: TaskTracker,
-    by_id: RwLock<HashMap<SaleId, Arc<Room>>>,
+    /// Replaced as a whole when a room is added: every request reads it, and few sales are added.
+    by_id: ArcSwap<HashMap<SaleId, Arc<Room>>>,
     missing: Mutex<HashMap<SaleId, Instant>>,
 }
 
 impl Rooms {
     pub fn new(database: Database, line: Arc<dyn Line>, tracker: TaskTracker) -> Self {
-        Self { database, line, tracker, by_id: RwLock::default(), missing: Mutex::default() }
+        Self { database, line, tracker, by_id: ArcSwap::default(), missing: Mutex::default() }
     }
 
     pub fn line(&self) -> &Arc<dyn Line> {
         &self.line
     }
 
-    /// The room of a sale that this process has met.
-    pub fn here(&self, id: &SaleId) -> Option<Arc<Room>> {
-        self.by_id.read().get(id).cloned()
+    /// The rooms of the sales that this process has met.
+    pub fn here(&self) -> Guard<Arc<HashMap<SaleId, Arc<Room>>>> {
+        self.by_id.load()
     }
 
     /// The room of a sale; 404 when there is no such sale.
     pub async fn room(&self, id: &SaleId) -> Result<Arc<Room>, Problem> {
-        if let Some(room) = self.here(id) {
-            return Ok(room);
+        if let Some(room) = self.here().get(id) {
+            return Ok(Arc::clone(room));
         }
         let now = monotonic();
         if self.missing.lock().get(id).is_some_and(|since| now.duration_since(*since) < MISSING_FOR) {
@@ -74,12 +76,13 @@ impl Rooms {
         if let Err(fault) = room.refresh().await {
             tracing::debug!(sale = %id, %fault, "the first frame comes later");
         }
-        Ok(Arc::clone(self.by_id.write().entry(id.clone()).or_insert(room)))
-    }
-
-    /// Every room, for pages that list sales.
-    pub fn all(&self) -> Vec<Arc<Room>> {
-        self.by_id.read().values().cloned().collect()
+        self.by_id.rcu(|rooms| {
+            let mut rooms = HashMap::clone(rooms);
+            rooms.entry(id.clone()).or_insert_with(|| Arc::clone(&room));
+            rooms
+        });
+        // Somebody else may have been first.
+        Ok(self.here().get(id).map_or(room, Arc::clone))
     }
 
     /// Keeps every room fresh until `stop`.
@@ -87,7 +90,7 @@ impl Rooms {
         let mut reloaded = monotonic();
         let mut in_trouble = false;
         while !stop.is_cancelled() {
-            let rooms = self.all();
+            let rooms: Vec<_> = self.here().values().cloned().collect();
             let reload = monotonic().duration_since(reloaded) >= RELOAD_AFTER;
             if reload {
                 reloaded = monotonic();

@@ -57,7 +57,7 @@ pub fn waiting(
 
 /// Where the ticket stands by the frame alone, if it waits.
 fn waits(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Option<Standing> {
-    let shown = room.shown();
+    let shown = &room.edition().shown;
     let same_life = ticket.epoch == shown.frame.epoch || room.is_seated_again(ticket.number);
     let ahead = shown.ahead(ticket.number).filter(|_| same_life && !room.has_left(ticket.number))?;
     Some(at_place(ticket, Some(ahead), room, door.database.now()))
@@ -77,7 +77,7 @@ pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<S
 }
 
 fn at_place(ticket: &Ticket, ahead: Option<u64>, room: &Room, now: Timestamp) -> Standing {
-    let frame = &room.shown().frame;
+    let frame = &room.edition().shown.frame;
     let over = matches!(room.state(now), SaleState::Closed | SaleState::Draining);
     let ahead = ahead.filter(|_| !over && !is_blind(frame));
     Standing {
@@ -101,9 +101,9 @@ pub fn of_seat(ticket: &Ticket, seat: Seat, room: &Room, now: Timestamp) -> Stan
     let at_front = |ahead| at_place(ticket, ahead, room, now);
     let plain = |state| Standing { state, ahead: None, eta_seconds: None, ..at_front(None) };
     match seat {
-        Seat::Waiting { ahead: None } => at_front(Some(room.shown().ahead(ticket.number).unwrap_or(0))),
+        Seat::Waiting { ahead: None } => at_front(Some(room.edition().shown.ahead(ticket.number).unwrap_or(0))),
         // While places are being put back, those before this one may still be missing.
-        Seat::Waiting { ahead: Some(ahead) } => at_front(room.shown().frame.trouble.is_none().then_some(ahead)),
+        Seat::Waiting { ahead: Some(ahead) } => at_front(room.edition().shown.frame.trouble.is_none().then_some(ahead)),
         Seat::Late { ahead } => {
             let standing = at_front(Some(ahead));
             let state = if standing.state == TicketState::Closed { TicketState::Closed } else { TicketState::Late };
