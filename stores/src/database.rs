@@ -218,8 +218,8 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
 ///
 /// Nor must a request that was given up: when its future is dropped while `BEGIN` is on its way, sqlx puts the connection
 /// back with the transaction open and does not know of it, and the next single statement on it would be written into a
-/// transaction that nobody commits. So whatever is open on a connection ends when it goes back to the pool; the notice
-/// that usually nothing was is switched off.
+/// transaction that nobody commits. So whatever is open on a connection ends when it goes back to the pool; it begins
+/// something first, because a `ROLLBACK` of nothing is worth a warning to PostgreSQL, in its log too.
 ///
 /// Statements name their rows by an index. PostgreSQL keeps the plan of a statement, and the tables are empty when a sale
 /// opens: one that reads a whole table then, or joins one, goes on doing so while it grows to a hundred thousand rows.
@@ -234,7 +234,7 @@ fn postgres_pool() -> AnyPoolOptions {
                 connection
                     .execute(
                         "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
-                         SET idle_in_transaction_session_timeout = '5s'; SET client_min_messages = error; \
+                         SET idle_in_transaction_session_timeout = '5s'; \
                          SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
                          SET random_page_cost = 1; SET jit = off",
                     )
@@ -244,7 +244,7 @@ fn postgres_pool() -> AnyPoolOptions {
         })
         .after_release(|connection, _| {
             Box::pin(async move {
-                connection.execute("ROLLBACK").await?;
+                connection.execute("BEGIN; ROLLBACK").await?;
                 Ok(true)
             })
         })
