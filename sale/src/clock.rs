@@ -55,15 +55,7 @@ impl Timestamp {
             seconds.and_then(|moment| moment.checked_add(time::Duration::milliseconds(self.0.rem_euclid(1000))));
         moment.unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
-}
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.text()).map_err(|_| fmt::Error)?)
-    }
-}
-
-impl Timestamp {
     /// RFC 3339 in UTC with milliseconds, the one form that leaves this program.
     pub fn text(self) -> [u8; 24] {
         let utc = self.to_utc();
@@ -87,6 +79,12 @@ impl Timestamp {
             }
         }
         text
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.text()).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -21,8 +21,11 @@ pub type Term = i64;
 #[error("an id is 1 to 64 of a-z, 0-9 and -")]
 pub struct BadId;
 
+/// Bytes of the longest name of a sale or an item.
+pub const LONGEST_ID: usize = 64;
+
 fn slug(text: &str) -> Result<Arc<str>, BadId> {
-    let fits = (1..=64).contains(&text.len())
+    let fits = (1..=LONGEST_ID).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if fits { Ok(text.into()) } else { Err(BadId) }
 }

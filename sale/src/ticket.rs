@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{
     clock::Timestamp,
-    ids::{BuyerId, Epoch, PassId, SaleId},
+    ids::{BuyerId, Epoch, LONGEST_ID, PassId, SaleId},
     keys::{Ring, Secret},
 };
 
@@ -19,7 +19,7 @@ const MAC_BYTES: usize = 16;
 const HEAD_BYTES: usize = 46;
 const FLAG_BOUND: u8 = 1;
 /// A ticket of the longest sale's name; whatever is longer is none.
-const MAX_BYTES: usize = HEAD_BYTES + 64 + MAC_BYTES;
+const MAX_BYTES: usize = HEAD_BYTES + LONGEST_ID + MAC_BYTES;
 
 /// A place in the line of `sale`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +129,15 @@ mod tests {
         let signed = ticket().sign(&keys.tickets);
         keys.rotate();
         assert_eq!(Ticket::verify(&keys.tickets, &signed), Some(ticket()));
+    }
+
+    #[test]
+    fn a_ticket_of_the_longest_name_reads_back_and_a_longer_text_is_none() {
+        let keys = Keys::generate();
+        let longest = Ticket { sale: "s".repeat(LONGEST_ID).parse().unwrap(), ..ticket() };
+        let signed = longest.sign(&keys.tickets);
+        assert_eq!(Ticket::verify(&keys.tickets, &signed), Some(longest));
+        assert_eq!(Ticket::verify(&keys.tickets, &format!("{signed}AAAA")), None);
     }
 
     #[test]

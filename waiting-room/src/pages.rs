@@ -66,7 +66,7 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
         join_key: join_key.clone(),
     };
     let form = Form::Sale { lang, state, has_ticket: number.is_some() };
-    let mut response = if let Some(mold) = edition.mold(form, || page().mold()) {
+    let mut response = if let Some(mold) = edition.molds.of(form, || page().mold()) {
         let (nonce, join_key) = (&shell.nonce, &join_key);
         let visitor = SaleVisitor { lang, nonce, now: shell.now, opens_at, number, join_key };
         visit.filled(nonce, &mold, &visitor.texts())
@@ -118,7 +118,7 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
         join_key: join_key.clone(),
     };
     let form = view.shape().map(|shape| Form::Line { lang, state, shape });
-    Ok(if let Some(mold) = form.and_then(|form| edition.mold(form, || page().mold())) {
+    Ok(if let Some(mold) = form.and_then(|form| edition.molds.of(form, || page().mold())) {
         let (nonce, ticket, view, join_key) = (&shell.nonce, &standing.id, &view, &join_key);
         let visitor = LineVisitor { lang, nonce, now: shell.now, opens_at, ticket, number, view, left, held, join_key };
         visit.filled(nonce, &mold, &visitor.texts())
