@@ -32,13 +32,14 @@ use tokio_util::sync::CancellationToken;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Orders moved in one transaction or look.
 const BATCH: i64 = 200;
-/// How long the event of a payment's end may take before the loop looks itself.
-const LOG_PATIENCE_MS: i64 = 5_000;
 /// How long a charge may take to be called back after the deadline before its order counts as unknown.
 const VOID_GRACE_MS: i64 = 3_000;
 
 /// Why a move has to wait.
 const TRY_AGAIN_AFTER_MS: u64 = 500;
+
+/// What the gates have to hear.
+type Ends = BTreeMap<SaleId, Vec<End>>;
 
 pub struct StockWorker {
     database: Database,
@@ -90,8 +91,7 @@ impl StockWorker {
 
     /// Orders whose payment ended some time ago and whose event has not come.
     pub async fn left_behind(&self) -> Result<(), StoreError> {
-        let before = self.database.now().plus_millis(-LOG_PATIENCE_MS);
-        let left = holds::unsettled(&self.database, before, BATCH).await?;
+        let left = holds::unsettled(&self.database, self.database.now(), BATCH).await?;
         let unique: BTreeSet<_> = left.into_iter().collect();
         let causes: Vec<_> = unique.into_iter().map(|order| Cause { order, events: Vec::new() }).collect();
         self.follow(&causes).await.map(|_| ())
@@ -103,16 +103,25 @@ impl StockWorker {
             return Ok(HashSet::new());
         }
         let settled = settle::settle(&self.database, causes, self.database.now()).await?;
-        let became = |what: Settled| {
-            causes.iter().zip(&settled).filter(move |(_, became)| **became == what).map(|(cause, _)| cause.order)
-        };
-        let moved: Vec<_> = became(Settled::Moved).collect();
-        if !moved.is_empty() {
+        let mut has_moved = false;
+        let mut ends: Ends = BTreeMap::new();
+        let mut late = Vec::new();
+        for (cause, became) in causes.iter().zip(settled) {
+            match became {
+                Settled::Nothing => {}
+                Settled::Moved(sale, end) => {
+                    has_moved = true;
+                    ends.entry(sale).or_default().extend(end);
+                }
+                Settled::Late => late.push(cause.order),
+            }
+        }
+        if has_moved {
             failpoint::reached(Point::StockCommitted);
-            self.tell_orders(&moved).await;
+            self.tell_gates(ends).await;
         }
         let mut waiting = HashSet::new();
-        for order in became(Settled::Late) {
+        for order in late {
             if !self.take_again(order).await? {
                 waiting.insert(order);
             }
@@ -139,16 +148,22 @@ impl StockWorker {
 
     /// Tells the gates what became of these orders' holds. Trouble is left to the loop.
     async fn tell_orders(&self, orders: &[OrderId]) {
-        let told = async {
-            for (sale, ends) in holds::untold_of(&self.database, orders).await? {
-                if let Some(line) = self.line_key(sale).await? {
-                    self.tell(&line, &ends).await?;
-                }
+        match holds::untold_of(&self.database, orders).await {
+            Ok(ends) => self.tell_gates(ends).await,
+            Err(trouble) => tracing::debug!(orders = orders.len(), "the gate is told later: {trouble}"),
+        }
+    }
+
+    /// Tells each gate what became of its holds. Trouble is left to the loop.
+    async fn tell_gates(&self, ends: Ends) {
+        for (sale, ends) in ends.into_iter().filter(|(_, ends)| !ends.is_empty()) {
+            let told = async {
+                let Some(line) = self.line_key(sale.clone()).await? else { return Ok(()) };
+                self.tell(&line, &ends).await
+            };
+            if let Err(trouble) = told.await {
+                tracing::debug!(%sale, "the gate is told later: {trouble}");
             }
-            Ok::<(), StoreError>(())
-        };
-        if let Err(trouble) = told.await {
-            tracing::debug!(orders = orders.len(), "the gate is told later: {trouble}");
         }
     }
 

@@ -128,7 +128,6 @@ CREATE TABLE holds (
     -- 0 while the gate has still to hear what became of the hold: that it ended, or that its payment is unknown.
     gate_told BIGINT NOT NULL DEFAULT 1
 );
-CREATE INDEX holds_of_order ON holds (order_id);
 CREATE INDEX holds_by_deadline ON holds (deadline) WHERE state IN ('held', 'paying');
 CREATE INDEX holds_untold ON holds (sale, id) WHERE gate_told = 0;
 
@@ -150,19 +149,16 @@ CREATE TABLE payments (
     provider_id      TEXT,
     -- When the provider was first called; NULL before.
     sent_at          BIGINT,
-    -- When to ask the provider again; NULL when nothing is open.
-    ask_at           BIGINT,
+    -- When somebody looks at it: the payment worker while it is open, the stock worker once it has ended. NULL when units
+    -- and order have followed its last result.
+    due_at           BIGINT,
     asked            BIGINT NOT NULL DEFAULT 0,
-    -- Units and order have followed the last result of this attempt.
-    settled          BIGINT NOT NULL DEFAULT 0,
     created_at       BIGINT NOT NULL,
     changed_at       BIGINT NOT NULL,
     UNIQUE (order_id, attempt),
     UNIQUE (order_id, idempotency_key)
 );
-CREATE INDEX payments_to_ask ON payments (ask_at) WHERE ask_at IS NOT NULL;
-CREATE INDEX payments_unsettled ON payments (changed_at)
-    WHERE settled = 0 AND state IN ('captured', 'declined', 'voided');
+CREATE INDEX payments_due ON payments (due_at) WHERE due_at IS NOT NULL;
 
 -- Money that the rules owe. The id is the key of the provider's call: `refund:{payment}:{n}`.
 CREATE TABLE refunds (

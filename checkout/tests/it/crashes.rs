@@ -148,7 +148,7 @@ async fn a_request_that_no_worker_heard_of_is_found(#[case] engine: Engine) {
     shop.payments.poll().await.unwrap();
     drop(shop.new_events().await);
     assert_eq!(shop.state(order).await, OrderState::PaymentProcessing);
-    shop.pass_time(6_000);
+    shop.pass_time(11_000);
     shop.stock.look().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::Paid);
     shop.close().await;

@@ -94,7 +94,7 @@ async fn late_money_waits_for_a_gate_that_is_away(#[case] engine: Engine) {
         let events = shop.new_events().await;
         assert!(shop.hand_over(&events).await.is_err());
         assert_eq!(shop.state(order).await, OrderState::Expired);
-        shop.pass_time(11_000);
+        shop.pass_time(16_000);
         shop.loops().await;
         assert_eq!(shop.state(order).await, OrderState::Paid);
         assert_eq!(shop.units().await, (1, 0, 1));

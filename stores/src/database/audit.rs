@@ -48,7 +48,7 @@ const RULES: &[(&str, &str)] = &[
     (
         "paid_without_units",
         "SELECT o.id FROM orders o WHERE ($1 = '' OR o.sale = $1) AND o.state = 'paid' \
-         AND (SELECT COUNT(*) FROM holds h WHERE h.order_id = o.id AND h.state = 'committed') <> 1",
+         AND (SELECT COUNT(*) FROM holds h WHERE h.id IN (o.id, o.id || ':2') AND h.state = 'committed') <> 1",
     ),
     (
         "units_without_paid",
@@ -66,7 +66,7 @@ const RULES: &[(&str, &str)] = &[
         "open_order_without_hold",
         "SELECT o.id FROM orders o WHERE ($1 = '' OR o.sale = $1) \
          AND o.state IN ('pending_payment', 'payment_processing', 'payment_unknown') \
-         AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = o.id AND h.state IN ('held', 'paying'))",
+         AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.id IN (o.id, o.id || ':2') AND h.state IN ('held', 'paying'))",
     ),
     (
         "ended_twice",
@@ -81,7 +81,7 @@ const RULES: &[(&str, &str)] = &[
     (
         "payment_not_followed",
         "SELECT p.id FROM payments p JOIN orders o ON o.id = p.order_id WHERE ($1 = '' OR o.sale = $1) \
-         AND p.settled = 0 AND p.state IN ('captured', 'declined', 'voided')",
+         AND p.due_at IS NOT NULL AND p.state IN ('captured', 'declined', 'voided')",
     ),
     (
         "refund_not_owed",

@@ -60,7 +60,7 @@ pub(super) async fn call_back(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let set = sqlx::query(
-        "UPDATE payments SET intent = 'void', void_for = $2, ask_at = $3, asked = 0 WHERE order_id = $1 \
+        "UPDATE payments SET intent = 'void', void_for = $2, due_at = $3, asked = 0 WHERE order_id = $1 \
          AND intent IS NULL AND state IN ('created', 'authorised', 'unknown')",
     )
     .bind(order.to_string())
@@ -205,15 +205,16 @@ pub async fn untold(database: &Database, sale: &SaleId, limit: i64) -> Result<Ve
 pub async fn untold_of(database: &Database, orders: &[OrderId]) -> Result<BTreeMap<SaleId, Vec<End>>, StoreError> {
     const READ: Sql = Sql {
         postgres: "SELECT id, sale, buyer, state, deadline FROM holds \
-                   WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) AND gate_told = 0 ORDER BY id",
+                   WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) AND gate_told = 0 ORDER BY id",
         sqlite: "SELECT id, sale, buyer, state, deadline FROM holds \
-                 WHERE order_id IN (SELECT value FROM json_each($1)) AND gate_told = 0 ORDER BY id",
+                 WHERE id IN (SELECT value FROM json_each($1)) AND gate_told = 0 ORDER BY id",
     };
     let mut ends: BTreeMap<SaleId, Vec<End>> = BTreeMap::new();
     if orders.is_empty() {
         return Ok(ends);
     }
-    let rows = sqlx::query(database.sql(READ)).bind(list(orders)).fetch_all(database.reader()).await?;
+    let ids = orders.iter().flat_map(|order| [HoldId::of(*order), HoldId::retaken(*order)]);
+    let rows = sqlx::query(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
     for row in &rows {
         let hold = read_hold(row)?;
         ends.entry(hold.sale.clone()).or_default().push(to_tell(&hold));
@@ -303,13 +304,13 @@ pub enum Overrun {
     Unknown,
 }
 
-/// Orders whose last payment ended before `before` and that have not followed it: the net under the event log.
-pub async fn unsettled(database: &Database, before: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
+/// Orders whose payment has ended and that should have followed it by now: the net under the event log.
+pub async fn unsettled(database: &Database, now: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
     let rows = sqlx::query(
-        "SELECT order_id FROM payments WHERE settled = 0 AND state IN ('captured', 'declined', 'voided') \
-         AND changed_at <= $1 ORDER BY changed_at LIMIT $2",
+        "SELECT order_id FROM payments WHERE due_at <= $1 AND state IN ('captured', 'declined', 'voided') \
+         ORDER BY due_at LIMIT $2",
     )
-    .bind(before.as_millis())
+    .bind(now.as_millis())
     .bind(limit)
     .fetch_all(database.reader())
     .await?;

@@ -129,15 +129,13 @@ pub(super) enum Units {
 
 /// Moves the units of locked, live holds: back to the free ones, or to the sold ones.
 pub(super) async fn units(database: &Database, tx: &mut Tx, moved: &[(HoldId, Units)]) -> Result<(), StoreError> {
-    const LOCK_ITEMS: &str = "SELECT i.id FROM items i WHERE (i.sale, i.id) IN ( \
-        SELECT l.sale, l.item FROM holds h JOIN order_lines l ON l.order_id = h.order_id \
-        WHERE h.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))) ORDER BY i.sale, i.id FOR UPDATE";
+    // The items are taken in the order that the sums come in, which is the one everybody locks them in.
     const MOVE_ITEMS: Sql = Sql {
         postgres: "UPDATE items SET held = items.held - u.units, sold = items.sold + u.bought FROM ( \
                      SELECT l.sale, l.item, sum(l.quantity)::bigint AS units, sum(l.quantity * r.sold)::bigint AS bought \
                      FROM json_to_recordset($1::json) AS r(id text, sold bigint) \
                      JOIN holds h ON h.id = r.id JOIN order_lines l ON l.order_id = h.order_id \
-                     GROUP BY l.sale, l.item) AS u \
+                     GROUP BY l.sale, l.item ORDER BY l.sale, l.item) AS u \
                    WHERE items.sale = u.sale AND items.id = u.item",
         sqlite: "UPDATE items SET held = items.held - u.units, sold = items.sold + u.bought FROM ( \
                    SELECT l.sale, l.item, sum(l.quantity) AS units, sum(l.quantity * (r.value ->> 'sold')) AS bought \
@@ -148,9 +146,6 @@ pub(super) async fn units(database: &Database, tx: &mut Tx, moved: &[(HoldId, Un
     };
     if moved.is_empty() {
         return Ok(());
-    }
-    if database.is_postgres() {
-        sqlx::query(LOCK_ITEMS).bind(list(moved.iter().map(|(id, _)| *id))).execute(&mut **tx).await?;
     }
     let flagged: Vec<_> =
         moved.iter().map(|(id, to)| json!({"id": id.to_string(), "sold": i64::from(*to == Units::Sold)})).collect();

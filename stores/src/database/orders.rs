@@ -94,7 +94,7 @@ pub async fn read(database: &Database, ids: &[OrderId]) -> Result<Vec<Order>, St
             (SELECT json_agg(json_build_object('item', l.item, 'quantity', l.quantity, 'amount', l.amount) \
                 ORDER BY l.item)::text FROM order_lines l WHERE l.order_id = o.id), \
             (SELECT json_build_object('state', h.state, 'deadline', h.deadline)::text FROM holds h \
-                WHERE h.order_id = o.id ORDER BY h.id DESC LIMIT 1), \
+                WHERE h.id IN (o.id, o.id || ':2') ORDER BY h.id DESC LIMIT 1), \
             (SELECT json_build_object('id', p.id, 'attempt', p.attempt, 'method', p.method, 'state', p.state, \
                 'sent', (p.sent_at IS NOT NULL)::int, 'voiding', (coalesce(p.intent, '') = 'void')::int)::text \
                 FROM payments p WHERE p.order_id = o.id ORDER BY p.attempt DESC LIMIT 1), \
@@ -106,7 +106,7 @@ pub async fn read(database: &Database, ids: &[OrderId]) -> Result<Vec<Order>, St
             (SELECT json_group_array(json_object('item', l.item, 'quantity', l.quantity, 'amount', l.amount) \
                 ORDER BY l.item) FROM order_lines l WHERE l.order_id = o.id), \
             (SELECT json_object('state', h.state, 'deadline', h.deadline) FROM holds h \
-                WHERE h.order_id = o.id ORDER BY h.id DESC LIMIT 1), \
+                WHERE h.id IN (o.id, o.id || ':2') ORDER BY h.id DESC LIMIT 1), \
             (SELECT json_object('id', p.id, 'attempt', p.attempt, 'method', p.method, 'state', p.state, \
                 'sent', p.sent_at IS NOT NULL, 'voiding', coalesce(p.intent, '') = 'void') \
                 FROM payments p WHERE p.order_id = o.id ORDER BY p.attempt DESC LIMIT 1), \

@@ -23,8 +23,12 @@ use crate::{
     payments::{Charge, ChargeState},
 };
 
-/// How long the log has for bringing a request to a worker before the poller takes it.
-const LOG_PATIENCE_MS: i64 = 15_000;
+/// How long who is next has for a step before somebody looks whether it was taken: the log for bringing a request to a
+/// worker, the worker for its call, the log again for bringing the end to the units.
+///
+/// One time for all of them, because `due_at` is indexed: as long as a step leaves it alone, PostgreSQL writes the new
+/// row beside the old one and no index (a heap-only tuple).
+const PATIENCE_MS: i64 = 15_000;
 
 /// An attempt as its row says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,7 +207,7 @@ pub async fn pay(database: &Database, choice: Choice<'_>, now: Timestamp) -> Res
     let attempt = earlier.last().map_or(0, |payment| payment.attempt).saturating_add(1);
     let id = PaymentId::derive(now, &[choice.order.to_string().as_bytes(), &attempt.to_be_bytes()]);
     sqlx::query(
-        "INSERT INTO payments (id, order_id, attempt, idempotency_key, method, amount, currency, state, ask_at, \
+        "INSERT INTO payments (id, order_id, attempt, idempotency_key, method, amount, currency, state, due_at, \
          created_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'created', $8, $9, $9)",
     )
     .bind(id.to_string())
@@ -213,7 +217,7 @@ pub async fn pay(database: &Database, choice: Choice<'_>, now: Timestamp) -> Res
     .bind(choice.method)
     .bind(order.try_get::<i64, _>(2)?)
     .bind(order.try_get::<&str, _>(3)?)
-    .bind(now.plus_millis(LOG_PATIENCE_MS).as_millis())
+    .bind(now.plus_millis(PATIENCE_MS).as_millis())
     .bind(now.as_millis())
     .execute(&mut *tx)
     .await?;
@@ -267,7 +271,7 @@ pub struct Sending {
     pub order: OrderId,
     /// When the provider will have answered if it ever does: the hold does not end before.
     pub answer_by: Timestamp,
-    /// When somebody else asks, should the caller die.
+    /// Until when nobody else asks, should the caller die.
     pub ask_at: Timestamp,
 }
 
@@ -275,34 +279,36 @@ pub struct Sending {
 /// it needs for an answer. Of several callers only one is told yes: that one calls.
 pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> Result<Vec<bool>, StoreError> {
     const MARK: Sql = Sql {
-        postgres: "UPDATE payments SET sent_at = $2, ask_at = r.ask_at, asked = 0, changed_at = $2 \
+        postgres: "UPDATE payments SET sent_at = $2, due_at = greatest(due_at, r.ask_at), asked = 0, changed_at = $2 \
                    FROM json_to_recordset($1::json) AS r(id text, hold text, ask_at bigint) \
                    WHERE payments.id = r.id AND state = 'created' AND sent_at IS NULL AND intent IS NULL \
                    AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') RETURNING payments.id",
-        sqlite: "UPDATE payments SET sent_at = $2, ask_at = r.value ->> 'ask_at', asked = 0, changed_at = $2 \
+        sqlite: "UPDATE payments SET sent_at = $2, due_at = max(due_at, r.value ->> 'ask_at'), asked = 0, changed_at = $2 \
                  FROM json_each($1) AS r \
                  WHERE payments.id = r.value ->> 'id' AND state = 'created' AND sent_at IS NULL AND intent IS NULL \
                  AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.value ->> 'hold' AND h.state = 'paying') \
                  RETURNING payments.id",
     };
     const EXTEND: Sql = Sql {
-        postgres: "UPDATE holds SET deadline = greatest(deadline, r.answer_by) \
-                   FROM json_to_recordset($1::json) AS r(hold text, answer_by bigint) WHERE holds.id = r.hold",
-        sqlite: "UPDATE holds SET deadline = max(deadline, r.value ->> 'answer_by') FROM json_each($1) AS r \
-                 WHERE holds.id = r.value ->> 'hold'",
+        postgres: "UPDATE holds SET deadline = r.answer_by \
+                   FROM json_to_recordset($1::json) AS r(hold text, answer_by bigint) \
+                   WHERE holds.id = r.hold AND deadline < r.answer_by",
+        sqlite: "UPDATE holds SET deadline = r.value ->> 'answer_by' FROM json_each($1) AS r \
+                 WHERE holds.id = r.value ->> 'hold' AND deadline < r.value ->> 'answer_by'",
     };
     let mut tx = database.begin().await?;
     let holds: Vec<_> = all.iter().map(|sending| HoldId::of(sending.order)).collect();
-    let orders: Vec<_> = all.iter().map(|sending| sending.order).collect();
     moves::lock_holds(database, &mut tx, &holds).await?;
-    lock_all(database, &mut tx, &orders).await?;
     let row = |sending: &Sending| {
         json!({
             "id": sending.id.to_string(), "hold": HoldId::of(sending.order).to_string(),
             "ask_at": sending.ask_at.as_millis(), "answer_by": sending.answer_by.as_millis(),
         })
     };
-    let rows: Vec<_> = all.iter().map(row).collect();
+    // In the order that others lock them in: the statement takes the rows as they come.
+    let mut sorted: Vec<_> = all.iter().collect();
+    sorted.sort_unstable_by_key(|sending| (sending.order, sending.id));
+    let rows: Vec<_> = sorted.into_iter().map(row).collect();
     let marked =
         sqlx::query(database.sql(MARK)).bind(moves::rows(&rows)).bind(now.as_millis()).fetch_all(&mut *tx).await?;
     let marked = marked.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<HashSet<_>, _>>()?;
@@ -323,11 +329,12 @@ pub async fn claim_due(
     limit: i64,
 ) -> Result<Vec<PaymentId>, StoreError> {
     const CLAIM: Sql = Sql {
-        postgres: "UPDATE payments SET ask_at = $2, asked = asked + 1 WHERE id IN ( \
-                     SELECT id FROM payments WHERE ask_at <= $1 ORDER BY ask_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
-                   RETURNING id",
-        sqlite: "UPDATE payments SET ask_at = $2, asked = asked + 1 WHERE id IN ( \
-                   SELECT id FROM payments WHERE ask_at <= $1 ORDER BY ask_at LIMIT $3) RETURNING id",
+        postgres: "UPDATE payments SET due_at = $2, asked = asked + 1 WHERE id IN ( \
+                     SELECT id FROM payments WHERE due_at <= $1 AND state IN ('created', 'authorised', 'unknown') \
+                     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id",
+        sqlite: "UPDATE payments SET due_at = $2, asked = asked + 1 WHERE id IN ( \
+                   SELECT id FROM payments WHERE due_at <= $1 AND state IN ('created', 'authorised', 'unknown') \
+                   ORDER BY due_at LIMIT $3) RETURNING id",
     };
     let rows = sqlx::query(database.sql(CLAIM))
         .bind(now.as_millis())
@@ -354,7 +361,7 @@ pub struct Answer {
     pub id: PaymentId,
     pub order: OrderId,
     pub told: Told,
-    /// When to ask about the attempt again if it is still open, should nobody carry on with it before.
+    /// When to ask about the attempt again if this brought it no further.
     pub ask_at: Timestamp,
 }
 
@@ -375,8 +382,28 @@ pub enum Recorded {
 struct Change {
     row: PaymentRow,
     provider_id: Option<String>,
-    ask_at: Option<Timestamp>,
+    due: Due,
     moved: bool,
+}
+
+/// When somebody looks at an attempt again.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    /// Nobody carries on with it: then.
+    At(Timestamp),
+    /// It moved, and somebody carries on with it: as before, but no later than then.
+    By(Timestamp),
+    /// It ended before.
+    AsItIs,
+}
+
+impl Due {
+    const fn at(self) -> Option<Timestamp> {
+        match self {
+            Self::At(at) | Self::By(at) => Some(at),
+            Self::AsItIs => None,
+        }
+    }
 }
 
 /// Records what the provider told of several attempts, all in one transaction. Only forward moves count, whatever order
@@ -405,10 +432,15 @@ pub async fn record(database: &Database, answers: &[Answer], now: Timestamp) -> 
         let moved = (state, last) != (row.state, row.last);
         (row.state, row.last) = (state, last);
         let provider_id = if let Told::Charge(charge) = &answer.told { Some(charge.provider_id.clone()) } else { None };
-        let ask_at = state.is_open().then_some(answer.ask_at);
         // Two answers about one attempt are one change, to where both lead.
-        let moved_before = changes.get(&row.id).is_some_and(|change| change.moved);
-        changes.insert(row.id, Change { row: row.clone(), provider_id, ask_at, moved: moved || moved_before });
+        let moved_by_any = moved || changes.get(&row.id).is_some_and(|change| change.moved);
+        let due = match state {
+            PaymentState::Created | PaymentState::Unknown => Due::At(answer.ask_at),
+            _ if moved_by_any => Due::By(now.plus_millis(PATIENCE_MS)),
+            PaymentState::Authorised => Due::At(answer.ask_at),
+            _ => Due::AsItIs,
+        };
+        changes.insert(row.id, Change { row: row.clone(), provider_id, due, moved: moved_by_any });
         recorded.push(match (moved, state.is_open()) {
             (true, false) => Recorded::Ended,
             (true, true) => Recorded::Moved(Box::new(row.clone())),
@@ -443,20 +475,22 @@ async fn write(
     now: Timestamp,
 ) -> Result<HashMap<PaymentId, Intent>, StoreError> {
     const WRITE: Sql = Sql {
-        postgres: "UPDATE payments SET state = r.state, final = r.final, ask_at = r.ask_at, \
+        postgres: "UPDATE payments SET state = r.state, final = r.final, \
+                     due_at = CASE WHEN r.moved = 1 THEN least(payments.due_at, r.due_at) \
+                       ELSE coalesce(r.due_at, payments.due_at) END, \
                      provider_id = coalesce(r.provider_id, payments.provider_id), \
-                     settled = CASE WHEN r.moved = 1 THEN 0 ELSE settled END, \
                      changed_at = CASE WHEN r.moved = 1 THEN $2 ELSE changed_at END, \
                      intent = CASE WHEN intent IS NULL AND r.state = 'authorised' THEN \
                        CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') \
                        THEN 'capture' ELSE 'void' END ELSE intent END \
-                   FROM json_to_recordset($1::json) AS r(id text, hold text, state text, final bigint, ask_at bigint, \
+                   FROM json_to_recordset($1::json) AS r(id text, hold text, state text, final bigint, due_at bigint, \
                      provider_id text, moved bigint) \
                    WHERE payments.id = r.id RETURNING payments.id, payments.intent",
         sqlite: "UPDATE payments SET state = r.value ->> 'state', final = r.value ->> 'final', \
-                   ask_at = r.value ->> 'ask_at', \
+                   due_at = CASE WHEN r.value ->> 'moved' = 1 \
+                     THEN min(coalesce(payments.due_at, r.value ->> 'due_at'), r.value ->> 'due_at') \
+                     ELSE coalesce(r.value ->> 'due_at', payments.due_at) END, \
                    provider_id = coalesce(r.value ->> 'provider_id', payments.provider_id), \
-                   settled = CASE WHEN r.value ->> 'moved' = 1 THEN 0 ELSE settled END, \
                    changed_at = CASE WHEN r.value ->> 'moved' = 1 THEN $2 ELSE changed_at END, \
                    intent = CASE WHEN intent IS NULL AND r.value ->> 'state' = 'authorised' THEN \
                      CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = r.value ->> 'hold' AND h.state = 'paying') \
@@ -472,7 +506,7 @@ async fn write(
             json!({
                 "id": change.row.id.to_string(), "hold": HoldId::of(change.row.order).to_string(),
                 "state": change.row.state.as_str(), "final": i64::from(change.row.last),
-                "ask_at": change.ask_at.map(Timestamp::as_millis), "provider_id": change.provider_id,
+                "due_at": change.due.at().map(Timestamp::as_millis), "provider_id": change.provider_id,
                 "moved": i64::from(change.moved),
             })
         })
@@ -513,7 +547,7 @@ fn forward(state: PaymentState, last: bool, told: &Told) -> (PaymentState, bool)
 
 /// Another amount or currency than ours: nothing moves by itself any more.
 async fn mismatch(database: &Database, tx: &mut Tx, payment: &PaymentRow, now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query("UPDATE payments SET ask_at = NULL, changed_at = $2 WHERE id = $1")
+    sqlx::query("UPDATE payments SET due_at = NULL, changed_at = $2 WHERE id = $1")
         .bind(payment.id.to_string())
         .bind(now.as_millis())
         .execute(&mut **tx)

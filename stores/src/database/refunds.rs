@@ -38,7 +38,7 @@ pub(super) async fn owe(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let owes = payment.money.amount > 0;
-    sqlx::query("UPDATE payments SET state = $2, settled = 1, changed_at = $3 WHERE id = $1 AND state = 'captured'")
+    sqlx::query("UPDATE payments SET state = $2, due_at = NULL, changed_at = $3 WHERE id = $1 AND state = 'captured'")
         .bind(payment.id.to_string())
         .bind(if owes { PaymentState::RefundPending } else { PaymentState::Refunded }.as_str())
         .bind(now.as_millis())

@@ -27,12 +27,12 @@ use crate::{
     queue::LineKey,
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// Nothing to do, or not yet.
     Nothing,
-    /// Units and order have moved; the gate has to be told.
-    Moved,
+    /// Units and order have moved; the gate of the sale has to be told of it, if the hold ended.
+    Moved(SaleId, Option<End>),
     /// Money came after the units had gone back: call [`take_again`].
     Late,
 }
@@ -85,10 +85,13 @@ pub async fn settle(database: &Database, causes: &[Cause], now: Timestamp) -> Re
         let settled = match decision {
             Decision::Late => Settled::Late,
             Decision::Nothing => Settled::Nothing,
-            Decision::Commit(_) | Decision::Release(..) | Decision::TryAgain => Settled::Moved,
+            Decision::Commit(_) => ended(first, Ending::Committed),
+            Decision::Release(..) => ended(first, Ending::Released),
+            Decision::TryAgain => Settled::Moved(first.sale.clone(), None),
         };
+        let is_late = settled == Settled::Late;
         outcome.insert(cause.order, settled);
-        if settled == Settled::Late {
+        if is_late {
             continue;
         }
         if let Some(paid_by) = paid_by(&decision, all, paid) {
@@ -100,7 +103,11 @@ pub async fn settle(database: &Database, causes: &[Cause], now: Timestamp) -> Re
     }
     moves.carry_out(database, &mut tx, now).await?;
     database.commit(tx).await?;
-    Ok(causes.iter().map(|cause| outcome.get(&cause.order).copied().unwrap_or(Settled::Nothing)).collect())
+    Ok(causes.iter().map(|cause| outcome.remove(&cause.order).unwrap_or(Settled::Nothing)).collect())
+}
+
+fn ended(hold: &HoldRow, ending: Ending) -> Settled {
+    Settled::Moved(hold.sale.clone(), Some(End { hold: hold.id, ending }))
 }
 
 /// What the orders of one transaction ask for, gathered so that each kind of move is one statement.
@@ -224,10 +231,10 @@ async fn refuse_others(
 
 async fn mark_settled(database: &Database, tx: &mut Tx, orders: &[OrderId]) -> Result<(), StoreError> {
     const MARK: Sql = Sql {
-        postgres: "UPDATE payments SET settled = 1 WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
-                   AND settled = 0 AND state NOT IN ('created', 'authorised', 'unknown')",
-        sqlite: "UPDATE payments SET settled = 1 WHERE order_id IN (SELECT value FROM json_each($1)) \
-                 AND settled = 0 AND state NOT IN ('created', 'authorised', 'unknown')",
+        postgres: "UPDATE payments SET due_at = NULL WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
+                   AND due_at IS NOT NULL AND state NOT IN ('created', 'authorised', 'unknown')",
+        sqlite: "UPDATE payments SET due_at = NULL WHERE order_id IN (SELECT value FROM json_each($1)) \
+                 AND due_at IS NOT NULL AND state NOT IN ('created', 'authorised', 'unknown')",
     };
     sqlx::query(database.sql(MARK)).bind(moves::list(orders)).execute(&mut **tx).await?;
     Ok(())
