@@ -31,9 +31,13 @@ group.initial.rebalance.delay.ms=0
 PROPERTIES
 }
 
+# Makes sixteen bytes into an id as Kafka reads it: base64, here without the signs of that alphabet, because an id that
+# begins with a dash would be taken for an option.
+kafka_cluster_id() { base64 | tr '+/' 'ab' | tr -d =; }
+
 kafka_format() {
     [ -s "$ENGINES/kafka/data/meta.properties" ] && return
-    quietly kafka_java kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" \
+    quietly kafka_java kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | kafka_cluster_id)" \
         -c "$ENGINES/kafka/server.properties" || fail "cannot format Kafka's folder $ENGINES/kafka"
 }
 
