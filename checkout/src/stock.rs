@@ -38,9 +38,6 @@ const VOID_GRACE_MS: i64 = 3_000;
 /// Why a move has to wait.
 const TRY_AGAIN_AFTER_MS: u64 = 500;
 
-/// What the gates have to hear.
-type Ends = BTreeMap<SaleId, Vec<End>>;
-
 pub struct StockWorker {
     database: Database,
     line: Arc<dyn Line>,
@@ -104,21 +101,25 @@ impl StockWorker {
         }
         let settled = settle::settle(&self.database, causes, self.database.now()).await?;
         let mut has_moved = false;
-        let mut ends: Ends = BTreeMap::new();
+        let mut ends: BTreeMap<SaleId, Vec<End>> = BTreeMap::new();
         let mut late = Vec::new();
         for (cause, became) in causes.iter().zip(settled) {
             match became {
                 Settled::Nothing => {}
-                Settled::Moved(sale, end) => {
+                Settled::Moved(end) => {
                     has_moved = true;
-                    ends.entry(sale).or_default().extend(end);
+                    if let Some((sale, end)) = end {
+                        ends.entry(sale).or_default().push(end);
+                    }
                 }
                 Settled::Late => late.push(cause.order),
             }
         }
         if has_moved {
             failpoint::reached(Point::StockCommitted);
-            self.tell_gates(ends).await;
+            for (sale, ends) in ends {
+                self.tell(sale, &ends).await;
+            }
         }
         let mut waiting = HashSet::new();
         for order in late {
@@ -142,47 +143,39 @@ impl StockWorker {
         }
     }
 
-    async fn line_key(&self, sale: SaleId) -> Result<Option<LineKey>, StoreError> {
-        Ok(numbers::epoch(&self.database, &sale).await?.map(|epoch| LineKey { sale, epoch }))
-    }
-
     /// Tells the gates what became of these orders' holds. Trouble is left to the loop.
     async fn tell_orders(&self, orders: &[OrderId]) {
         match holds::untold_of(&self.database, orders).await {
-            Ok(ends) => self.tell_gates(ends).await,
-            Err(trouble) => tracing::debug!(orders = orders.len(), "the gate is told later: {trouble}"),
-        }
-    }
-
-    /// Tells each gate what became of its holds. Trouble is left to the loop.
-    async fn tell_gates(&self, ends: Ends) {
-        for (sale, ends) in ends.into_iter().filter(|(_, ends)| !ends.is_empty()) {
-            let told = async {
-                let Some(line) = self.line_key(sale.clone()).await? else { return Ok(()) };
-                self.tell(&line, &ends).await
-            };
-            if let Err(trouble) = told.await {
-                tracing::debug!(%sale, "the gate is told later: {trouble}");
+            Ok(untold) => {
+                for (sale, ends) in untold {
+                    self.tell(sale, &ends).await;
+                }
             }
+            Err(trouble) => tracing::debug!(orders = orders.len(), "the gates are told later: {trouble}"),
         }
     }
 
-    /// Tells every gate what it has still to hear. A gate that does not answer keeps no other from hearing.
+    /// Tells every gate what it has still to hear.
     pub async fn tell_all(&self) -> Result<(), StoreError> {
         for sale in holds::untold_sales(&self.database).await? {
             let ends = holds::untold(&self.database, &sale, BATCH).await?;
-            let Some(line) = self.line_key(sale).await? else { continue };
             failpoint::reached(Point::HoldReleased);
-            if let Err(trouble) = self.tell(&line, &ends).await {
-                tracing::debug!(sale = %line.sale, "the gate is told later: {trouble}");
-            }
+            self.tell(sale, &ends).await;
         }
         Ok(())
     }
 
-    async fn tell(&self, line: &LineKey, ends: &[End]) -> Result<(), StoreError> {
-        self.line.end(line, ends).await?;
-        holds::told(&self.database, line, ends).await
+    /// Tells one gate. Trouble is left to the loop, and keeps no other gate from hearing.
+    async fn tell(&self, sale: SaleId, ends: &[End]) {
+        let told = async {
+            let Some(epoch) = numbers::epoch(&self.database, &sale).await? else { return Ok(()) };
+            let line = LineKey { sale: sale.clone(), epoch };
+            self.line.end(&line, ends).await?;
+            holds::told(&self.database, &line, ends).await
+        };
+        if let Err(trouble) = told.await {
+            tracing::debug!(%sale, "the gate is told later: {trouble}");
+        }
     }
 }
 

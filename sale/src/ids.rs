@@ -232,6 +232,11 @@ impl HoldId {
         Self { order, retaken: true }
     }
 
+    /// Every hold that an order can have, the first one first.
+    pub const fn all_of(order: OrderId) -> [Self; 2] {
+        [Self::of(order), Self::retaken(order)]
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_suffix(":2") {
             Some(order) => OrderId::parse(order).map(Self::retaken),

@@ -213,7 +213,7 @@ pub async fn untold_of(database: &Database, orders: &[OrderId]) -> Result<BTreeM
     if orders.is_empty() {
         return Ok(ends);
     }
-    let ids = orders.iter().flat_map(|order| [HoldId::of(*order), HoldId::retaken(*order)]);
+    let ids = orders.iter().copied().flat_map(HoldId::all_of);
     let rows = sqlx::query(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
     for row in &rows {
         let hold = read_hold(row)?;

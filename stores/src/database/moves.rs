@@ -54,7 +54,7 @@ pub(super) async fn lock_holds(database: &Database, tx: &mut Tx, ids: &[HoldId])
 
 /// The holds of an order, the first one first, locked until the transaction ends.
 pub(super) async fn lock_order(database: &Database, tx: &mut Tx, order: OrderId) -> Result<Vec<HoldRow>, StoreError> {
-    lock_holds(database, tx, &[HoldId::of(order), HoldId::retaken(order)]).await
+    lock_holds(database, tx, &HoldId::all_of(order)).await
 }
 
 pub(super) fn read_hold(row: &AnyRow) -> Result<HoldRow, StoreError> {

@@ -476,7 +476,7 @@ async fn write(
 ) -> Result<HashMap<PaymentId, Intent>, StoreError> {
     const WRITE: Sql = Sql {
         postgres: "UPDATE payments SET state = r.state, final = r.final, \
-                     due_at = CASE WHEN r.moved = 1 THEN least(payments.due_at, r.due_at) \
+                     due_at = CASE WHEN r.soon = 1 THEN least(payments.due_at, r.due_at) \
                        ELSE coalesce(r.due_at, payments.due_at) END, \
                      provider_id = coalesce(r.provider_id, payments.provider_id), \
                      changed_at = CASE WHEN r.moved = 1 THEN $2 ELSE changed_at END, \
@@ -484,10 +484,10 @@ async fn write(
                        CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') \
                        THEN 'capture' ELSE 'void' END ELSE intent END \
                    FROM json_to_recordset($1::json) AS r(id text, hold text, state text, final bigint, due_at bigint, \
-                     provider_id text, moved bigint) \
+                     provider_id text, moved bigint, soon bigint) \
                    WHERE payments.id = r.id RETURNING payments.id, payments.intent",
         sqlite: "UPDATE payments SET state = r.value ->> 'state', final = r.value ->> 'final', \
-                   due_at = CASE WHEN r.value ->> 'moved' = 1 \
+                   due_at = CASE WHEN r.value ->> 'soon' = 1 \
                      THEN min(coalesce(payments.due_at, r.value ->> 'due_at'), r.value ->> 'due_at') \
                      ELSE coalesce(r.value ->> 'due_at', payments.due_at) END, \
                    provider_id = coalesce(r.value ->> 'provider_id', payments.provider_id), \
@@ -507,7 +507,7 @@ async fn write(
                 "id": change.row.id.to_string(), "hold": HoldId::of(change.row.order).to_string(),
                 "state": change.row.state.as_str(), "final": i64::from(change.row.last),
                 "due_at": change.due.at().map(Timestamp::as_millis), "provider_id": change.provider_id,
-                "moved": i64::from(change.moved),
+                "moved": i64::from(change.moved), "soon": i64::from(matches!(change.due, Due::By(_))),
             })
         })
         .collect();

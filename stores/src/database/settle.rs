@@ -31,8 +31,8 @@ use crate::{
 pub enum Settled {
     /// Nothing to do, or not yet.
     Nothing,
-    /// Units and order have moved; the gate of the sale has to be told of it, if the hold ended.
-    Moved(SaleId, Option<End>),
+    /// Units and order have moved; if the hold ended, the gate of the sale has to be told.
+    Moved(Option<(SaleId, End)>),
     /// Money came after the units had gone back: call [`take_again`].
     Late,
 }
@@ -62,7 +62,7 @@ pub struct Cause {
 /// twice.
 pub async fn settle(database: &Database, causes: &[Cause], now: Timestamp) -> Result<Vec<Settled>, StoreError> {
     let mut tx = database.begin().await?;
-    let ids: Vec<_> = causes.iter().flat_map(|cause| [HoldId::of(cause.order), HoldId::retaken(cause.order)]).collect();
+    let ids: Vec<_> = causes.iter().flat_map(|cause| HoldId::all_of(cause.order)).collect();
     let mut holds: HashMap<OrderId, Vec<HoldRow>> = HashMap::new();
     for hold in moves::lock_holds(database, &mut tx, &ids).await? {
         holds.entry(hold.id.order).or_default().push(hold);
@@ -87,11 +87,10 @@ pub async fn settle(database: &Database, causes: &[Cause], now: Timestamp) -> Re
             Decision::Nothing => Settled::Nothing,
             Decision::Commit(_) => ended(first, Ending::Committed),
             Decision::Release(..) => ended(first, Ending::Released),
-            Decision::TryAgain => Settled::Moved(first.sale.clone(), None),
+            Decision::TryAgain => Settled::Moved(None),
         };
-        let is_late = settled == Settled::Late;
         outcome.insert(cause.order, settled);
-        if is_late {
+        if decision == Decision::Late {
             continue;
         }
         if let Some(paid_by) = paid_by(&decision, all, paid) {
@@ -107,7 +106,7 @@ pub async fn settle(database: &Database, causes: &[Cause], now: Timestamp) -> Re
 }
 
 fn ended(hold: &HoldRow, ending: Ending) -> Settled {
-    Settled::Moved(hold.sale.clone(), Some(End { hold: hold.id, ending }))
+    Settled::Moved(Some((hold.sale.clone(), End { hold: hold.id, ending })))
 }
 
 /// What the orders of one transaction ask for, gathered so that each kind of move is one statement.
