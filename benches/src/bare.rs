@@ -1,7 +1,7 @@
 //! The ceiling of every HTTP figure: hyper and nothing behind it, on as many threads as Openrun has, answering as many
 //! bytes.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, future, io, net::SocketAddr, sync::Arc, thread};
 
 use anyhow::ensure;
 use bytes::Bytes;
@@ -9,7 +9,10 @@ use http_body_util::Full;
 use hyper::{Response, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, Handle},
+};
 use tokio_util::task::TaskTracker;
 
 use crate::ask::{Answer, Request};
@@ -22,14 +25,26 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
+    /// On one runtime whose threads share all connections, as hyper's users have it.
     pub(crate) async fn start() -> anyhow::Result<Self> {
+        Self::start_on(vec![Handle::current()]).await
+    }
+
+    /// On as many runtimes of a thread each, as Openrun has them, until the process ends.
+    pub(crate) async fn start_on_threads() -> anyhow::Result<Self> {
+        let count = thread::available_parallelism()?.get();
+        Self::start_on((0..count).map(|_| thread_of_its_own()).collect::<io::Result<_>>()?).await
+    }
+
+    /// Connections go to the runtimes in turn.
+    async fn start_on(runtimes: Vec<Handle>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let bare = Self { address: listener.local_addr()?, body: Arc::default() };
         let (tracker, body) = (TaskTracker::new(), Arc::clone(&bare.body));
         tracker.clone().spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let body = body.lock().clone();
-                tracker.spawn(serve(stream, body));
+            for runtime in runtimes.iter().cycle() {
+                let Ok((stream, _)) = listener.accept().await else { return };
+                tracker.spawn_on(serve(stream, body.lock().clone()), runtime);
             }
         });
         Ok(bare)
@@ -51,7 +66,16 @@ impl Bare {
     }
 }
 
+fn thread_of_its_own() -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    thread::Builder::new().spawn(move || runtime.block_on(future::pending::<()>()))?;
+    Ok(handle)
+}
+
 async fn serve(stream: TcpStream, body: Bytes) {
+    // Woken by the runtime that this runs on from now on.
+    let Ok(stream) = stream.into_std().and_then(TcpStream::from_std) else { return };
     let service = service_fn(move |_| {
         let body = body.clone();
         async move { Ok::<_, Infallible>(Response::new(Full::new(body))) }

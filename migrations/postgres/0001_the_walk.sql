@@ -113,6 +113,7 @@ CREATE TABLE order_lines (
     PRIMARY KEY (order_id, item)
 );
 
+-- The steps after the first one, which is the order's own row.
 CREATE TABLE order_history (
     order_id  TEXT COLLATE "C" NOT NULL,
     nth       BIGINT NOT NULL,

@@ -3,9 +3,11 @@
 
 mod handover;
 mod patience;
+pub mod threads;
 
 use std::{
     convert::Infallible,
+    io,
     net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -24,6 +26,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use stores::database::Database;
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     select,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
@@ -101,17 +104,28 @@ fn at_once(response: Response<Body>) -> Answer {
     Either::Left(ready(response))
 }
 
-/// Accepts connections until the soft stop, then lets those that are open finish.
-pub async fn accept(listener: TcpListener, front: Front, lifecycle: Lifecycle) -> anyhow::Result<()> {
+/// Accepts connections until the soft stop, then lets those that are open finish. They live on `runtimes`, in turn.
+pub async fn accept(
+    listener: TcpListener,
+    front: Front,
+    lifecycle: Lifecycle,
+    runtimes: Vec<Handle>,
+) -> anyhow::Result<()> {
     let (front, places) = (Arc::new(front), Arc::new(Semaphore::new(MOST_CONNECTIONS)));
-    loop {
+    for runtime in runtimes.iter().cycle() {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
         select! {
             () = lifecycle.soft.cancelled() => return Ok(()),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let connection = serve(stream, peer, Arc::clone(&front), lifecycle.clone(), place);
-                    lifecycle.tracker.spawn(connection);
+                    let (front, of_connection) = (Arc::clone(&front), lifecycle.clone());
+                    let connection = async move {
+                        match move_here(stream) {
+                            Ok(stream) => serve(stream, peer, front, of_connection, place).await,
+                            Err(error) => tracing::trace!(%error, "a connection went before it began"),
+                        }
+                    };
+                    lifecycle.tracker.spawn_on(connection, runtime);
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: it passes as connections end.
@@ -121,6 +135,12 @@ pub async fn accept(listener: TcpListener, front: Front, lifecycle: Lifecycle) -
             }
         }
     }
+    Ok(())
+}
+
+/// The connection, woken by the runtime that this is called on from now on.
+fn move_here(stream: TcpStream) -> io::Result<TcpStream> {
+    TcpStream::from_std(stream.into_std()?)
 }
 
 async fn serve(

@@ -12,7 +12,7 @@ use stores::{
     mail::{self, Mailer},
     payments::{self, PaymentProvider, SandboxSettings},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::task::TaskTracker;
 use waiting_room::{WaitingRoom, budget::Budget, rooms::Rooms};
 use web::Site;
@@ -75,7 +75,8 @@ pub async fn serve(stores: &Stores, listener: TcpListener, lifecycle: &Lifecycle
     if let Some(ops) = config.ops_listen {
         let listener = bind(ops).await?;
         tracing::info!(address = %ops, "health and metrics on {ops}");
-        lifecycle.spawn("operations", front::accept(listener, operations(&front), lifecycle.clone()));
+        let here = vec![Handle::current()];
+        lifecycle.spawn("operations", front::accept(listener, operations(&front), lifecycle.clone(), here));
     }
     keep_clock(stores, lifecycle);
     role::start(stores, lifecycle);
@@ -86,7 +87,8 @@ pub async fn serve(stores: &Stores, listener: TcpListener, lifecycle: &Lifecycle
             anyhow::Ok(())
         });
     }
-    lifecycle.spawn("listener", front::accept(listener, front, lifecycle.clone()));
+    let runtimes = front::threads::start(lifecycle).context("cannot start the threads of the connections")?;
+    lifecycle.spawn("listener", front::accept(listener, front, lifecycle.clone(), runtimes));
     tracing::info!(%address, url = config.public_url.origin(), "listening on {address}");
     Ok(())
 }

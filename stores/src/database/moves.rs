@@ -102,10 +102,10 @@ pub(super) async fn order_state(
     };
     const REMEMBER: Sql = Sql {
         postgres: "INSERT INTO order_history (order_id, nth, state, at) \
-                   SELECT o.id, (SELECT coalesce(max(h.nth), 0) + 1 FROM order_history h WHERE h.order_id = o.id), $2, $3 \
+                   SELECT o.id, (SELECT coalesce(max(h.nth), 1) + 1 FROM order_history h WHERE h.order_id = o.id), $2, $3 \
                    FROM orders o WHERE o.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "INSERT INTO order_history (order_id, nth, state, at) \
-                 SELECT o.id, (SELECT coalesce(max(h.nth), 0) + 1 FROM order_history h WHERE h.order_id = o.id), $2, $3 \
+                 SELECT o.id, (SELECT coalesce(max(h.nth), 1) + 1 FROM order_history h WHERE h.order_id = o.id), $2, $3 \
                  FROM orders o WHERE o.id IN (SELECT value FROM json_each($1))",
     };
     for statement in [MOVE, REMEMBER] {

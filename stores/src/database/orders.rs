@@ -187,6 +187,9 @@ pub async fn counts(database: &Database, sale: &SaleId) -> Result<Vec<(OrderStat
 }
 
 fn read_order(row: &AnyRow) -> Result<Order, StoreError> {
+    let created_at = Timestamp::from_millis(row.try_get(12)?);
+    // The first step of every order is its own row.
+    let placed = Step { state: OrderState::PendingPayment, at: created_at };
     Ok(Order {
         id: order_id(row.try_get(0)?)?,
         sale: row.try_get::<&str, _>(1)?.parse().map_err(|_| bad("sale"))?,
@@ -202,11 +205,11 @@ fn read_order(row: &AnyRow) -> Result<Order, StoreError> {
         locale: Language::parse(row.try_get(9)?).unwrap_or_default(),
         contact: row.try_get(10)?,
         trace: row.try_get(11)?,
-        created_at: Timestamp::from_millis(row.try_get(12)?),
+        created_at,
         lines: part(row, 13)?.unwrap_or_default(),
         hold: part(row, 14)?,
         payment: part(row, 15)?,
-        history: part(row, 16)?.unwrap_or_default(),
+        history: [placed].into_iter().chain(part::<Vec<_>>(row, 16)?.unwrap_or_default()).collect(),
     })
 }
 

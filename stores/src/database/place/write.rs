@@ -40,9 +40,6 @@ const POSTGRES: &str = "WITH asked AS MATERIALIZED ( \
     new_holds AS ( \
       INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
       SELECT id, id, $1, buyer, 'held', $7, $6 FROM asked ORDER BY id ON CONFLICT DO NOTHING RETURNING 1), \
-    new_history AS ( \
-      INSERT INTO order_history (order_id, nth, state, at) \
-      SELECT id, 1, 'pending_payment', $6 FROM asked ON CONFLICT DO NOTHING RETURNING 1), \
     new_events AS ( \
       INSERT INTO outbox (event_id, kind, order_id, body, trace) \
       SELECT event_id, 'order.placed', id, event, CASE WHEN trace = '' THEN '' \
@@ -50,11 +47,11 @@ const POSTGRES: &str = "WITH asked AS MATERIALIZED ( \
       FROM asked ON CONFLICT DO NOTHING RETURNING 1) \
     SELECT (SELECT count(*) FROM counted_items) + (SELECT count(*) FROM counted_buyers) \
       + (SELECT count(*) FROM new_orders) + (SELECT count(*) FROM new_lines) + (SELECT count(*) FROM new_holds) \
-      + (SELECT count(*) FROM new_history) + (SELECT count(*) FROM new_events)";
+      + (SELECT count(*) FROM new_events)";
 
 /// The same writes one after another, with the same parameters: SQLite is no journey away, and it cannot do several in
 /// one statement.
-const SQLITE: [&str; 7] = [
+const SQLITE: [&str; 6] = [
     "UPDATE items SET held = held + r.units \
      FROM (SELECT value ->> 'item' AS item, sum(value ->> 'quantity') AS units FROM json_each($4) GROUP BY 1) AS r \
      WHERE items.sale = $1 AND items.id = r.item AND items.held + items.sold + r.units <= items.total",
@@ -75,8 +72,6 @@ const SQLITE: [&str; 7] = [
     "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
      SELECT value ->> 'id', value ->> 'id', $1, value ->> 'buyer', 'held', $7, $6 FROM json_each($3) \
      WHERE true ON CONFLICT DO NOTHING",
-    "INSERT INTO order_history (order_id, nth, state, at) \
-     SELECT value ->> 'id', 1, 'pending_payment', $6 FROM json_each($3) WHERE true ON CONFLICT DO NOTHING",
     "INSERT INTO outbox (event_id, kind, order_id, body, trace) \
      SELECT value ->> 'event_id', 'order.placed', value ->> 'id', value ->> 'event', \
        CASE WHEN value ->> 'trace' = '' THEN '' ELSE '00-' || (value ->> 'trace') || '-' \
@@ -84,9 +79,9 @@ const SQLITE: [&str; 7] = [
      FROM json_each($3) WHERE true ON CONFLICT DO NOTHING",
 ];
 
-/// Counts the units against items and buyers and writes orders, lines, holds, the first step of their histories and their
-/// events. False when a guard spoke: the epoch is another one, an item has too few units, a buyer would have too many,
-/// or an id or a pass is taken. Then the transaction must not be committed.
+/// Counts the units against items and buyers and writes orders, lines, holds and their events. False when a guard spoke:
+/// the epoch is another one, an item has too few units, a buyer would have too many, or an id or a pass is taken. Then
+/// the transaction must not be committed.
 pub(super) async fn write(
     database: &Database,
     tx: &mut Tx,
@@ -117,7 +112,7 @@ pub(super) async fn write(
     }
     let items: BTreeSet<_> = lines.iter().map(|line| line.item).collect();
     let buyers: BTreeSet<_> = orders.iter().map(|order| order.buyer).collect();
-    Ok(written == (items.len() + buyers.len() + lines.len() + 4 * orders.len()) as u64)
+    Ok(written == (items.len() + buyers.len() + lines.len() + 3 * orders.len()) as u64)
 }
 
 /// An order as the statements read it.
