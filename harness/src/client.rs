@@ -210,7 +210,7 @@ impl Client {
                 return Err(format!("{} {}: {why}", ask.method, ask.path));
             }
             at += 1;
-            tokio::time::sleep(wait.mul_f64(rand::random_range(0.8..1.2))).await;
+            tokio::time::sleep(wait.mul_f64(rand::random_range(1.0..1.4))).await;
         }
     }
 }
