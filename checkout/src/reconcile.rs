@@ -11,7 +11,7 @@ use stores::{
         numbers,
         sales::{self, StockedSale},
     },
-    gate::{End, Ending, GateHold},
+    gate::{End, Ending, GateHold, HoldsFrom},
     line::Line,
     queue::{LineKey, StockCount},
 };
@@ -85,9 +85,19 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Ends every hold of the gate that the database knows as ended, or does not know after the grace.
+    /// Ends every hold of the gate that the database knows as ended, or does not know after the grace. Some at a time: one
+    /// that is taken meanwhile may be left to the next look, and one that is seen twice ends once.
     pub async fn free_orphans(&self, line: &LineKey) -> Result<(), StoreError> {
-        let held = self.line.holds(line).await?;
+        let mut from = Some(HoldsFrom::default());
+        while let Some(here) = from {
+            let some = self.line.some_holds(line, &here).await?;
+            self.free_orphans_of(line, &some.holds).await?;
+            from = some.next;
+        }
+        Ok(())
+    }
+
+    async fn free_orphans_of(&self, line: &LineKey, held: &[GateHold]) -> Result<(), StoreError> {
         let ids: Vec<_> = held.iter().map(|hold| hold.hold).collect();
         if ids.is_empty() {
             return Ok(());

@@ -15,6 +15,9 @@ use crate::{
 /// What is to become of a ticket becomes of it within this time.
 const CHANGES_WITHIN: Duration = Duration::from_secs(30);
 
+/// From how many networks buyers come.
+const NETWORKS: usize = 4;
+
 /// One visitor and what it holds.
 pub struct Buyer {
     /// Which one of the crowd; also which process it comes to first.
@@ -23,6 +26,7 @@ pub struct Buyer {
     pub place: Option<Place>,
     sale: String,
     key: String,
+    address: String,
     client: Client,
     fronts: Vec<String>,
     shops: Vec<String>,
@@ -54,6 +58,7 @@ impl Buyer {
             place: None,
             sale: sale.to_owned(),
             key: format!("buyer-{nth}-of-{sale}"),
+            address: address_of(nth),
             client: installation.client.clone(),
             fronts: installation.fronts.clone(),
             shops: installation.shops.clone(),
@@ -72,7 +77,8 @@ impl Buyer {
 
     /// Joins, or finds the place that it has.
     pub async fn join(&mut self) -> Answer {
-        let answer = self.at_the_door(Ask::post(self.path("tickets")).key(&self.key)).await;
+        let ask = Ask::post(self.path("tickets")).key(&self.key).forwarded_for(&self.address);
+        let answer = self.at_the_door(ask).await;
         if answer.status.is_success() {
             let joined = answer.json();
             let number = joined["number"].as_u64().unwrap_or_default();
@@ -210,4 +216,9 @@ impl Buyer {
             }
         }
     }
+}
+
+/// Two neighbours share a network, so that as many of each come to either of two processes.
+fn address_of(nth: usize) -> String {
+    format!("198.18.{}.{}", nth / 2 % NETWORKS, nth / 2 / NETWORKS % 254 + 1)
 }

@@ -37,6 +37,8 @@ pub struct Ask {
     pub key: Option<String>,
     pub body: Option<Value>,
     pub etag: Option<String>,
+    /// The address that a proxy would speak for; whoever trusts no proxy passes it over.
+    pub forwarded_for: Option<String>,
 }
 
 /// What came back.
@@ -68,14 +70,14 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     }
 
-    fn retry_after(&self) -> Duration {
+    /// After how long to ask again.
+    pub fn retry_after(&self) -> Duration {
         Duration::from_secs(self.header("retry-after").parse().unwrap_or(1))
     }
 
     /// Whether the same call has to be made again: nothing was decided.
     fn is_undecided(&self) -> bool {
         self.status == StatusCode::SERVICE_UNAVAILABLE
-            || self.status == StatusCode::TOO_MANY_REQUESTS
             || (self.status == StatusCode::CONFLICT && self.code() == "in_flight")
     }
 }
@@ -109,6 +111,13 @@ impl Ask {
     #[must_use]
     pub fn key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
+        self
+    }
+
+    /// As a proxy forwards what comes from this address.
+    #[must_use]
+    pub fn forwarded_for(mut self, address: &str) -> Self {
+        self.forwarded_for = Some(address.to_owned());
         self
     }
 
@@ -156,6 +165,9 @@ impl Client {
         }
         if let Some(etag) = &ask.etag {
             request = request.header(header::IF_NONE_MATCH, etag);
+        }
+        if let Some(address) = &ask.forwarded_for {
+            request = request.header("x-forwarded-for", address);
         }
         let body = match &ask.body {
             Some(body) => {
@@ -210,7 +222,7 @@ impl Client {
                 return Err(format!("{} {}: {why}", ask.method, ask.path));
             }
             at += 1;
-            tokio::time::sleep(wait.mul_f64(rand::random_range(0.8..1.2))).await;
+            tokio::time::sleep(wait.mul_f64(rand::random_range(1.0..1.4))).await;
         }
     }
 }

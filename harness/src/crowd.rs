@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     buyer::{Buyer, Pass},
+    client::Answer,
     installation::Installation,
     invariant::Invariant,
     witness::Witness,
@@ -84,7 +85,7 @@ impl Crowd {
         witness: &Arc<Witness>,
     ) -> Self {
         let (mut visitors, over) = (JoinSet::new(), CancellationToken::new());
-        let arrives_within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let arrives_within_ms = as_ms(within);
         for nth in 0..buyers {
             let buyer = Buyer::new(nth, sale, installation, witness);
             let visitor = Visitor {
@@ -146,7 +147,7 @@ impl Visitor {
     }
 
     async fn visit(&mut self) -> Visit {
-        let joined = self.buyer.join().await;
+        let Some(joined) = self.join().await else { return Visit::Over };
         if joined.status == StatusCode::GONE {
             return Visit::Over;
         }
@@ -169,6 +170,20 @@ impl Visitor {
         }
         self.pay(&pass, &order, 1).await;
         self.outcome(&order).await
+    }
+
+    /// Asks for a place. Who is turned away comes again when told to; `None` when everybody goes home first.
+    async fn join(&mut self) -> Option<Answer> {
+        while !self.over.is_cancelled() {
+            let joined = self.buyer.join().await;
+            if joined.status != StatusCode::TOO_MANY_REQUESTS {
+                return Some(joined);
+            }
+            self.witness.turned_away(self.buyer.nth);
+            // Never earlier than told: a rest may be a fifth shorter than asked for.
+            self.rest(as_ms(joined.retry_after()) * 5 / 4).await;
+        }
+        None
     }
 
     /// Waits for the call and follows it.
@@ -200,7 +215,7 @@ impl Visitor {
     }
 
     fn poll_after_ms(&self) -> u64 {
-        u64::try_from(self.witness.poll_after().as_millis()).unwrap_or(REST_MS)
+        as_ms(self.witness.poll_after())
     }
 
     async fn leave(&self) {
@@ -298,7 +313,7 @@ impl Visitor {
         self.leave().await;
     }
 
-    fn unexpected(&self, what: &str, answer: &crate::client::Answer) {
+    fn unexpected(&self, what: &str, answer: &Answer) {
         if answer.status != StatusCode::GATEWAY_TIMEOUT {
             let nth = self.buyer.nth;
             let got = format!("{what} of buyer {nth} got {}: {}", answer.status, answer.json());
@@ -313,4 +328,8 @@ impl Visitor {
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+fn as_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -59,6 +59,8 @@ struct Seen {
     paid_by: HashMap<usize, u32>,
     failed: u64,
     refused: u64,
+    turned_away: BTreeSet<usize>,
+    came_back: BTreeSet<usize>,
 }
 
 /// A reading of `called_total`, made somewhere between asking and the answer.
@@ -80,6 +82,10 @@ pub struct Tally {
     pub failed: u64,
     /// Reservations that found nothing left just then.
     pub refused: u64,
+    /// People who were told to come for a place later.
+    pub turned_away: usize,
+    /// Those of them who have one now.
+    pub came_back: usize,
 }
 
 impl Witness {
@@ -118,6 +124,8 @@ impl Witness {
             paid: seen.paid.len(),
             failed: seen.failed,
             refused: seen.refused,
+            turned_away: seen.turned_away.len(),
+            came_back: seen.came_back.len(),
         }
     }
 
@@ -154,6 +162,9 @@ impl Witness {
         let holder = *seen.numbers.entry(number).or_insert(buyer);
         if holder != buyer {
             seen.wrong(Invariant::I6, format!("number {number} was given to buyer {holder} and to buyer {buyer}"));
+        }
+        if seen.turned_away.contains(&buyer) {
+            seen.came_back.insert(buyer);
         }
     }
 
@@ -217,6 +228,11 @@ impl Witness {
     /// A buyer who was let in finds nothing left just then.
     pub fn refused_order(&self) {
         self.seen.lock().refused += 1;
+    }
+
+    /// A buyer was told to come for a place later.
+    pub fn turned_away(&self, nth: usize) {
+        self.seen.lock().turned_away.insert(nth);
     }
 
     /// The frame of one process: the same bytes under the same tag everywhere, and calls only go forward.

@@ -2,6 +2,8 @@
 //!
 //! It may refuse too much, never give too much. A refusal consumes nothing.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use sale::{
     HoldId, ItemId, SaleId, Timestamp,
@@ -61,6 +63,18 @@ pub struct GateHold {
     pub lines: Vec<Line>,
 }
 
+/// Where a reading of the holds goes on; the default is the beginning. Only the store that gave it can read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HoldsFrom(pub(crate) String);
+
+/// Some of the holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SomeHolds {
+    pub holds: Vec<GateHold>,
+    /// Where the others are; `None` after the last ones.
+    pub next: Option<HoldsFrom>,
+}
+
 #[async_trait]
 pub trait StockGate: Send + Sync {
     /// Checks each pass, the units and the buyer's limit, and takes the units of all lines or none. An item that the
@@ -79,8 +93,20 @@ pub trait StockGate: Send + Sync {
     /// item that the sale did not have comes after the others.
     async fn restock(&self, line: &LineKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError>;
 
-    /// Every hold that has not ended, for reconciliation.
-    async fn holds(&self, line: &LineKey) -> Result<Vec<GateHold>, StoreError>;
+    /// Some hundreds of the holds that have not ended, for reconciliation. Whoever goes on until there is no `next` has
+    /// seen every hold that was there all the time, perhaps twice; one that came or ended meanwhile may be missing.
+    async fn some_holds(&self, line: &LineKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError>;
+
+    /// Every hold that has not ended, each once and in order, read some at a time.
+    async fn holds(&self, line: &LineKey) -> Result<Vec<GateHold>, StoreError> {
+        let (mut all, mut from) = (BTreeMap::new(), Some(HoldsFrom::default()));
+        while let Some(here) = from {
+            let some = self.some_holds(line, &here).await?;
+            all.extend(some.holds.into_iter().map(|held| (held.hold, held)));
+            from = some.next;
+        }
+        Ok(all.into_values().collect())
+    }
 
     /// Forgets a sale, all lives of it (the demo is reset).
     async fn forget(&self, sale: &SaleId) -> Result<(), StoreError>;

@@ -20,6 +20,9 @@ const MOMENT_MS: i64 = 100;
 /// Windows that one sweep ends at most, so that no step holds up the others for long.
 const SWEEP_MOST: usize = 1_000;
 
+/// Holds that one step reads, about: neither the store nor the database that looks them up stands still for so many.
+const HOLDS_AT_ONCE: usize = 500;
+
 /// A queue URL that names no store this program can use.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueUrlError {

@@ -6,6 +6,9 @@
 #[path = "contract/bench.rs"]
 mod bench;
 #[cfg(test)]
+#[path = "contract/holds.rs"]
+mod holds;
+#[cfg(test)]
 #[path = "contract/lives.rs"]
 mod lives;
 #[cfg(test)]

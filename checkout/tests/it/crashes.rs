@@ -21,16 +21,20 @@ use crate::{
 impl Shop {
     /// The first half of a reservation, whose process dies before the second.
     async fn take_only(&self, pass: &Pass, key: &str) -> HoldId {
-        let hold = HoldId::of(order_id(pass, key, 0));
-        let ask = Take {
-            hold,
+        self.take_only_for(std::slice::from_ref(pass), key).await;
+        HoldId::of(order_id(pass, key, 0))
+    }
+
+    async fn take_only_for(&self, passes: &[Pass], key: &str) {
+        let ask = |pass: &Pass| Take {
+            hold: HoldId::of(order_id(pass, key, 0)),
             place: Place { buyer: pass.buyer, number: pass.number },
             lines: vec![sale::sale::Line { item: ITEM.parse().unwrap(), quantity: 1 }],
             limit: 1,
         };
-        let taken = self.line.take(&self.line_key().await, &[ask], self.database.now()).await.unwrap();
-        assert_eq!(taken, [Taken::Taken]);
-        hold
+        let asks: Vec<_> = passes.iter().map(ask).collect();
+        let taken = self.line.take(&self.line_key().await, &asks, self.database.now()).await.unwrap();
+        assert!(taken.iter().all(|taken| *taken == Taken::Taken), "{taken:?}");
     }
 
     /// What a process that was killed leaves to the others: events come again, leases run out.
@@ -81,6 +85,24 @@ async fn taken_and_never_placed_is_freed_by_the_reconciler(#[case] engine: Engin
     assert_eq!(order.id, order_id(&pass, "key", 1));
     assert_eq!(shop.reserve(&pass, "key").await.unwrap().order.id, order.id);
     assert_eq!(shop.units().await, (0, 1, 0));
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn more_holds_than_are_read_at_once_are_all_looked_at(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1_300, 1).await;
+    let passes = shop.buyers(1_300).await;
+    let (placed, never_placed) = passes.split_at(2);
+    for pass in placed {
+        shop.reserve(pass, "key").await.unwrap();
+    }
+    shop.take_only_for(never_placed, "key").await;
+    shop.pass_time(11_000);
+    shop.reconciler.look().await.unwrap();
+    assert_eq!(shop.units().await, (1_298, 2, 0));
     shop.close().await;
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use sale::{BuyerId, Epoch, ItemId, Money, OrderId, SaleId, Timestamp, sale::Place};
 use stores::{
     StoreError,
-    gate::{End, GateHold, StockGate, Take, Taken},
+    gate::{End, HoldsFrom, SomeHolds, StockGate, Take, Taken},
     line::Line,
     payments::{Charge, NewCharge, PaymentProvider},
     queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Queue, Seat, Snapshot},
@@ -71,8 +71,8 @@ impl StockGate for Unreliable<dyn Line> {
     async fn restock(&self, line: &LineKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
         self.real.restock(line, item, total, version).await
     }
-    async fn holds(&self, line: &LineKey) -> Result<Vec<GateHold>, StoreError> {
-        self.real.holds(line).await
+    async fn some_holds(&self, line: &LineKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
+        self.real.some_holds(line, from).await
     }
     async fn forget(&self, sale: &SaleId) -> Result<(), StoreError> {
         self.real.forget(sale).await

@@ -17,7 +17,7 @@ use sale::{BuyerId, Epoch, ItemId, SaleId, Timestamp, sale::Place};
 use super::life::Life;
 use crate::{
     StoreError,
-    gate::{End, GateHold, StockGate, Take, Taken},
+    gate::{End, HoldsFrom, SomeHolds, StockGate, Take, Taken},
     queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Queue, Seat, Snapshot},
 };
 
@@ -144,8 +144,8 @@ impl StockGate for MemoryLine {
         self.live(line, |life| life.restock(item, total, version))
     }
 
-    async fn holds(&self, line: &LineKey) -> Result<Vec<GateHold>, StoreError> {
-        self.live(line, |life| life.held())
+    async fn some_holds(&self, line: &LineKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
+        self.live(line, |life| life.some_holds(from))
     }
 
     async fn forget(&self, sale: &SaleId) -> Result<(), StoreError> {

@@ -43,10 +43,10 @@ use redis::Value;
 use sale::{BuyerId, Epoch, ItemId, SaleId, Timestamp, sale::Place};
 
 use self::{keys::Keys, server::Server, steps::Steps};
-use super::{MOMENT_MS, SWEEP_MOST, life::Life};
+use super::{HOLDS_AT_ONCE, MOMENT_MS, SWEEP_MOST, life::Life};
 use crate::{
     StoreError,
-    gate::{End, GateHold, StockGate, Take, Taken},
+    gate::{End, HoldsFrom, SomeHolds, StockGate, Take, Taken},
     queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Queue, Seat, Snapshot},
 };
 
@@ -269,9 +269,13 @@ impl StockGate for RedisLine {
         .map(drop)
     }
 
-    async fn holds(&self, line: &LineKey) -> Result<Vec<GateHold>, StoreError> {
-        let answer = self.run(&self.steps.holds, line, |_| {}).await?;
-        answers::holds(answer)
+    async fn some_holds(&self, line: &LineKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
+        let answer = self
+            .run(&self.steps.holds, line, |call| {
+                call.arg(answers::cursor(from)).arg(HOLDS_AT_ONCE);
+            })
+            .await?;
+        answers::some_holds(answer)
     }
 
     async fn forget(&self, sale: &SaleId) -> Result<(), StoreError> {

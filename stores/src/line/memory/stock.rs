@@ -1,17 +1,20 @@
 //! The stock gate of one life: units, holds, buyers' limits, and what the leader observes of all of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use sale::{
-    BuyerId, ItemId, Timestamp,
+    BuyerId, HoldId, ItemId, Timestamp,
     frame::BUCKET,
     sale::{Line as OrderLine, quantity},
 };
 
-use crate::line::life::{Entry, Held, Life, Shelf, Stage, bucket_of};
 use crate::{
     StoreError,
-    gate::{End, Ending, GateHold, Take, Taken},
+    gate::{End, Ending, GateHold, HoldsFrom, SomeHolds, Take, Taken},
+    line::{
+        HOLDS_AT_ONCE,
+        life::{Entry, Held, Life, Shelf, Stage, bucket_of},
+    },
     queue::{Observation, StockCount},
 };
 
@@ -155,11 +158,17 @@ impl Life {
         }
     }
 
-    pub(super) fn held(&self) -> Vec<GateHold> {
-        self.holds
-            .iter()
+    /// In the order of their ids; `from` is the last one that was read.
+    pub(super) fn some_holds(&self, from: &HoldsFrom) -> SomeHolds {
+        let after = HoldId::parse(&from.0).map_or(Bound::Unbounded, Bound::Excluded);
+        let holds: Vec<_> = self
+            .holds
+            .range((after, Bound::Unbounded))
+            .take(HOLDS_AT_ONCE)
             .map(|(hold, held)| GateHold { hold: *hold, taken_at: held.taken_at, lines: held.lines.clone() })
-            .collect()
+            .collect();
+        let last = holds.last().filter(|_| holds.len() == HOLDS_AT_ONCE);
+        SomeHolds { next: last.map(|held| HoldsFrom(held.hold.to_string())), holds }
     }
 
     pub(super) fn observe(&mut self, nth: u64, now: Timestamp) -> Observation {

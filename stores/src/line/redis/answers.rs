@@ -9,7 +9,7 @@ use sale::{HoldId, Timestamp, frame::BUCKET, sale::Line as OrderLine};
 use super::STORE;
 use crate::{
     StoreError,
-    gate::{Ending, GateHold, Taken},
+    gate::{Ending, GateHold, HoldsFrom, SomeHolds, Taken},
     line::life::{Entry, Held, Stage, bucket_of},
     queue::{Called, Entered, Joined, Observation, Seat, StockCount},
 };
@@ -193,9 +193,16 @@ fn histogram(buckets: Value, last_number: u64, serving: u64) -> Answer<Vec<u64>>
     Ok(live)
 }
 
-pub(super) fn holds(answer: Value) -> Answer<Vec<GateHold>> {
+/// Where `holds.lua` begins.
+pub(super) fn cursor(from: &HoldsFrom) -> &str {
+    if *from == HoldsFrom::default() { "0" } else { &from.0 }
+}
+
+pub(super) fn some_holds(answer: Value) -> Answer<SomeHolds> {
+    let [next, found] = <[Value; 2]>::try_from(array(answer)?).map_err(|_| bad("part of the holds"))?;
+    let next = Some(text(&next)?).filter(|next| *next != "0").map(|next| HoldsFrom(next.to_owned()));
     let mut holds = Vec::new();
-    for [hold, held] in array(answer)?.as_chunks::<2>().0 {
+    for [hold, held] in array(found)?.as_chunks::<2>().0 {
         let hold = text(hold)?;
         if hold == "." {
             continue;
@@ -203,8 +210,7 @@ pub(super) fn holds(answer: Value) -> Answer<Vec<GateHold>> {
         let Value::BulkString(held) = held else { return Err(bad("hold")) };
         holds.push(gate_hold(hold, held)?);
     }
-    holds.sort_by_key(|held| held.hold);
-    Ok(holds)
+    Ok(SomeHolds { holds, next })
 }
 
 fn gate_hold(hold: &str, held: &[u8]) -> Answer<GateHold> {

@@ -1,0 +1,137 @@
+//! Holds beyond what one step reads: they are read some at a time, while others come and go.
+
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
+
+use rstest::rstest;
+use sale::{BuyerId, HoldId, OrderId, sale::Place};
+use stores::{
+    StoreError,
+    gate::{End, Ending, HoldsFrom, Take, Taken},
+    line::Line,
+    queue::{HeldUnits, Snapshot},
+};
+
+use crate::bench::{Bench, at, count, live_redis, memory, units};
+
+/// More than two steps read.
+const MANY: u32 = 1_300;
+/// Holds that a step may read at most: a store may read some more than it was asked for.
+const AT_ONCE: usize = 1_000;
+
+fn nth_hold(n: u32) -> HoldId {
+    HoldId::of(OrderId::derive(at(0), &[b"nth", &n.to_be_bytes()]))
+}
+
+fn nth_buyer(n: u32) -> BuyerId {
+    BuyerId::from_bytes(u128::from(n).to_be_bytes())
+}
+
+fn ids(ns: Range<u32>) -> BTreeSet<HoldId> {
+    ns.map(nth_hold).collect()
+}
+
+impl Bench {
+    /// A life with holds 0 to `MANY`, and as many units again that are free.
+    async fn with_many_holds(line: Arc<dyn Line>) -> Self {
+        let held =
+            |n| HeldUnits { hold: nth_hold(n), buyer: nth_buyer(n), lines: vec![units("pair", 1)], active: n % 2 == 0 };
+        let snapshot = Snapshot {
+            stock: vec![count("pair", MANY.into(), MANY.into(), 0)],
+            holds: (0..MANY).map(held).collect(),
+            buyers: (0..MANY).map(|n| (nth_buyer(n), 1)).collect(),
+            ..Snapshot::default()
+        };
+        Self::with(line, 1, &snapshot).await
+    }
+
+    /// What one step reads, and where the next one begins.
+    async fn some_holds(&self, from: &HoldsFrom) -> (Vec<HoldId>, Option<HoldsFrom>) {
+        let some = self.line.some_holds(&self.key, from).await.unwrap();
+        assert!(some.holds.len() <= AT_ONCE, "{} at once", some.holds.len());
+        assert!(some.holds.iter().all(|held| held.taken_at == at(0) || held.taken_at == at(8)));
+        assert!(some.holds.iter().all(|held| held.lines == [units("pair", 1)]));
+        (some.holds.iter().map(|held| held.hold).collect(), some.next)
+    }
+
+    /// Every hold that is seen from here to the end.
+    async fn the_other_holds(&self, from: Option<HoldsFrom>) -> BTreeSet<HoldId> {
+        let (mut seen, mut from) = (BTreeSet::new(), from);
+        while let Some(here) = from {
+            let (holds, next) = self.some_holds(&here).await;
+            seen.extend(holds);
+            from = next;
+        }
+        seen
+    }
+
+    async fn end_holds(&self, ns: Range<u32>) {
+        let ends: Vec<_> = ns.map(|n| End { hold: nth_hold(n), ending: Ending::Released }).collect();
+        self.line.end(&self.key, &ends).await.unwrap();
+    }
+
+    async fn take_holds(&self, ns: Range<u32>) {
+        for n in ns {
+            let place = Place { buyer: nth_buyer(n), number: n.into() };
+            let ask = Take { hold: nth_hold(n), place, lines: vec![units("pair", 1)], limit: 1 };
+            assert_eq!(self.line.retake(&self.key, &ask, at(8)).await.unwrap(), Taken::Taken);
+        }
+    }
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn many_holds_are_all_seen_some_at_a_time(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::with_many_holds(line).await;
+    let (first, next) = bench.some_holds(&HoldsFrom::default()).await;
+    assert!(next.is_some(), "{} of {MANY} were all", first.len());
+    let mut seen = bench.the_other_holds(next).await;
+    seen.extend(first);
+    assert_eq!(seen, ids(0..MANY));
+    let in_order: Vec<_> = ids(0..MANY).into_iter().collect();
+    let all: Vec<_> = bench.line.holds(&bench.key).await.unwrap().iter().map(|held| held.hold).collect();
+    assert_eq!(all, in_order, "each once and in order");
+    bench.end_holds(0..MANY).await;
+    assert_eq!(bench.line.some_holds(&bench.key, &HoldsFrom::default()).await.unwrap().holds, []);
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn holds_come_and_end_while_they_are_read(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::with_many_holds(line).await;
+    let (first, next) = bench.some_holds(&HoldsFrom::default()).await;
+    // So many come and so many end that a table of them grows and shrinks meanwhile.
+    bench.take_holds(MANY..MANY + 900).await;
+    bench.end_holds(0..200).await;
+    let (second, next) = bench.some_holds(&next.unwrap()).await;
+    bench.end_holds(200..1_200).await;
+    let mut seen = bench.the_other_holds(next).await;
+    seen.extend(first.into_iter().chain(second));
+    assert!(seen.is_superset(&ids(1_200..MANY)), "who was there all the time is seen");
+    assert!(seen.is_subset(&ids(0..MANY + 900)), "nothing else is seen");
+    let now = bench.the_other_holds(Some(HoldsFrom::default())).await;
+    assert_eq!(now, ids(1_200..MANY + 900));
+    for _ in 0..2 {
+        bench.end_holds(0..MANY + 900).await;
+        assert_eq!(bench.stock().await, [count("pair", i64::from(MANY) * 2, 0, 0)], "seen twice, ended once");
+    }
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn holds_of_another_life_are_not_read_on(#[case] line: Arc<dyn Line>) {
+    let mut bench = Bench::with_many_holds(line).await;
+    let (_, next) = bench.some_holds(&HoldsFrom::default()).await;
+    let old = bench.key.clone();
+    bench.reborn(&Snapshot { stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }, at(0)).await;
+    for from in [HoldsFrom::default(), next.unwrap()] {
+        assert!(matches!(bench.line.some_holds(&old, &from).await, Err(StoreError::Lost)));
+    }
+    assert!(matches!(bench.line.holds(&old).await, Err(StoreError::Lost)));
+    assert_eq!(bench.line.holds(&bench.key).await.unwrap(), []);
+}
