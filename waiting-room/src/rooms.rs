@@ -11,9 +11,11 @@ use futures::future::join_all;
 use parking_lot::Mutex;
 use sale::{SaleId, clock::monotonic};
 use stores::{
+    StoreError,
     database::{Database, sales},
     line::Line,
 };
+use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use web::{Code, Problem};
 
@@ -33,14 +35,18 @@ pub struct Rooms {
     database: Database,
     line: Arc<dyn Line>,
     tracker: TaskTracker,
+    /// Where rooms are opened: what lives as long as they do must not wait behind the requests of a connection's thread.
+    home: Handle,
     /// Replaced as a whole when a room is added: every request reads it, and few sales are added.
     by_id: ArcSwap<HashMap<SaleId, Arc<Room>>>,
     missing: Mutex<HashMap<SaleId, Instant>>,
 }
 
 impl Rooms {
+    /// Rooms that live on the runtime that this is called on.
     pub fn new(database: Database, line: Arc<dyn Line>, tracker: TaskTracker) -> Self {
-        Self { database, line, tracker, by_id: ArcSwap::default(), missing: Mutex::default() }
+        let home = Handle::current();
+        Self { database, line, tracker, home, by_id: ArcSwap::default(), missing: Mutex::default() }
     }
 
     pub fn line(&self) -> &Arc<dyn Line> {
@@ -61,8 +67,9 @@ impl Rooms {
         if self.missing.lock().get(id).is_some_and(|since| now.duration_since(*since) < MISSING_FOR) {
             return Err(Code::SaleNotFound.into());
         }
-        let loaded = sales::load(&self.database, id).await.map_err(|fault| store_trouble(&fault))?;
-        let Some(known) = loaded else {
+        let opening = open(self.database.clone(), Arc::clone(&self.line), id.clone(), self.tracker.clone());
+        let opened = self.home.spawn(opening).await.map_err(|_| Code::StoreUnavailable)?;
+        let Some(room) = opened.map_err(|fault| store_trouble(&fault))? else {
             let mut missing = self.missing.lock();
             missing.retain(|_, since| now.duration_since(*since) < MISSING_FOR);
             if missing.len() < MOST_MISSING {
@@ -70,12 +77,6 @@ impl Rooms {
             }
             return Err(Code::SaleNotFound.into());
         };
-        let room = Arc::new(Room::new(self.database.clone(), Arc::clone(&self.line), known, &self.tracker));
-        // Before anybody else finds it: without the leader's frame it says less than people were told by others, and a
-        // place would seem to rise.
-        if let Err(fault) = room.refresh().await {
-            tracing::debug!(sale = %id, %fault, "the first frame comes later");
-        }
         self.by_id.rcu(|rooms| {
             let mut rooms = HashMap::clone(rooms);
             rooms.entry(id.clone()).or_insert_with(|| Arc::clone(&room));
@@ -114,4 +115,21 @@ impl Rooms {
             }
         }
     }
+}
+
+/// The room of a sale with its first frame; `None` when there is no such sale.
+async fn open(
+    database: Database,
+    line: Arc<dyn Line>,
+    id: SaleId,
+    tracker: TaskTracker,
+) -> Result<Option<Arc<Room>>, StoreError> {
+    let Some(known) = sales::load(&database, &id).await? else { return Ok(None) };
+    let room = Arc::new(Room::new(database, line, known, &tracker));
+    // Before anybody else finds it: without the leader's frame it says less than people were told by others, and a place
+    // would seem to rise.
+    if let Err(fault) = room.refresh().await {
+        tracing::debug!(sale = %id, %fault, "the first frame comes later");
+    }
+    Ok(Some(room))
 }
