@@ -1,11 +1,17 @@
 //! Natural batching: asks that come in while the last call runs travel together in the next one. No timers: an ask that
 //! finds nobody before it goes at once.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    thread::{self, ThreadId},
+};
 
 use futures::future::BoxFuture;
 use sale::clock::monotonic;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::{mpsc, oneshot},
+};
 use tokio_util::task::TaskTracker;
 
 use crate::StoreError;
@@ -25,7 +31,22 @@ pub enum BatchError {
 }
 
 /// What an ask and the way back for its answer look like inside.
-type Waiting<Ask, Answer> = (Ask, oneshot::Sender<Result<Answer, BatchError>>);
+type Waiting<Ask, Answer> = (Ask, WayBack<Answer>);
+
+/// Where an answer is waited for.
+struct WayBack<Answer> {
+    reply: oneshot::Sender<Result<Answer, BatchError>>,
+    /// The thread, if its runtime has no other: to wake somebody there from outside is a call of the system.
+    home: Option<(ThreadId, Handle)>,
+}
+
+impl<Answer> WayBack<Answer> {
+    fn new() -> (Self, oneshot::Receiver<Result<Answer, BatchError>>) {
+        let (reply, answer) = oneshot::channel();
+        let home = Handle::try_current().ok().filter(|here| here.runtime_flavor() == RuntimeFlavor::CurrentThread);
+        (Self { reply, home: home.map(|here| (thread::current().id(), here)) }, answer)
+    }
+}
 
 /// Carries asks to a store in batches, one call at a time.
 pub struct Batcher<Ask, Answer> {
@@ -46,22 +67,23 @@ impl<Ask: Send + 'static, Answer: Send + 'static> Batcher<Ask, Answer> {
 
     /// Asks and waits for the answer. Dropping the wait does not take the ask back.
     pub async fn ask(&self, ask: Ask) -> Result<Answer, BatchError> {
-        let (reply, answer) = oneshot::channel();
-        self.queue.try_send((ask, reply)).map_err(|_| BatchError::Overloaded)?;
+        let (way_back, answer) = WayBack::new();
+        self.queue.try_send((ask, way_back)).map_err(|_| BatchError::Overloaded)?;
         answer.await.unwrap_or(Err(BatchError::Overloaded))
     }
 }
 
 async fn work<Ask, Answer, Run>(step: &'static str, mut waiting: mpsc::Receiver<Waiting<Ask, Answer>>, run: Run)
 where
+    Answer: Send + 'static,
     Run: Fn(Vec<Ask>) -> BoxFuture<'static, Result<Vec<Answer>, StoreError>>,
 {
     let seconds = metrics::histogram!("openrun_batch_seconds", "step" => step);
     let sizes = metrics::histogram!("openrun_batch_asks", "step" => step);
     let mut drained = Vec::with_capacity(MOST_AT_ONCE);
     while waiting.recv_many(&mut drained, MOST_AT_ONCE).await > 0 {
-        let (asks, replies): (Vec<_>, Vec<_>) = drained.drain(..).unzip();
-        let count = replies.len();
+        let (asks, ways_back): (Vec<_>, Vec<_>) = drained.drain(..).unzip();
+        let count = ways_back.len();
         let sent = monotonic();
         let outcome = run(asks).await;
         seconds.record(sent.elapsed().as_secs_f64());
@@ -74,10 +96,31 @@ where
             }
             Err(fault) => fail(fault, count),
         };
-        for (reply, answer) in replies.into_iter().zip(answers) {
+        tell(ways_back, answers);
+    }
+}
+
+/// Takes the answers back: those for another thread go there together, and whoever waits is woken on it.
+fn tell<Answer: Send + 'static>(ways_back: Vec<WayBack<Answer>>, answers: Vec<Result<Answer, Arc<StoreError>>>) {
+    let here = thread::current().id();
+    let mut abroad: Vec<(ThreadId, Handle, Vec<_>)> = Vec::new();
+    for (WayBack { reply, home }, answer) in ways_back.into_iter().zip(answers) {
+        let answer = answer.map_err(BatchError::Store);
+        match home {
+            Some((thread, runtime)) if thread != here => match abroad.iter_mut().find(|(other, ..)| *other == thread) {
+                Some((_, _, together)) => together.push((reply, answer)),
+                None => abroad.push((thread, runtime, vec![(reply, answer)])),
+            },
             // Whoever stopped waiting does not hear it; asking again gives the same answer.
-            drop(reply.send(answer.map_err(BatchError::Store)));
+            _ => drop(reply.send(answer)),
         }
+    }
+    for (_, runtime, together) in abroad {
+        runtime.spawn(async move {
+            for (reply, answer) in together {
+                drop(reply.send(answer));
+            }
+        });
     }
 }
 
@@ -109,6 +152,26 @@ mod tests {
             assert_eq!(answer.unwrap() as usize, ask * 2);
         }
         assert!(sizes.lock().len() <= 5, "{:?}", sizes.lock());
+    }
+
+    #[test]
+    fn whoever_waits_on_a_thread_of_its_own_gets_its_own_answer() {
+        let stores = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let batcher = {
+            let _here = stores.enter();
+            Arc::new(Batcher::new("test", &TaskTracker::new(), 1_000, |asks: Vec<u32>| {
+                Box::pin(async move { Ok(asks.into_iter().map(|ask| ask * 2).collect()) })
+            }))
+        };
+        let threads = [0, 1_000].map(|from| {
+            let batcher = Arc::clone(&batcher);
+            thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let answers = runtime.block_on(join_all((from..from + 300).map(|ask| batcher.ask(ask))));
+                answers.into_iter().map(Result::unwrap).eq((from..from + 300).map(|ask| ask * 2))
+            })
+        });
+        assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
     }
 
     #[tokio::test]
