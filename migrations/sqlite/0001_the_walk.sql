@@ -94,7 +94,7 @@ CREATE TABLE orders (
     created_at   BIGINT NOT NULL,
     changed_at   BIGINT NOT NULL
 );
-CREATE INDEX orders_of_sale ON orders (sale, created_at DESC, id);
+CREATE INDEX orders_of_sale ON orders (sale, created_at);
 CREATE INDEX orders_of_buyer ON orders (buyer, sale);
 
 CREATE TABLE order_lines (
