@@ -82,7 +82,6 @@ impl Reserver {
     }
 
     /// Reserves units, or finds the order that this pass and key have.
-    #[tracing::instrument(skip_all, fields(sale = %wish.pass.sale))]
     pub async fn reserve(&self, wish: Reserve) -> Result<Reserved, Refusal> {
         let wanted = Wanted::parse(&wish.body).map_err(Refusal::Invalid)?;
         let hash = wanted.hash();

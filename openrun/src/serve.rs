@@ -31,6 +31,7 @@ use crate::{
 
 /// How often the database's clock is read. Between two readings the monotonic clock carries it on.
 const SYNC_CLOCK_AFTER: Duration = Duration::from_secs(1);
+const ADD_UP_AFTER: Duration = Duration::from_secs(5);
 /// How long the database may take to come up when everything is started at once.
 const DATABASE_COMES_UP: Duration = Duration::from_secs(30);
 /// How many ports after a taken one the demo tries.
@@ -79,6 +80,7 @@ pub async fn serve(stores: &Stores, listener: TcpListener, lifecycle: &Lifecycle
         lifecycle.spawn("operations", front::accept(listener, operations(&front), lifecycle.clone(), here));
     }
     keep_clock(stores, lifecycle);
+    keep_metrics(lifecycle);
     role::start(stores, lifecycle);
     if let Some(door) = front.waiting_room.clone() {
         let stop = lifecycle.soft.clone();
@@ -207,6 +209,17 @@ fn keep_clock(stores: &Stores, lifecycle: &Lifecycle) {
             if let Err(trouble) = database.sync_clock().await {
                 tracing::debug!(%trouble, "the clock is carried on");
             }
+        }
+        anyhow::Ok(())
+    });
+}
+
+/// Adds up what histograms have heard, which they keep one by one until then, whether anybody reads the metrics or not.
+fn keep_metrics(lifecycle: &Lifecycle) {
+    let (handle, stop) = (recorder(), lifecycle.soft.clone());
+    lifecycle.spawn("metrics", async move {
+        while tokio::time::timeout(ADD_UP_AFTER, stop.cancelled()).await.is_err() {
+            handle.run_upkeep();
         }
         anyhow::Ok(())
     });
