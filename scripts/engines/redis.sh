@@ -9,9 +9,10 @@ redis_start() {
     local port folder=$ENGINES/redis
     port=$(chosen_port redis)
     mkdir -p "$folder"
-    # noeviction: a store of promises may refuse, but never forget. Without --daemonize, so that the pid is known at once.
+    # noeviction: a store of promises may refuse, but never forget. The file is rewritten late, because that takes a core in
+    # the middle of a sale. Without --daemonize, so that the pid is known at once.
     setsid redis-server --port "$port" --bind 127.0.0.1 --dir "$folder" --appendonly yes --appendfsync everysec --save '' \
-        --maxmemory-policy noeviction --daemonize no >>"$folder/redis.log" 2>&1 </dev/null &
+        --maxmemory-policy noeviction --auto-aof-rewrite-min-size 512mb --daemonize no >>"$folder/redis.log" 2>&1 </dev/null &
     remember_process "$ENGINES/redis.pid" $!
     await_engine redis "$folder/redis.log" redis_answers "$port"
 }
