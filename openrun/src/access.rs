@@ -27,17 +27,27 @@ use web::asking::trace_id;
 const SAMPLE: u64 = 1_024;
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
+/// Picks the requests that have a line.
+#[derive(Default)]
+struct Sampler(AtomicU64);
+
+impl Sampler {
+    fn picks(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(SAMPLE)
+    }
+}
+
 /// The counters of the hot path, looked up once.
 pub struct HotPath {
     counters: [[Counter; 4]; Route::NAMES.len()],
-    told: AtomicU64,
+    sampler: Sampler,
 }
 
 impl Default for HotPath {
     fn default() -> Self {
         Self {
             counters: Route::NAMES.map(|route| CLASSES.map(|status| counter(route.to_owned(), status))),
-            told: AtomicU64::new(0),
+            sampler: Sampler::default(),
         }
     }
 }
@@ -45,7 +55,7 @@ impl Default for HotPath {
 impl HotPath {
     /// The moment at which the request came, when it is one to tell of.
     pub fn sample(&self) -> Option<Instant> {
-        self.told.fetch_add(1, Ordering::Relaxed).is_multiple_of(SAMPLE).then(monotonic)
+        self.sampler.picks().then(monotonic)
     }
 
     /// Counts an answer, and tells of it when `began` says so.
@@ -62,7 +72,7 @@ struct Busy {
     route: &'static str,
     counters: [Counter; 4],
     seconds: Histogram,
-    told: AtomicU64,
+    sampler: Sampler,
 }
 
 /// Orders are placed here.
@@ -74,14 +84,13 @@ impl Busy {
             route,
             counters: CLASSES.map(|status| counter(route.to_owned(), status)),
             seconds: seconds(route.to_owned()),
-            told: AtomicU64::new(0),
+            sampler: Sampler::default(),
         }
     }
 
     async fn tell(&self, request: Request, next: Next) -> Response {
         let began = monotonic();
-        let tells = self.told.fetch_add(1, Ordering::Relaxed).is_multiple_of(SAMPLE);
-        let trace_id = tells.then(|| trace_id(request.headers()));
+        let trace_id = self.sampler.picks().then(|| trace_id(request.headers()));
         let response = next.run(request).await;
         let (status, took) = (response.status(), began.elapsed());
         self.seconds.record(took.as_secs_f64());
@@ -126,4 +135,15 @@ fn class(status: StatusCode) -> usize {
 fn line(method: &Method, route: &str, status: StatusCode, took: Duration, trace_id: &str) {
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(target: "access", %method, route, status = status.as_u16(), ms, trace_id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_placed_on_the_route_that_is_counted_for_them() {
+        let (_, described) = checkout::http::api().split_for_parts();
+        assert!(described.paths.paths.get(ORDERS.route).is_some_and(|path| path.post.is_some()));
+    }
 }

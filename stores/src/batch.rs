@@ -116,6 +116,7 @@ fn tell<Answer: Send + 'static>(ways_back: Vec<WayBack<Answer>>, answers: Vec<Re
         }
     }
     for (_, runtime, together) in abroad {
+        // On no tracker: whoever waits for these answers is on one.
         runtime.spawn(async move {
             for (reply, answer) in together {
                 drop(reply.send(answer));

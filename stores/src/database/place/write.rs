@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// One statement, because each would cost a journey while the items are locked. It answers how many rows were counted;
-/// an id or a pass that is taken already breaks it, which costs less than to look for each before it is written. Columns
+/// an id or a pass that is taken already fails it, which costs less than to look for each before it is written. Columns
 /// come as arrays: to read them as JSON would take a seventh of the time.
 const POSTGRES: &str = "WITH asked AS MATERIALIZED ( \
       SELECT r.* FROM unnest($6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::bigint[], \
