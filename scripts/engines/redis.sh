@@ -12,7 +12,7 @@ redis_start() {
     # noeviction: a store of promises may refuse, but never forget. The file is rewritten late, because that takes a core in
     # the middle of a sale. Without --daemonize, so that the pid is known at once.
     setsid redis-server --port "$port" --bind 127.0.0.1 --dir "$folder" --appendonly yes --appendfsync everysec --save '' \
-        --maxmemory-policy noeviction --auto-aof-rewrite-min-size 512mb --daemonize no >>"$folder/redis.log" 2>&1 </dev/null &
+        --maxmemory-policy noeviction --auto-aof-rewrite-min-size 256mb --daemonize no >>"$folder/redis.log" 2>&1 </dev/null &
     remember_process "$ENGINES/redis.pid" $!
     await_engine redis "$folder/redis.log" redis_answers "$port"
 }
