@@ -3,7 +3,6 @@
 pub mod asked;
 pub mod buying;
 pub mod console;
-pub mod console_form;
 pub mod orders;
 pub mod sales;
 pub mod seller;

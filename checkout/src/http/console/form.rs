@@ -17,12 +17,14 @@ use web::{
 };
 
 use super::{
-    Shop,
-    asked::{Form, Path},
-    console::{Desk, to},
-    sales::known,
-    seller::{edit, make},
-    sellers::authority,
+    super::{
+        Shop,
+        asked::{Form, Path},
+        sales::known,
+        seller::{edit, make},
+        sellers::authority,
+    },
+    Desk, to,
 };
 
 /// Items that the form of a new sale offers; the empty ones are left out.
@@ -32,7 +34,7 @@ const MOST_ITEMS: usize = 50;
 
 type Typed = BTreeMap<String, String>;
 
-pub fn routes() -> Router<Shop> {
+pub(super) fn routes() -> Router<Shop> {
     Router::new()
         .route("/console/sales", post(create))
         .route("/console/sales/new", get(blank))
@@ -251,7 +253,7 @@ fn named_fault(field: &str, value: &str) -> Fault {
 }
 
 /// The bounds of a number of the form.
-pub fn bounds(field: &str) -> Option<(u64, u64)> {
+pub(super) fn bounds(field: &str) -> Option<(u64, u64)> {
     if field == "overcall" {
         return Some((0, 10));
     }

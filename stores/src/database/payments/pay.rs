@@ -1,0 +1,159 @@
+//! A buyer asks to pay.
+
+use sale::{Event, EventKind, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId};
+use sqlx::Row as _;
+
+use super::{
+    super::{
+        Database, Tx,
+        moves::{self, bad},
+        outbox,
+    },
+    PATIENCE_MS, PaymentRow, lock_all,
+};
+use crate::StoreError;
+
+/// A buyer's choice.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    pub order: OrderId,
+    pub idempotency_key: &'a str,
+    pub method: &'a str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paying {
+    Requested,
+    /// Asked for before with the same key.
+    Existing,
+    /// The same key came with another method.
+    KeyReused,
+    HoldExpired,
+    InProgress,
+    AlreadyPaid,
+    NotFound,
+}
+
+/// Writes an attempt to pay and its event in one transaction.
+pub async fn pay(database: &Database, choice: Choice<'_>, now: Timestamp) -> Result<Paying, StoreError> {
+    let mut tx = database.begin().await?;
+    let holds = moves::lock_order(database, &mut tx, choice.order).await?;
+    let row = sqlx::query("SELECT sale, state, amount, currency FROM orders WHERE id = $1")
+        .bind(choice.order.to_string())
+        .fetch_optional(&mut *tx)
+        .await?;
+    let (Some(hold), Some(order)) = (holds.first(), row) else { return Ok(Paying::NotFound) };
+    if let Some(known) = same_key(&mut tx, choice).await? {
+        return Ok(known);
+    }
+    let earlier = lock_all(database, &mut tx, &[choice.order]).await?;
+    let state = OrderState::parse(order.try_get(1)?).ok_or_else(|| bad("order state"))?;
+    if let Some(refused) = refuse(hold.state, hold.deadline, state, &earlier, now) {
+        return Ok(refused);
+    }
+    let sale: SaleId = order.try_get::<&str, _>(0)?.parse().map_err(|_| bad("sale"))?;
+    let attempt = earlier.last().map_or(0, |payment| payment.attempt).saturating_add(1);
+    let id = PaymentId::derive(now, &[choice.order.to_string().as_bytes(), &attempt.to_be_bytes()]);
+    sqlx::query(
+        "INSERT INTO payments (id, order_id, attempt, idempotency_key, method, amount, currency, state, due_at, \
+         created_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'created', $8, $9, $9)",
+    )
+    .bind(id.to_string())
+    .bind(choice.order.to_string())
+    .bind(i64::from(attempt))
+    .bind(choice.idempotency_key)
+    .bind(choice.method)
+    .bind(order.try_get::<i64, _>(2)?)
+    .bind(order.try_get::<&str, _>(3)?)
+    .bind(now.plus_millis(PATIENCE_MS).as_millis())
+    .bind(now.as_millis())
+    .execute(&mut *tx)
+    .await?;
+    moves::hold_state(database, &mut tx, &[hold.id], HoldState::Paying).await?;
+    moves::order_state(database, &mut tx, &[choice.order], OrderState::PaymentProcessing, now).await?;
+    let event = Event::about(EventKind::PaymentRequested, &sale, choice.order, now, attempt);
+    outbox::append(database, &mut tx, &[event]).await?;
+    database.commit(tx).await?;
+    Ok(Paying::Requested)
+}
+
+async fn same_key(tx: &mut Tx, choice: Choice<'_>) -> Result<Option<Paying>, StoreError> {
+    let row = sqlx::query("SELECT method FROM payments WHERE order_id = $1 AND idempotency_key = $2")
+        .bind(choice.order.to_string())
+        .bind(choice.idempotency_key)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let same = row.try_get::<&str, _>(0)? == choice.method;
+    Ok(Some(if same { Paying::Existing } else { Paying::KeyReused }))
+}
+
+/// Why a new attempt is not allowed, if it is not.
+fn refuse(
+    hold: HoldState,
+    deadline: Timestamp,
+    order: OrderState,
+    earlier: &[PaymentRow],
+    now: Timestamp,
+) -> Option<Paying> {
+    let is_over = |payment: &PaymentRow| {
+        payment.state == PaymentState::Voided || (payment.state == PaymentState::Declined && !payment.last)
+    };
+    let took_money = |payment: &PaymentRow| payment.state == PaymentState::Captured;
+    match hold {
+        HoldState::Committed => Some(Paying::AlreadyPaid),
+        HoldState::Paying if earlier.iter().any(took_money) => Some(Paying::AlreadyPaid),
+        HoldState::Paying => Some(Paying::InProgress),
+        HoldState::Released | HoldState::Expired if order == OrderState::Paid => Some(Paying::AlreadyPaid),
+        HoldState::Released | HoldState::Expired => Some(Paying::HoldExpired),
+        HoldState::Held if deadline <= now => Some(Paying::HoldExpired),
+        HoldState::Held if !earlier.iter().all(is_over) => Some(Paying::InProgress),
+        HoldState::Held => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sale::{Currency, Money};
+
+    use super::*;
+
+    #[test]
+    fn a_new_attempt_needs_a_live_hold_and_no_open_one() {
+        let now = Timestamp::from_millis(10);
+        let later = now.plus_millis(1);
+        let attempt = |state, last| PaymentRow {
+            id: PaymentId::derive(now, &[]),
+            order: OrderId::derive(now, &[]),
+            sale: "s".parse().unwrap(),
+            attempt: 1,
+            method: String::new(),
+            money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
+            state,
+            intent: None,
+            void_for: None,
+            last,
+            sent_at: None,
+            asked: 0,
+            changed_at: now,
+        };
+        let pending = OrderState::PendingPayment;
+        let rows = [
+            (HoldState::Held, later, pending, vec![], None),
+            (HoldState::Held, now, pending, vec![], Some(Paying::HoldExpired)),
+            (HoldState::Held, later, pending, vec![attempt(PaymentState::Declined, false)], None),
+            (HoldState::Held, later, pending, vec![attempt(PaymentState::Voided, false)], None),
+            (HoldState::Held, later, pending, vec![attempt(PaymentState::Unknown, false)], Some(Paying::InProgress)),
+            (HoldState::Held, later, pending, vec![attempt(PaymentState::Declined, true)], Some(Paying::InProgress)),
+            (HoldState::Paying, later, OrderState::PaymentProcessing, vec![], Some(Paying::InProgress)),
+            (HoldState::Paying, now, OrderState::PaymentProcessing, vec![], Some(Paying::InProgress)),
+            (HoldState::Committed, later, OrderState::Paid, vec![], Some(Paying::AlreadyPaid)),
+            (HoldState::Released, later, OrderState::Cancelled, vec![], Some(Paying::HoldExpired)),
+            (HoldState::Expired, later, OrderState::Expired, vec![], Some(Paying::HoldExpired)),
+            (HoldState::Expired, later, OrderState::Paid, vec![], Some(Paying::AlreadyPaid)),
+        ];
+        for (hold, deadline, order, earlier, expected) in rows {
+            assert_eq!(refuse(hold, deadline, order, &earlier, now), expected, "{hold:?} {order:?} {earlier:?}");
+        }
+    }
+}

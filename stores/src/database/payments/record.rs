@@ -1,0 +1,280 @@
+//! What the provider told moves attempts forward.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sale::{Event, EventKind, HoldId, OrderId, OrderState, PaymentState, Timestamp, ids::PaymentId, order::Intent};
+use serde_json::json;
+use sqlx::Row as _;
+
+use super::{
+    super::{
+        Database, Sql, Tx,
+        moves::{self, bad},
+        outbox,
+    },
+    PATIENCE_MS, PaymentRow, lock_all,
+};
+use crate::{
+    StoreError,
+    payments::{Charge, ChargeState},
+};
+
+/// What a call to the provider told.
+#[derive(Clone, Debug)]
+pub enum Told {
+    Charge(Charge),
+    /// It never heard of this charge, or will refuse it from now on: no money can move.
+    VoidedBeforehand,
+    /// No answer, or not in time.
+    Nothing,
+}
+
+/// An answer on its way into the row of its attempt.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub id: PaymentId,
+    pub order: OrderId,
+    pub told: Told,
+    /// When to ask about the attempt again if this brought it no further.
+    pub ask_at: Timestamp,
+}
+
+/// Where an attempt stands after an answer was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It ended; `payment.settled` is written.
+    Ended,
+    /// It moved on to this, and there is a next step.
+    Moved(Box<PaymentRow>),
+    /// Nothing new: ask again later.
+    Same,
+    /// The provider speaks of another amount: a person has to look at it.
+    Mismatch,
+}
+
+/// What an answer changes.
+struct Change {
+    row: PaymentRow,
+    provider_id: Option<String>,
+    due: Due,
+    moved: bool,
+}
+
+/// When somebody looks at an attempt again.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    /// Nobody carries on with it: then.
+    At(Timestamp),
+    /// It moved, and somebody carries on with it: as before, but no later than then.
+    By(Timestamp),
+    /// It ended before.
+    AsItIs,
+}
+
+impl Due {
+    const fn at(self) -> Option<Timestamp> {
+        match self {
+            Self::At(at) | Self::By(at) => Some(at),
+            Self::AsItIs => None,
+        }
+    }
+}
+
+/// Records what the provider told of several attempts, all in one transaction. Only forward moves count, whatever order
+/// the answers come in. Whatever is authorised by now gets its intent here, once: to be captured while its hold is being
+/// paid for, to be called back otherwise.
+pub async fn record(database: &Database, answers: &[Answer], now: Timestamp) -> Result<Vec<Recorded>, StoreError> {
+    let mut tx = database.begin().await?;
+    let orders: Vec<_> = answers.iter().map(|answer| answer.order).collect();
+    let locked = lock_all(database, &mut tx, &orders).await?;
+    let mut rows: HashMap<PaymentId, PaymentRow> = locked.into_iter().map(|row| (row.id, row)).collect();
+    let mut changes: BTreeMap<PaymentId, Change> = BTreeMap::new();
+    let mut recorded = Vec::with_capacity(answers.len());
+    for answer in answers {
+        let Some(row) = rows.get_mut(&answer.id) else {
+            recorded.push(Recorded::Same);
+            continue;
+        };
+        if let Told::Charge(charge) = &answer.told
+            && charge.money != row.money
+        {
+            mismatch(database, &mut tx, row, now).await?;
+            recorded.push(Recorded::Mismatch);
+            continue;
+        }
+        let (state, last) = forward(row.state, row.last, &answer.told);
+        let moved = (state, last) != (row.state, row.last);
+        (row.state, row.last) = (state, last);
+        let provider_id = if let Told::Charge(charge) = &answer.told { Some(charge.provider_id.clone()) } else { None };
+        // Two answers about one attempt are one change, to where both lead.
+        let moved_by_any = moved || changes.get(&row.id).is_some_and(|change| change.moved);
+        let due = match state {
+            PaymentState::Created | PaymentState::Unknown => Due::At(answer.ask_at),
+            _ if moved_by_any => Due::By(now.plus_millis(PATIENCE_MS)),
+            PaymentState::Authorised => Due::At(answer.ask_at),
+            _ => Due::AsItIs,
+        };
+        changes.insert(row.id, Change { row: row.clone(), provider_id, due, moved: moved_by_any });
+        recorded.push(match (moved, state.is_open()) {
+            (true, false) => Recorded::Ended,
+            (true, true) => Recorded::Moved(Box::new(row.clone())),
+            (false, _) => Recorded::Same,
+        });
+    }
+    let changes: Vec<_> = changes.into_values().collect();
+    let intents = write(database, &mut tx, &changes, now).await?;
+    let ended = changes.iter().filter(|change| change.moved && !change.row.state.is_open());
+    let events: Vec<_> = ended.map(|change| settled_event(&change.row, now)).collect();
+    outbox::append(database, &mut tx, &events).await?;
+    database.commit(tx).await?;
+    for outcome in &mut recorded {
+        if let Recorded::Moved(row) = outcome {
+            row.intent = intents.get(&row.id).copied().or(row.intent);
+        }
+    }
+    Ok(recorded)
+}
+
+fn settled_event(payment: &PaymentRow, now: Timestamp) -> Event {
+    metrics::counter!("openrun_payments_total", "state" => payment.state.as_str()).increment(1);
+    let nth = payment.attempt.saturating_mul(16).saturating_add(payment.state as u32);
+    Event::about(EventKind::PaymentSettled, &payment.sale, payment.order, now, nth)
+}
+
+/// Writes the changes down and tells the intents that stand now.
+async fn write(
+    database: &Database,
+    tx: &mut Tx,
+    changes: &[Change],
+    now: Timestamp,
+) -> Result<HashMap<PaymentId, Intent>, StoreError> {
+    const WRITE: Sql = Sql {
+        postgres: "UPDATE payments SET state = r.state, final = r.final, \
+                     due_at = CASE WHEN r.soon = 1 THEN least(payments.due_at, r.due_at) \
+                       ELSE coalesce(r.due_at, payments.due_at) END, \
+                     provider_id = coalesce(r.provider_id, payments.provider_id), \
+                     changed_at = CASE WHEN r.moved = 1 THEN $2 ELSE changed_at END, \
+                     intent = CASE WHEN intent IS NULL AND r.state = 'authorised' THEN \
+                       CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') \
+                       THEN 'capture' ELSE 'void' END ELSE intent END \
+                   FROM json_to_recordset($1::json) AS r(id text, hold text, state text, final bigint, due_at bigint, \
+                     provider_id text, moved bigint, soon bigint) \
+                   WHERE payments.id = r.id RETURNING payments.id, payments.intent",
+        sqlite: "UPDATE payments SET state = r.value ->> 'state', final = r.value ->> 'final', \
+                   due_at = CASE WHEN r.value ->> 'soon' = 1 \
+                     THEN min(coalesce(payments.due_at, r.value ->> 'due_at'), r.value ->> 'due_at') \
+                     ELSE coalesce(r.value ->> 'due_at', payments.due_at) END, \
+                   provider_id = coalesce(r.value ->> 'provider_id', payments.provider_id), \
+                   changed_at = CASE WHEN r.value ->> 'moved' = 1 THEN $2 ELSE changed_at END, \
+                   intent = CASE WHEN intent IS NULL AND r.value ->> 'state' = 'authorised' THEN \
+                     CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = r.value ->> 'hold' AND h.state = 'paying') \
+                     THEN 'capture' ELSE 'void' END ELSE intent END \
+                 FROM json_each($1) AS r WHERE payments.id = r.value ->> 'id' RETURNING id, intent",
+    };
+    if changes.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<_> = changes
+        .iter()
+        .map(|change| {
+            json!({
+                "id": change.row.id.to_string(), "hold": HoldId::of(change.row.order).to_string(),
+                "state": change.row.state.as_str(), "final": i64::from(change.row.last),
+                "due_at": change.due.at().map(Timestamp::as_millis), "provider_id": change.provider_id,
+                "moved": i64::from(change.moved), "soon": i64::from(matches!(change.due, Due::By(_))),
+            })
+        })
+        .collect();
+    let written =
+        sqlx::query(database.sql(WRITE)).bind(moves::rows(&rows)).bind(now.as_millis()).fetch_all(&mut **tx).await?;
+    let mut intents = HashMap::new();
+    for row in &written {
+        let id = PaymentId::parse(row.try_get(0)?).ok_or_else(|| bad("payment id"))?;
+        if let Some(intent) = row.try_get::<Option<&str>, _>(1)?.and_then(Intent::parse) {
+            intents.insert(id, intent);
+        }
+    }
+    Ok(intents)
+}
+
+/// The state after an answer. Captured money is believed whatever was known before; everything else moves only an
+/// attempt that is still open.
+fn forward(state: PaymentState, last: bool, told: &Told) -> (PaymentState, bool) {
+    let has_money = matches!(state, PaymentState::Captured | PaymentState::RefundPending | PaymentState::Refunded);
+    let charge = match told {
+        Told::Charge(charge) => charge.state,
+        Told::VoidedBeforehand => ChargeState::Voided,
+        Told::Nothing if state == PaymentState::Created => return (PaymentState::Unknown, last),
+        Told::Nothing => return (state, last),
+    };
+    match charge {
+        _ if has_money => (state, last),
+        ChargeState::Captured => (PaymentState::Captured, last),
+        _ if !state.is_open() => (state, last),
+        ChargeState::Pending if state == PaymentState::Unknown => (PaymentState::Created, last),
+        ChargeState::Pending => (state, last),
+        ChargeState::Authorised => (PaymentState::Authorised, last),
+        ChargeState::Declined { last } => (PaymentState::Declined, last),
+        ChargeState::Voided => (PaymentState::Voided, last),
+    }
+}
+
+/// Another amount or currency than ours: nothing moves by itself any more.
+async fn mismatch(database: &Database, tx: &mut Tx, payment: &PaymentRow, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query("UPDATE payments SET due_at = NULL, changed_at = $2 WHERE id = $1")
+        .bind(payment.id.to_string())
+        .bind(now.as_millis())
+        .execute(&mut **tx)
+        .await?;
+    moves::order_state(database, tx, &[payment.order], OrderState::NeedsReview, now).await
+}
+
+#[cfg(test)]
+mod tests {
+    use sale::{Currency, Money};
+
+    use super::*;
+
+    fn charge(state: ChargeState) -> Charge {
+        Charge {
+            key: String::new(),
+            provider_id: String::new(),
+            order: OrderId::derive(Timestamp::from_millis(1), &[]),
+            money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
+            state,
+            refunded: 0,
+        }
+    }
+
+    #[test]
+    fn answers_only_move_an_attempt_forward() {
+        use ChargeState as C;
+        use PaymentState as P;
+        let rows = [
+            (P::Created, C::Pending, P::Created),
+            (P::Created, C::Authorised, P::Authorised),
+            (P::Created, C::Captured, P::Captured),
+            (P::Created, C::Declined { last: true }, P::Declined),
+            (P::Created, C::Voided, P::Voided),
+            (P::Unknown, C::Pending, P::Created),
+            (P::Unknown, C::Authorised, P::Authorised),
+            (P::Authorised, C::Pending, P::Authorised),
+            (P::Authorised, C::Voided, P::Voided),
+            (P::Captured, C::Authorised, P::Captured),
+            (P::Captured, C::Voided, P::Captured),
+            (P::Voided, C::Authorised, P::Voided),
+            (P::Voided, C::Captured, P::Captured),
+            (P::Declined, C::Captured, P::Captured),
+            (P::Declined, C::Voided, P::Declined),
+            (P::Refunded, C::Captured, P::Refunded),
+            (P::RefundPending, C::Captured, P::RefundPending),
+        ];
+        for (before, told, after) in rows {
+            let answer = Told::Charge(charge(told));
+            assert_eq!(forward(before, false, &answer).0, after, "{before:?} told {told:?}");
+        }
+        assert_eq!(forward(P::Created, false, &Told::Nothing).0, P::Unknown);
+        assert_eq!(forward(P::Authorised, false, &Told::Nothing).0, P::Authorised);
+        assert_eq!(forward(P::Unknown, false, &Told::VoidedBeforehand).0, P::Voided);
+    }
+}

@@ -1,0 +1,94 @@
+//! Who calls the provider about which attempt.
+
+use std::collections::HashSet;
+
+use sale::{HoldId, OrderId, Timestamp, ids::PaymentId};
+use serde_json::json;
+use sqlx::Row as _;
+
+use super::super::{
+    Database, Sql,
+    moves::{self, bad},
+};
+use crate::StoreError;
+
+/// An attempt that is about to be sent.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    pub id: PaymentId,
+    pub order: OrderId,
+    /// When the provider will have answered if it ever does: the hold does not end before.
+    pub answer_by: Timestamp,
+    /// Until when nobody else asks, should the caller die.
+    pub ask_at: Timestamp,
+}
+
+/// Notes that the provider is about to be called for the first time, and moves the holds' deadlines behind the time that
+/// it needs for an answer. Of several callers only one is told yes: that one calls.
+pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> Result<Vec<bool>, StoreError> {
+    const MARK: Sql = Sql {
+        postgres: "UPDATE payments SET sent_at = $2, due_at = greatest(due_at, r.ask_at), asked = 0, changed_at = $2 \
+                   FROM json_to_recordset($1::json) AS r(id text, hold text, ask_at bigint) \
+                   WHERE payments.id = r.id AND state = 'created' AND sent_at IS NULL AND intent IS NULL \
+                   AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') RETURNING payments.id",
+        sqlite: "UPDATE payments SET sent_at = $2, due_at = max(due_at, r.value ->> 'ask_at'), asked = 0, changed_at = $2 \
+                 FROM json_each($1) AS r \
+                 WHERE payments.id = r.value ->> 'id' AND state = 'created' AND sent_at IS NULL AND intent IS NULL \
+                 AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.value ->> 'hold' AND h.state = 'paying') \
+                 RETURNING payments.id",
+    };
+    const EXTEND: Sql = Sql {
+        postgres: "UPDATE holds SET deadline = r.answer_by \
+                   FROM json_to_recordset($1::json) AS r(hold text, answer_by bigint) \
+                   WHERE holds.id = r.hold AND deadline < r.answer_by",
+        sqlite: "UPDATE holds SET deadline = r.value ->> 'answer_by' FROM json_each($1) AS r \
+                 WHERE holds.id = r.value ->> 'hold' AND deadline < r.value ->> 'answer_by'",
+    };
+    let mut tx = database.begin().await?;
+    let holds: Vec<_> = all.iter().map(|sending| HoldId::of(sending.order)).collect();
+    moves::lock_holds(database, &mut tx, &holds).await?;
+    let row = |sending: &Sending| {
+        json!({
+            "id": sending.id.to_string(), "hold": HoldId::of(sending.order).to_string(),
+            "ask_at": sending.ask_at.as_millis(), "answer_by": sending.answer_by.as_millis(),
+        })
+    };
+    // In the order that others lock them in: the statement takes the rows as they come.
+    let mut sorted: Vec<_> = all.iter().collect();
+    sorted.sort_unstable_by_key(|sending| (sending.order, sending.id));
+    let rows: Vec<_> = sorted.into_iter().map(row).collect();
+    let marked =
+        sqlx::query(database.sql(MARK)).bind(moves::rows(&rows)).bind(now.as_millis()).fetch_all(&mut *tx).await?;
+    let marked = marked.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<HashSet<_>, _>>()?;
+    let is_marked: Vec<_> = all.iter().map(|sending| marked.contains(&sending.id.to_string())).collect();
+    let extended: Vec<_> = rows.into_iter().zip(&is_marked).filter(|(_, is)| **is).map(|(row, _)| row).collect();
+    if !extended.is_empty() {
+        sqlx::query(database.sql(EXTEND)).bind(moves::rows(&extended)).execute(&mut *tx).await?;
+        database.commit(tx).await?;
+    }
+    Ok(is_marked)
+}
+
+/// Takes attempts whose time to ask has come; until `next` no other worker takes them.
+pub async fn claim_due(
+    database: &Database,
+    now: Timestamp,
+    next: Timestamp,
+    limit: i64,
+) -> Result<Vec<PaymentId>, StoreError> {
+    const CLAIM: Sql = Sql {
+        postgres: "UPDATE payments SET due_at = $2, asked = asked + 1 WHERE id IN ( \
+                     SELECT id FROM payments WHERE due_at <= $1 AND state IN ('created', 'authorised', 'unknown') \
+                     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id",
+        sqlite: "UPDATE payments SET due_at = $2, asked = asked + 1 WHERE id IN ( \
+                   SELECT id FROM payments WHERE due_at <= $1 AND state IN ('created', 'authorised', 'unknown') \
+                   ORDER BY due_at LIMIT $3) RETURNING id",
+    };
+    let rows = sqlx::query(database.sql(CLAIM))
+        .bind(now.as_millis())
+        .bind(next.as_millis())
+        .bind(limit)
+        .fetch_all(database.writer())
+        .await?;
+    rows.iter().map(|row| PaymentId::parse(row.try_get(0)?).ok_or_else(|| bad("payment id"))).collect()
+}
