@@ -2,13 +2,14 @@
 //!
 //! The promise is about the instants at which the store carried the calls out: in every window of length `w` at most
 //! `rate × w + burst`, burst being 100 ms of the rate and at least 1. The leader knows only that a batch happened
-//! between its sending and its answer. So it decides with half of the burst, and charges the bucket anew from the answer
-//! whenever the answer took longer than the other half covers; at rates whose burst is one call, always.
+//! between its sending and its answer. So a batch is charged from its answer, the latest instant at which it can have
+//! happened, and the next one is decided before it is sent, the earliest: the true distance is never smaller.
+//! Calls are lost only when a batch is answered more than the burst after the one before it was decided.
 
 use std::time::Duration;
 
-/// Half of the promised burst, in nanoseconds of the rate; the other half covers the way to the store.
-const DECISION_BURST_NS: u64 = 50_000_000;
+/// The promised burst, in nanoseconds of the rate.
+const BURST_NS: u64 = 100_000_000;
 const MINUTE_NS: u64 = 60_000_000_000;
 
 /// Instants are nanoseconds on the leader's monotonic clock.
@@ -22,18 +23,18 @@ pub struct Bucket {
 impl Bucket {
     /// A bucket with nothing left in it, as a new leader starts: the old one may just have spent it.
     pub fn spent(per_minute: u32, now_ns: u64) -> Self {
-        let mut bucket = Self { per_minute, next_ns: now_ns };
-        bucket.next_ns = now_ns.saturating_add(2 * DECISION_BURST_NS).saturating_add(bucket.interval_ns());
-        bucket
+        let bucket = Self { per_minute, next_ns: now_ns };
+        Self { next_ns: bucket.latest(now_ns), ..bucket }
     }
 
-    /// The rate from now on. A slower rate counts at once; a faster one does not fill the bucket in arrears.
+    /// The rate from now on. A slower rate counts at once; a faster one does not fill the bucket in arrears: what was
+    /// spent of the burst stays spent.
     pub fn set_rate(&mut self, per_minute: u32, now_ns: u64) {
         if per_minute == self.per_minute {
             return;
         }
         self.per_minute = per_minute;
-        self.next_ns = self.next_ns.max(now_ns).min(now_ns.saturating_add(self.interval_ns()));
+        self.next_ns = self.next_ns.clamp(now_ns, self.latest(now_ns));
     }
 
     /// Calls that may be made now.
@@ -46,14 +47,11 @@ impl Bucket {
         if ready < next { 0 } else { ((ready - next) / self.interval_ns()).saturating_add(1) }
     }
 
-    /// Charges `calls` that were sent at `sent_ns` and answered at `answered_ns`.
-    pub fn charge(&mut self, calls: u64, sent_ns: u64, answered_ns: u64) {
-        if calls == 0 {
-            return;
+    /// Charges `calls` that were answered at `answered_ns`.
+    pub fn charge(&mut self, calls: u64, answered_ns: u64) {
+        if calls > 0 {
+            self.next_ns = self.next_ns.max(answered_ns).saturating_add(self.interval_ns().saturating_mul(calls));
         }
-        let slow = answered_ns.saturating_sub(sent_ns) > DECISION_BURST_NS;
-        let from = if slow || self.tolerance_ns() == 0 { answered_ns } else { sent_ns };
-        self.next_ns = self.next_ns.max(from).saturating_add(self.interval_ns().saturating_mul(calls));
     }
 
     /// How long until the next call may be made.
@@ -67,9 +65,15 @@ impl Bucket {
         MINUTE_NS.div_ceil(u64::from(self.per_minute.max(1)))
     }
 
+    /// How far ahead of the rate calls may be made; none while the burst is a single call.
     fn tolerance_ns(&self) -> u64 {
         let interval = self.interval_ns();
-        (DECISION_BURST_NS / interval).saturating_sub(1).saturating_mul(interval)
+        (BURST_NS / interval).saturating_sub(1).saturating_mul(interval)
+    }
+
+    /// Where `next_ns` lies when the whole burst was spent now.
+    fn latest(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_add(self.tolerance_ns()).saturating_add(self.interval_ns())
     }
 }
 
@@ -116,34 +120,57 @@ mod tests {
                 if calls > 0 {
                     executed.push((now + (way as f64 * when) as u64, calls));
                 }
-                bucket.charge(calls, now, answered);
+                bucket.charge(calls, answered);
                 now = answered;
             }
             check(&executed, per_minute)?;
         }
     }
 
-    #[test]
-    fn a_steady_loop_reaches_the_rate() {
-        for per_minute in [60, 600, 6_000, 60_000, 1_200_000] {
-            let (mut now, mut calls) = (0, 0);
-            let mut bucket = Bucket::spent(per_minute, now);
-            while now < MINUTE_NS {
-                let allowed = bucket.allowed(now);
-                bucket.charge(allowed, now, now + 200_000);
-                calls += allowed;
-                now += 200_000 + 10_000_000;
-            }
-            let share = calls as f64 / f64::from(per_minute);
-            assert!((0.85..=1.0).contains(&share), "{per_minute} per minute: {calls}");
+    /// The share of the rate that a loop calls whose turns take so long, the way to the store and back included.
+    fn share_of(per_minute: u32, turn_ms: u64, way_us: u64) -> f64 {
+        let (mut now, mut calls) = (0, 0);
+        let mut bucket = Bucket::spent(per_minute, now);
+        while now < MINUTE_NS {
+            let allowed = bucket.allowed(now);
+            bucket.charge(allowed, now + way_us * 1_000);
+            calls += allowed;
+            now += turn_ms * 1_000_000;
         }
+        calls as f64 / f64::from(per_minute)
+    }
+
+    #[test]
+    fn a_loop_reaches_the_rate_as_long_as_its_turns_are_shorter_than_the_burst() {
+        for per_minute in [6_000, 60_000, 1_200_000] {
+            for (turn_ms, way_us) in [(10, 200), (50, 20_000), (85, 1_000)] {
+                let share = share_of(per_minute, turn_ms, way_us);
+                assert!((0.997..=1.0).contains(&share), "{per_minute} per minute, turns of {turn_ms} ms: {share}");
+            }
+        }
+        assert!(share_of(1_200_000, 200, 1_000) < 0.6, "a window would hold more than the burst");
+    }
+
+    #[test]
+    fn a_burst_of_one_call_cannot_catch_up() {
+        let share = share_of(600, 10, 200);
+        assert!((0.85..=1.0).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn what_was_spent_of_the_burst_stays_spent_when_the_rate_changes() {
+        let mut bucket = Bucket::spent(6_000, 0);
+        assert_eq!(bucket.allowed(150_000_000), 10);
+        bucket.charge(6, 150_000_000);
+        bucket.set_rate(60_000, 150_000_000);
+        assert_eq!(bucket.allowed(150_000_000), 40);
     }
 
     #[test]
     fn zero_calls_nobody_and_a_new_leader_waits() {
         assert_eq!(Bucket::spent(0, 0).allowed(u64::MAX / 2), 0);
         assert_eq!(Bucket::spent(600, 0).allowed(0), 0);
-        assert_eq!(Bucket::spent(600, 0).wait(0), Some(Duration::from_millis(200)));
+        assert_eq!(Bucket::spent(600, 0).wait(0), Some(Duration::from_millis(100)));
         let mut bucket = Bucket::spent(1, 0);
         bucket.set_rate(600, 1_000);
         assert_eq!(bucket.wait(1_000), Some(Duration::from_millis(100)));

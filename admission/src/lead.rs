@@ -322,9 +322,8 @@ impl Reign {
         batch: Batch,
         started: Instant,
     ) -> Result<bool, StoreError> {
-        let sent = since(started);
         let answer = stores.line.call(line, batch, stores.database.now()).await;
-        self.bucket.charge(batch.calls, sent, since(started));
+        self.bucket.charge(batch.calls, since(started));
         match answer? {
             Called::Batch { called, serving } => {
                 self.unanswered = None;

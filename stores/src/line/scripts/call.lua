@@ -16,31 +16,45 @@ end
 
 local before, called, counts = serving, 0, {}
 
-local function call(buyer, number)
-  local entry = desk[buyer]
-  if number > before and not entry then
-    local bucket = bucket_of(number)
-    counts[bucket] = (counts[bucket] or 0) + 1
+-- Whether the buyer's entry at the desk, if there is one, is that of somebody who came back.
+local function came_back(entry)
+  return entry and string.sub(entry, 1, 1) == 'R'
+end
+
+-- Calls the buyers who have the first seats; `part` has each with the number after it. What is written is written by
+-- three commands, because each one goes into the append-only file by itself.
+local function call(part)
+  local buyers, entries, windows = {}, {}, {}
+  for at = 1, #part, 2 do
+    buyers[#buyers + 1] = part[at]
   end
-  rise(buyer)
-  write(buyer, 'C', number, ARGV[7], entry and entry.stage == 'R' and '2' or '1')
-  redis.call('ZADD', CALLED, ARGV[7], buyer)
-  serving = math.max(serving, number)
-  called = called + 1
+  local known = redis.call('HMGET', DESK, unpack(buyers))
+  for nth, buyer in ipairs(buyers) do
+    local number, entry, at = part[2 * nth], known[nth], 2 * nth - 1
+    if tonumber(number) > before and not entry then
+      local bucket = bucket_of(number)
+      counts[bucket] = (counts[bucket] or 0) + 1
+    end
+    entries[at], entries[at + 1] = buyer, 'C ' .. number .. ' ' .. ARGV[7] .. (came_back(entry) and ' 2' or ' 1')
+    windows[at], windows[at + 1] = ARGV[7], buyer
+  end
+  -- The seat before them is nobody's.
+  redis.call('ZREMRANGEBYRANK', SEATS, 1, #buyers)
+  redis.call('HSET', DESK, unpack(entries))
+  redis.call('ZADD', CALLED, unpack(windows))
+  serving = math.max(serving, tonumber(part[#part]))
+  called = called + #buyers
 end
 
 -- In parts, because a large batch is more than Lua's stack bears.
 local left = tonumber(ARGV[5])
 while left > 0 do
-  local part = redis.call('ZRANGEBYSCORE', SEATS, 1, ARGV[6], 'LIMIT', 0, math.min(left, 500))
+  local part = redis.call('ZRANGEBYSCORE', SEATS, 1, ARGV[6], 'WITHSCORES', 'LIMIT', 0, math.min(left, 500))
   if #part == 0 then
     break
   end
-  load(part)
-  for _, buyer in ipairs(part) do
-    call(buyer, seat[buyer])
-  end
-  left = left - #part
+  call(part)
+  left = left - #part / 2
 end
 
 for bucket, count in pairs(counts) do
