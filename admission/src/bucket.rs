@@ -65,10 +65,9 @@ impl Bucket {
         MINUTE_NS.div_ceil(u64::from(self.per_minute.max(1)))
     }
 
-    /// How far ahead of the rate calls may be made; none while the burst is a single call.
+    /// How far ahead of the rate calls may be made; not at all while the burst is a single call.
     fn tolerance_ns(&self) -> u64 {
-        let interval = self.interval_ns();
-        (BURST_NS / interval).saturating_sub(1).saturating_mul(interval)
+        BURST_NS.saturating_sub(self.interval_ns())
     }
 
     /// Where `next_ns` lies when the whole burst was spent now.
@@ -152,9 +151,9 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_one_call_cannot_catch_up() {
-        let share = share_of(600, 10, 200);
-        assert!((0.85..=1.0).contains(&share), "{share}");
+    fn a_burst_of_one_call_cannot_catch_up_and_a_burst_of_more_can() {
+        assert!(share_of(600, 7, 200) < 0.96);
+        assert!((0.99..=1.0).contains(&share_of(900, 7, 200)));
     }
 
     #[test]

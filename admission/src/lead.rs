@@ -19,6 +19,7 @@ use stores::{
     line::Line,
     queue::{Batch, Called, LineKey, Observation, StockCount},
 };
+use tokio::time::sleep;
 
 use crate::{
     bucket::Bucket,
@@ -32,6 +33,8 @@ const LEAD_MS: i64 = 3_000;
 const RENEW_AFTER: Duration = Duration::from_secs(1);
 /// The leader stops this long before its lead ends, so that clocks that drift apart never make two.
 const LEAD_MARGIN: Duration = Duration::from_millis(500);
+/// How long before its time a call is prepared: at low rates the burst is one call, and what comes late is lost for good.
+pub(crate) const AHEAD: Duration = Duration::from_millis(15);
 /// How often the seller's settings are read: a pause takes effect within a second, the stores' answers included.
 const RELOAD_AFTER: Duration = Duration::from_millis(200);
 /// How often units per order and the backlog of events are measured.
@@ -284,7 +287,9 @@ impl Reign {
             let stale = self.send(stores, line, batch, started).await?;
             return Ok(Turn { seen, stale });
         }
-        let allowed = self.bucket.allowed(since(started));
+        let asked = since(started);
+        let soon = self.bucket.wait(asked).is_some_and(|wait| wait <= AHEAD);
+        let allowed = self.bucket.allowed(asked).max(u64::from(soon));
         let now = stores.database.now();
         let mut seen = stores.line.observe(line, allowed.max(1), now).await?;
         let open = trouble.is_none() && self.known.state(now) == SaleState::Open;
@@ -306,6 +311,9 @@ impl Reign {
         self.seq = self.seq.saturating_add(1);
         let until = now.plus_seconds(i64::from(self.known.sale.enter_seconds));
         let batch = Batch { term: self.term, seq: self.seq, calls, up_to: self.cursor, until };
+        if let Some(wait) = self.bucket.wait(since(started)) {
+            sleep(wait).await;
+        }
         self.unanswered = Some(batch);
         let stale = self.send(stores, line, batch, started).await?;
         if !stale {

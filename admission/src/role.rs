@@ -6,7 +6,7 @@ use sale::SaleId;
 use stores::{StoreError, database::sales};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::lead::{Leader, Stepped, Stores};
+use crate::lead::{AHEAD, Leader, Stepped, Stores};
 
 /// The longest wait between two looks at a sale that this process leads.
 const TICK: Duration = Duration::from_millis(100);
@@ -74,7 +74,7 @@ async fn pause(wait: Duration, stop: &CancellationToken) {
 
 fn wait_after(stepped: Stepped) -> Duration {
     match stepped {
-        Stepped::Leading { next_call: Some(wait) } => wait.clamp(SHORTEST_TICK, TICK),
+        Stepped::Leading { next_call: Some(wait) } => wait.saturating_sub(AHEAD).clamp(SHORTEST_TICK, TICK),
         Stepped::Leading { next_call: None } => TICK,
         Stepped::Following | Stepped::Over => LOOK_AFTER,
     }

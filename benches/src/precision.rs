@@ -1,6 +1,7 @@
 //! `precision` and `precision_bound`: three processes that may lead the admission of one sale, twenty thousand calls a
 //! second, and the leader killed within. How far the calls of ten seconds are from the rate, before the change of leader
 //! and after it; and the most calls of any window of a second, over what the rate and its burst allow.
+//! `precision_slow`: the same error at ten calls a second, where the burst is one call and nothing can be caught up.
 
 use std::time::Duration;
 
@@ -18,9 +19,10 @@ use crate::{
     world::World,
 };
 
-const PER_SECOND: f64 = 20_000.0;
+const PER_SECOND: u32 = 20_000;
+const SLOW_PER_SECOND: u32 = 10;
 /// Promised: a hundred milliseconds of the rate.
-const BURST: f64 = PER_SECOND / 10.0;
+const BURST: f64 = 2_000.0;
 /// Promised, of the rate.
 const PERCENT_AT_MOST: f64 = 0.05;
 /// No window of it may hold more than the rate and the burst.
@@ -38,25 +40,29 @@ struct Sample {
 
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
     let world = World::new(settings).await?;
-    let (mut errors, mut bounds) = (Vec::new(), Vec::new());
+    let (mut errors, mut bounds, mut slow) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..settings.rounds() {
         let (error, bound) = round(&world).await?;
         errors.push(error);
         bounds.push(bound);
+        slow.push(slow_round(&world).await?);
     }
     world.close().await?;
-    let about = format!("{PER_SECOND} calls/s, three processes, over {} s", settings.calling_seconds());
+    let seconds = settings.calling_seconds();
+    let about = format!("{PER_SECOND} calls/s, three processes, over {seconds} s");
     Ok(vec![
         Figure::of("precision", "% of the rate", &errors).wanted(Wanted::AtMost(1.0)).about(about.clone()),
         Figure::of("precision_bound", "calls in 1 s", &bounds).wanted(Wanted::AtMost(1.0)).about(about),
+        Figure::of("precision_slow", "% of the rate", &slow)
+            .about(format!("{SLOW_PER_SECOND} calls/s, one process, over {seconds} s")),
     ])
 }
 
 async fn round(world: &World) -> anyhow::Result<(Round, Round)> {
     let seconds = world.settings.calling_seconds();
-    let line = world.open_sale(|sale| sale.admission.per_minute = 1_200_000).await?;
+    let line = world.open_sale(|sale| sale.admission.per_minute = PER_SECOND * 60).await?;
     // Called nobody yet: nobody leads.
-    people::join(world, &line, (2 * seconds + CHANGE_SECONDS) * 20_000, 0).await?;
+    people::join(world, &line, (2 * seconds + CHANGE_SECONDS) * u64::from(PER_SECOND), 0).await?;
     let mut processes = ["a", "b", "c"].map(|name| world.start(name, &["admission"]));
     let watch = Watch::of(world, &line).await?;
     let before = watch.run(seconds).await?;
@@ -65,7 +71,7 @@ async fn round(world: &World) -> anyhow::Result<(Round, Round)> {
     let after = watch.run(seconds).await?;
     drop(processes);
     world.forget(&line).await?;
-    let errors = [steady_error(&before, seconds)?, steady_error(&after, seconds)?];
+    let errors = [steady_error(&before, seconds, PER_SECOND)?, steady_error(&after, seconds, PER_SECOND)?];
     let all: Vec<_> = before.iter().chain(&after).copied().collect();
     let error = Round {
         value: errors[0].max(errors[1]),
@@ -73,6 +79,18 @@ async fn round(world: &World) -> anyhow::Result<(Round, Round)> {
         more: vec![("before", errors[0]), ("after", errors[1]), ("seconds_without_a_call", longest_rest(&all))],
     };
     Ok((error, fullest_window(&all)))
+}
+
+async fn slow_round(world: &World) -> anyhow::Result<Round> {
+    let seconds = world.settings.calling_seconds();
+    let line = world.open_sale(|sale| sale.admission.per_minute = SLOW_PER_SECOND * 60).await?;
+    people::join(world, &line, (seconds + CHANGE_SECONDS) * u64::from(SLOW_PER_SECOND), 0).await?;
+    let process = world.start("slow", &["admission"])?;
+    let samples = Watch::of(world, &line).await?.run(seconds).await?;
+    drop(process);
+    world.forget(&line).await?;
+    let error = steady_error(&samples, seconds, SLOW_PER_SECOND)?;
+    Ok(Round { value: error, ceiling: PERCENT_AT_MOST, more: Vec::new() })
 }
 
 fn leads(process: &Process) -> bool {
@@ -122,7 +140,7 @@ impl Watch {
 
 /// How far the calls of the last `seconds` are from the rate, in percent of it; from batch to batch, because a window
 /// that ends between two batches says nothing about the rate.
-fn steady_error(samples: &[Sample], seconds: u64) -> anyhow::Result<f64> {
+fn steady_error(samples: &[Sample], seconds: u64, per_second: u32) -> anyhow::Result<f64> {
     let batches: Vec<_> = samples.windows(2).filter(|two| two[1].called > two[0].called).map(|two| two[1]).collect();
     let last = batches.last().context("nobody was called")?;
     let from = last.at_us.saturating_sub(seconds * 1_000_000);
@@ -130,7 +148,7 @@ fn steady_error(samples: &[Sample], seconds: u64) -> anyhow::Result<f64> {
     let span = (last.at_us - first.at_us) as f64 / 1e6;
     ensure!(span > 0.0, "one batch alone");
     let rate = (last.called - first.called) as f64 / span;
-    Ok((rate / PER_SECOND - 1.0).abs() * 100.0)
+    Ok((rate / f64::from(per_second) - 1.0).abs() * 100.0)
 }
 
 fn longest_rest(samples: &[Sample]) -> f64 {
@@ -145,7 +163,7 @@ fn longest_rest(samples: &[Sample]) -> f64 {
 
 /// The window of a second, or just longer, with the most calls over what its length allows.
 fn fullest_window(samples: &[Sample]) -> Round {
-    let mut fullest = Round { value: 0.0, ceiling: PER_SECOND + BURST, more: Vec::new() };
+    let mut fullest = Round { value: 0.0, ceiling: f64::from(PER_SECOND) + BURST, more: Vec::new() };
     let mut until = 0;
     for from in samples {
         while until + 1 < samples.len() && samples[until].at_us < from.at_us + WINDOW_US {
@@ -153,7 +171,7 @@ fn fullest_window(samples: &[Sample]) -> Round {
         }
         let calls = (samples[until].called - from.called) as f64;
         let span = (samples[until].at_us - from.at_us) as f64 / 1e6;
-        let ceiling = PER_SECOND * span + BURST;
+        let ceiling = f64::from(PER_SECOND) * span + BURST;
         if calls / ceiling > fullest.value / fullest.ceiling {
             fullest = Round { value: calls, ceiling, more: vec![("window_s", span)] };
         }
