@@ -311,6 +311,7 @@ impl Reign {
         self.seq = self.seq.saturating_add(1);
         let until = now.plus_seconds(i64::from(self.known.sale.enter_seconds));
         let batch = Batch { term: self.term, seq: self.seq, calls, up_to: self.cursor, until };
+        // What was prepared ahead of its time waits for it.
         if let Some(wait) = self.bucket.wait(since(started)) {
             sleep(wait).await;
         }
