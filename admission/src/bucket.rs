@@ -47,6 +47,12 @@ impl Bucket {
         if ready < next { 0 } else { ((ready - next) / self.interval_ns()).saturating_add(1) }
     }
 
+    /// Calls that may be prepared now: those that may be made, or one whose time comes within `ahead`.
+    pub fn preparable(&self, now_ns: u64, ahead: Duration) -> u64 {
+        let soon = self.wait(now_ns).is_some_and(|wait| wait <= ahead);
+        self.allowed(now_ns).max(u64::from(soon))
+    }
+
     /// Charges `calls` that were answered at `answered_ns`.
     pub fn charge(&mut self, calls: u64, answered_ns: u64) {
         if calls > 0 {
@@ -163,6 +169,15 @@ mod tests {
         bucket.charge(6, 150_000_000);
         bucket.set_rate(60_000, 150_000_000);
         assert_eq!(bucket.allowed(150_000_000), 40);
+    }
+
+    #[test]
+    fn one_call_is_prepared_before_its_time() {
+        let (ahead, bucket) = (Duration::from_millis(15), Bucket::spent(600, 0));
+        assert_eq!(bucket.preparable(84_999_999, ahead), 0);
+        assert_eq!(bucket.preparable(85_000_000, ahead), 1);
+        assert_eq!((bucket.allowed(85_000_000), bucket.wait(85_000_000)), (0, Some(ahead)));
+        assert_eq!(Bucket::spent(0, 0).preparable(u64::MAX / 2, ahead), 0);
     }
 
     #[test]

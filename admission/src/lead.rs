@@ -287,9 +287,7 @@ impl Reign {
             let stale = self.send(stores, line, batch, started).await?;
             return Ok(Turn { seen, stale });
         }
-        let asked = since(started);
-        let soon = self.bucket.wait(asked).is_some_and(|wait| wait <= AHEAD);
-        let allowed = self.bucket.allowed(asked).max(u64::from(soon));
+        let allowed = self.bucket.preparable(since(started), AHEAD);
         let now = stores.database.now();
         let mut seen = stores.line.observe(line, allowed.max(1), now).await?;
         let open = trouble.is_none() && self.known.state(now) == SaleState::Open;
@@ -311,7 +309,7 @@ impl Reign {
         self.seq = self.seq.saturating_add(1);
         let until = now.plus_seconds(i64::from(self.known.sale.enter_seconds));
         let batch = Batch { term: self.term, seq: self.seq, calls, up_to: self.cursor, until };
-        // What was prepared ahead of its time waits for it.
+        // What was prepared ahead of its time waits for it, no longer than AHEAD.
         if let Some(wait) = self.bucket.wait(since(started)) {
             sleep(wait).await;
         }

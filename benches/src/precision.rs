@@ -21,8 +21,6 @@ use crate::{
 
 const PER_SECOND: u32 = 20_000;
 const SLOW_PER_SECOND: u32 = 10;
-/// Promised: a hundred milliseconds of the rate.
-const BURST: f64 = 2_000.0;
 /// Promised, of the rate.
 const PERCENT_AT_MOST: f64 = 0.05;
 /// No window of it may hold more than the rate and the burst.
@@ -163,7 +161,10 @@ fn longest_rest(samples: &[Sample]) -> f64 {
 
 /// The window of a second, or just longer, with the most calls over what its length allows.
 fn fullest_window(samples: &[Sample]) -> Round {
-    let mut fullest = Round { value: 0.0, ceiling: f64::from(PER_SECOND) + BURST, more: Vec::new() };
+    let per_second = f64::from(PER_SECOND);
+    // Promised: a hundred milliseconds of the rate.
+    let burst = per_second / 10.0;
+    let mut fullest = Round { value: 0.0, ceiling: per_second + burst, more: Vec::new() };
     let mut until = 0;
     for from in samples {
         while until + 1 < samples.len() && samples[until].at_us < from.at_us + WINDOW_US {
@@ -171,7 +172,7 @@ fn fullest_window(samples: &[Sample]) -> Round {
         }
         let calls = (samples[until].called - from.called) as f64;
         let span = (samples[until].at_us - from.at_us) as f64 / 1e6;
-        let ceiling = f64::from(PER_SECOND) * span + BURST;
+        let ceiling = per_second * span + burst;
         if calls / ceiling > fullest.value / fullest.ceiling {
             fullest = Round { value: calls, ceiling, more: vec![("window_s", span)] };
         }
