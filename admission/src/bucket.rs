@@ -132,6 +132,30 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// Across changes of the rate the highest rate's promise holds, however often it changes.
+        #[test]
+        fn a_change_of_the_rate_gives_no_second_burst(
+            steps in proptest::collection::vec((1_u32..100_000, 0_u64..400_000_000, 0_u64..120_000_000, 0.0_f64..1.0), 1..80),
+        ) {
+            let mut now = 1_000_000_000;
+            let mut bucket = Bucket::spent(steps[0].0, now);
+            let mut executed = Vec::new();
+            let highest = steps.iter().map(|step| step.0).max().unwrap_or_default();
+            for (per_minute, idle, way, when) in steps {
+                now += idle;
+                bucket.set_rate(per_minute, now);
+                let calls = bucket.allowed(now);
+                if calls > 0 {
+                    executed.push((now + (way as f64 * when) as u64, calls));
+                }
+                now += way;
+                bucket.charge(calls, now);
+            }
+            check(&executed, highest)?;
+        }
+    }
+
     /// The share of the rate that a loop calls whose turns take so long, the way to the store and back included.
     fn share_of(per_minute: u32, turn_ms: u64, way_us: u64) -> f64 {
         let (mut now, mut calls) = (0, 0);
