@@ -31,7 +31,8 @@ stop_step() {
 
 # What is worth reading first in a failing log, then its end.
 show_failure() {
-    grep -aE '^(test .* FAILED|error(\[|:)|not ok|✖|thread .* panicked)' "$1" | head -n 40 || true
+    # A panic's message stands in the lines after it, a list of what was wrong with it.
+    grep -aE -A 12 '^(test .* FAILED|error(\[|:)|not ok|✖|thread .* panicked)' "$1" | grep -avE '^ +([0-9]+: |at )' | head -n 80 || true
     echo "… the end of $1:"
     tail -n 60 "$1"
 }

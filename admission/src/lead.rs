@@ -283,20 +283,20 @@ impl Reign {
         started: Instant,
     ) -> Result<Turn, StoreError> {
         if let Some(batch) = self.unanswered {
-            let seen = stores.line.observe(line, 1, stores.database.now()).await?;
+            let seen = stores.line.observe(line, 1).await?;
             let stale = self.send(stores, line, batch, started).await?;
             return Ok(Turn { seen, stale });
         }
         let allowed = self.bucket.preparable(since(started), AHEAD);
         let now = stores.database.now();
-        let mut seen = stores.line.observe(line, allowed.max(1), now).await?;
+        let mut seen = stores.line.observe(line, allowed.max(1)).await?;
         let open = trouble.is_none() && self.known.state(now) == SaleState::Open;
         let (mut calls, limit) = decide::calls(&self.observed(&seen, open, allowed));
         if calls == 0 {
             return Ok(Turn { seen, stale: false });
         }
         if calls < allowed.max(1) && limit != Limit::Nobody {
-            seen = stores.line.observe(line, calls, now).await?;
+            seen = stores.line.observe(line, calls).await?;
             calls = calls.min(seen.waiting);
         }
         if seen.nth_number > self.cursor {
@@ -316,7 +316,7 @@ impl Reign {
         self.unanswered = Some(batch);
         let stale = self.send(stores, line, batch, started).await?;
         if !stale {
-            seen = stores.line.observe(line, 1, stores.database.now()).await?;
+            seen = stores.line.observe(line, 1).await?;
         }
         Ok(Turn { seen, stale })
     }

@@ -67,7 +67,7 @@ impl Reconciler {
         let Some(epoch) = numbers::epoch(&self.database, sale).await? else { return Ok(Vec::new()) };
         let line = LineKey { sale: sale.clone(), epoch };
         self.free_orphans(&line).await?;
-        let gate = self.line.observe(&line, 0, self.database.now()).await?.stock;
+        let gate = self.line.observe(&line, 0).await?.stock;
         let Some(known) = sales::load(&self.database, sale).await? else { return Ok(Vec::new()) };
         self.restock(&line, &known, &gate).await?;
         Ok(differences(&known.stock, &gate))

@@ -143,7 +143,7 @@ impl Verifier {
             return Ok(());
         }
         let line = LineKey { sale: sale.clone(), epoch: stocked.sale.epoch };
-        let seen = match self.line.observe(&line, 0, self.database.now()).await {
+        let seen = match self.line.observe(&line, 0).await {
             Ok(seen) => seen,
             Err(StoreError::Lost) => {
                 look.find("line_lost", sale, "");

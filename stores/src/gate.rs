@@ -32,6 +32,8 @@ pub enum Taken {
     PassUsed {
         hold: Option<HoldId>,
     },
+    /// The pass was swept before it was used.
+    PassEnded,
     SoldOut,
     LimitReached,
 }
@@ -79,7 +81,7 @@ pub struct SomeHolds {
 pub trait StockGate: Send + Sync {
     /// Checks each pass, the units and the buyer's limit, and takes the units of all lines or none. An item that the
     /// sale does not have fails the whole slice before anything is taken.
-    /// The pass must have been entered in this store; its time is the caller's to check.
+    /// The pass must have been entered in this store and not be swept; its time is the caller's to check.
     async fn take(&self, line: &LineKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError>;
 
     /// Takes units for an order whose hold had ended (a payment that succeeded late), under the id `{order}:2`. No pass

@@ -101,8 +101,10 @@ pub struct Enter {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entered {
-    /// Entered now or before; give out the pass once its row is committed.
-    Admitted,
+    /// Entered now or before; give out the pass once its row is committed. It ends when it was told to the first time.
+    Admitted {
+        expires_at: Timestamp,
+    },
     NotCalled(Seat),
     /// Used, left or expired.
     Gone(Seat),
@@ -115,9 +117,9 @@ pub struct Observation {
     pub serving: u64,
     /// Seated, the late at the front included.
     pub waiting: u64,
-    /// Called and not yet entered; windows that ended do not count.
+    /// Called and not yet entered; a window counts until it was swept or its buyer asked.
     pub called: u64,
-    /// Entered and not finished: passes in time, and orders that are not final or unknown.
+    /// Entered and not finished: unused passes until they are swept, and orders that are not final or unknown.
     pub active: u64,
     /// Those of `active` that hold no units yet.
     pub without_hold: u64,
@@ -206,8 +208,10 @@ pub trait Queue: Send + Sync {
     /// before that calls nobody.
     async fn call(&self, line: &LineKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError>;
 
-    /// Ends windows that have run out, some thousand at a time: called becomes late, or expired the second time. Tells
-    /// how many.
+    /// Ends the time of those whom the leader counts: windows that have run out, some thousand at a time (called becomes
+    /// late, or expired the second time), and unused passes. Clocks differ and requests take their time, so this, and not
+    /// the hour that somebody carries, decides: whoever was counted out here does not come in any more. Tells how many
+    /// windows ended.
     async fn sweep(&self, line: &LineKey, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Lets called tickets in.
@@ -217,8 +221,8 @@ pub trait Queue: Send + Sync {
     /// number of an older life need not have been seated again to be given up.
     async fn leave(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError>;
 
-    /// What the leader decides by. `nth` asks for the number of the n-th seated.
-    async fn observe(&self, line: &LineKey, nth: u64, now: Timestamp) -> Result<Observation, StoreError>;
+    /// What the leader decides by. `nth` asks for the number of the n-th seated. Nothing depends on the hour.
+    async fn observe(&self, line: &LineKey, nth: u64) -> Result<Observation, StoreError>;
 
     /// Ends the time in which holders of older tickets come back. A new life counts every number between the cursor and
     /// the ceiling as waiting, because a shown place must not rise when they do; from now on only those who came count.

@@ -352,15 +352,18 @@ impl Shared {
         let admitted: Vec<Pass> = asks
             .iter()
             .zip(&entered)
-            .filter(|(_, entered)| **entered == Entered::Admitted)
-            .map(|(ask, _)| Pass {
-                id: ask.enter.pass,
-                sale: self.id.clone(),
-                buyer: ask.enter.place.buyer,
-                number: ask.enter.place.number,
-                issued_at: ask.issued_at,
-                expires_at: ask.enter.expires_at,
-                bound: ask.bound,
+            .filter_map(|(ask, entered)| match entered {
+                // The end that the store counts by, also when the process that was told it first died before the row.
+                Entered::Admitted { expires_at } => Some(Pass {
+                    id: ask.enter.pass,
+                    sale: self.id.clone(),
+                    buyer: ask.enter.place.buyer,
+                    number: ask.enter.place.number,
+                    issued_at: ask.issued_at,
+                    expires_at: *expires_at,
+                    bound: ask.bound,
+                }),
+                Entered::NotCalled(_) | Entered::Gone(_) => None,
             })
             .collect();
         if !admitted.is_empty() {
@@ -370,7 +373,7 @@ impl Shared {
         entered
             .into_iter()
             .map(|entered| match entered {
-                Entered::Admitted => given
+                Entered::Admitted { .. } => given
                     .next()
                     .map(|(pass, is_new)| CameIn::In(pass, is_new))
                     .ok_or_else(|| StoreError::unexpected("database", "fewer passes than were given")),

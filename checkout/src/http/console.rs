@@ -96,7 +96,7 @@ async fn list(desk: &Desk<'_>) -> Result<Response, Problem> {
         };
         let line = LineKey { sale: id.clone(), epoch: known.sale.epoch };
         // A line in trouble still has its row; its own page tells of the trouble.
-        let waiting = shop.line.observe(&line, 1, shop.database.now()).await.map_or(0, |seen| seen.waiting);
+        let waiting = shop.line.observe(&line, 1).await.map_or(0, |seen| seen.waiting);
         rows.push(ConsoleSaleRow {
             id: id.to_string(),
             name: known.sale.name.in_language(shell.lang.into()).to_owned(),

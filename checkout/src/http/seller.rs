@@ -268,7 +268,7 @@ pub async fn figures(shop: &Shop, id: &str) -> Result<Live, Problem> {
     let known = known(shop, id).await?;
     let now = shop.database.now();
     let line = stores::queue::LineKey { sale: known.sale.id.clone(), epoch: known.sale.epoch };
-    let seen = shop.line.observe(&line, 1, now).await.map_err(|fault| store_trouble(&fault))?;
+    let seen = shop.line.observe(&line, 1).await.map_err(|fault| store_trouble(&fault))?;
     let orders = orders::counts(&shop.database, &known.sale.id).await.map_err(|fault| store_trouble(&fault))?;
     let paying = payments::median_ms(&shop.database, &known.sale.id).await.map_err(|fault| store_trouble(&fault))?;
     let total = i64::try_from(known.sale.units()).unwrap_or(i64::MAX);

@@ -229,6 +229,7 @@ fn stand(taken: Taken, line: &LineKey, order: NewOrder) -> Stand {
         Taken::Taken => Stand::Taken(line.clone(), Box::new(order)),
         Taken::Ended => Stand::Marked,
         Taken::PassUsed { hold } => Stand::Refused(Refusal::PassUsed { order: hold.map(|hold| hold.order) }),
+        Taken::PassEnded => Stand::Refused(Refusal::PassExpired),
         Taken::SoldOut => Stand::Refused(Refusal::SoldOut),
         Taken::LimitReached => Stand::Refused(Refusal::LimitReached),
     }

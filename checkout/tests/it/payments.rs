@@ -204,7 +204,7 @@ async fn a_void_nobody_confirms_releases_nothing(#[case] engine: Engine) {
     shop.stock.look().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::PaymentUnknown);
     let line = shop.line_key().await;
-    let seen = stores::queue::Queue::observe(shop.line.as_ref(), &line, 0, shop.database.now()).await.unwrap();
+    let seen = stores::queue::Queue::observe(shop.line.as_ref(), &line, 0).await.unwrap();
     assert_eq!((seen.active, seen.stock[0].held), (0, 1), "it keeps the unit and nobody out");
     shop.pass_time(LONG);
     shop.stock.look().await.unwrap();

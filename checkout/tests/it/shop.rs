@@ -162,7 +162,7 @@ impl Shop {
     async fn call(&self, line: &LineKey, now: Timestamp) {
         let lead = numbers::lead(&self.database, &self.sale, "test", now, now.plus_millis(LONG_MS)).await.unwrap();
         let term = lead.unwrap().term;
-        let last = self.line.observe(line, 0, now).await.unwrap().last_number;
+        let last = self.line.observe(line, 0).await.unwrap().last_number;
         numbers::raise_cursor(&self.database, line, term, last).await.unwrap();
         let batch = Batch { term, seq: last, calls: last, up_to: last, until: now.plus_millis(LONG_MS) };
         self.line.call(line, batch, now).await.unwrap();
@@ -220,7 +220,7 @@ impl Shop {
     pub(crate) async fn units(&self) -> (i64, i64, i64) {
         let stock = sales::stock(&self.database, &self.sale).await.unwrap();
         let line = self.line_key().await;
-        let gate = self.line.observe(&line, 0, self.database.now()).await.unwrap().stock;
+        let gate = self.line.observe(&line, 0).await.unwrap().stock;
         assert_eq!(stock, gate, "the database and the gate count differently");
         (stock[0].free, stock[0].held, stock[0].sold)
     }

@@ -107,8 +107,8 @@ impl Queue for Unreliable<dyn Line> {
     async fn leave(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
         self.real.leave(line, places, now).await
     }
-    async fn observe(&self, line: &LineKey, nth: u64, now: Timestamp) -> Result<Observation, StoreError> {
-        self.real.observe(line, nth, now).await
+    async fn observe(&self, line: &LineKey, nth: u64) -> Result<Observation, StoreError> {
+        self.real.observe(line, nth).await
     }
     async fn publish(&self, line: &LineKey, frame: Bytes) -> Result<(), StoreError> {
         self.real.publish(line, frame).await

@@ -93,8 +93,8 @@ impl Queue for MemoryLine {
         self.live(line, |life| life.leave(places, now))
     }
 
-    async fn observe(&self, line: &LineKey, nth: u64, now: Timestamp) -> Result<Observation, StoreError> {
-        self.live(line, |life| life.observe(nth, now))
+    async fn observe(&self, line: &LineKey, nth: u64) -> Result<Observation, StoreError> {
+        self.live(line, |life| life.observe(nth))
     }
 
     async fn settle(&self, line: &LineKey) -> Result<(), StoreError> {

@@ -179,10 +179,10 @@ impl Queue for RedisLine {
         answers::seats(answer)
     }
 
-    async fn observe(&self, line: &LineKey, nth: u64, now: Timestamp) -> Result<Observation, StoreError> {
+    async fn observe(&self, line: &LineKey, nth: u64) -> Result<Observation, StoreError> {
         let answer = self
             .run(&self.steps.observe, line, |call| {
-                call.arg(nth).arg(now.as_millis());
+                call.arg(nth);
             })
             .await?;
         answers::observation(answer)

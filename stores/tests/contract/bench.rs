@@ -15,6 +15,8 @@ use stores::{
 /// Enough for every test but those about the ceiling.
 pub(crate) const CEILING: u64 = 1_000;
 pub(crate) const LIMIT: u32 = 4;
+/// When the passes of the tests end, in milliseconds of their own time.
+pub(crate) const PASS_ENDS: i64 = 600_000;
 
 pub(crate) struct Bench {
     pub(crate) line: Arc<dyn Line>,
@@ -75,6 +77,11 @@ pub(crate) fn waiting() -> Seat {
     Seat::Waiting { ahead: None }
 }
 
+/// The answer to whoever enters.
+pub(crate) fn admitted() -> Entered {
+    Entered::Admitted { expires_at: at(PASS_ENDS) }
+}
+
 impl Bench {
     /// A first life with ten pairs.
     pub(crate) async fn open(line: Arc<dyn Line>) -> Self {
@@ -124,13 +131,14 @@ impl Bench {
         self.line.call(&self.key, batch, at(0)).await.unwrap()
     }
 
+    /// Enters for a pass that ends at [`PASS_ENDS`].
     pub(crate) async fn enter(&self, n: u8, number: u64, now: Timestamp) -> Entered {
-        let ask = Enter {
-            place: Place { buyer: buyer(n), number },
-            ticket_epoch: self.key.epoch,
-            pass: pass(n),
-            expires_at: at(600_000),
-        };
+        self.enter_until(n, number, now, at(PASS_ENDS)).await
+    }
+
+    pub(crate) async fn enter_until(&self, n: u8, number: u64, now: Timestamp, expires_at: Timestamp) -> Entered {
+        let place = Place { buyer: buyer(n), number };
+        let ask = Enter { place, ticket_epoch: self.key.epoch, pass: pass(n), expires_at };
         self.line.enter(&self.key, &[ask], now).await.unwrap().remove(0)
     }
 
@@ -139,8 +147,8 @@ impl Bench {
         self.line.leave(&self.key, &[place], now).await.unwrap().remove(0)
     }
 
-    pub(crate) async fn observe(&self, nth: u64, now: Timestamp) -> Observation {
-        self.line.observe(&self.key, nth, now).await.unwrap()
+    pub(crate) async fn observe(&self, nth: u64) -> Observation {
+        self.line.observe(&self.key, nth).await.unwrap()
     }
 
     /// Buyers 1 to `n` join, are called and enter.
@@ -148,12 +156,12 @@ impl Bench {
         self.crowd(n).await;
         self.call(1, n.into(), at(120_000)).await;
         for n in 1..=n {
-            assert_eq!(self.enter(n, n.into(), at(1)).await, Entered::Admitted);
+            assert_eq!(self.enter(n, n.into(), at(1)).await, admitted());
         }
     }
 
     pub(crate) async fn stock(&self) -> Vec<StockCount> {
-        self.observe(1, at(0)).await.stock
+        self.observe(1).await.stock
     }
 }
 

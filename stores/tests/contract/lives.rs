@@ -33,7 +33,7 @@ async fn a_sale_without_a_life_is_lost(#[case] line: Arc<dyn Line>) {
     assert!(matches!(line.life(&key.sale).await, Err(StoreError::Lost)));
     assert!(matches!(line.join(&key, &[], 5, at(0)).await, Err(StoreError::Lost)));
     assert!(matches!(line.frame(&key).await, Err(StoreError::Lost)));
-    assert!(matches!(line.observe(&key, 1, at(0)).await, Err(StoreError::Lost)));
+    assert!(matches!(line.observe(&key, 1).await, Err(StoreError::Lost)));
     line.rebuild(&key, &Snapshot::default(), at(0)).await.unwrap();
     assert_eq!(line.life(&key.sale).await.unwrap(), 1);
     assert_eq!(line.frame(&key).await.unwrap(), None);
@@ -56,7 +56,7 @@ async fn only_the_life_that_counts_answers(#[case] line: Arc<dyn Line>) {
     assert!(matches!(bench.line.rebuild(&first, &Snapshot::default(), at(0)).await, Err(StoreError::Lost)));
     assert_eq!(bench.join(9, at(0)).await, new(301, at(0)));
     bench.line.rebuild(&bench.key, &after_a_loss(), at(0)).await.unwrap();
-    assert_eq!(bench.observe(1, at(0)).await.last_number, 301, "a life that began is left as it is");
+    assert_eq!(bench.observe(1).await.last_number, 301, "a life that began is left as it is");
 }
 
 #[rstest]
@@ -94,7 +94,7 @@ async fn old_tickets_come_back_at_their_own_numbers(#[case] line: Arc<dyn Line>)
 async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] line: Arc<dyn Line>) {
     let mut bench = Bench::open(line).await;
     bench.reborn(&after_a_loss(), at(0)).await;
-    let live = async || bench.observe(1, at(0)).await.histogram;
+    let live = async || bench.observe(1).await.histogram;
     assert_eq!(live().await, [156, 44], "everybody may still come");
     for (n, number) in [(1, 101), (2, 102), (3, 260)] {
         bench.standing_of(n, old(number), at(0)).await;
@@ -114,7 +114,7 @@ async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] line: Arc<
     assert_eq!(bench.call(1, 2, at(9)).await, Called::Batch { called: 2, serving: 120 });
     assert_eq!(live().await, [0, 2]);
     assert_eq!(bench.standing_of(6, old(110), at(0)).await, Seat::Waiting { ahead: Some(0) });
-    assert_eq!(bench.observe(1, at(0)).await.waiting, 3);
+    assert_eq!(bench.observe(1).await.waiting, 3);
 }
 
 #[rstest]
@@ -145,7 +145,7 @@ async fn a_new_life_knows_passes_holds_and_limits(#[case] line: Arc<dyn Line>) {
         ..after_a_loss()
     };
     bench.reborn(&snapshot, at(5)).await;
-    let seen = bench.observe(1, at(5)).await;
+    let seen = bench.observe(1).await;
     assert_eq!((seen.active, seen.without_hold, seen.called, seen.waiting), (2, 1, 0, 0));
     for (n, seat) in [
         (1, Seat::Admitted),
@@ -156,7 +156,7 @@ async fn a_new_life_knows_passes_holds_and_limits(#[case] line: Arc<dyn Line>) {
     ] {
         assert_eq!(bench.standing_of(n, old(n.into()), at(5)).await, seat, "buyer {n}");
     }
-    assert_eq!(bench.enter(1, 1, at(5)).await, Entered::Admitted);
+    assert_eq!(bench.enter(1, 1, at(5)).await, Entered::Admitted { expires_at: at(9_000) });
     assert_eq!(bench.standing_of(5, old(200), at(5)).await, waiting(), "a later place than the one that was left");
     assert_eq!(bench.standing_of(1, old(200), at(5)).await, Seat::Left, "the pass is the place");
     let asks = [(2, 1), (4, 1), (1, 2), (1, 1)].map(|(n, quantity)| take(n, &[units("pair", quantity)]));
@@ -167,6 +167,6 @@ async fn a_new_life_knows_passes_holds_and_limits(#[case] line: Arc<dyn Line>) {
     bench.line.end(&bench.key, &[End { hold: hold(2), ending: Ending::NeverPlaced }]).await.unwrap();
     assert_eq!(bench.stock().await, [count("pair", 5, 1, 4)]);
     assert_eq!(bench.standing_of(2, old(2), at(5)).await, Seat::Admitted);
-    let seen = bench.observe(1, at(6)).await;
+    let seen = bench.observe(1).await;
     assert_eq!((seen.active, seen.without_hold), (2, 1));
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use rstest::rstest;
 use stores::{
+    gate::Taken,
     line::Line,
     queue::{Batch, Called, Entered, Join, Joined, Seat},
 };
 
-use crate::bench::{Bench, CEILING, at, buyer, live_redis, memory, new, waiting};
+use crate::bench::{Bench, CEILING, PASS_ENDS, admitted, at, buyer, live_redis, memory, new, take, units, waiting};
 
 #[rstest]
 #[case::memory(memory())]
@@ -47,7 +48,7 @@ async fn no_number_above_the_ceiling_is_given(#[case] line: Arc<dyn Line>) {
     let joined = bench.line.join(&bench.key, &asks, 2, at(0)).await.unwrap();
     let first_again = Joined::Seated { number: 1, joined_at: Some(at(0)), seat: waiting() };
     assert_eq!(joined, [new(1, at(0)), new(2, at(0)), Joined::CeilingReached, first_again]);
-    assert_eq!(bench.observe(1, at(0)).await.last_number, 2);
+    assert_eq!(bench.observe(1).await.last_number, 2);
     assert_eq!(bench.join(3, at(1)).await, new(3, at(0)));
 }
 
@@ -65,9 +66,9 @@ async fn a_large_batch_is_joined_and_called_in_order(#[case] line: Arc<dyn Line>
     let asks: Vec<_> = (1..=3_000).map(|n| Join { buyer: buyer(n), ticket: None }).collect();
     let joined = bench.line.join(&bench.key, &asks, 10_000, at(0)).await.unwrap();
     assert_eq!(joined.last(), Some(&new(3_000, at(0))));
-    assert_eq!(bench.observe(2_222, at(0)).await.nth_number, 2_222);
+    assert_eq!(bench.observe(2_222).await.nth_number, 2_222);
     assert_eq!(bench.call(1, 2_500, at(10)).await, Called::Batch { called: 2_500, serving: 2_500 });
-    let seen = bench.observe(1, at(0)).await;
+    let seen = bench.observe(1).await;
     assert_eq!((seen.waiting, seen.nth_number, seen.called), (500, 2_501, 2_500));
     assert_eq!(seen.histogram, [0, 0, 0, 0, 0, 0, 0, 0, 0, 60, 256, 184]);
     let swept =
@@ -95,7 +96,7 @@ async fn the_lowest_seated_are_called_and_nobody_above_the_cursor(#[case] line: 
     }
     let to_four = Batch { term: 1, seq: 2, calls: 9, up_to: 4, until: at(60_000) };
     assert_eq!(bench.line.call(&bench.key, to_four, at(0)).await.unwrap(), Called::Batch { called: 1, serving: 4 });
-    let seen = bench.observe(1, at(1)).await;
+    let seen = bench.observe(1).await;
     assert_eq!((seen.called, seen.called_total, seen.waiting, seen.nth_number), (3, 3, 1, 5));
 }
 
@@ -115,7 +116,7 @@ async fn a_batch_that_is_sent_again_calls_nobody_more(#[case] line: Arc<dyn Line
     assert_eq!(call(2, 9).await, Called::OldTerm { term: 3 });
     assert_eq!(call(4, 1).await, Called::Batch { called: 2, serving: 6 });
     assert_eq!(call(3, 3).await, Called::OldTerm { term: 4 });
-    assert_eq!(bench.observe(1, at(0)).await.called_total, 6);
+    assert_eq!(bench.observe(1).await.called_total, 6);
 }
 
 #[rstest]
@@ -129,7 +130,7 @@ async fn a_missed_call_gives_one_return_to_the_front(#[case] line: Arc<dyn Line>
     assert_eq!(bench.line.sweep(&bench.key, at(99)).await.unwrap(), 0);
     assert_eq!(bench.line.sweep(&bench.key, at(100)).await.unwrap(), 2);
     assert_eq!(bench.line.sweep(&bench.key, at(100)).await.unwrap(), 0);
-    assert_eq!(bench.observe(1, at(100)).await.waiting, 2, "who is late and has not come back does not wait");
+    assert_eq!(bench.observe(1).await.waiting, 2, "who is late and has not come back does not wait");
     assert_eq!(bench.standing(2, 2, at(200)).await, Seat::Late { ahead: 0 });
     assert_eq!(bench.standing(1, 1, at(200)).await, Seat::Late { ahead: 0 });
     assert_eq!(bench.standing(2, 2, at(200)).await, Seat::Late { ahead: 1 });
@@ -146,17 +147,17 @@ async fn a_missed_call_gives_one_return_to_the_front(#[case] line: Arc<dyn Line>
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_window_ends_without_a_sweep(#[case] line: Arc<dyn Line>) {
+async fn a_window_ends_without_a_sweep_and_counts_until_somebody_asks(#[case] line: Arc<dyn Line>) {
     let bench = Bench::open(line).await;
     bench.crowd(2).await;
     bench.call(1, 2, at(100)).await;
-    assert_eq!(bench.observe(1, at(99)).await.called, 2);
-    assert_eq!(bench.observe(1, at(100)).await.called, 0);
     assert_eq!(bench.enter(1, 1, at(100)).await, Entered::NotCalled(Seat::Late { ahead: 0 }));
+    assert_eq!(bench.observe(1).await.called, 1);
     assert_eq!(
         bench.join(2, at(100)).await,
         Joined::Seated { number: 2, joined_at: Some(at(0)), seat: Seat::Late { ahead: 1 } }
     );
+    assert_eq!(bench.observe(1).await.called, 0);
     bench.call(2, 2, at(200)).await;
     assert_eq!(bench.standing(1, 1, at(200)).await, Seat::Expired);
     assert_eq!(bench.leave(2, 2, at(200)).await, Seat::Expired);
@@ -171,18 +172,43 @@ async fn who_enters_is_inside_until_the_pass_ends(#[case] line: Arc<dyn Line>) {
     bench.crowd(3).await;
     assert_eq!(bench.enter(1, 1, at(0)).await, Entered::NotCalled(waiting()));
     bench.call(1, 2, at(100)).await;
-    assert_eq!(bench.enter(1, 1, at(99)).await, Entered::Admitted);
-    assert_eq!(bench.enter(1, 1, at(5_000)).await, Entered::Admitted, "asking again gives the same pass");
+    assert_eq!(bench.enter(1, 1, at(99)).await, admitted());
+    assert_eq!(bench.enter_until(1, 1, at(5_000), at(700_000)).await, admitted(), "asking again gives the same pass");
     assert_eq!(bench.standing(1, 1, at(5_000)).await, Seat::Admitted);
-    let seen = bench.observe(1, at(99)).await;
+    let seen = bench.observe(1).await;
     assert_eq!((seen.called, seen.active, seen.without_hold, seen.admitted_total), (1, 1, 1, 1));
-    assert_eq!(bench.observe(1, at(599_999)).await.active, 1);
-    assert_eq!(bench.observe(1, at(600_000)).await.active, 0);
+    for (swept, active) in [(at(599_999), 1), (at(600_000), 0)] {
+        bench.line.sweep(&bench.key, swept).await.unwrap();
+        assert_eq!(bench.observe(1).await.active, active);
+    }
     assert_eq!(
         bench.join(1, at(599_999)).await,
         Joined::Seated { number: 1, joined_at: Some(at(0)), seat: Seat::Admitted }
     );
     assert_eq!(bench.join(1, at(600_000)).await, new(4, at(600_000)), "the pass ran out unused");
+}
+
+/// Whoever asks by a clock that is behind, or whose request took its time, comes in only while the leader still counts
+/// them: it may have called somebody else in their place.
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn who_was_counted_out_does_not_come_in(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    bench.crowd(3).await;
+    bench.call(1, 2, at(100)).await;
+    assert_eq!(bench.enter(1, 1, at(99)).await, admitted());
+    bench.line.sweep(&bench.key, at(100)).await.unwrap();
+    assert_eq!(bench.enter(2, 2, at(99)).await, Entered::NotCalled(Seat::Late { ahead: 0 }));
+    let inside = async || {
+        let seen = bench.observe(1).await;
+        (seen.called, seen.active)
+    };
+    assert_eq!(inside().await, (0, 1));
+    bench.line.sweep(&bench.key, at(PASS_ENDS)).await.unwrap();
+    let taken = bench.line.take(&bench.key, &[take(1, &[units("pair", 1)])], at(7)).await.unwrap();
+    assert_eq!((taken, inside().await), (vec![Taken::PassEnded], (0, 0)));
 }
 
 #[rstest]
@@ -203,7 +229,7 @@ async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] line: Arc<dyn
         assert_eq!(bench.standing(n, n.into(), at(100)).await, Seat::Left);
         assert_eq!(bench.enter(n, n.into(), at(100)).await, Entered::Gone(Seat::Left));
     }
-    let seen = bench.observe(1, at(100)).await;
+    let seen = bench.observe(1).await;
     assert_eq!((seen.waiting, seen.called, seen.active, seen.nth_number), (1, 0, 0, 5));
     assert_eq!(seen.histogram, [1]);
     assert_eq!(bench.join(4, at(100)).await, new(6, at(100)));
@@ -218,12 +244,12 @@ async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] line: Arc<dyn
 #[tokio::test]
 async fn nothing_is_seen_of_an_empty_line(#[case] line: Arc<dyn Line>) {
     let bench = Bench::open(line).await;
-    let seen = bench.observe(1, at(0)).await;
+    let seen = bench.observe(1).await;
     assert_eq!((seen.last_number, seen.waiting, seen.nth_number), (0, 0, 0));
     assert!(seen.histogram.is_empty());
     bench.crowd(3).await;
     for (nth, number) in [(0, 0), (1, 1), (3, 3), (99, 3)] {
-        assert_eq!(bench.observe(nth, at(0)).await.nth_number, number);
+        assert_eq!(bench.observe(nth).await.nth_number, number);
     }
     bench.line.publish(&bench.key, "first".into()).await.unwrap();
     bench.line.publish(&bench.key, "second".into()).await.unwrap();

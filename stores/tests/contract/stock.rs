@@ -11,7 +11,7 @@ use stores::{
     queue::{Entered, Seat, Snapshot},
 };
 
-use crate::bench::{Bench, at, buyer, count, hold, item, live_redis, memory, take, units};
+use crate::bench::{Bench, PASS_ENDS, at, buyer, count, hold, item, live_redis, memory, take, units};
 
 impl Bench {
     async fn take(&self, ask: Take) -> Taken {
@@ -37,7 +37,8 @@ async fn units_are_taken_once_for_each_hold(#[case] line: Arc<dyn Line>) {
     assert_eq!(bench.standing(1, 1, at(9)).await, Seat::Consumed { hold: hold(1) });
     assert_eq!(bench.enter(1, 1, at(9)).await, Entered::Gone(Seat::Consumed { hold: hold(1) }));
     assert_eq!(bench.leave(1, 1, at(9)).await, Seat::Consumed { hold: hold(1) });
-    let seen = bench.observe(1, at(700_000)).await;
+    bench.line.sweep(&bench.key, at(PASS_ENDS)).await.unwrap();
+    let seen = bench.observe(1).await;
     assert_eq!((seen.active, seen.without_hold), (1, 0), "a hold stays inside, an unused pass does not");
     let held = GateHold { hold: hold(1), taken_at: at(7), lines: vec![units("pair", 2)] };
     assert_eq!(bench.line.holds(&bench.key).await.unwrap(), [held]);
@@ -101,7 +102,7 @@ async fn holds_end_once(#[case] line: Arc<dyn Line>) {
         bench.end(3, Ending::NeverPlaced).await;
         bench.end(4, Ending::Inactive).await;
         assert_eq!(bench.stock().await, [count("pair", 6, 2, 2)]);
-        let seen = bench.observe(1, at(9)).await;
+        let seen = bench.observe(1).await;
         assert_eq!((seen.active, seen.without_hold), (1, 1), "only the renewed pass is inside");
     }
     bench.end(1, Ending::Released).await;

@@ -144,8 +144,8 @@ impl Walk<'_> {
                 let pass = sale::PassId::derive(self.now, &[&[*n]]);
                 let expires_at = self.now.plus_millis(*pass_ms);
                 let ask = Enter { place, ticket_epoch: carried.epoch, pass, expires_at };
-                if both!(self, enter(&[ask], self.now)) == Some(vec![Entered::Admitted]) {
-                    self.truth.entered(place, expires_at);
+                if let Some([Entered::Admitted { expires_at }]) = both!(self, enter(&[ask], self.now)).as_deref() {
+                    self.truth.entered(place, *expires_at);
                 }
             }
             Step::Leave { n, which } => {
@@ -258,12 +258,12 @@ impl Walk<'_> {
     }
 
     async fn observe_stock(&self) -> Walked<Vec<StockCount>> {
-        Ok(both!(self, observe(1, self.now)).map(|seen: Observation| seen.stock).unwrap_or_default())
+        Ok(both!(self, observe(1)).map(|seen: Observation| seen.stock).unwrap_or_default())
     }
 
     /// What both lines see, with what must always hold of it.
     async fn observe(&mut self, nth: u64) -> Walked<Observation> {
-        let seen: Observation = both!(self, observe(nth, self.now)).unwrap_or_default();
+        let seen: Observation = both!(self, observe(nth)).unwrap_or_default();
         both!(self, holds());
         for count in &seen.stock {
             let total = self.total.get(count.item.as_str()).copied();
@@ -313,7 +313,7 @@ impl Walk<'_> {
         prop_assert!(matches!(self.redis.line.life(&self.key.sale).await, Err(StoreError::Lost)));
         let asks = [Join { buyer: buyer(1), ticket: None }];
         prop_assert!(both!(self, join(&asks, u64::MAX >> 11, self.now)).is_none());
-        prop_assert!(both!(self, observe(1, self.now)).is_none());
+        prop_assert!(both!(self, observe(1)).is_none());
         prop_assert!(both!(self, call(self.last, self.now)).is_none());
         prop_assert!(both!(self, holds()).is_none());
         Ok(())

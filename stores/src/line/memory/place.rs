@@ -193,6 +193,7 @@ impl Life {
         for buyer in &ended {
             self.end_window(*buyer, now);
         }
+        self.active_passes.retain(|(expires_at, _)| *expires_at > now);
         ended.len() as u64
     }
 
@@ -208,9 +209,9 @@ impl Life {
                 self.desk.insert(buyer, Entry { number, stage: Stage::Admitted { expires_at: ask.expires_at } });
                 self.active_passes.insert((ask.expires_at, number));
                 self.admitted_total += 1;
-                Entered::Admitted
+                Entered::Admitted { expires_at: ask.expires_at }
             }
-            Seat::Admitted => Entered::Admitted,
+            Seat::Admitted => Entered::Admitted { expires_at: self.pass_end(buyer).unwrap_or(ask.expires_at) },
             seat @ (Seat::Waiting { .. } | Seat::Late { .. }) => Entered::NotCalled(seat),
             seat @ (Seat::Consumed { .. } | Seat::Left | Seat::Expired) => Entered::Gone(seat),
         }
@@ -248,6 +249,14 @@ impl Life {
     fn drop_pass(&mut self, buyer: BuyerId) {
         if let Some(Entry { number, stage: Stage::Admitted { expires_at } }) = self.desk.get(&buyer) {
             self.active_passes.remove(&(*expires_at, *number));
+        }
+    }
+
+    /// When the unused pass of an admitted buyer ends.
+    fn pass_end(&self, buyer: BuyerId) -> Option<Timestamp> {
+        match self.desk.get(&buyer)?.stage {
+            Stage::Admitted { expires_at } => Some(expires_at),
+            _ => None,
         }
     }
 

@@ -36,6 +36,9 @@ impl Life {
             Some(Stage::Consumed { hold, .. }) => return Taken::PassUsed { hold: Some(hold) },
             _ => return Taken::PassUsed { hold: None },
         };
+        if !self.active_passes.contains(&(expires_at, place.number)) {
+            return Taken::PassEnded;
+        }
         let taken = self.take_units(ask, now);
         if taken == Taken::Taken {
             let stage = Stage::Consumed { expires_at, hold: ask.hold };
@@ -171,14 +174,13 @@ impl Life {
         SomeHolds { next: last.map(|held| HoldsFrom(held.hold.to_string())), holds }
     }
 
-    pub(super) fn observe(&mut self, nth: u64, now: Timestamp) -> Observation {
-        self.active_passes.retain(|(expires_at, _)| *expires_at > now);
+    pub(super) fn observe(&self, nth: u64) -> Observation {
         let without_hold = self.active_passes.len() as u64;
         Observation {
             last_number: self.counter,
             serving: self.serving,
             waiting: self.seats.len() as u64,
-            called: self.called.iter().rev().take_while(|(until, _)| *until > now).count() as u64,
+            called: self.called.len() as u64,
             active: without_hold + self.active_holds.len() as u64,
             without_hold,
             called_total: self.called_total,

@@ -82,13 +82,13 @@ pub(super) fn joined(answer: Value) -> Answer<Vec<Joined>> {
 }
 
 pub(super) fn entered(answer: Value) -> Answer<Vec<Entered>> {
-    let entered = |seat| match seat {
-        Seat::Admitted => Ok(Entered::Admitted),
-        Seat::Waiting { .. } | Seat::Late { .. } => Ok(Entered::NotCalled(seat)),
-        Seat::Consumed { .. } | Seat::Left | Seat::Expired => Ok(Entered::Gone(seat)),
+    let entered = |[code, argument]: &[Value; 2]| match seat(code, argument)? {
+        Seat::Admitted => Ok(Entered::Admitted { expires_at: Timestamp::from_millis(signed(argument)?) }),
+        seat @ (Seat::Waiting { .. } | Seat::Late { .. }) => Ok(Entered::NotCalled(seat)),
+        seat @ (Seat::Consumed { .. } | Seat::Left | Seat::Expired) => Ok(Entered::Gone(seat)),
         Seat::Called { .. } => Err(bad("answer to an enter")),
     };
-    seats(answer)?.into_iter().map(entered).collect()
+    array(answer)?.as_chunks::<2>().0.iter().map(entered).collect()
 }
 
 pub(super) fn called(answer: Value) -> Answer<Called> {
@@ -110,6 +110,7 @@ fn taken_one([what, hold]: &[Value; 2]) -> Answer<Taken> {
             "" => Ok(Taken::PassUsed { hold: None }),
             hold => Ok(Taken::PassUsed { hold: Some(HoldId::parse(hold).ok_or_else(|| bad("hold"))?) }),
         },
+        5 => Ok(Taken::PassEnded),
         _ => retaken(what),
     }
 }

@@ -2,7 +2,8 @@
 --
 -- KEYS    as in life.lua
 -- ARGV    3 now; then per ask: buyer, number, epoch of the ticket, end of the pass
--- RETURNS per ask two values: the place as code and argument; it is never "called"
+-- RETURNS per ask two values: the place as code and argument; it is never "called", and of who is admitted the argument
+--         is the end of the pass
 local now, buyers, answers = tonumber(ARGV[3]), {}, {}
 for at = 4, #ARGV, 4 do
   buyers[#buyers + 1] = ARGV[at]
@@ -17,7 +18,7 @@ for at = 4, #ARGV, 4 do
     write(buyer, 'A', number, expires)
     redis.call('ZADD', ACTIVE, expires, int(number))
     admitted = admitted + 1
-    code, argument = ADMITTED, -1
+    code, argument = ADMITTED, tonumber(expires)
   end
   answers[#answers + 1] = code
   answers[#answers + 1] = argument

@@ -1,10 +1,9 @@
 -- Everything that the leader decides by.
 --
 -- KEYS    as in life.lua
--- ARGV    3 which seat's number is asked for, counted from 1, 4 now
+-- ARGV    3 which seat's number is asked for, counted from 1
 -- RETURNS eleven values: last number, serving, waiting, called, active, without hold, called in all, admitted in all,
 --         the number asked for, the stock hash, the buckets hash
-redis.call('ZREMRANGEBYSCORE', ACTIVE, 1, ARGV[4])
 local line = redis.call('HMGET', LINE, 'counter', 'serving', 'called_total', 'admitted_total')
 -- The first seat, the first call and the first pass are nobody's: they keep the keys in place.
 local waiting = redis.call('ZCARD', SEATS) - 1
@@ -14,7 +13,7 @@ return {
   tonumber(line[1]),
   tonumber(line[2]),
   waiting,
-  redis.call('ZCOUNT', CALLED, '(' .. ARGV[4], '+inf'),
+  redis.call('ZCARD', CALLED) - 1,
   redis.call('ZCARD', ACTIVE) - 1,
   redis.call('ZCOUNT', ACTIVE, 1, '(+inf'),
   tonumber(line[3]),

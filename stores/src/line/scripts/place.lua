@@ -107,7 +107,7 @@ local function visit(buyer, number)
   elseif stage == 'R' then
     return LATE, ahead_of(buyer)
   elseif stage == 'A' then
-    return ADMITTED, -1
+    return ADMITTED, tonumber(entry.a)
   elseif stage == 'U' then
     return CONSUMED, entry.b
   elseif stage == 'X' then

@@ -1,12 +1,13 @@
--- Ends the windows that have run out.
+-- Ends the windows and the unused passes that have run out.
 --
 -- KEYS    as in life.lua
 -- ARGV    3 now, 4 how many at most
--- RETURNS how many ended
+-- RETURNS how many windows ended
 local now = tonumber(ARGV[3])
 local ended = redis.call('ZRANGEBYSCORE', CALLED, 1, ARGV[3], 'LIMIT', 0, ARGV[4])
 load(ended)
 for _, buyer in ipairs(ended) do
   end_window(buyer, now)
 end
+redis.call('ZREMRANGEBYSCORE', ACTIVE, 1, ARGV[3])
 return #ended

@@ -2,8 +2,8 @@
 --
 -- KEYS    as in life.lua
 -- ARGV    3 now; then asks as in gate.lua
--- RETURNS per ask two values: 0 taken, 1 sold out, 2 limit reached, 3 the hold has ended, 4 the pass was used; with the
---         hold that used it, or ''
+-- RETURNS per ask two values: 0 taken, 1 sold out, 2 limit reached, 3 the hold has ended, 4 the pass was used, 5 it
+--         was swept before; with the hold that used it, or ''
 local asks, unknown = read_asks(4)
 if unknown then
   return redis.error_reply('UNKNOWNITEM no item ' .. unknown .. ' in this sale')
@@ -21,6 +21,8 @@ local function take(ask)
     return hold == ask.hold and 3 or 4, hold
   elseif stage ~= 'A' then
     return 4, ''
+  elseif not redis.call('ZSCORE', ACTIVE, number) then
+    return 5, ''
   end
   local taken = take_units(ask, ARGV[3])
   if taken == 0 then
