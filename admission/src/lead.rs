@@ -86,9 +86,10 @@ struct Reign {
 pub enum Stepped {
     /// Another process leads.
     Following,
-    Leading {
-        next_call: Option<Duration>,
-    },
+    /// The rate allows the next call after so long; at a rate of zero never.
+    Leading { next_call: Option<Duration> },
+    /// The rate allows a call, but nobody waits, or cap or units keep them waiting.
+    Idle,
     /// The sale is closed for good.
     Over,
 }
@@ -119,6 +120,7 @@ impl Leader {
             return Ok(Stepped::Following);
         }
         let next_call = reign.bucket.wait(since(started));
+        let stepped = if called.idle { Stepped::Idle } else { Stepped::Leading { next_call } };
         let finished = reign.is_finished(&called.seen, now);
         // The last frame says what the row is about to say: nobody writes one for a sale that is closed.
         reign.known.sale.closed |= finished;
@@ -128,7 +130,7 @@ impl Leader {
         if finished {
             sales::mark_closed(&self.stores.database, &self.sale, now).await?;
         }
-        Ok(Stepped::Leading { next_call })
+        Ok(stepped)
     }
 
     /// Steps down at once, so that another process need not wait for the lead to end.
@@ -258,6 +260,8 @@ struct Turn {
     seen: Observation,
     /// Another leader reigns, or the store lives another life.
     stale: bool,
+    /// Nobody was called although the rate allows it.
+    idle: bool,
 }
 
 impl Reign {
@@ -285,7 +289,7 @@ impl Reign {
         if let Some(batch) = self.unanswered {
             let seen = stores.line.observe(line, 1).await?;
             let stale = self.send(stores, line, batch, started).await?;
-            return Ok(Turn { seen, stale });
+            return Ok(Turn { seen, stale, idle: false });
         }
         let allowed = self.bucket.preparable(since(started), AHEAD);
         let now = stores.database.now();
@@ -293,7 +297,7 @@ impl Reign {
         let open = trouble.is_none() && self.known.state(now) == SaleState::Open;
         let (mut calls, limit) = decide::calls(&self.observed(&seen, open, allowed));
         if calls == 0 {
-            return Ok(Turn { seen, stale: false });
+            return Ok(Turn { seen, stale: false, idle: allowed > 0 });
         }
         if calls < allowed.max(1) && limit != Limit::Nobody {
             seen = stores.line.observe(line, calls).await?;
@@ -302,7 +306,7 @@ impl Reign {
         if seen.nth_number > self.cursor {
             match numbers::raise_cursor(&stores.database, line, self.term, seen.nth_number).await? {
                 Raised::To(cursor) => self.cursor = cursor,
-                Raised::Refused => return Ok(Turn { seen, stale: true }),
+                Raised::Refused => return Ok(Turn { seen, stale: true, idle: false }),
             }
             failpoint::reached(Point::CursorRaised);
         }
@@ -318,7 +322,7 @@ impl Reign {
         if !stale {
             seen = stores.line.observe(line, 1).await?;
         }
-        Ok(Turn { seen, stale })
+        Ok(Turn { seen, stale, idle: false })
     }
 
     /// Sends a batch and charges the bucket for it. Tells whether another leader reigns.

@@ -12,6 +12,9 @@ use crate::lead::{AHEAD, Leader, Stepped, Stores};
 const TICK: Duration = Duration::from_millis(100);
 /// The shortest: at high rates calls travel in batches.
 const SHORTEST_TICK: Duration = Duration::from_millis(10);
+/// The wait while the rate allows a call and something else does not. Each look costs the store two scripts; who comes
+/// into an empty line, or waits for a place inside, waits this much longer at most.
+const IDLE_TICK: Duration = Duration::from_millis(50);
 /// How often a follower asks whether the lead is free, and how often new sales are looked for.
 const LOOK_AFTER: Duration = Duration::from_millis(500);
 
@@ -76,6 +79,7 @@ fn wait_after(stepped: Stepped) -> Duration {
     match stepped {
         Stepped::Leading { next_call: Some(wait) } => wait.saturating_sub(AHEAD).clamp(SHORTEST_TICK, TICK),
         Stepped::Leading { next_call: None } => TICK,
+        Stepped::Idle => IDLE_TICK,
         Stepped::Following | Stepped::Over => LOOK_AFTER,
     }
 }

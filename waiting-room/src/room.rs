@@ -219,12 +219,13 @@ impl Room {
         self.shared.reload().await
     }
 
-    /// Fetches the leader's frame. In trouble the last one is shown with the trouble in it.
-    pub async fn refresh(&self) -> Result<(), StoreError> {
+    /// Fetches the leader's frame and tells whether it is a new one. In trouble the last one is shown with the trouble in
+    /// it.
+    pub async fn refresh(&self) -> Result<bool, StoreError> {
         let fetched = self.shared.line.frame(&self.key()).await;
         let last = Arc::clone(&self.edition().shown);
         let next = match &fetched {
-            Ok(Some(json)) if *json == last.json => return Ok(()),
+            Ok(Some(json)) if *json == last.json => return Ok(false),
             Ok(Some(json)) => match serde_json::from_slice::<Frame>(json) {
                 Ok(frame) => {
                     self.shared.hear_departures().await?;
@@ -242,10 +243,11 @@ impl Room {
                 Shown::unwritten(Frame { trouble: Some(trouble), ..last.frame.clone() })
             }
         };
-        if !next.frame.says_the_same(&last.frame) || next.frame.tick != last.frame.tick {
+        let is_new = !next.frame.says_the_same(&last.frame) || next.frame.tick != last.frame.tick;
+        if is_new {
             self.shared.show(Arc::new(next));
         }
-        fetched.map(|_| ())
+        fetched.map(|_| is_new)
     }
 }
 
