@@ -1,7 +1,7 @@
 //! The relay: carries events from the outbox to the event log.
 //!
 //! One process at a time, by a lease. It is only thrift that there is one: two relays, or one that died between the log
-//! and the mark, put the same events on the log again, and a repeated event changes nothing.
+//! and the outbox, put the same events on the log again, and a repeated event changes nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -41,11 +41,11 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 /// How long a batch that is under way at the stop may take. With a log that is down it would be the time of a delivery.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// How often published rows are looked at for marking and pruning.
+/// How often the rows are counted, and those of the embedded log marked and pruned.
 const TIDY_AFTER_MS: i64 = 1_000;
 
-/// Published rows stay for a week, as events do in Kafka, so that the two can be compared when something is looked into.
-const KEEP_PUBLISHED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+/// The embedded log keeps what was read for a week, as Kafka does.
+const KEEP_READ_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// The relay of one process.
 pub struct Relay {
@@ -114,7 +114,7 @@ impl Relay {
         }
     }
 
-    /// One look at the outbox. Dropped on its way it leaves at worst events that are on the log and not marked.
+    /// One look at the outbox. Dropped on its way it leaves at worst events that are on the log and in the outbox.
     async fn look(&self, due: &mut Due) -> Result<Look, StoreError> {
         let now = self.database.now();
         if !self.keep_lease(due, now).await? {
@@ -145,15 +145,15 @@ impl Relay {
         self.log.append(&records).await?;
         failpoint::reached(Point::EventPublished);
         metrics::counter!("openrun_events_published_total").increment(ids.len() as u64);
-        outbox::mark_published(&self.database, &ids, self.database.now()).await?;
+        outbox::remove(&self.database, &ids).await?;
         Ok(Look::Carried)
     }
 
     async fn tidy(&self, now: Timestamp) -> Result<(), StoreError> {
         if !self.log.needs_relay() {
             outbox::mark_read_by_all(&self.database, now).await?;
+            outbox::prune(&self.database, now.plus_millis(-KEEP_READ_MS)).await?;
         }
-        outbox::prune(&self.database, now.plus_millis(-KEEP_PUBLISHED_MS)).await?;
         let waiting = u32::try_from(outbox::unpublished_count(&self.database).await?).unwrap_or(u32::MAX);
         metrics::gauge!("openrun_outbox_events").set(waiting);
         Ok(())

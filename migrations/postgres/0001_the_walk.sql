@@ -181,17 +181,18 @@ CREATE TABLE refunds (
 );
 CREATE INDEX refunds_to_ask ON refunds (ask_at) WHERE ask_at IS NOT NULL;
 
--- Events of the same transaction as their cause. With the embedded log this table is the log.
+-- Events of the same transaction as their cause, until the log has them. No index but the one that they are read by: an
+-- event that should come twice changes nothing.
 CREATE TABLE outbox (
     id            BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    event_id      TEXT COLLATE "C" NOT NULL UNIQUE,
+    event_id      TEXT COLLATE "C" NOT NULL,
     kind          TEXT NOT NULL,
     order_id      TEXT COLLATE "C" NOT NULL,
     body          TEXT NOT NULL,
     trace         TEXT NOT NULL DEFAULT '',
+    -- Only for the embedded log, which keeps its rows; here they are removed.
     published_at  BIGINT
 );
-CREATE INDEX outbox_unpublished ON outbox (id) WHERE published_at IS NULL;
 
 CREATE TABLE inbox (
     consumer  TEXT COLLATE "C" NOT NULL,

@@ -175,14 +175,16 @@ CREATE TABLE refunds (
 );
 CREATE INDEX refunds_to_ask ON refunds (ask_at) WHERE ask_at IS NOT NULL;
 
--- Events of the same transaction as their cause. With the embedded log this table is the log.
+-- Events of the same transaction as their cause. With the embedded log this table is the log; without, they are removed
+-- once the log has them. An event that should come twice changes nothing.
 CREATE TABLE outbox (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    event_id      TEXT NOT NULL UNIQUE,
+    event_id      TEXT NOT NULL,
     kind          TEXT NOT NULL,
     order_id      TEXT NOT NULL,
     body          TEXT NOT NULL,
     trace         TEXT NOT NULL DEFAULT '',
+    -- When every group had read the row of the embedded log.
     published_at  BIGINT
 );
 CREATE INDEX outbox_unpublished ON outbox (id) WHERE published_at IS NULL;

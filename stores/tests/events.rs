@@ -93,7 +93,7 @@ impl Bench {
                 break;
             }
             self.log.append(&records).await.unwrap();
-            outbox::mark_published(database, &ids, database.now()).await.unwrap();
+            outbox::remove(database, &ids).await.unwrap();
         }
     }
 

@@ -86,7 +86,7 @@
     put("conservation", String(live.conservation));
     put("conservation-words", `(${live.conservation === 0 ? data.good : data.bad})`);
     element("conservation").className = live.conservation === 0 ? "figures" : "figures trouble";
-    if (live.payment_seconds != null) put("payment", `${Number(live.payment_seconds).toFixed(1)} s`);
+    if (live.payment_seconds != null) put("payment", data.seconds.replace("{}", Number(live.payment_seconds).toFixed(1)));
   };
   const run = async () => {
     for (;;) {

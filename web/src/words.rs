@@ -437,6 +437,8 @@ pub(crate) struct ConsoleWords {
     pub(crate) called_total: &'static str,
     pub(crate) admitted_total: &'static str,
     pub(crate) payment_time: &'static str,
+    /// A time with one decimal.
+    pub(crate) payment_seconds: Phrase,
     pub(crate) conservation: &'static str,
     pub(crate) conservation_good: &'static str,
     pub(crate) conservation_bad: &'static str,

@@ -74,6 +74,10 @@ fn no_page_mixes_languages() {
         for word in [" the ", " your ", " and ", " is ", " are ", " was "] {
             assert!(!text.contains(word), "{}: {word} in {text}", sample.name);
         }
+        let words: Vec<_> = text.split_whitespace().collect();
+        let is_number = |word: &str| word.ends_with(|last: char| last.is_ascii_digit());
+        let unit = words.windows(2).find(|pair| is_number(pair[0]) && ["s", "min", "h"].contains(&pair[1]));
+        assert_eq!(unit, None, "{}: a unit in English", sample.name);
     }
 }
 

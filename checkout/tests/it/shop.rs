@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU32, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -18,6 +18,7 @@ use checkout::{
     stock::StockWorker,
     verify::{Report, Verifier},
 };
+use parking_lot::Mutex;
 use sale::{
     Admission, BuyerId, Currency, Event, Item, Keys, Money, OrderId, OrderState, Pass, Sale, SaleId, Text, Ticket,
     Timestamp,
@@ -34,7 +35,7 @@ use stores::{
         payments::Choice,
         sales,
     },
-    events::{Handler, Progress},
+    events::{Handler, Progress, Record},
     line::{self, Line},
     payments::{PaymentProvider, Sandbox, SandboxSettings},
     queue::{Batch, Enter, Join, Joined, LineKey, Queue as _},
@@ -69,7 +70,8 @@ pub(crate) struct Shop {
     pub(crate) stock: StockWorker,
     pub(crate) reconciler: Reconciler,
     pub(crate) sale: SaleId,
-    read: AtomicI64,
+    /// What was taken out of the outbox.
+    log: Mutex<Vec<Record>>,
     buyers: AtomicU32,
     closed: bool,
 }
@@ -117,7 +119,7 @@ impl Shop {
             provider,
             keys,
             sale,
-            read: AtomicI64::new(0),
+            log: Mutex::default(),
             buyers: AtomicU32::new(0),
             closed: false,
         }
@@ -229,19 +231,27 @@ impl Shop {
         self.database.clock().set(self.database.now().plus_millis(millis));
     }
 
-    /// Every event on the log so far.
-    pub(crate) async fn events(&self) -> Vec<Event> {
-        let rows = outbox::after(&self.database, 0, 100_000).await.unwrap();
-        rows.iter().map(|(_, record)| Event::parse(record.body.as_bytes()).unwrap()).collect()
+    /// Every event so far, as it was written.
+    pub(crate) async fn records(&self) -> Vec<Record> {
+        let waiting = outbox::unpublished(&self.database, 100_000).await.unwrap();
+        let mut all = self.log.lock().clone();
+        all.extend(waiting.into_iter().map(|(_, record)| record));
+        all
     }
 
-    /// Takes the events that were not delivered yet off the log.
+    /// Every event so far.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        parsed(&self.records().await)
+    }
+
+    /// Takes the events that were not delivered yet out of the outbox, as the relay does.
     pub(crate) async fn new_events(&self) -> Vec<Event> {
-        let rows = outbox::after(&self.database, self.read.load(Ordering::Relaxed), 100_000).await.unwrap();
-        let ids: Vec<_> = rows.iter().map(|(id, _)| *id).collect();
-        outbox::mark_published(&self.database, &ids, self.database.now()).await.unwrap();
-        self.read.fetch_max(ids.last().copied().unwrap_or(0), Ordering::Relaxed);
-        rows.iter().map(|(_, record)| Event::parse(record.body.as_bytes()).unwrap()).collect()
+        let waiting = outbox::unpublished(&self.database, 100_000).await.unwrap();
+        let (ids, records): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        outbox::remove(&self.database, &ids).await.unwrap();
+        let events = parsed(&records);
+        self.log.lock().extend(records);
+        events
     }
 
     /// Hands events to both workers.
@@ -320,6 +330,10 @@ pub(crate) fn wish(pass: &Pass, key: &str, quantity: i64) -> Reserve {
         },
         trace: String::new(),
     }
+}
+
+fn parsed(records: &[Record]) -> Vec<Event> {
+    records.iter().map(|record| Event::parse(record.body.as_bytes()).unwrap()).collect()
 }
 
 fn pass_of(sale: &SaleId, line: &LineKey, place: Place, now: Timestamp) -> Pass {

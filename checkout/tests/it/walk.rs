@@ -3,7 +3,7 @@
 use checkout::{FieldError, OrderView, Refusal, Reserve, reserve, reserve::AskedContact};
 use rstest::rstest;
 use sale::{HoldState, OrderState};
-use stores::database::{acts::Act, outbox, sales};
+use stores::database::{acts::Act, sales};
 
 use crate::shop::{Engine, LONG_MS, PRICE, Shop, wish};
 
@@ -37,8 +37,8 @@ async fn every_event_carries_the_trace_of_the_request(#[case] engine: Engine) {
     let order = shop.reserver.reserve(wish).await.unwrap().order.id;
     shop.pay(order, "sandbox_ok", "pay").await.unwrap();
     shop.deliver().await;
-    let rows = outbox::after(&shop.database, 0, 100).await.unwrap();
-    let parents: Vec<_> = rows.iter().map(|(_, record)| record.trace.split('-').collect::<Vec<_>>()).collect();
+    let records = shop.records().await;
+    let parents: Vec<_> = records.iter().map(|record| record.trace.split('-').collect::<Vec<_>>()).collect();
     assert!(parents.len() >= 4, "{parents:?}");
     for parent in &parents {
         assert_eq!((parent[0], parent[1], parent[2].len(), parent[3]), ("00", trace, 16, "01"));

@@ -16,6 +16,8 @@ use crate::{
 /// The first look after a ring came to nothing: the commit it announced takes a moment. Each look after it comes twice as
 /// late.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
+/// Ten times as many events as stop the calling of people.
+const MOST_COUNTED: i64 = 100_000;
 
 /// Wakes the readers of the outbox in this process, so that they need not wait for their next look.
 ///
@@ -49,7 +51,8 @@ impl Listener {
     }
 }
 
-/// Writes events down in the transaction of their cause, and rings the bell. One that is written already stays as it is.
+/// Writes events down in the transaction of their cause, and rings the bell. The states that the cause moves see to it
+/// that each is written once.
 ///
 /// Each carries the trace of the request that placed its order as a W3C `traceparent`, whose span is the event's own.
 pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Result<(), StoreError> {
@@ -58,13 +61,12 @@ pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Resul
                    SELECT r.event_id, r.kind, r.order_id, r.body, coalesce(( \
                      SELECT '00-' || o.trace || '-' || substr(replace(r.event_id, '-', ''), 17) || '-01' \
                      FROM orders o WHERE o.id = r.order_id AND o.trace <> ''), '') \
-                   FROM json_to_recordset($1::json) AS r(event_id text, kind text, order_id text, body text) \
-                   ON CONFLICT (event_id) DO NOTHING",
+                   FROM json_to_recordset($1::json) AS r(event_id text, kind text, order_id text, body text)",
         sqlite: "INSERT INTO outbox (event_id, kind, order_id, body, trace) \
                  SELECT r.value ->> 'event_id', r.value ->> 'kind', r.value ->> 'order_id', r.value ->> 'body', coalesce(( \
                    SELECT '00-' || o.trace || '-' || substr(replace(r.value ->> 'event_id', '-', ''), 17) || '-01' \
                    FROM orders o WHERE o.id = r.value ->> 'order_id' AND o.trace <> ''), '') \
-                 FROM json_each($1) AS r WHERE true ON CONFLICT (event_id) DO NOTHING",
+                 FROM json_each($1) AS r",
     };
     if events.is_empty() {
         return Ok(());
@@ -80,7 +82,7 @@ pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Resul
     Ok(())
 }
 
-/// The oldest unpublished rows, with their ids.
+/// The oldest rows that are not safe on the log, with their ids.
 pub async fn unpublished(database: &Database, limit: i64) -> Result<Vec<(i64, Record)>, StoreError> {
     let rows =
         sqlx::query("SELECT id, order_id, body, trace FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1")
@@ -105,18 +107,14 @@ fn read_row(row: &sqlx::any::AnyRow) -> Result<(i64, Record), StoreError> {
     Ok((row.try_get(0)?, Record { order: row.try_get(1)?, body: row.try_get(2)?, trace: row.try_get(3)? }))
 }
 
-/// Marks events as safe on the log.
-pub async fn mark_published(database: &Database, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {
-    const MARK: Sql = Sql {
-        postgres: "UPDATE outbox SET published_at = $2 \
+/// Removes events that are safe on the log. To mark them would write each row and its indexes anew.
+pub async fn remove(database: &Database, ids: &[i64]) -> Result<(), StoreError> {
+    const REMOVE: Sql = Sql {
+        postgres: "DELETE FROM outbox \
                    WHERE id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text($1::json)))",
-        sqlite: "UPDATE outbox SET published_at = $2 WHERE id IN (SELECT value FROM json_each($1))",
+        sqlite: "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each($1))",
     };
-    sqlx::query(database.sql(MARK))
-        .bind(serde_json::json!(ids).to_string())
-        .bind(now.as_millis())
-        .execute(database.writer())
-        .await?;
+    sqlx::query(database.sql(REMOVE)).bind(json!(ids).to_string()).execute(database.writer()).await?;
     Ok(())
 }
 
@@ -126,14 +124,16 @@ pub async fn is_longer_than(database: &Database, limit: i64) -> Result<bool, Sto
     Ok(sqlx::query(BEYOND).bind(limit).fetch_optional(database.reader()).await?.is_some())
 }
 
-/// Events that wait for the relay.
+/// Events that wait for the relay, counted up to [`MOST_COUNTED`].
 pub async fn unpublished_count(database: &Database) -> Result<u64, StoreError> {
-    let row =
-        sqlx::query("SELECT COUNT(*) FROM outbox WHERE published_at IS NULL").fetch_one(database.reader()).await?;
+    // In the order of the index, because PostgreSQL would read every removed row that is not vacuumed yet.
+    const COUNT: &str = "SELECT COUNT(*) FROM \
+                         (SELECT id FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1) AS waiting";
+    let row = sqlx::query(COUNT).bind(MOST_COUNTED).fetch_one(database.reader()).await?;
     Ok(super::numbers::unsigned(row.try_get(0)?))
 }
 
-/// Marks what every group has read of the embedded log, so that "unpublished" means *still to be done* with either log.
+/// Marks what every group has read of the embedded log, so that "unpublished" means *still to be done* with either one.
 pub async fn mark_read_by_all(database: &Database, now: Timestamp) -> Result<(), StoreError> {
     const MARK: &str = "UPDATE outbox SET published_at = $1 WHERE published_at IS NULL AND id <= \
                         (SELECT CASE WHEN count(*) < $2 THEN 0 ELSE min(outbox_id) END FROM log_cursors)";
@@ -145,7 +145,7 @@ pub async fn mark_read_by_all(database: &Database, now: Timestamp) -> Result<(),
     Ok(())
 }
 
-/// Removes some of the oldest rows that were published before `before`; says how many. It looks at no more than a
+/// Removes some of the oldest rows of the embedded log that every group had read before `before`; says how many. It looks at no more than a
 /// thousand rows, so that it never holds the database up; call it again while it finds something.
 pub async fn prune(database: &Database, before: Timestamp) -> Result<u64, StoreError> {
     const PRUNE: &str = "DELETE FROM outbox WHERE published_at < $1 AND id IN \

@@ -379,6 +379,7 @@ const CONSOLE: ConsoleWords = ConsoleWords {
     called_total: "Called so far",
     admitted_total: "Let in so far",
     payment_time: "Payment, median",
+    payment_seconds: Phrase("{} s"),
     conservation: "Units not accounted for",
     conservation_good: "free + held + sold = all units",
     conservation_bad: "free + held + sold differs from all units",

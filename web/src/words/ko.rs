@@ -375,6 +375,7 @@ const CONSOLE: ConsoleWords = ConsoleWords {
     called_total: "누적 호출",
     admitted_total: "누적 입장",
     payment_time: "결제 시간 중앙값",
+    payment_seconds: Phrase("{}초"),
     conservation: "맞지 않는 수량",
     conservation_good: "남음 + 보관 + 판매 = 전체",
     conservation_bad: "남음 + 보관 + 판매가 전체와 다릅니다",

@@ -79,7 +79,7 @@ const SQLITE: [&str; 6] = [
      SELECT value ->> 'event_id', 'order.placed', value ->> 'id', value ->> 'event', \
        CASE WHEN value ->> 'trace' = '' THEN '' ELSE '00-' || (value ->> 'trace') || '-' \
          || substr(replace(value ->> 'event_id', '-', ''), 17) || '-01' END \
-     FROM json_each($3) WHERE true ON CONFLICT DO NOTHING",
+     FROM json_each($3)",
 ];
 
 /// Counts the units against items and buyers and writes orders, lines, holds and their events. False when a guard spoke:

@@ -127,7 +127,8 @@ impl ConsoleSalePage {
     }
 
     fn payment_time(&self) -> String {
-        self.live.payment_seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1} s"))
+        let words = &self.shell.words().console.payment_seconds;
+        self.live.payment_seconds.map_or_else(|| "–".to_owned(), |seconds| words.with(format_args!("{seconds:.1}")))
     }
 
     const fn is_over(&self) -> bool {
@@ -155,6 +156,7 @@ impl ConsoleSalePage {
             "labels": labels,
             "good": words.console.conservation_good,
             "bad": words.console.conservation_bad,
+            "seconds": words.console.payment_seconds,
         }))
     }
 }
