@@ -11,6 +11,7 @@ mod crash_points;
 mod database;
 mod drill;
 mod duplicates;
+mod ear;
 mod flushall;
 mod judge;
 mod kafka_down;

@@ -145,8 +145,8 @@ pub async fn mark_read_by_all(database: &Database, now: Timestamp) -> Result<(),
     Ok(())
 }
 
-/// Removes some of the oldest rows of the embedded log that every group had read before `before`; says how many. It looks at no more than a
-/// thousand rows, so that it never holds the database up; call it again while it finds something.
+/// Removes some of the oldest rows of the embedded log that every group had read before `before`; says how many. It looks
+/// at no more than a thousand rows, so that it never holds the database up; call it again while it finds something.
 pub async fn prune(database: &Database, before: Timestamp) -> Result<u64, StoreError> {
     const PRUNE: &str = "DELETE FROM outbox WHERE published_at < $1 AND id IN \
                          (SELECT id FROM outbox ORDER BY id LIMIT 1000)";

@@ -1,0 +1,78 @@
+//! Hears every event on the log, from its beginning on, each once however often it is sent.
+
+use std::{collections::HashSet, time::Duration};
+
+use rdkafka::{
+    Message as _, Offset, TopicPartitionList,
+    consumer::{Consumer as _, StreamConsumer},
+    message::{BorrowedMessage, Headers as _},
+};
+use stores::events::Record;
+use tokio::{pin, select, time::sleep};
+
+use crate::duplicates::{KAFKA_ANSWERS, config, partitions, topic};
+
+/// A piece of listening until the log's end.
+const A_WHILE: Duration = Duration::from_millis(100);
+
+pub(crate) struct Ear {
+    consumer: StreamConsumer,
+    topic: String,
+    /// The bodies, which carry the events' ids.
+    heard: HashSet<String>,
+}
+
+impl Ear {
+    pub(crate) fn at(cluster: &stores::events::Cluster) -> Self {
+        let consumer: StreamConsumer = config(cluster, "drill").create().expect("a consumer");
+        let topic = topic(cluster);
+        let mut all = TopicPartitionList::new();
+        for partition in partitions(&consumer, cluster) {
+            all.add_partition_offset(&topic, partition, Offset::Beginning).expect("an offset");
+        }
+        consumer.assign(&all).expect("read every partition");
+        Self { consumer, topic, heard: HashSet::new() }
+    }
+
+    /// What is heard for the first time within this time.
+    pub(crate) async fn listen(&mut self, within: Duration) -> Vec<Record> {
+        let mut news = Vec::new();
+        let over = sleep(within);
+        pin!(over);
+        loop {
+            select! {
+                message = self.consumer.recv() => {
+                    let record = record(&message.expect("read the log"));
+                    if self.heard.insert(record.body.clone()) {
+                        news.push(record);
+                    }
+                }
+                () = &mut over => return news,
+            }
+        }
+    }
+
+    /// How many different events lie on the log.
+    pub(crate) async fn count(&mut self) -> usize {
+        while self.behind() > 0 {
+            self.listen(A_WHILE).await;
+        }
+        self.heard.len()
+    }
+
+    fn behind(&self) -> i64 {
+        let positions = self.consumer.position().expect("the positions");
+        let of_each = positions.elements_for_topic(&self.topic).into_iter().map(|element| {
+            let ends = self.consumer.fetch_watermarks(&self.topic, element.partition(), KAFKA_ANSWERS);
+            ends.expect("the log's end").1 - element.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(0)
+        });
+        of_each.sum()
+    }
+}
+
+fn record(message: &BorrowedMessage<'_>) -> Record {
+    let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    let trace = headers.filter(|header| header.key == "traceparent").find_map(|header| header.value);
+    Record { order: text(message.key()), body: text(message.payload()), trace: text(trace) }
+}
