@@ -31,8 +31,9 @@ stop_step() {
 
 # What is worth reading first in a failing log, then its end.
 show_failure() {
-    # A panic's message stands in the lines after it, a list of what was wrong with it.
-    grep -aE -A 12 '^(test .* FAILED|error(\[|:)|not ok|✖|thread .* panicked)' "$1" | grep -avE '^ +([0-9]+: |at )' | head -n 80 || true
+    grep -aE '^(test .* FAILED|error(\[|:)|not ok|✖)' "$1" | head -n 40 || true
+    # What a panic says stands in the lines after it; where it came from is of less use.
+    grep -aE -A 12 '^thread .* panicked' "$1" | grep -avE '^ +([0-9]+: |at )' | head -n 60 || true
     echo "… the end of $1:"
     tail -n 60 "$1"
 }
