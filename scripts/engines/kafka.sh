@@ -7,6 +7,7 @@ kafka_answers() { port_is_open "$1" && kcat -b "127.0.0.1:$1" -m 2 -L >/dev/null
 
 kafka_java() { java -Xmx512m -Dlog4j2.configurationFile="$ROOT/scripts/kafka/log4j2.properties" -cp "$CACHE/kafka-$KAFKA_VERSION/*" "$@"; }
 
+# A broker that was killed is let in again when its old session has ended: after nine seconds unless told otherwise.
 kafka_configure() {
     local port=$1 controller=$2
     cat >"$ENGINES/kafka/server.properties" <<PROPERTIES
@@ -28,6 +29,8 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=500
 PROPERTIES
 }
 
