@@ -115,12 +115,12 @@ impl Leader {
         let trouble = reign.settle(&self.stores, &line, now).await?;
         self.stores.line.sweep(&line, now).await?;
         let called = reign.call(&self.stores, &line, trouble, started).await?;
-        if called.stale {
+        if called.end == End::Stale {
             self.reign = None;
             return Ok(Stepped::Following);
         }
         let next_call = reign.bucket.wait(since(started));
-        let stepped = if called.idle { Stepped::Idle } else { Stepped::Leading { next_call } };
+        let stepped = if called.end == End::Idle { Stepped::Idle } else { Stepped::Leading { next_call } };
         let finished = reign.is_finished(&called.seen, now);
         // The last frame says what the row is about to say: nobody writes one for a sale that is closed.
         reign.known.sale.closed |= finished;
@@ -258,10 +258,18 @@ impl Leader {
 /// A turn of calling, and what was seen before it.
 struct Turn {
     seen: Observation,
-    /// Another leader reigns, or the store lives another life.
-    stale: bool,
+    end: End,
+}
+
+/// How a turn of calling ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// As the rate allows.
+    InTime,
     /// Nobody was called although the rate allows it.
-    idle: bool,
+    Idle,
+    /// Another leader reigns, or the store lives another life.
+    Stale,
 }
 
 impl Reign {
@@ -288,8 +296,7 @@ impl Reign {
     ) -> Result<Turn, StoreError> {
         if let Some(batch) = self.unanswered {
             let seen = stores.line.observe(line, 1).await?;
-            let stale = self.send(stores, line, batch, started).await?;
-            return Ok(Turn { seen, stale, idle: false });
+            return Ok(Turn { seen, end: self.send(stores, line, batch, started).await? });
         }
         let allowed = self.bucket.preparable(since(started), AHEAD);
         let now = stores.database.now();
@@ -297,7 +304,7 @@ impl Reign {
         let open = trouble.is_none() && self.known.state(now) == SaleState::Open;
         let (mut calls, limit) = decide::calls(&self.observed(&seen, open, allowed));
         if calls == 0 {
-            return Ok(Turn { seen, stale: false, idle: allowed > 0 });
+            return Ok(Turn { seen, end: if allowed > 0 { End::Idle } else { End::InTime } });
         }
         if calls < allowed.max(1) && limit != Limit::Nobody {
             seen = stores.line.observe(line, calls).await?;
@@ -306,7 +313,7 @@ impl Reign {
         if seen.nth_number > self.cursor {
             match numbers::raise_cursor(&stores.database, line, self.term, seen.nth_number).await? {
                 Raised::To(cursor) => self.cursor = cursor,
-                Raised::Refused => return Ok(Turn { seen, stale: true, idle: false }),
+                Raised::Refused => return Ok(Turn { seen, end: End::Stale }),
             }
             failpoint::reached(Point::CursorRaised);
         }
@@ -318,21 +325,21 @@ impl Reign {
             sleep(wait).await;
         }
         self.unanswered = Some(batch);
-        let stale = self.send(stores, line, batch, started).await?;
-        if !stale {
+        let end = self.send(stores, line, batch, started).await?;
+        if end != End::Stale {
             seen = stores.line.observe(line, 1).await?;
         }
-        Ok(Turn { seen, stale, idle: false })
+        Ok(Turn { seen, end })
     }
 
-    /// Sends a batch and charges the bucket for it. Tells whether another leader reigns.
+    /// Sends a batch and charges the bucket for it.
     async fn send(
         &mut self,
         stores: &Stores,
         line: &LineKey,
         batch: Batch,
         started: Instant,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<End, StoreError> {
         let answer = stores.line.call(line, batch, stores.database.now()).await;
         self.bucket.charge(batch.calls, since(started));
         match answer? {
@@ -340,11 +347,11 @@ impl Reign {
                 self.unanswered = None;
                 metrics::counter!("openrun_calls_total", "sale" => line.sale.to_string()).increment(called);
                 tracing::debug!(sale = %line.sale, seq = batch.seq, called, serving, "called");
-                Ok(false)
+                Ok(End::InTime)
             }
             Called::OldTerm { term } => {
                 tracing::info!(sale = %line.sale, ours = self.term, term, "another process leads now");
-                Ok(true)
+                Ok(End::Stale)
             }
         }
     }
