@@ -80,16 +80,15 @@ pub struct PaymentWorker {
 }
 
 impl PaymentWorker {
-    /// A worker whose writes are carried out by tasks of their own until it is dropped.
-    pub fn new(database: Database, provider: Arc<dyn PaymentProvider>) -> Self {
-        let tasks = TaskTracker::new();
+    /// A worker whose writes are carried out by tasks of their own, on `tracker`, until it is dropped.
+    pub fn new(database: Database, provider: Arc<dyn PaymentProvider>, tracker: &TaskTracker) -> Self {
         let books = database.clone();
-        let marks = Batcher::new("payment_sent", &tasks, MOST_WAITING, move |all: Vec<Sending>| {
+        let marks = Batcher::new("payment_sent", tracker, MOST_WAITING, move |all: Vec<Sending>| {
             let books = books.clone();
             Box::pin(async move { payments::mark_sent(&books, &all, books.now()).await })
         });
         let books = database.clone();
-        let records = Batcher::new("payment_told", &tasks, MOST_WAITING, move |all: Vec<Answer>| {
+        let records = Batcher::new("payment_told", tracker, MOST_WAITING, move |all: Vec<Answer>| {
             let books = books.clone();
             Box::pin(async move { payments::record(&books, &all, books.now()).await })
         });

@@ -14,6 +14,7 @@ use stores::{
     payments::{self, SandboxSettings},
     testing,
 };
+use tokio_util::task::TaskTracker;
 
 use crate::{
     database::{self, Looks},
@@ -149,7 +150,7 @@ async fn owe_a_refund(story: &Story) -> OrderId {
     let key = charge_key(lapsed, 1);
     testing::force_charge(&database, &key, "captured").await;
     let provider = payments::connect("sandbox:", &database, SandboxSettings::default()).expect("the sandbox");
-    let hint = checkout::payments::PaymentWorker::new(database, provider);
+    let hint = checkout::payments::PaymentWorker::new(database, provider, &TaskTracker::new());
     hint.hint(&key).await.expect("hint at a late capture");
     lapsed
 }

@@ -38,7 +38,8 @@ fn relay(stores: &Stores, lifecycle: &Lifecycle) {
 }
 
 fn payments(stores: &Stores, lifecycle: &Lifecycle) {
-    let worker = Arc::new(PaymentWorker::new(stores.database.clone(), Arc::clone(&stores.provider)));
+    let worker = PaymentWorker::new(stores.database.clone(), Arc::clone(&stores.provider), &lifecycle.tracker);
+    let worker = Arc::new(worker);
     subscribe(stores, lifecycle, Group::Payments, Arc::clone(&worker) as Arc<dyn Handler>);
     let stop = lifecycle.soft.clone();
     keep(lifecycle, "open payments", async move { worker.run(stop).await });

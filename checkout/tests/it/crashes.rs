@@ -14,7 +14,8 @@ use stores::{
 };
 
 use crate::{
-    shop::{Engine, ITEM, LONG_MS, PRICE, Shop},
+    process::Process,
+    shop::{Engine, ITEM, LONG_MS, PRICE, Shop, parsed},
     unreliable::{Fault, killed_after},
 };
 
@@ -56,7 +57,7 @@ async fn taken_and_not_placed_is_finished_by_the_same_key(#[case] engine: Engine
     let shop = Shop::open(engine, 1, 1).await;
     let pass = shop.buyer().await;
     let hold = shop.take_only(&pass, "key").await;
-    shop.reconciler.look().await.unwrap();
+    shop.process.reconciler.look().await.unwrap();
     let order = shop.reserve(&pass, "key").await.unwrap().order;
     assert_eq!(order.id, hold.order);
     assert_eq!(shop.units().await, (0, 1, 0));
@@ -72,10 +73,10 @@ async fn taken_and_never_placed_is_freed_by_the_reconciler(#[case] engine: Engin
     let pass = shop.buyer().await;
     let hold = shop.take_only(&pass, "key").await;
     shop.pass_time(9_000);
-    shop.reconciler.look().await.unwrap();
+    shop.process.reconciler.look().await.unwrap();
     assert!(!shop.line.holds(&shop.line_key().await).await.unwrap().is_empty(), "not before the grace");
     shop.pass_time(2_000);
-    shop.reconciler.look().await.unwrap();
+    shop.process.reconciler.look().await.unwrap();
     assert_eq!(shop.units().await, (1, 0, 0));
     // The commit that comes still later hits the mark, and the pass is good again, with the same key too.
     let late = [late_order(&pass, hold)];
@@ -101,7 +102,7 @@ async fn more_holds_than_are_read_at_once_are_all_looked_at(#[case] engine: Engi
     }
     shop.take_only_for(never_placed, "key").await;
     shop.pass_time(11_000);
-    shop.reconciler.look().await.unwrap();
+    shop.process.reconciler.look().await.unwrap();
     assert_eq!(shop.units().await, (1_298, 2, 0));
     shop.close().await;
 }
@@ -167,11 +168,11 @@ async fn a_request_that_no_worker_heard_of_is_found(#[case] engine: Engine) {
     shop.pay(order, "sandbox_ok", "pay").await.unwrap();
     drop(shop.new_events().await);
     shop.pass_time(16_000);
-    shop.payments.poll().await.unwrap();
+    shop.process.payments.poll().await.unwrap();
     drop(shop.new_events().await);
     assert_eq!(shop.state(order).await, OrderState::PaymentProcessing);
     shop.pass_time(11_000);
-    shop.stock.look().await.unwrap();
+    shop.process.stock.look().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::Paid);
     shop.close().await;
 }
@@ -216,16 +217,16 @@ async fn workers_killed_anywhere_are_taken_over(
     for polls in (1..).step_by(step(engine)) {
         let order = shop.order().await.id;
         shop.pay(order, method, "pay").await.unwrap();
-        let finished = killed_after(polls, async {
+        let work = async |process: &Process| {
             loop {
-                let events = shop.new_events().await;
+                let events = parsed(&process.new_events().await);
                 if events.is_empty() {
                     return;
                 }
-                shop.hand_over(&events).await.unwrap();
+                process.hand_over(&events).await.unwrap();
             }
-        });
-        let finished = finished.await.is_some();
+        };
+        let finished = shop.second_process().await.killed_after(polls, work).await;
         shop.recover().await;
         assert_eq!(shop.state(order).await, ends, "killed after {polls} polls");
         if finished {
@@ -248,12 +249,12 @@ async fn loops_killed_anywhere_are_taken_over(#[case] engine: Engine) {
         shop.pay(left, "sandbox_leave", "pay").await.unwrap();
         shop.deliver().await;
         shop.pass_time(301_000);
-        let finished = killed_after(polls, async {
+        let work = async |process: &Process| {
             for _ in 0..3 {
-                shop.loops().await;
+                process.loops().await;
             }
-        });
-        let finished = finished.await.is_some();
+        };
+        let finished = shop.second_process().await.killed_after(polls, work).await;
         shop.recover().await;
         assert_eq!(shop.state(left).await, OrderState::Expired, "killed after {polls} polls");
         assert_eq!(shop.state(given_up).await, OrderState::Expired, "killed after {polls} polls");

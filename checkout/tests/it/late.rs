@@ -14,7 +14,7 @@ impl Shop {
     async fn captured_after_all(&self, order: OrderId, attempt: u32) {
         let key = charge_key(order, attempt);
         testing::force_charge(&self.database, &key, "captured").await;
-        self.payments.hint(&key).await.unwrap();
+        self.process.payments.hint(&key).await.unwrap();
     }
 
     /// An order whose hold has ended with nothing paid.
@@ -69,10 +69,10 @@ async fn late_money_goes_back_when_there_is_no_unit(#[case] engine: Engine) {
     assert_eq!(shop.state(order).await, OrderState::RefundPending);
     // The refund goes through, its answer is lost: the same key again pays nothing twice.
     shop.provider.plan([Some(Fault::After)]);
-    shop.payments.poll().await.unwrap();
+    shop.process.payments.poll().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::RefundPending);
     shop.pass_time(11_000);
-    shop.payments.poll().await.unwrap();
+    shop.process.payments.poll().await.unwrap();
     let refunded = shop.view(order).await;
     assert_eq!((refunded.state, refunded.payment.unwrap().state), (OrderState::Refunded, PaymentState::Refunded));
     assert_eq!(shop.refunded_at_the_provider(order).await, PRICE);
@@ -141,7 +141,7 @@ async fn a_refund_that_is_refused_too_often_needs_a_person(#[case] engine: Engin
     let events = shop.new_events().await;
     shop.hand_over(&events).await.unwrap();
     for _ in 0..40 {
-        shop.payments.poll().await.unwrap();
+        shop.process.payments.poll().await.unwrap();
         shop.pass_time(10_000);
     }
     assert_eq!(shop.state(order).await, OrderState::NeedsReview);
@@ -162,7 +162,7 @@ async fn another_amount_than_ours_needs_a_person(#[case] engine: Engine) {
     shop.pay(order, "sandbox_leave", "pay").await.unwrap();
     shop.deliver().await;
     testing::force_charge_amount(&shop.database, &charge_key(order, 1), PRICE - 1).await;
-    shop.payments.hint(&charge_key(order, 1)).await.unwrap();
+    shop.process.payments.hint(&charge_key(order, 1)).await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::NeedsReview);
     shop.pass_time(400_000);
     shop.loops().await;

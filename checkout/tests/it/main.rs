@@ -12,6 +12,8 @@ mod mails;
 #[cfg(test)]
 mod payments;
 #[cfg(test)]
+mod process;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod shop;

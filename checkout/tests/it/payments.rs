@@ -133,7 +133,7 @@ async fn a_charge_that_was_never_sent_does_not_expire(#[case] engine: Engine) {
     shop.pay(order, "sandbox_ok", "pay").await.unwrap();
     let held_back = shop.new_events().await;
     shop.pass_time(400_000);
-    shop.stock.look().await.unwrap();
+    shop.process.stock.look().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::PaymentProcessing);
     assert_eq!(shop.units().await, (0, 1, 0));
     shop.hand_over(&held_back).await.unwrap();
@@ -197,17 +197,17 @@ async fn a_void_nobody_confirms_releases_nothing(#[case] engine: Engine) {
     shop.pay(order, "sandbox_leave", "pay").await.unwrap();
     shop.deliver().await;
     shop.pass_time(300_000);
-    shop.stock.look().await.unwrap();
+    shop.process.stock.look().await.unwrap();
     shop.provider.plan([Some(Fault::Before); 3]);
-    shop.payments.poll().await.unwrap();
+    shop.process.payments.poll().await.unwrap();
     shop.pass_time(4_000);
-    shop.stock.look().await.unwrap();
+    shop.process.stock.look().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::PaymentUnknown);
     let line = shop.line_key().await;
     let seen = stores::queue::Queue::observe(shop.line.as_ref(), &line, 0).await.unwrap();
     assert_eq!((seen.active, seen.stock[0].held), (0, 1), "it keeps the unit and nobody out");
     shop.pass_time(LONG);
-    shop.stock.look().await.unwrap();
+    shop.process.stock.look().await.unwrap();
     assert_eq!(shop.units().await, (0, 1, 0), "unknown is never released");
     shop.provider.plan([None; 3]);
     shop.calm_down().await;
@@ -229,9 +229,9 @@ async fn a_void_that_comes_too_late_finds_a_paid_order(#[case] engine: Engine) {
     let requested = shop.new_events().await;
     // Capture happens, its answer is lost, and so are all questions until the deadline has passed.
     shop.provider.plan([None, Some(Fault::After)]);
-    shop.payments.handle(&requested).await.unwrap();
+    shop.process.payments.handle(&requested).await.unwrap();
     shop.pass_time(300_000);
-    shop.stock.look().await.unwrap();
+    shop.process.stock.look().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::PaymentProcessing);
     shop.calm_down().await;
     assert_eq!(shop.state(order).await, OrderState::Paid);

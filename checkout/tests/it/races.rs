@@ -10,6 +10,7 @@ use stores::{
     database::{holds, payments},
     events::Handler as _,
 };
+use tokio_util::task::TaskTracker;
 
 use crate::shop::{Engine, Shop, wish};
 
@@ -144,7 +145,8 @@ async fn four_workers_do_the_work_of_one(#[case] engine: Engine) {
             orders.push((order, method));
         }
     }
-    let payers: Vec<_> = (0..4).map(|_| PaymentWorker::new(shop.database.clone(), shop.provider.clone())).collect();
+    let payers: Vec<_> =
+        (0..4).map(|_| PaymentWorker::new(shop.database.clone(), shop.provider.clone(), &TaskTracker::new())).collect();
     let stocks: Vec<_> = (0..4).map(|_| StockWorker::new(shop.database.clone(), shop.line.clone())).collect();
     for round in 0..6 {
         if round == 3 {

@@ -12,10 +12,7 @@ use checkout::{
     Refusal, Reserve, Reserved, Reserver,
     cancel::cancel,
     guard, pay,
-    payments::PaymentWorker,
-    reconcile::Reconciler,
     reserve::{AskedContact, AskedLine, ReserveBody},
-    stock::StockWorker,
     verify::{Report, Verifier},
 };
 use parking_lot::Mutex;
@@ -35,7 +32,7 @@ use stores::{
         payments::Choice,
         sales,
     },
-    events::{Handler, Progress, Record},
+    events::Record,
     line::{self, Line},
     payments::{PaymentProvider, Sandbox, SandboxSettings},
     queue::{Batch, Enter, Join, Joined, LineKey, Queue as _},
@@ -43,7 +40,7 @@ use stores::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::unreliable::Unreliable;
+use crate::{process::Process, unreliable::Unreliable};
 
 /// Which stores a story runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +63,7 @@ pub(crate) struct Shop {
     pub(crate) provider: Arc<Unreliable<dyn PaymentProvider>>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) reserver: Reserver,
-    pub(crate) payments: PaymentWorker,
-    pub(crate) stock: StockWorker,
-    pub(crate) reconciler: Reconciler,
+    pub(crate) process: Process,
     pub(crate) sale: SaleId,
     /// What was taken out of the outbox.
     log: Mutex<Vec<Record>>,
@@ -110,9 +105,7 @@ impl Shop {
         guard::Guard::default().look(&database, gate.as_ref()).await.unwrap();
         Self {
             reserver: Reserver::new(database.clone(), gate.clone(), keys.clone(), &TaskTracker::new()),
-            payments: PaymentWorker::new(database.clone(), provider.clone()),
-            stock: StockWorker::new(database.clone(), gate.clone()),
-            reconciler: Reconciler::new(database.clone(), gate),
+            process: Process::new(database.clone(), gate, provider.clone()),
             fresh,
             database,
             line,
@@ -134,6 +127,12 @@ impl Shop {
     pub(crate) async fn second_reserver(&self) -> Reserver {
         let database = self.second_database().await;
         Reserver::new(database, self.line.clone(), self.keys.clone(), &TaskTracker::new())
+    }
+
+    pub(crate) async fn second_process(&self) -> Process {
+        let database = self.second_database().await;
+        database.clock().set(self.database.now());
+        Process::new(database, self.line.clone(), self.provider.clone())
     }
 
     pub(crate) async fn line_key(&self) -> LineKey {
@@ -244,23 +243,16 @@ impl Shop {
         parsed(&self.records().await)
     }
 
-    /// Takes the events that were not delivered yet out of the outbox, as the relay does.
+    /// Takes the events that were not delivered yet.
     pub(crate) async fn new_events(&self) -> Vec<Event> {
-        let waiting = outbox::unpublished(&self.database, 100_000).await.unwrap();
-        let (ids, records): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-        outbox::remove(&self.database, &ids).await.unwrap();
+        let records = self.process.new_events().await;
         let events = parsed(&records);
         self.log.lock().extend(records);
         events
     }
 
-    /// Hands events to both workers.
     pub(crate) async fn hand_over(&self, events: &[Event]) -> Result<(), StoreError> {
-        self.payments.handle(events).await?;
-        match self.stock.handle(events).await? {
-            Progress::Done => Ok(()),
-            Progress::Again { .. } => Err(StoreError::Lost),
-        }
+        self.process.hand_over(events).await
     }
 
     /// Delivers until the log is quiet.
@@ -276,9 +268,7 @@ impl Shop {
 
     /// One round of every loop.
     pub(crate) async fn loops(&self) {
-        self.payments.poll().await.unwrap();
-        self.stock.look().await.unwrap();
-        self.reconciler.look().await.unwrap();
+        self.process.loops().await;
     }
 
     /// Lets time go by until nothing is under way any more.
@@ -332,7 +322,7 @@ pub(crate) fn wish(pass: &Pass, key: &str, quantity: i64) -> Reserve {
     }
 }
 
-fn parsed(records: &[Record]) -> Vec<Event> {
+pub(crate) fn parsed(records: &[Record]) -> Vec<Event> {
     records.iter().map(|record| Event::parse(record.body.as_bytes()).unwrap()).collect()
 }
 
