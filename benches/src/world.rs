@@ -91,7 +91,7 @@ impl World {
         change(&mut sale);
         let act = Act { at: now, actor: "bench".to_owned(), act: "create".to_owned(), detail: String::new() };
         sales::create(&self.database, &sale, &act).await?;
-        let epoch = snapshot::restore(&self.database, self.line.as_ref(), &id, None).await?;
+        let epoch = snapshot::begin(&self.database, self.line.as_ref(), &id).await?;
         Ok(LineKey { sale: id, epoch })
     }
 

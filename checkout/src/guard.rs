@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How often every running sale is looked at: a lost line stands still until somebody looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How long a process that raised an epoch has for filling the store before another one raises it again.
+/// How long a process that made a sale or raised its epoch has for filling the store before another one raises it again.
 const PATIENCE_MS: i64 = 3_000;
 
 /// Watches over all running sales until `stop`.
@@ -63,9 +63,9 @@ impl Guard {
             Err(trouble) => return Err(trouble),
         }
         let began = sales::epoch_began(database, sale).await?;
-        if epoch > 0 && database.now().millis_since(began) < PATIENCE_MS {
+        if database.now().millis_since(began) < PATIENCE_MS {
             return Ok(());
         }
-        snapshot::restore(database, line, sale, self.whole_at.get(sale).copied()).await.map(|_| ())
+        snapshot::restore(database, line, sale, epoch, self.whole_at.get(sale).copied()).await.map(|_| ())
     }
 }

@@ -73,7 +73,7 @@ async fn make_sale(stores: &Stores) -> anyhow::Result<()> {
     let sale = checkout::new_sale::parse(&document, now).map_err(|problem| anyhow::anyhow!("{problem:?}"))?;
     let act = Act { at: now, actor: "demo".to_owned(), act: "create".to_owned(), detail: String::new() };
     if sales::create(&stores.database, &sale, &act).await? == Created::Created {
-        snapshot::restore(&stores.database, stores.line.as_ref(), &sale.id, None).await?;
+        snapshot::begin(&stores.database, stores.line.as_ref(), &sale.id).await?;
     }
     Ok(())
 }

@@ -58,7 +58,7 @@ pub async fn make(shop: &Shop, document: &serde_json::Value, authority: Authorit
         Created::Exists => return Err(Code::SaleExists.into()),
         Created::Created => {}
     }
-    if let Err(fault) = snapshot::restore(&shop.database, shop.line.as_ref(), &sale.id, None).await {
+    if let Err(fault) = snapshot::begin(&shop.database, shop.line.as_ref(), &sale.id).await {
         tracing::warn!(sale = %sale.id, %fault, "the new sale's line is filled by the stock role");
     }
     known(shop, sale.id.as_str()).await

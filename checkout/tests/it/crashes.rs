@@ -10,7 +10,7 @@ use stores::{
     },
     events::Group,
     gate::{StockGate as _, Take, Taken},
-    queue::LineKey,
+    queue::{LineKey, Queue as _},
 };
 
 use crate::{
@@ -365,6 +365,50 @@ async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine
         let placed = placed.unwrap();
         assert!(placed.iter().all(|answer| *answer == placed[0]), "{placed:?}");
         restore(&shop.database, &shop, &line).await;
+    }
+    shop.close().await;
+}
+
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn the_line_of_a_new_sale_is_left_to_its_maker_unless_that_died(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let orphan = shop.sale_without_a_line().await;
+    let epoch = async || numbers::epoch(&shop.database, &orphan).await.unwrap().unwrap();
+    let mut guard = guard::Guard::default();
+    guard.look(&shop.database, shop.line.as_ref()).await.unwrap();
+    assert_eq!(epoch().await, 0, "its maker is at it");
+    shop.pass_time(3_000);
+    guard.look(&shop.database, shop.line.as_ref()).await.unwrap();
+    assert_eq!((epoch().await, shop.line.life(&orphan).await.unwrap()), (1, 1));
+    shop.close().await;
+}
+
+/// Who sees the loss a moment later finds another one at it, and leaves the new life alone.
+#[rstest]
+#[case::embedded(Engine::Embedded)]
+#[case::live_engines(Engine::Live)]
+#[tokio::test]
+async fn a_loss_that_several_notice_begins_one_life(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let other = shop.second_database().await;
+    for yields in 0..40 {
+        let before = shop.line_key().await.epoch;
+        shop.pass_time(3_000);
+        other.clock().set(shop.database.now());
+        shop.line.forget(&shop.sale).await.unwrap();
+        let (mut first, mut second) = (guard::Guard::default(), guard::Guard::default());
+        let later = async {
+            for _ in 0..yields {
+                tokio::task::yield_now().await;
+            }
+            second.look(&other, shop.line.as_ref()).await
+        };
+        let (first, second) = tokio::join!(first.look(&shop.database, shop.line.as_ref()), later);
+        first.and(second).unwrap();
+        assert_eq!(shop.line_key().await.epoch, before + 1, "the second came {yields} steps later");
     }
     shop.close().await;
 }

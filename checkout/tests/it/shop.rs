@@ -11,7 +11,7 @@ use std::{
 use checkout::{
     Refusal, Reserve, Reserved, Reserver,
     cancel::cancel,
-    guard, pay,
+    pay,
     reserve::{AskedContact, AskedLine, ReserveBody},
     verify::{Report, Verifier},
 };
@@ -30,7 +30,7 @@ use stores::{
         orders::{self, Order},
         outbox, passes,
         payments::Choice,
-        sales,
+        sales, snapshot,
     },
     events::Record,
     line::{self, Line},
@@ -86,8 +86,7 @@ impl Shop {
         let now = database.now();
         // A queue store is shared by all tests; the sale is nobody else's.
         let sale: SaleId = format!("sale-{}", OrderId::derive(now, &[fresh.url.as_bytes()])).parse().unwrap();
-        let act = Act { at: now, actor: "seller".to_owned(), act: "create".to_owned(), detail: String::new() };
-        sales::create(&database, &a_sale(&sale, units, limit, now), &act).await.unwrap();
+        create(&database, &a_sale(&sale, units, limit, now)).await;
         let settings = SandboxSettings { latency_ms: 0, ..SandboxSettings::default() };
         let sandbox: Arc<dyn PaymentProvider> = Arc::new(Sandbox::new(database.clone(), settings));
         Self::with(fresh, Unreliable::new(line), Unreliable::new(sandbox), sale).await
@@ -102,7 +101,7 @@ impl Shop {
         let database = fresh.database.clone();
         let keys = Arc::new(Keys::generate());
         let gate: Arc<dyn Line> = line.clone();
-        guard::Guard::default().look(&database, gate.as_ref()).await.unwrap();
+        snapshot::begin(&database, gate.as_ref(), &sale).await.unwrap();
         Self {
             reserver: Reserver::new(database.clone(), gate.clone(), keys.clone(), &TaskTracker::new()),
             process: Process::new(database.clone(), gate, provider.clone()),
@@ -133,6 +132,13 @@ impl Shop {
         let database = self.second_database().await;
         database.clock().set(self.database.now());
         Process::new(database, self.line.clone(), self.provider.clone())
+    }
+
+    /// A sale whose maker died before it had a line.
+    pub(crate) async fn sale_without_a_line(&self) -> SaleId {
+        let orphan = format!("{}-orphan", self.sale).parse().unwrap();
+        create(&self.database, &a_sale(&orphan, 1, 1, self.database.now())).await;
+        orphan
     }
 
     pub(crate) async fn line_key(&self) -> LineKey {
@@ -344,6 +350,11 @@ fn pass_of(sale: &SaleId, line: &LineKey, place: Place, now: Timestamp) -> Pass 
         expires_at: now.plus_millis(LONG_MS),
         bound: false,
     }
+}
+
+async fn create(database: &Database, sale: &Sale) {
+    let act = Act { at: sale.created_at, actor: "seller".to_owned(), act: "create".to_owned(), detail: String::new() };
+    sales::create(database, sale, &act).await.unwrap();
 }
 
 fn a_sale(id: &SaleId, units: u32, limit: u32, now: Timestamp) -> Sale {

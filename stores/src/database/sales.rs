@@ -72,8 +72,10 @@ async fn insert(tx: &mut Tx, sale: &Sale) -> Result<u64, StoreError> {
     let message = sale.message.clone().unwrap_or_default();
     let result = sqlx::query(
         "INSERT INTO sales (id, kind, name_ko, name_en, message_ko, message_en, opens_at, closes_at, per_buyer_limit, \
-         hold_seconds, enter_seconds, pass_seconds, mode, per_minute, max_active, overcall_permille, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING",
+         hold_seconds, enter_seconds, pass_seconds, mode, per_minute, max_active, overcall_permille, created_at, \
+         epoch_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17) \
+         ON CONFLICT (id) DO NOTHING",
     )
     .bind(sale.id.as_str())
     .bind(kind_text(sale.kind))

@@ -19,25 +19,23 @@ use crate::{
     queue::{HeldUnits, KnownPass, LineKey, Snapshot},
 };
 
-/// Restores the sale's life in `line` when it is lost; tells the epoch that counts now.
+/// Begins the first life of a new sale in `line`. As [`restore`] says, it may be another process that does.
+pub async fn begin(database: &Database, line: &dyn Line, sale: &SaleId) -> Result<Epoch, StoreError> {
+    restore(database, line, sale, 0, None).await
+}
+
+/// Restores the sale's life in `line` when the one of the epoch `from` is lost; tells the epoch that counts now.
 ///
-/// Of several processes that notice the loss one raises the epoch. Should it die before the store is filled, the life
-/// stays lost and the next one to look raises it again. `whole_at` is when the caller last saw the store whole, if it did.
+/// Of several processes that notice the loss one raises the epoch; the others are told that the line is still lost. Should
+/// it die before the store is filled, the life stays lost and the next one to look raises it again. `whole_at` is when the
+/// caller last saw the store whole, if it did.
 pub async fn restore(
     database: &Database,
     line: &dyn Line,
     sale: &SaleId,
+    from: Epoch,
     whole_at: Option<Timestamp>,
 ) -> Result<Epoch, StoreError> {
-    let Some(known) = sales::load(database, sale).await? else {
-        return Err(StoreError::unexpected("database", "a sale that is gone"));
-    };
-    let from = known.sale.epoch;
-    match line.life(sale).await {
-        Ok(epoch) if epoch == from && from > 0 => return Ok(from),
-        Ok(_) | Err(StoreError::Lost) => {}
-        Err(trouble) => return Err(trouble),
-    }
     let Some(epoch) = numbers::raise_epoch(database, sale, from, whole_at, database.now()).await? else {
         return Err(StoreError::Lost);
     };
