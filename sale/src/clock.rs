@@ -107,16 +107,22 @@ impl<'de> Deserialize<'de> for Timestamp {
 /// [`Clock::set`] and carries it on without looking at its own wall clock, so a stepped clock on one host moves nothing.
 #[derive(Debug)]
 pub struct Clock {
-    started: Instant,
+    /// `None` for a clock that stands still.
+    started: Option<Instant>,
     offset_ms: AtomicI64,
 }
 
 impl Clock {
     /// A clock that shows `now` at this moment.
     pub fn at(now: Timestamp) -> Self {
-        let clock = Self { started: monotonic(), offset_ms: AtomicI64::new(0) };
+        let clock = Self { started: Some(monotonic()), offset_ms: AtomicI64::new(0) };
         clock.set(now);
         clock
+    }
+
+    /// A clock that shows `now` until it is set, for stories that decide the time.
+    pub const fn still(now: Timestamp) -> Self {
+        Self { started: None, offset_ms: AtomicI64::new(now.0) }
     }
 
     /// A clock that starts from this machine's wall clock, for the time before the database has answered.
@@ -138,7 +144,8 @@ impl Clock {
     }
 
     fn elapsed_ms(&self) -> i64 {
-        i64::try_from(monotonic().duration_since(self.started).as_millis()).unwrap_or(i64::MAX)
+        let Some(started) = self.started else { return 0 };
+        i64::try_from(monotonic().duration_since(started).as_millis()).unwrap_or(i64::MAX)
     }
 }
 
@@ -167,5 +174,8 @@ mod tests {
         clock.set(Timestamp::from_millis(50_000));
         assert!(clock.now().as_millis() >= 50_000);
         assert!(clock.now().as_millis() < 60_000);
+        let still = Clock::still(Timestamp::from_millis(1_000));
+        still.set(Timestamp::from_millis(50_000));
+        assert_eq!(still.now().as_millis(), 50_000);
     }
 }

@@ -104,6 +104,13 @@ impl Database {
         Ok(database)
     }
 
+    /// The same database by a clock of a test's own.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
     pub const fn dialect(&self) -> Dialect {
         self.dialect
     }

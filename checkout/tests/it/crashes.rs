@@ -397,7 +397,6 @@ async fn a_loss_that_several_notice_begins_one_life(#[case] engine: Engine) {
     for yields in 0..40 {
         let before = shop.line_key().await.epoch;
         shop.pass_time(3_000);
-        other.clock().set(shop.database.now());
         shop.line.forget(&shop.sale).await.unwrap();
         let (mut first, mut second) = (guard::Guard::default(), guard::Guard::default());
         let later = async {

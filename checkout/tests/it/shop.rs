@@ -17,8 +17,8 @@ use checkout::{
 };
 use parking_lot::Mutex;
 use sale::{
-    Admission, BuyerId, Currency, Event, Item, Keys, Money, OrderId, OrderState, Pass, Sale, SaleId, Text, Ticket,
-    Timestamp,
+    Admission, BuyerId, Clock, Currency, Event, Item, Keys, Money, OrderId, OrderState, Pass, Sale, SaleId, Text,
+    Ticket, Timestamp,
     sale::{Kind, Mode, Place},
 };
 use stores::{
@@ -82,23 +82,24 @@ impl Shop {
             Engine::Live => testing::live_url("OPENRUN_TEST_QUEUE_URL", "redis://127.0.0.1:6379"),
         };
         let line = line::connect(&queue_url).unwrap();
-        let database = fresh.database.clone();
-        let now = database.now();
+        let now = fresh.database.now();
+        // However slow the machine, only the story lets time go by.
+        let database = fresh.database.clone().with_clock(Arc::new(Clock::still(now)));
         // A queue store is shared by all tests; the sale is nobody else's.
         let sale: SaleId = format!("sale-{}", OrderId::derive(now, &[fresh.url.as_bytes()])).parse().unwrap();
         create(&database, &a_sale(&sale, units, limit, now)).await;
         let settings = SandboxSettings { latency_ms: 0, ..SandboxSettings::default() };
         let sandbox: Arc<dyn PaymentProvider> = Arc::new(Sandbox::new(database.clone(), settings));
-        Self::with(fresh, Unreliable::new(line), Unreliable::new(sandbox), sale).await
+        Self::with(fresh, database, Unreliable::new(line), Unreliable::new(sandbox), sale).await
     }
 
     async fn with(
         fresh: Fresh,
+        database: Database,
         line: Arc<Unreliable<dyn Line>>,
         provider: Arc<Unreliable<dyn PaymentProvider>>,
         sale: SaleId,
     ) -> Self {
-        let database = fresh.database.clone();
         let keys = Arc::new(Keys::generate());
         let gate: Arc<dyn Line> = line.clone();
         snapshot::begin(&database, gate.as_ref(), &sale).await.unwrap();
@@ -117,9 +118,9 @@ impl Shop {
         }
     }
 
-    /// The database as another process sees it.
+    /// The database as another process sees it, at the same time.
     pub(crate) async fn second_database(&self) -> Database {
-        self.fresh.open_again().await
+        self.fresh.open_again().await.with_clock(Arc::clone(self.database.clock()))
     }
 
     /// A second process on the same stores.
@@ -129,9 +130,7 @@ impl Shop {
     }
 
     pub(crate) async fn second_process(&self) -> Process {
-        let database = self.second_database().await;
-        database.clock().set(self.database.now());
-        Process::new(database, self.line.clone(), self.provider.clone())
+        Process::new(self.second_database().await, self.line.clone(), self.provider.clone())
     }
 
     /// A sale whose maker died before it had a line.
