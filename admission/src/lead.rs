@@ -58,6 +58,8 @@ pub struct Leader {
     reign: Option<Reign>,
     /// The last frame that this process knows of, kept over reigns and lives so that ticks never run backwards.
     frame: Option<Frame>,
+    /// Whether that frame is known to be in the store.
+    is_stored: bool,
     started: Instant,
 }
 
@@ -96,7 +98,7 @@ pub enum Stepped {
 
 impl Leader {
     pub fn new(stores: Stores, sale: SaleId) -> Self {
-        Self { stores, sale, reign: None, frame: None, started: monotonic() }
+        Self { stores, sale, reign: None, frame: None, is_stored: false, started: monotonic() }
     }
 
     /// One turn of the loop. After an error the next step starts from what the stores say.
@@ -195,12 +197,11 @@ impl Leader {
         if let Called::OldTerm { term: newer } = self.stores.line.call(&line, fence, now).await? {
             return Err(StoreError::unexpected("queue store", format!("term {newer} reigns already, ours is {term}")));
         }
-        if let Some(bytes) = self.stores.line.frame(&line).await? {
-            let stored: Option<Frame> = serde_json::from_slice(&bytes).ok();
-            self.frame = stored
-                .filter(|frame| self.frame.as_ref().is_none_or(|last| frame.tick >= last.tick))
-                .or(self.frame.take());
-        }
+        let bytes = self.stores.line.frame(&line).await?;
+        let stored: Option<Frame> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let stored = stored.filter(|frame| self.frame.as_ref().is_none_or(|last| frame.tick >= last.tick));
+        self.is_stored = stored.is_some();
+        self.frame = stored.or(self.frame.take());
         tracing::info!(sale = %self.sale, term, epoch = known.sale.epoch, "leads the admission of this sale");
         let loaded = monotonic();
         self.reign = Some(Reign {
@@ -247,10 +248,12 @@ impl Leader {
     }
 
     async fn publish(&mut self, line: &LineKey, composed: Frame) -> Result<(), StoreError> {
-        let Some(next) = frame::next(self.frame.as_ref(), composed) else { return Ok(()) };
+        let Some(next) = frame::next(self.frame.as_ref(), self.is_stored, composed) else { return Ok(()) };
         let bytes = serde_json::to_vec(&next).map_err(|fault| StoreError::unexpected("frame", fault.to_string()))?;
+        // An answer that is lost says nothing: the frame may be shown by now, and no other one may have its tick.
+        (self.frame, self.is_stored) = (Some(next), false);
         self.stores.line.publish(line, bytes.into()).await?;
-        self.frame = Some(next);
+        self.is_stored = true;
         Ok(())
     }
 }
