@@ -66,6 +66,10 @@ mod tests {
         assert_eq!(next(Some(&first), true, later.clone()), None);
         assert_eq!(next(Some(&first), true, Frame { waiting: 1, ..later.clone() }).unwrap().tick, 2_000_001);
         assert_eq!(next(Some(&first), true, Frame { epoch: 3, ..empty }).unwrap().tick, 3_000_000);
-        assert_eq!(next(Some(&first), false, later).unwrap().tick, 2_000_001, "nobody knows whether the first is stored");
+        assert_eq!(
+            next(Some(&first), false, later).unwrap().tick,
+            2_000_001,
+            "nobody knows whether the first is stored"
+        );
     }
 }
