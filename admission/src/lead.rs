@@ -17,7 +17,7 @@ use stores::{
     },
     failpoint::{self, Point},
     line::Line,
-    queue::{Batch, Called, LineKey, Observation, StockCount},
+    queue::{Batch, Called, LineKey, Observation, Published, StockCount},
 };
 use tokio::time::sleep;
 
@@ -127,8 +127,12 @@ impl Leader {
         // The last frame says what the row is about to say: nobody writes one for a sale that is closed.
         reign.known.sale.closed |= finished;
         reign.show(&self.sale, &called.seen);
+        let term = reign.term;
         let composed = frame::compose(&reign.known, &called.seen, trouble, now);
-        self.publish(&line, composed).await?;
+        if self.publish(&line, term, composed).await? == Published::OldTerm {
+            self.reign = None;
+            return Ok(Stepped::Following);
+        }
         if finished {
             sales::mark_closed(&self.stores.database, &self.sale, now).await?;
         }
@@ -247,14 +251,16 @@ impl Leader {
         Ok(())
     }
 
-    async fn publish(&mut self, line: &LineKey, composed: Frame) -> Result<(), StoreError> {
-        let Some(next) = frame::next(self.frame.as_ref(), self.is_stored, composed) else { return Ok(()) };
+    async fn publish(&mut self, line: &LineKey, term: Term, composed: Frame) -> Result<Published, StoreError> {
+        let Some(next) = frame::next(self.frame.as_ref(), self.is_stored, composed) else {
+            return Ok(Published::Stored);
+        };
         let bytes = serde_json::to_vec(&next).map_err(|fault| StoreError::unexpected("frame", fault.to_string()))?;
         // An answer that is lost says nothing: the frame may be shown by now, and no other one may have its tick.
         (self.frame, self.is_stored) = (Some(next), false);
-        self.stores.line.publish(line, bytes.into()).await?;
-        self.is_stored = true;
-        Ok(())
+        let published = self.stores.line.publish(line, term, bytes.into()).await?;
+        self.is_stored = published == Published::Stored;
+        Ok(published)
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use sale::{Frame, clock::monotonic};
-use stores::queue::LineKey;
+use stores::queue::{LineKey, Published};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -39,6 +39,8 @@ const CHANGES_PER_ROUND: u64 = 5;
 const OTHER_FILES: usize = 200;
 /// Connections made at the same time; the kernel's backlog is not endless.
 const AT_ONCE: usize = 200;
+/// No process leads here: the bench does.
+const LEADERS_TERM: sale::Term = 1;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
@@ -87,7 +89,9 @@ fn most_files() -> anyhow::Result<usize> {
 async fn change(world: &World, line: &LineKey, frame: &mut Frame) -> anyhow::Result<()> {
     frame.tick += 1;
     frame.waiting += 1;
-    Ok(world.line.publish(line, Bytes::from(serde_json::to_vec(frame)?)).await?)
+    let published = world.line.publish(line, LEADERS_TERM, Bytes::from(serde_json::to_vec(frame)?)).await?;
+    ensure!(published == Published::Stored, "another leader reigns");
+    Ok(())
 }
 
 /// Everybody who listens, and what they have heard.

@@ -88,6 +88,14 @@ pub enum Called {
     },
 }
 
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    Stored,
+    /// Another leader reigns, and only its frames count: no two of them have the same tick.
+    OldTerm,
+}
+
 /// An ask to enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Enter {
@@ -229,8 +237,8 @@ pub trait Queue: Send + Sync {
     /// Who comes later is seated all the same, but counted nowhere. A second time changes nothing.
     async fn settle(&self, line: &LineKey) -> Result<(), StoreError>;
 
-    /// Stores the frame for every process to fetch.
-    async fn publish(&self, line: &LineKey, frame: Bytes) -> Result<(), StoreError>;
+    /// Stores the frame of the leader of `term` for every process to fetch.
+    async fn publish(&self, line: &LineKey, term: Term, frame: Bytes) -> Result<Published, StoreError>;
 
     /// The stored frame; `None` before the first.
     async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError>;

@@ -10,13 +10,15 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sale::{BuyerId, Epoch, ItemId, Money, OrderId, SaleId, Timestamp, sale::Place};
+use sale::{BuyerId, Epoch, ItemId, Money, OrderId, SaleId, Term, Timestamp, sale::Place};
 use stores::{
     StoreError,
     gate::{End, HoldsFrom, SomeHolds, StockGate, Take, Taken},
     line::Line,
     payments::{Charge, NewCharge, PaymentProvider},
-    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Queue, Seat, Snapshot},
+    queue::{
+        Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Published, Queue, Seat, Snapshot,
+    },
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,8 +112,8 @@ impl Queue for Unreliable<dyn Line> {
     async fn observe(&self, line: &LineKey, nth: u64) -> Result<Observation, StoreError> {
         self.real.observe(line, nth).await
     }
-    async fn publish(&self, line: &LineKey, frame: Bytes) -> Result<(), StoreError> {
-        self.real.publish(line, frame).await
+    async fn publish(&self, line: &LineKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
+        self.real.publish(line, term, frame).await
     }
     async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError> {
         self.real.frame(line).await

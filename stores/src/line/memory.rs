@@ -12,13 +12,15 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sale::{BuyerId, Epoch, ItemId, SaleId, Timestamp, sale::Place};
+use sale::{BuyerId, Epoch, ItemId, SaleId, Term, Timestamp, sale::Place};
 
 use super::life::Life;
 use crate::{
     StoreError,
     gate::{End, HoldsFrom, SomeHolds, StockGate, Take, Taken},
-    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Queue, Seat, Snapshot},
+    queue::{
+        Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Published, Queue, Seat, Snapshot,
+    },
 };
 
 /// Sales by id; each with the life it has, if any.
@@ -101,8 +103,8 @@ impl Queue for MemoryLine {
         self.live(line, Life::settle)
     }
 
-    async fn publish(&self, line: &LineKey, frame: Bytes) -> Result<(), StoreError> {
-        self.live(line, |life| life.frame = Some(frame))
+    async fn publish(&self, line: &LineKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
+        self.live(line, |life| life.publish(term, frame))
     }
 
     async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError> {

@@ -40,14 +40,16 @@ mod steps;
 use async_trait::async_trait;
 use bytes::Bytes;
 use redis::Value;
-use sale::{BuyerId, Epoch, ItemId, SaleId, Timestamp, sale::Place};
+use sale::{BuyerId, Epoch, ItemId, SaleId, Term, Timestamp, sale::Place};
 
 use self::{keys::Keys, server::Server, steps::Steps};
 use super::{HOLDS_AT_ONCE, MOMENT_MS, SWEEP_MOST, life::Life};
 use crate::{
     StoreError,
     gate::{End, HoldsFrom, SomeHolds, StockGate, Take, Taken},
-    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Queue, Seat, Snapshot},
+    queue::{
+        Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Published, Queue, Seat, Snapshot,
+    },
 };
 
 /// How errors name it.
@@ -192,12 +194,13 @@ impl Queue for RedisLine {
         self.run(&self.steps.settle, line, |_| {}).await.map(drop)
     }
 
-    async fn publish(&self, line: &LineKey, frame: Bytes) -> Result<(), StoreError> {
-        self.run(&self.steps.publish, line, |call| {
-            call.key(Keys::frame_of(line)).arg(&frame[..]);
-        })
-        .await
-        .map(drop)
+    async fn publish(&self, line: &LineKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
+        let answer = self
+            .run(&self.steps.publish, line, |call| {
+                call.key(Keys::frame_of(line)).arg(term).arg(&frame[..]);
+            })
+            .await?;
+        answers::published(&answer)
     }
 
     async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError> {

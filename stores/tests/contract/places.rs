@@ -6,7 +6,7 @@ use rstest::rstest;
 use stores::{
     gate::Taken,
     line::Line,
-    queue::{Batch, Called, Entered, Join, Joined, Seat},
+    queue::{Batch, Called, Entered, Join, Joined, Published, Seat},
 };
 
 use crate::bench::{Bench, CEILING, PASS_ENDS, admitted, at, buyer, live_redis, memory, new, take, units, waiting};
@@ -251,9 +251,26 @@ async fn nothing_is_seen_of_an_empty_line(#[case] line: Arc<dyn Line>) {
     for (nth, number) in [(0, 0), (1, 1), (3, 3), (99, 3)] {
         assert_eq!(bench.observe(nth).await.nth_number, number);
     }
-    bench.line.publish(&bench.key, "first".into()).await.unwrap();
-    bench.line.publish(&bench.key, "second".into()).await.unwrap();
-    assert_eq!(bench.line.frame(&bench.key).await.unwrap().as_deref(), Some(&b"second"[..]));
+}
+
+#[rstest]
+#[case::memory(memory())]
+#[case::live_redis(live_redis())]
+#[tokio::test]
+async fn only_the_leader_that_reigns_is_heard(#[case] line: Arc<dyn Line>) {
+    let bench = Bench::open(line).await;
+    assert_eq!(bench.line.frame(&bench.key).await.unwrap(), None);
+    let publish = async |term, frame: &'static str| bench.line.publish(&bench.key, term, frame.into()).await.unwrap();
+    let frame = async || bench.line.frame(&bench.key).await.unwrap().unwrap();
+    assert_eq!(publish(1, "first").await, Published::Stored);
+    assert_eq!(publish(1, "second").await, Published::Stored);
+    assert_eq!(frame().await, "second");
+    let fence = Batch { term: 2, seq: 0, calls: 0, up_to: 0, until: at(0) };
+    bench.line.call(&bench.key, fence, at(0)).await.unwrap();
+    assert_eq!(publish(1, "of one who was asleep").await, Published::OldTerm);
+    assert_eq!(frame().await, "second", "what the new leader goes on from");
+    assert_eq!(publish(2, "third").await, Published::Stored);
+    assert_eq!(frame().await, "third");
 }
 
 #[rstest]

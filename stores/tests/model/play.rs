@@ -158,8 +158,9 @@ impl Walk<'_> {
             Step::Sell(sell) => self.sell(sell).await?,
             Step::Observe { nth } => drop(self.observe(*nth).await?),
             Step::Settle => drop(both!(self, settle())),
-            Step::Publish => {
-                both!(self, publish(self.now.to_string().into()));
+            Step::Publish { is_old } => {
+                let term = self.term - i64::from(*is_old);
+                both!(self, publish(term, self.now.to_string().into()));
                 both!(self, frame());
             }
             Step::Pass { ms } => self.now = self.now.plus_millis(*ms),

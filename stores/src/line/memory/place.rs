@@ -1,11 +1,12 @@
 //! The line of one life: seats, the desk, calls. The rules are the same as those of the Lua scripts, word for word.
 
-use sale::{BuyerId, Timestamp, sale::Place};
+use bytes::Bytes;
+use sale::{BuyerId, Term, Timestamp, sale::Place};
 
 use crate::line::life::{Entry, LastBatch, Life, Stage, bucket_of};
 use crate::{
     line::{MOMENT_MS, SWEEP_MOST},
-    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, Seat},
+    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, Published, Seat},
 };
 
 impl Life {
@@ -144,6 +145,14 @@ impl Life {
             entry.stage = if second { Stage::Expired } else { Stage::Late };
             self.called.remove(&(until, buyer));
         }
+    }
+
+    pub(super) fn publish(&mut self, term: Term, frame: Bytes) -> Published {
+        if term < self.last_batch.term {
+            return Published::OldTerm;
+        }
+        self.frame = Some(frame);
+        Published::Stored
     }
 
     pub(super) fn call(&mut self, batch: Batch) -> Called {

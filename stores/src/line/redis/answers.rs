@@ -11,7 +11,7 @@ use crate::{
     StoreError,
     gate::{Ending, GateHold, HoldsFrom, SomeHolds, Taken},
     line::life::{Entry, Held, Stage, bucket_of},
-    queue::{Called, Entered, Joined, Observation, Seat, StockCount},
+    queue::{Called, Entered, Joined, Observation, Published, Seat, StockCount},
 };
 
 type Answer<T> = Result<T, StoreError>;
@@ -89,6 +89,14 @@ pub(super) fn entered(answer: Value) -> Answer<Vec<Entered>> {
         Seat::Called { .. } => Err(bad("answer to an enter")),
     };
     array(answer)?.as_chunks::<2>().0.iter().map(entered).collect()
+}
+
+pub(super) fn published(answer: &Value) -> Answer<Published> {
+    match answer {
+        Value::Int(1) => Ok(Published::Stored),
+        Value::Int(0) => Ok(Published::OldTerm),
+        _ => Err(bad("answer to a frame")),
+    }
 }
 
 pub(super) fn called(answer: Value) -> Answer<Called> {
