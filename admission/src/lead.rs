@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sale::{Frame, SaleId, SaleState, Term, Timestamp, clock::monotonic, frame::Trouble, standing::poll_after_ms};
+use sale::{
+    Frame, SaleId, SaleState, Term, Timestamp, clock::monotonic, frame::Trouble, ids::FIRST_EPOCH,
+    standing::poll_after_ms,
+};
 use stores::{
     StoreError,
     database::{
@@ -409,9 +412,6 @@ impl Reign {
             && seen.stock.iter().all(|count| count.held == 0)
     }
 }
-
-/// The first life of a line comes after nothing that could have been lost.
-const FIRST_EPOCH: sale::Epoch = 1;
 
 /// After a loss every holder gets two polls' time to come back before calls go on.
 async fn settling_until(database: &Database, known: &StockedSale) -> Result<Option<Timestamp>, StoreError> {

@@ -44,6 +44,8 @@ pub struct Ask {
 /// What came back.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// Who answered.
+    pub server: String,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -180,7 +182,7 @@ impl Client {
         let answered = tokio::time::timeout(ANSWERS_WITHIN, async {
             let (head, body) = self.http.request(request).await.map_err(|fault| fault.to_string())?.into_parts();
             let body = body.collect().await.map_err(|fault| fault.to_string())?.to_bytes();
-            Ok(Answer { status: head.status, headers: head.headers, body })
+            Ok(Answer { server: server.to_owned(), status: head.status, headers: head.headers, body })
         });
         let answer = answered.await.unwrap_or_else(|_| Err("no answer in time".to_owned()))?;
         let mut answers = self.answers.lock();

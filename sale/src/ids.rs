@@ -13,6 +13,9 @@ use crate::clock::Timestamp;
 /// One life of the queue store's contents; raised in the database whenever the store was lost.
 pub type Epoch = i64;
 
+/// The first life of a line comes after nothing that could have been lost.
+pub const FIRST_EPOCH: Epoch = 1;
+
 /// One reign of an admission leader.
 pub type Term = i64;
 

@@ -47,12 +47,12 @@ pub enum Joined {
 /// Where a ticket stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seat {
-    /// Seated, with exactly so many seated before it when its number was called before (`None`: read the frame).
-    Waiting { ahead: Option<u64> },
+    /// Seated. The frame tells how many may be before it; a number that a lost life called already stands at the front.
+    Waiting,
     /// May enter until then.
     Called { until: Timestamp },
-    /// Missed the call once and came back: seated at the front, with so many before it.
-    Late { ahead: u64 },
+    /// Missed the call once and came back: seated at the front.
+    Late,
     /// Entered; the pass is in the database.
     Admitted,
     /// The pass was used for this hold.

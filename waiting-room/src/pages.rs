@@ -95,7 +95,10 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
     let (shell, join_key) = (visit.shell(), SessionId::random().reveal());
     let (lang, opens_at) = (shell.lang, Moment(known.opens_at.as_millis()));
     let sale_state = room.state(visit.now);
-    let view = view(&standing, sale_state, order);
+    // In trouble the last frame still says how many may be ahead, and the page says that there is trouble. Whom no frame
+    // counts stands at the front.
+    let ahead = standing.ahead.or_else(|| edition.shown.ahead(standing.number)).unwrap_or(0);
+    let view = view(&standing, ahead, sale_state, order);
     let left = frame.items.iter().map(|item| item.left).fold(0, u64::saturating_add);
     let held = frame.items.iter().map(|item| item.held).fold(0, u64::saturating_add);
     let (number, state) = (standing.number, state(sale_state));
@@ -210,9 +213,7 @@ const fn state(state: SaleState) -> pages::SaleState {
 }
 
 /// What the page of the line says to this ticket.
-fn view(standing: &Standing, sale: SaleState, order: Option<String>) -> LineView {
-    // Where nobody knows who stands before, everybody may who came before.
-    let ahead = standing.ahead.unwrap_or_else(|| standing.number.saturating_sub(1));
+fn view(standing: &Standing, ahead: u64, sale: SaleState, order: Option<String>) -> LineView {
     match standing.state {
         TicketState::Waiting => match sale {
             SaleState::SoldOut => LineView::SoldOut,

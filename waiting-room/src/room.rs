@@ -10,7 +10,10 @@ use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
-use sale::{Epoch, Frame, Pass, SaleId, SaleState, Timestamp, clock::monotonic, frame::Trouble, standing::Sums};
+use sale::{
+    Epoch, Frame, Pass, SaleId, SaleState, Timestamp, clock::monotonic, frame::Trouble, ids::FIRST_EPOCH,
+    standing::Sums,
+};
 use stores::{
     StoreError,
     batch::{BatchError, Batcher},
@@ -43,6 +46,8 @@ const MOST_BLOCK: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Shown {
     pub frame: Frame,
+    /// Whether the leader wrote it, so that every process shows the same.
+    is_written: bool,
     sums: Sums,
     pub json: Bytes,
     pub etag: HeaderValue,
@@ -53,6 +58,11 @@ pub struct Shown {
 }
 
 impl Shown {
+    /// Whether this process does not hear the leader, so that another one may have told everybody of fewer people ahead.
+    pub const fn is_stale(&self) -> bool {
+        !self.is_written && self.frame.trouble.is_some()
+    }
+
     /// People ahead of a number, as [`sale::standing::ahead`] tells.
     pub fn ahead(&self, number: u64) -> Option<u64> {
         self.sums.ahead(&self.frame, number)
@@ -61,7 +71,7 @@ impl Shown {
     /// `json` are the bytes that the leader wrote.
     pub fn new(frame: Frame, json: Bytes) -> Self {
         let etag = format!("\"{}-{}\"", frame.epoch, frame.tick);
-        Self::tagged(frame, json, &etag)
+        Self::tagged(frame, true, json, &etag)
     }
 
     /// A frame that no leader has written: before the first one, and while a store is in trouble. Its tick says nothing,
@@ -71,10 +81,10 @@ impl Shown {
         let mut hash = DefaultHasher::new();
         json.hash(&mut hash);
         let etag = format!("\"{}-{}-{:016x}\"", frame.epoch, frame.tick, hash.finish());
-        Self::tagged(frame, json.into(), &etag)
+        Self::tagged(frame, false, json.into(), &etag)
     }
 
-    fn tagged(frame: Frame, json: Bytes, etag: &str) -> Self {
+    fn tagged(frame: Frame, is_written: bool, json: Bytes, etag: &str) -> Self {
         let mut event = format!("event: frame\nid: {}\ndata: ", frame.tick).into_bytes();
         event.extend_from_slice(&json);
         event.extend_from_slice(b"\n\n");
@@ -85,7 +95,7 @@ impl Shown {
         let chunk = Bytes::from(chunk);
         let event = chunk.slice(head..head + event.len());
         let etag = HeaderValue::from_str(etag).unwrap_or(HeaderValue::from_static("\"\""));
-        Self { sums: Sums::of(&frame), frame, json, etag, event, chunk }
+        Self { sums: Sums::of(&frame), frame, is_written, json, etag, event, chunk }
     }
 }
 
@@ -220,7 +230,7 @@ impl Room {
     }
 
     /// Fetches the leader's frame and tells whether it is a new one. In trouble the last one is shown with the trouble in
-    /// it.
+    /// it, and promises no calls.
     pub async fn refresh(&self) -> Result<bool, StoreError> {
         let fetched = self.shared.line.frame(&self.key()).await;
         let last = Arc::clone(&self.edition().shown);
@@ -240,7 +250,7 @@ impl Room {
             Err(trouble) => {
                 let trouble =
                     if matches!(trouble, StoreError::Lost) { Trouble::Restoring } else { Trouble::StoreUnavailable };
-                Shown::unwritten(Frame { trouble: Some(trouble), ..last.frame.clone() })
+                Shown::unwritten(Frame { trouble: Some(trouble), rate_per_minute: 0, ..last.frame.clone() })
             }
         };
         let is_new = !next.frame.says_the_same(&last.frame) || next.frame.tick != last.frame.tick;
@@ -386,7 +396,7 @@ impl Shared {
     }
 }
 
-/// What can be said of a line before its leader has written a frame.
+/// What can be said of a line before its leader has written a frame. In a later life places are still being put back.
 fn first_frame(known: &StockedSale, now: Timestamp) -> Frame {
     let stock = known.stock.iter().map(|count| sale::frame::ItemLeft {
         id: count.item.clone(),
@@ -395,6 +405,7 @@ fn first_frame(known: &StockedSale, now: Timestamp) -> Frame {
     });
     Frame {
         state: known.state(now),
+        trouble: (known.sale.epoch > FIRST_EPOCH).then_some(Trouble::Restoring),
         epoch: known.sale.epoch,
         opens_at: known.sale.opens_at,
         serving: known.cursor,

@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode};
 use sale::{
-    Frame, SaleId, SaleState, Ticket, Timestamp,
+    SaleId, SaleState, Ticket, Timestamp,
     standing::{Eta, TicketState, eta},
 };
 use serde::Serialize;
@@ -11,7 +11,7 @@ use web::{Body, Problem};
 
 use crate::{
     Request, TIME, WaitingRoom, ask, json,
-    room::{Room, trouble},
+    room::{Room, Shown, trouble},
 };
 
 /// Where a ticket stands, on the wire.
@@ -20,7 +20,9 @@ pub struct Standing {
     pub id: String,
     pub number: u64,
     pub state: TicketState,
-    /// People before this ticket, at most; `None` while that is not known, and for those who do not wait.
+    /// People before this ticket, at most; it never rises. `None` for those who do not wait, and where it could rise: at
+    /// the front among those who come back, and from a process that does not hear the leader, because another one may
+    /// have told of fewer.
     pub ahead: Option<u64>,
     pub called_until: Option<Timestamp>,
     pub eta_seconds: Option<Eta>,
@@ -60,7 +62,7 @@ fn waits(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Option<Standing> {
     let shown = &room.edition().shown;
     let same_life = ticket.epoch == shown.frame.epoch || room.is_seated_again(ticket.number);
     let ahead = shown.ahead(ticket.number).filter(|_| same_life && !room.has_left(ticket.number))?;
-    Some(at_place(ticket, Some(ahead), room, door.database.now()))
+    Some(at_place(ticket, Some(ahead), shown, room, door.database.now()))
 }
 
 /// Where the ticket stands now.
@@ -70,45 +72,38 @@ pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<S
     }
     let (buyer, carried) = (ticket.buyer, stores::queue::Carried { number: ticket.number, epoch: ticket.epoch });
     let seat = room.standings.ask((buyer, carried)).await.map_err(|fault| trouble(&fault))?;
-    if let Seat::Waiting { .. } = seat {
+    if seat == Seat::Waiting {
         room.remember_seated(ticket.number);
     }
     Ok(of_seat(ticket, seat, room, door.database.now()))
 }
 
-fn at_place(ticket: &Ticket, ahead: Option<u64>, room: &Room, now: Timestamp) -> Standing {
-    let frame = &room.edition().shown.frame;
+/// The standing of a seated ticket, by what is shown; `ahead` of `None` where that does not tell.
+fn at_place(ticket: &Ticket, ahead: Option<u64>, shown: &Shown, room: &Room, now: Timestamp) -> Standing {
     let over = matches!(room.state(now), SaleState::Closed | SaleState::Draining);
-    let ahead = ahead.filter(|_| !over && !is_blind(frame));
+    let ahead = ahead.filter(|_| !over && !shown.is_stale());
     Standing {
         id: ticket.id(),
         number: ticket.number,
         state: if over { TicketState::Closed } else { TicketState::Waiting },
         ahead,
         called_until: None,
-        eta_seconds: ahead.and_then(|ahead| eta(ahead, frame.rate_per_minute)),
+        eta_seconds: ahead.and_then(|ahead| eta(ahead, shown.frame.rate_per_minute)),
     }
-}
-
-/// A process that started while the store was lost has never seen a frame: it cannot count who has left, and what it
-/// counted could be more than what the ticket was told before.
-const fn is_blind(frame: &Frame) -> bool {
-    frame.trouble.is_some() && frame.tick == 0
 }
 
 /// A seat as its holder hears of it.
 pub fn of_seat(ticket: &Ticket, seat: Seat, room: &Room, now: Timestamp) -> Standing {
-    let at_front = |ahead| at_place(ticket, ahead, room, now);
-    let plain = |state| Standing { state, ahead: None, eta_seconds: None, ..at_front(None) };
+    let shown = &room.edition().shown;
+    let seated = |ahead| at_place(ticket, ahead, shown, room, now);
+    let plain = |state| Standing { state, ..seated(None) };
     match seat {
-        Seat::Waiting { ahead: None } => at_front(Some(room.edition().shown.ahead(ticket.number).unwrap_or(0))),
-        // While places are being put back, those before this one may still be missing.
-        Seat::Waiting { ahead: Some(ahead) } => at_front(room.edition().shown.frame.trouble.is_none().then_some(ahead)),
-        Seat::Late { ahead } => {
-            let standing = at_front(Some(ahead));
-            let state = if standing.state == TicketState::Closed { TicketState::Closed } else { TicketState::Late };
-            Standing { state, ..standing }
-        }
+        Seat::Waiting => seated(shown.ahead(ticket.number)),
+        // At the front, where others who come back may still sit down before this one.
+        Seat::Late => match seated(None) {
+            closed @ Standing { state: TicketState::Closed, .. } => closed,
+            standing => Standing { state: TicketState::Late, ..standing },
+        },
         Seat::Called { until } => Standing { called_until: Some(until), ..plain(TicketState::Called) },
         Seat::Admitted => plain(TicketState::Admitted),
         Seat::Consumed { .. } => plain(TicketState::Consumed),
@@ -119,9 +114,9 @@ pub fn of_seat(ticket: &Ticket, seat: Seat, room: &Room, now: Timestamp) -> Stan
 
 pub const fn state_of(seat: Seat) -> TicketState {
     match seat {
-        Seat::Waiting { .. } => TicketState::Waiting,
+        Seat::Waiting => TicketState::Waiting,
         Seat::Called { .. } => TicketState::Called,
-        Seat::Late { .. } => TicketState::Late,
+        Seat::Late => TicketState::Late,
         Seat::Admitted => TicketState::Admitted,
         Seat::Consumed { .. } => TicketState::Consumed,
         Seat::Left => TicketState::Left,

@@ -74,7 +74,7 @@ pub(crate) fn new(number: u64, joined_at: Timestamp) -> Joined {
 }
 
 pub(crate) fn waiting() -> Seat {
-    Seat::Waiting { ahead: None }
+    Seat::Waiting
 }
 
 /// The answer to whoever enters.

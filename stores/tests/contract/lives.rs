@@ -68,12 +68,11 @@ async fn old_tickets_come_back_at_their_own_numbers(#[case] line: Arc<dyn Line>)
     bench.reborn(&after_a_loss(), at(0)).await;
     assert_eq!(bench.join(9, at(0)).await, new(301, at(0)));
     assert_eq!(bench.standing_of(7, old(207), at(0)).await, waiting());
-    assert_eq!(bench.standing_of(3, old(90), at(0)).await, Seat::Waiting { ahead: Some(0) });
+    assert_eq!(bench.standing_of(3, old(90), at(0)).await, waiting());
     assert_eq!(
         bench.join_with(2, Some(old(80)), at(0)).await,
-        Joined::Seated { number: 80, joined_at: None, seat: Seat::Waiting { ahead: Some(0) } }
+        Joined::Seated { number: 80, joined_at: None, seat: waiting() }
     );
-    assert_eq!(bench.standing_of(3, old(90), at(0)).await, Seat::Waiting { ahead: Some(1) });
     assert_eq!(bench.enter(4, 95, at(0)).await, Entered::Gone(Seat::Left), "given by this life, it says, and not here");
     assert_eq!(bench.standing_of(4, old(301), at(0)).await, Seat::Left, "no older life gave that number");
     assert_eq!(bench.standing_of(4, old(0), at(0)).await, Seat::Left);
@@ -83,6 +82,7 @@ async fn old_tickets_come_back_at_their_own_numbers(#[case] line: Arc<dyn Line>)
         Seat::Left,
         "a place is given up without coming back first"
     );
+    assert_eq!(bench.observe(2).await.nth_number, 90, "by number, whoever came back first");
     assert_eq!(bench.call(1, 3, at(50)).await, Called::Batch { called: 3, serving: 207 });
     assert_eq!(bench.standing_of(7, old(207), at(0)).await, Seat::Called { until: at(50) });
 }
@@ -113,7 +113,7 @@ async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] line: Arc<
     bench.leave(5, 270, at(0)).await;
     assert_eq!(bench.call(1, 2, at(9)).await, Called::Batch { called: 2, serving: 120 });
     assert_eq!(live().await, [0, 2]);
-    assert_eq!(bench.standing_of(6, old(110), at(0)).await, Seat::Waiting { ahead: Some(0) });
+    assert_eq!(bench.standing_of(6, old(110), at(0)).await, waiting());
     assert_eq!(bench.observe(1).await.waiting, 3);
 }
 

@@ -131,14 +131,13 @@ async fn a_missed_call_gives_one_return_to_the_front(#[case] line: Arc<dyn Line>
     assert_eq!(bench.line.sweep(&bench.key, at(100)).await.unwrap(), 2);
     assert_eq!(bench.line.sweep(&bench.key, at(100)).await.unwrap(), 0);
     assert_eq!(bench.observe(1).await.waiting, 2, "who is late and has not come back does not wait");
-    assert_eq!(bench.standing(2, 2, at(200)).await, Seat::Late { ahead: 0 });
-    assert_eq!(bench.standing(1, 1, at(200)).await, Seat::Late { ahead: 0 });
-    assert_eq!(bench.standing(2, 2, at(200)).await, Seat::Late { ahead: 1 });
-    assert_eq!(bench.enter(1, 1, at(200)).await, Entered::NotCalled(Seat::Late { ahead: 0 }));
+    assert_eq!(bench.standing(2, 2, at(200)).await, Seat::Late);
+    assert_eq!(bench.standing(1, 1, at(200)).await, Seat::Late);
+    assert_eq!(bench.enter(1, 1, at(200)).await, Entered::NotCalled(Seat::Late));
     assert_eq!(bench.call(2, 3, at(300)).await, Called::Batch { called: 3, serving: 3 });
     bench.line.sweep(&bench.key, at(300)).await.unwrap();
     assert_eq!(bench.standing(1, 1, at(300)).await, Seat::Expired);
-    assert_eq!(bench.standing(3, 3, at(300)).await, Seat::Late { ahead: 0 }, "it was this one's first miss");
+    assert_eq!(bench.standing(3, 3, at(300)).await, Seat::Late, "it was this one's first miss");
     assert_eq!(bench.enter(2, 2, at(300)).await, Entered::Gone(Seat::Expired));
     assert_eq!(bench.join(1, at(301)).await, new(5, at(301)));
 }
@@ -151,12 +150,9 @@ async fn a_window_ends_without_a_sweep_and_counts_until_somebody_asks(#[case] li
     let bench = Bench::open(line).await;
     bench.crowd(2).await;
     bench.call(1, 2, at(100)).await;
-    assert_eq!(bench.enter(1, 1, at(100)).await, Entered::NotCalled(Seat::Late { ahead: 0 }));
+    assert_eq!(bench.enter(1, 1, at(100)).await, Entered::NotCalled(Seat::Late));
     assert_eq!(bench.observe(1).await.called, 1);
-    assert_eq!(
-        bench.join(2, at(100)).await,
-        Joined::Seated { number: 2, joined_at: Some(at(0)), seat: Seat::Late { ahead: 1 } }
-    );
+    assert_eq!(bench.join(2, at(100)).await, Joined::Seated { number: 2, joined_at: Some(at(0)), seat: Seat::Late });
     assert_eq!(bench.observe(1).await.called, 0);
     bench.call(2, 2, at(200)).await;
     assert_eq!(bench.standing(1, 1, at(200)).await, Seat::Expired);
@@ -200,7 +196,7 @@ async fn who_was_counted_out_does_not_come_in(#[case] line: Arc<dyn Line>) {
     bench.call(1, 2, at(100)).await;
     assert_eq!(bench.enter(1, 1, at(99)).await, admitted());
     bench.line.sweep(&bench.key, at(100)).await.unwrap();
-    assert_eq!(bench.enter(2, 2, at(99)).await, Entered::NotCalled(Seat::Late { ahead: 0 }));
+    assert_eq!(bench.enter(2, 2, at(99)).await, Entered::NotCalled(Seat::Late));
     let inside = async || {
         let seen = bench.observe(1).await;
         (seen.called, seen.active)
@@ -222,7 +218,7 @@ async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] line: Arc<dyn
     bench.enter(1, 1, at(1)).await;
     assert_eq!(bench.leave(2, 2, at(1)).await, Seat::Called { until: at(100) });
     assert_eq!(bench.leave(1, 1, at(1)).await, Seat::Admitted);
-    assert_eq!(bench.leave(3, 3, at(100)).await, Seat::Late { ahead: 0 });
+    assert_eq!(bench.leave(3, 3, at(100)).await, Seat::Late);
     assert_eq!(bench.leave(4, 4, at(100)).await, waiting());
     for n in 1..=4 {
         assert_eq!(bench.leave(n, n.into(), at(100)).await, Seat::Left);

@@ -84,26 +84,19 @@ impl Life {
     /// What the buyer's own place says; who was late comes back with this.
     fn visit(&mut self, buyer: BuyerId, number: u64) -> Seat {
         match self.desk.get(&buyer).map(|entry| entry.stage) {
-            None | Some(Stage::Stray) => {
-                Seat::Waiting { ahead: (number <= self.serving).then(|| self.ahead_of(buyer, number)) }
-            }
+            None | Some(Stage::Stray) => Seat::Waiting,
             Some(Stage::Called { until, .. }) => Seat::Called { until },
             Some(Stage::Late) => {
                 self.desk.insert(buyer, Entry { number, stage: Stage::Returned });
                 self.sit(buyer, number);
-                Seat::Late { ahead: self.ahead_of(buyer, number) }
+                Seat::Late
             }
-            Some(Stage::Returned) => Seat::Late { ahead: self.ahead_of(buyer, number) },
+            Some(Stage::Returned) => Seat::Late,
             Some(Stage::Admitted { .. }) => Seat::Admitted,
             Some(Stage::Consumed { hold, .. }) => Seat::Consumed { hold },
             Some(Stage::Left) => Seat::Left,
             Some(Stage::Expired) => Seat::Expired,
         }
-    }
-
-    /// Counts from the front; only asked for numbers that were called before, and few are seated before those.
-    fn ahead_of(&self, buyer: BuyerId, number: u64) -> u64 {
-        self.seats.range(..(number, buyer)).count() as u64
     }
 
     /// Whether an older life gave this number, so that it may be put back.
@@ -221,7 +214,7 @@ impl Life {
                 Entered::Admitted { expires_at: ask.expires_at }
             }
             Seat::Admitted => Entered::Admitted { expires_at: self.pass_end(buyer).unwrap_or(ask.expires_at) },
-            seat @ (Seat::Waiting { .. } | Seat::Late { .. }) => Entered::NotCalled(seat),
+            seat @ (Seat::Waiting | Seat::Late) => Entered::NotCalled(seat),
             seat @ (Seat::Consumed { .. } | Seat::Left | Seat::Expired) => Entered::Gone(seat),
         }
     }
@@ -235,13 +228,13 @@ impl Life {
         // A number of this life is above `born` and is not put back whatever epoch it names.
         let had_been = self.stand(buyer, Carried { number, epoch: self.epoch - 1 }, now);
         match had_been {
-            Seat::Waiting { .. } => {
+            Seat::Waiting => {
                 if number > self.serving && !self.desk.contains_key(&buyer) {
                     self.uncount(number);
                 }
                 self.rise(buyer, number);
             }
-            Seat::Late { .. } => self.rise(buyer, number),
+            Seat::Late => self.rise(buyer, number),
             Seat::Called { until } => {
                 self.called.remove(&(until, buyer));
             }

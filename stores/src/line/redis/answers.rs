@@ -44,9 +44,9 @@ fn parsed<T: FromStr>(text: &str) -> Answer<T> {
 /// A place as code and argument; `place.lua` names the codes.
 fn seat(code: &Value, argument: &Value) -> Answer<Seat> {
     Ok(match signed(code)? {
-        0 => Seat::Waiting { ahead: u64::try_from(signed(argument)?).ok() },
+        0 => Seat::Waiting,
         1 => Seat::Called { until: Timestamp::from_millis(signed(argument)?) },
-        2 => Seat::Late { ahead: count(argument)? },
+        2 => Seat::Late,
         3 => Seat::Admitted,
         4 => Seat::Consumed { hold: HoldId::parse(text(argument)?).ok_or_else(|| bad("hold"))? },
         5 => Seat::Left,
@@ -84,7 +84,7 @@ pub(super) fn joined(answer: Value) -> Answer<Vec<Joined>> {
 pub(super) fn entered(answer: Value) -> Answer<Vec<Entered>> {
     let entered = |[code, argument]: &[Value; 2]| match seat(code, argument)? {
         Seat::Admitted => Ok(Entered::Admitted { expires_at: Timestamp::from_millis(signed(argument)?) }),
-        seat @ (Seat::Waiting { .. } | Seat::Late { .. }) => Ok(Entered::NotCalled(seat)),
+        seat @ (Seat::Waiting | Seat::Late) => Ok(Entered::NotCalled(seat)),
         seat @ (Seat::Consumed { .. } | Seat::Left | Seat::Expired) => Ok(Entered::Gone(seat)),
         Seat::Called { .. } => Err(bad("answer to an enter")),
     };

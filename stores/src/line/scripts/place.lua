@@ -57,11 +57,6 @@ local function rise(buyer)
   redis.call('ZREM', SEATS, buyer)
 end
 
--- The first seat is nobody's: it keeps the key in place.
-local function ahead_of(buyer)
-  return redis.call('ZRANK', SEATS, buyer) - 1
-end
-
 -- Ends the window of a called buyer if it has run out.
 local function end_window(buyer, now)
   local entry = desk[buyer]
@@ -97,15 +92,15 @@ local function visit(buyer, number)
   local entry = desk[buyer]
   local stage = entry and entry.stage or 'S'
   if stage == 'S' then
-    return WAITING, number <= serving and ahead_of(buyer) or -1
+    return WAITING, -1
   elseif stage == 'C' then
     return WAS_CALLED, tonumber(entry.a)
   elseif stage == 'L' then
     write(buyer, 'R', number)
     sit(buyer, number)
-    return LATE, ahead_of(buyer)
+    return LATE, -1
   elseif stage == 'R' then
-    return LATE, ahead_of(buyer)
+    return LATE, -1
   elseif stage == 'A' then
     return ADMITTED, tonumber(entry.a)
   elseif stage == 'U' then

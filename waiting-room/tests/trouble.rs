@@ -1,0 +1,181 @@
+//! What two processes say of one line while its store is lost and filled again: nobody's place seems to rise.
+
+use std::sync::Arc;
+
+use sale::{
+    Admission, BuyerId, Currency, Epoch, Frame, Item, Money, Sale, SaleId, Text, Ticket,
+    frame::Trouble,
+    sale::{Kind, Mode},
+    standing::ahead,
+};
+use stores::{
+    StoreError,
+    database::{Database, acts::Act, sales, snapshot},
+    line::{Line, MemoryLine},
+    queue::{Batch, Join, LineKey, Queue as _, Seat},
+    testing::{self, Fresh},
+};
+use tokio_util::task::TaskTracker;
+use waiting_room::{
+    room::Room,
+    standing::{Standing, of_seat},
+};
+
+/// The number of the buyer whose place is watched.
+const MINE: u64 = 9;
+const JOINED: u64 = 10;
+
+/// A line with its leader, and two processes that show it.
+struct Door {
+    fresh: Fresh,
+    line: Arc<MemoryLine>,
+    sale: SaleId,
+    rooms: [Room; 2],
+}
+
+impl Door {
+    async fn open() -> Self {
+        let fresh = testing::sqlite().await;
+        let line = Arc::new(MemoryLine::new());
+        let sale: SaleId = "shoes".parse().unwrap();
+        let now = fresh.database.now();
+        let act = Act { at: now, actor: "seller".to_owned(), act: "create".to_owned(), detail: String::new() };
+        sales::create(&fresh.database, &a_sale(&sale, &fresh.database), &act).await.unwrap();
+        snapshot::begin(&fresh.database, line.as_ref(), &sale).await.unwrap();
+        let known = sales::load(&fresh.database, &sale).await.unwrap().unwrap();
+        let room = || {
+            let line: Arc<dyn Line> = line.clone();
+            Room::new(fresh.database.clone(), line, known.clone(), &TaskTracker::new())
+        };
+        let rooms = [room(), room()];
+        let door = Self { line, sale, rooms, fresh };
+        for n in 1..=JOINED {
+            door.rooms[0].joins.ask(Join { buyer: buyer(n), ticket: None }).await.unwrap();
+        }
+        door
+    }
+
+    fn key(&self, epoch: Epoch) -> LineKey {
+        LineKey { sale: self.sale.clone(), epoch }
+    }
+
+    /// The leader of a life calls up to this number and tells of it.
+    async fn serve(&self, epoch: Epoch, serving: u64, trouble: Option<Trouble>) {
+        let (key, now) = (self.key(epoch), self.fresh.database.now());
+        let fence = Batch { term: 1, seq: serving, calls: JOINED, up_to: serving, until: now.plus_seconds(60) };
+        self.line.call(&key, fence, now).await.unwrap();
+        let seen = self.line.observe(&key, 1).await.unwrap();
+        let mut frame = Frame {
+            epoch,
+            trouble,
+            tick: serving + 1,
+            serving: seen.serving,
+            last_number: seen.last_number,
+            waiting: seen.waiting,
+            rate_per_minute: 600,
+            ..Frame::empty(self.sale.clone())
+        };
+        frame.histogram.live = seen.histogram;
+        self.line.publish(&key, 1, serde_json::to_vec(&frame).unwrap().into()).await.unwrap();
+    }
+
+    /// The store is lost and filled again; the two processes do not know of it yet.
+    async fn lose(&self) {
+        assert_eq!(snapshot::restore(&self.fresh.database, self.line.as_ref(), &self.sale, 1, None).await.unwrap(), 2);
+    }
+
+    /// What one process says of my place.
+    fn standing(&self, room: usize) -> Standing {
+        let now = self.fresh.database.now();
+        let ticket = Ticket {
+            sale: self.sale.clone(),
+            number: MINE,
+            buyer: buyer(MINE),
+            epoch: 1,
+            joined_at: now,
+            bound: false,
+        };
+        of_seat(&ticket, Seat::Waiting, &self.rooms[room], now)
+    }
+
+    fn frame(&self, room: usize) -> Frame {
+        self.rooms[room].edition().shown.frame.clone()
+    }
+}
+
+fn buyer(n: u64) -> BuyerId {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&n.to_le_bytes());
+    BuyerId::from_bytes(bytes)
+}
+
+fn a_sale(id: &SaleId, database: &Database) -> Sale {
+    let text = |text: &str| Text { ko: text.to_owned(), en: text.to_owned() };
+    Sale {
+        id: id.clone(),
+        kind: Kind::OpenRun,
+        name: text("Limited sneaker"),
+        opens_at: database.now().plus_millis(-1_000),
+        closes_at: None,
+        items: vec![Item {
+            id: "pair".parse().unwrap(),
+            name: text("One pair"),
+            price: Money { amount: 189_000, currency: Currency::parse("KRW").unwrap() },
+            units: 100,
+        }],
+        per_buyer_limit: 1,
+        hold_seconds: 300,
+        enter_seconds: 120,
+        pass_seconds: 600,
+        admission: Admission { mode: Mode::Manual, per_minute: 600, max_active: 200, overcall: 0.0 },
+        message: None,
+        paused: false,
+        closing: false,
+        closed: false,
+        epoch: 0,
+        version: 1,
+        created_at: database.now(),
+    }
+}
+
+#[tokio::test]
+async fn no_place_rises_while_a_store_is_lost_and_filled_again() {
+    let door = Door::open().await;
+    door.serve(1, 2, None).await;
+    for room in &door.rooms {
+        room.refresh().await.unwrap();
+    }
+    // The first process still hears of this call, the second does not.
+    door.serve(1, 7, None).await;
+    door.rooms[0].refresh().await.unwrap();
+    assert_eq!([door.standing(0).ahead, door.standing(1).ahead], [Some(1), Some(6)]);
+    assert!(door.standing(0).eta_seconds.is_some());
+
+    door.lose().await;
+    for nth in 0..2 {
+        assert!(matches!(door.rooms[nth].refresh().await, Err(StoreError::Lost)));
+        let frame = door.frame(nth);
+        assert_eq!((frame.epoch, frame.trouble, frame.rate_per_minute), (1, Some(Trouble::Restoring), 0));
+        assert!(ahead(&frame, MINE).is_some(), "what was heard last is shown");
+        let standing = door.standing(nth);
+        assert_eq!((standing.ahead, standing.eta_seconds), (None, None), "and is not told as if it were known");
+    }
+
+    // The new life is known before its leader has said anything: others are only now coming back.
+    for nth in 0..2 {
+        door.rooms[nth].reload().await.unwrap();
+        door.rooms[nth].refresh().await.unwrap();
+        let frame = door.frame(nth);
+        assert_eq!((frame.epoch, frame.trouble), (2, Some(Trouble::Restoring)));
+        assert_eq!(door.standing(nth).ahead, None);
+    }
+
+    // The leader counts everybody who may come back, the same in all processes.
+    door.serve(2, 8, Some(Trouble::Restoring)).await;
+    for nth in 0..2 {
+        door.rooms[nth].refresh().await.unwrap();
+        assert_eq!(door.frame(nth).trouble, Some(Trouble::Restoring));
+    }
+    assert_eq!(door.standing(0).ahead, door.standing(1).ahead);
+    assert!(door.standing(0).ahead.is_some());
+}
