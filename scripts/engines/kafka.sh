@@ -5,7 +5,10 @@ kafka_runs() { process_runs "$ENGINES/kafka.pid"; }
 
 kafka_answers() { port_is_open "$1" && kcat -b "127.0.0.1:$1" -m 2 -L >/dev/null 2>&1; }
 
-kafka_java() { java -Xmx512m -Dlog4j2.configurationFile="$ROOT/scripts/kafka/log4j2.properties" -cp "$CACHE/kafka-$KAFKA_VERSION/*" "$@"; }
+# KAFKA_OPTS, Kafka's own name for it: more options for its Java.
+read -ra KAFKA_JAVA_OPTIONS <<<"-Xmx512m ${KAFKA_OPTS:-}"
+
+kafka_java() { java "${KAFKA_JAVA_OPTIONS[@]}" -Dlog4j2.configurationFile="$ROOT/scripts/kafka/log4j2.properties" -cp "$CACHE/kafka-$KAFKA_VERSION/*" "$@"; }
 
 # A broker that was killed is let in again when its old session has ended: after nine seconds unless told otherwise.
 kafka_configure() {
@@ -52,7 +55,7 @@ kafka_start() {
     kafka_configure "$port" "$controller"
     kafka_format
     # Written out, not kafka_java: a function cannot follow setsid, and the pid must be the broker's own.
-    setsid java -Xmx512m -Dlog4j2.configurationFile="$ROOT/scripts/kafka/log4j2.properties" -cp "$CACHE/kafka-$KAFKA_VERSION/*" \
+    setsid java "${KAFKA_JAVA_OPTIONS[@]}" -Dlog4j2.configurationFile="$ROOT/scripts/kafka/log4j2.properties" -cp "$CACHE/kafka-$KAFKA_VERSION/*" \
         kafka.Kafka "$folder/server.properties" >>"$folder/kafka.log" 2>&1 </dev/null &
     remember_process "$ENGINES/kafka.pid" $!
     await_engine kafka "$folder/kafka.log" kafka_answers "$port"
