@@ -95,10 +95,9 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
     let (shell, join_key) = (visit.shell(), SessionId::random().reveal());
     let (lang, opens_at) = (shell.lang, Moment(known.opens_at.as_millis()));
     let sale_state = room.state(visit.now);
-    // In trouble the last frame still says how many may be ahead, and the page says that there is trouble. Whom no frame
-    // counts stands at the front.
-    let ahead = standing.ahead.or_else(|| edition.shown.ahead(standing.number)).unwrap_or(0);
-    let view = view(&standing, ahead, sale_state, order);
+    // In trouble the last frame still says how many may be ahead, and the page says that there is trouble.
+    let most_ahead = standing.ahead.or_else(|| edition.shown.ahead(standing.number));
+    let view = view(&standing, most_ahead.unwrap_or(0), sale_state, order);
     let left = frame.items.iter().map(|item| item.left).fold(0, u64::saturating_add);
     let held = frame.items.iter().map(|item| item.held).fold(0, u64::saturating_add);
     let (number, state) = (standing.number, state(sale_state));
@@ -111,6 +110,7 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
         epoch: frame.epoch.to_string(),
         sale_state: state,
         view: view.clone(),
+        at_front: most_ahead.is_none(),
         slower: None,
         trouble: frame.trouble.is_some(),
         message: known.message.as_ref().map(|message| message.in_language(lang.into()).to_owned()),

@@ -43,6 +43,10 @@
     return before + Math.max(0, start - known) + Math.min((live[mine] || 0) + notGiven, offset);
   };
 
+  // A number that a lost life of the line called stands at the front again, among others who come back.
+  const isPutBack = () => frame.epoch > 1 && data.number <= frame.serving;
+  const nearest = () => (isPutBack() ? words.front : words.next);
+
   const viewNow = () => {
     if (ticket.state !== "waiting") return ticket.state;
     const state = frame ? frame.state : data.sale_state;
@@ -68,7 +72,7 @@
   const promise = { until: null, rate: 0, paused: false };
   const time = (place, left) => {
     if (view === "paused") { promise.paused = true; return words.eta_paused; }
-    const perMinute = left ? rate() : 0;
+    const perMinute = left && !isPutBack() ? rate() : 0;
     if (!perMinute) return words.eta_unknown;
     const p50 = ((place + 1) / perMinute) * 60;
     const until = now() + p50 * spread * 1000;
@@ -97,7 +101,7 @@
     const crossed = was !== null && marks.some((mark) => was > mark && place <= mark);
     if (was === null) { spoken.place = place; return; }
     if (crossed || (place < was && performance.now() - spoken.at > 60000)) {
-      speak(place ? say(words.ahead, place) : words.next);
+      speak(place ? say(words.ahead, place) : nearest());
       spoken.at = performance.now();
       spoken.place = place;
     }
@@ -117,6 +121,7 @@
     const left = frame.items.reduce((sum, item) => sum + item.left, 0);
     const held = frame.items.reduce((sum, item) => sum + item.held, 0);
     people(place);
+    put("next", nearest());
     put("time", time(place, left));
     put("stock", stock(place, left, held));
     element("stock").hidden = !element("stock").textContent;
@@ -124,7 +129,7 @@
     way.hidden = !memory.start();
     way.value = Math.max(way.value, 1 - place / Math.max(1, memory.start()));
     announce(place);
-    return place ? say(words.ahead, place) : words.next;
+    return place ? say(words.ahead, place) : nearest();
   };
 
   const icon = element("icon").getAttribute("href");

@@ -228,6 +228,7 @@ pub(crate) struct LineWords {
 
     pub(crate) ahead: Plural,
     pub(crate) next: &'static str,
+    pub(crate) front: &'static str,
     pub(crate) eta_minute: &'static str,
     pub(crate) eta_up_to_minutes: Plural,
     pub(crate) eta_minutes: Phrase,

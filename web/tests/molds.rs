@@ -106,6 +106,7 @@ prop_compose! {
             sale: "sneaker".to_owned(),
             ticket: format!("sneaker.{number}"),
             epoch: epoch.to_string(),
+            at_front: false,
             slower: None,
             opens_at: Moment(OPENING),
         }
@@ -191,6 +192,7 @@ fn the_waiting_page_from_its_mold_fits_into_fourteen_kilobytes() {
             epoch: "1".to_owned(),
             sale_state: SaleState::Open,
             view: LineView::Waiting { ahead: 120_000, eta: Some(Eta { p50: 7_000, p90: 9_000 }) },
+            at_front: false,
             slower: None,
             trouble: false,
             message: Some("현장 수령은 오늘만 됩니다.".to_owned()),

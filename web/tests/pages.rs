@@ -116,6 +116,17 @@ fn the_waiting_page_fits_into_fourteen_kilobytes() {
     }
 }
 
+/// Nobody knows how many come back before somebody who had been called in a lost life of the line.
+#[test]
+fn who_stands_at_the_front_again_is_not_told_to_be_next() {
+    for (lang, next) in [(Lang::Ko, "바로 다음 차례입니다</p>"), (Lang::En, "You are next</p>")] {
+        let samples = samples::line(lang);
+        let tells = |name| samples.iter().find(|sample| sample.name == name).unwrap().html.contains(next);
+        assert!(tells("line-next"));
+        assert!(!tells("line-front"));
+    }
+}
+
 /// The waiting page carries the blocks of all views; only those of its own are shown, also without the script.
 #[test]
 fn only_the_blocks_of_the_view_are_shown() {
@@ -148,6 +159,7 @@ fn foreign_text_stays_text() {
         epoch: evil.into(),
         sale_state: SaleState::Open,
         view: LineView::Late,
+        at_front: false,
         slower: None,
         trouble: false,
         message: Some(evil.into()),

@@ -109,6 +109,9 @@ pub struct LinePage {
     pub sale_state: super::SaleState,
     /// Where the ticket stands.
     pub view: LineView,
+    /// Whether the number was called in a life of the line that is lost: it stands at the front again, among others of
+    /// whom nobody knows how many come back.
+    pub at_front: bool,
     /// Why the estimate grew, if it did.
     pub slower: Option<Slower>,
     /// The store of the line is in trouble: nobody is called.

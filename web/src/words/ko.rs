@@ -107,6 +107,7 @@ const LINE: LineWords = LineWords {
     closed: "판매가 끝났습니다",
     ahead: Plural::same("앞에 {n}명"),
     next: "바로 다음 차례입니다",
+    front: "줄 맨 앞에 서 있습니다",
     eta_minute: "1분 이내",
     eta_up_to_minutes: Plural::same("최대 {n}분"),
     eta_minutes: Phrase("약 {}~{}분"),

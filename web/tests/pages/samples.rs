@@ -134,6 +134,7 @@ fn line_page(lang: Lang, view: LineView, change: impl FnOnce(&mut LinePage)) -> 
         epoch: "1".to_owned(),
         sale_state: SaleState::Open,
         view,
+        at_front: false,
         slower: None,
         trouble: false,
         message: None,
@@ -161,6 +162,7 @@ pub(crate) fn line(lang: Lang) -> Vec<Sample> {
         sample("line-waiting", plain(waiting(312, Some((200, 290))))),
         sample("line-waiting-one", plain(waiting(1, Some((5, 30))))),
         sample("line-next", plain(waiting(0, Some((2, 20))))),
+        sample("line-front", line_page(lang, waiting(0, None), |page| page.at_front = true)),
         sample("line-unlikely", line_page(lang, waiting(4212, None), |page| page.message = Some(message))),
         sample("line-in-hands", line_page(lang, waiting(12, None), none_free)),
         sample(
