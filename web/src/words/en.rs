@@ -107,7 +107,7 @@ const LINE: LineWords = LineWords {
     closed: "The sale is over",
     ahead: Plural { one: "{n} person ahead", other: "{n} people ahead" },
     next: "You are next",
-    front: "You are at the front of the line",
+    front: "You are at the front",
     eta_minute: "Less than a minute",
     eta_up_to_minutes: Plural { one: "Up to {n} minute", other: "Up to {n} minutes" },
     eta_minutes: Phrase("About {} to {} minutes"),
