@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use sale::clock::monotonic;
+use sale::{clock::monotonic, ids::FIRST_EPOCH};
 
 use crate::{drill::Drill, judge, stage::Stage};
 
 /// A process dies so often, and the one before it is started again.
 const EVERY: Duration = Duration::from_secs(2);
-/// The first life of the line: no process takes it along.
-const FIRST_LIFE: i64 = 1;
 
 pub(crate) const DRILL: Drill = Drill {
     name: "crash",
@@ -40,6 +38,6 @@ async fn run(stage: &Stage) {
     }
     stage.notes.saw("kills", kills);
     stage.notes.does(format_args!("{kills} processes were killed"));
-    running.back_to_normal(stage, last, FIRST_LIFE).await;
+    running.back_to_normal(stage, last, FIRST_EPOCH).await;
     judge::sold_out(stage, running).await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use harness::seller::Terms;
-use sale::clock::monotonic;
+use sale::{clock::monotonic, ids::FIRST_EPOCH};
 
 use crate::{drill::Drill, judge, stage::Stage};
 
@@ -12,7 +12,6 @@ use crate::{drill::Drill, judge, stage::Stage};
 const INSIDE: u32 = 300;
 /// From then on the poller must have found some payments.
 const POLLER_FINDS_SECONDS: u64 = 20;
-const FIRST_LIFE: i64 = 1;
 
 pub(crate) const DRILL: Drill = Drill {
     name: "kafka-down",
@@ -44,6 +43,6 @@ async fn run(stage: &Stage) {
     let since = monotonic();
     stage.engines(&["up", "kafka"]);
     stage.notes.does("Kafka is back");
-    running.back_to_normal(stage, since, FIRST_LIFE).await;
+    running.back_to_normal(stage, since, FIRST_EPOCH).await;
     judge::sold_out(stage, running).await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use harness::story::{Story, until};
-use sale::clock::monotonic;
+use sale::{clock::monotonic, ids::FIRST_EPOCH};
 
 use crate::{
     drill::Drill,
@@ -20,7 +20,6 @@ const TAKES_OVER_WITHIN: Duration = Duration::from_secs(8);
 const AFTERWARDS: Duration = Duration::from_secs(3);
 /// What a process counts when it has called.
 const CALLS: &str = "openrun_calls_total";
-const FIRST_LIFE: i64 = 1;
 
 pub(crate) const DRILL: Drill = Drill {
     name: "leader-paused",
@@ -50,7 +49,7 @@ async fn run(stage: &Stage) {
     let later = first.counted(&running.story.installation.client, CALLS).await;
     let told = format!("{} calls within {AFTERWARDS:?}", later - at_waking);
     stage.notes.check("I8: who wakes as a leader of old calls nobody", at_waking > 0 && later == at_waking, told);
-    running.back_to_normal(stage, since, FIRST_LIFE).await;
+    running.back_to_normal(stage, since, FIRST_EPOCH).await;
     judge::sold_out(stage, running).await;
 }
 

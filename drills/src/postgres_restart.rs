@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use sale::clock::monotonic;
+use sale::{clock::monotonic, ids::FIRST_EPOCH};
 
 use crate::{drill::Drill, judge, stage::Stage};
 
 /// How long it stays away before it is started.
 const AWAY: Duration = Duration::from_secs(3);
-const FIRST_LIFE: i64 = 1;
 
 pub(crate) const DRILL: Drill = Drill {
     name: "postgres-restart",
@@ -34,6 +33,6 @@ async fn run(stage: &Stage) {
     stage.notes.saw("orders_told_while_away", placed);
     stage.engines(&["up", "postgres"]);
     stage.notes.does("PostgreSQL is back");
-    running.back_to_normal(stage, since, FIRST_LIFE).await;
+    running.back_to_normal(stage, since, FIRST_EPOCH).await;
     judge::sold_out(stage, running).await;
 }

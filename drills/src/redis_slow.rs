@@ -9,7 +9,7 @@ use harness::{
     installation::Installation,
     story::Story,
 };
-use sale::clock::monotonic;
+use sale::{clock::monotonic, ids::FIRST_EPOCH};
 use serde_json::json;
 
 use crate::{
@@ -29,7 +29,6 @@ const RESET_EVERY: Duration = Duration::from_secs(1);
 const PAGE_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// Whoever needs the store has a clear answer within this time.
 const JOIN_ANSWERS_WITHIN: Duration = Duration::from_secs(10);
-const FIRST_LIFE: i64 = 1;
 
 pub(crate) const DRILL: Drill = Drill {
     name: "redis-slow",
@@ -61,7 +60,7 @@ async fn run(stage: &Stage) {
     probe(stage, &running.story, "away", BLACK_HOLE).await;
     proxy.cure().await;
     let since = monotonic();
-    running.back_to_normal(stage, since, FIRST_LIFE).await;
+    running.back_to_normal(stage, since, FIRST_EPOCH).await;
 
     stage.notes.does("scripts run, and their answers are lost with the connection");
     for _ in 0..RESETS {
@@ -71,7 +70,7 @@ async fn run(stage: &Stage) {
         tokio::time::sleep(RESET_EVERY).await;
     }
     let since = monotonic();
-    running.back_to_normal(stage, since, FIRST_LIFE).await;
+    running.back_to_normal(stage, since, FIRST_EPOCH).await;
     judge::sold_out(stage, running).await;
     drop(proxy);
 }

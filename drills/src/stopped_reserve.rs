@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use harness::story::until;
-use sale::clock::monotonic;
+use sale::{clock::monotonic, ids::FIRST_EPOCH};
 
 use crate::{database::Looks, drill::Drill, judge, stage::Stage};
 
@@ -14,7 +14,6 @@ const STOPS_WITHIN: Duration = Duration::from_secs(30);
 const GIVEN_UP_WITHIN: Duration = Duration::from_secs(25);
 /// Long enough for the process to do what it was about to do.
 const AFTERWARDS: Duration = Duration::from_secs(3);
-const FIRST_LIFE: i64 = 1;
 
 /// Holds marked as never to be placed.
 const MARKED: &str = "SELECT count(*) FROM holds WHERE buyer = ''";
@@ -65,6 +64,6 @@ async fn run(stage: &Stage) {
     let process = &mut running.story.installation.processes[victim];
     process.set("OPENRUN_FAIL_POINT", None);
     let since = monotonic();
-    running.back_to_normal(stage, since, FIRST_LIFE).await;
+    running.back_to_normal(stage, since, FIRST_EPOCH).await;
     judge::sold_out(stage, running).await;
 }

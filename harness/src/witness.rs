@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sale::{Frame, clock::monotonic};
+use sale::{Frame, clock::monotonic, ids::FIRST_EPOCH};
 use serde_json::Value;
 
 use crate::{
@@ -321,7 +321,7 @@ impl Seen {
     }
 
     fn judge_passed_over(&mut self, frame: &Frame, asked: Instant) {
-        if frame.epoch > 1 {
+        if frame.epoch > FIRST_EPOCH {
             self.passed_over.clear();
         } else if frame.trouble.is_none() {
             let (proven, open) = std::mem::take(&mut self.passed_over)
