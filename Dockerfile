@@ -15,9 +15,7 @@ COPY checkout checkout
 COPY openrun openrun
 COPY migrations migrations
 # Not built, but members of the workspace that Cargo reads.
-COPY harness harness
-COPY drills drills
-COPY benches benches
+COPY tests tests
 # Both caches are the builder's: they make the next build short and come into no image.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
     cargo build --locked --profile dist -p openrun && cp target/dist/openrun /openrun

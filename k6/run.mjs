@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-import { startShop } from '../browser/shop.mjs';
+import { startShop } from '../tests/browser/shop.mjs';
 
 const [script, ...settings] = process.argv.slice(2);
 if (!script) {

@@ -159,11 +159,11 @@ install_node() {
 }
 
 install_node_packages() {
-    cmp -s "$ROOT/browser/package-lock.json" "$ROOT/browser/node_modules/.installed" && return
-    say "installing the npm packages of browser/"
-    quietly npm ci --prefix "$ROOT/browser" --no-audit --no-fund ||
-        fail "cannot install the npm packages of browser/; \`npm ci --prefix browser\` says why"
-    cp "$ROOT/browser/package-lock.json" "$ROOT/browser/node_modules/.installed"
+    cmp -s "$ROOT/tests/browser/package-lock.json" "$ROOT/tests/browser/node_modules/.installed" && return
+    say "installing the npm packages of tests/browser/"
+    quietly npm ci --prefix "$ROOT/tests/browser" --no-audit --no-fund ||
+        fail "cannot install the npm packages of tests/browser/; \`npm ci --prefix tests/browser\` says why"
+    cp "$ROOT/tests/browser/package-lock.json" "$ROOT/tests/browser/node_modules/.installed"
 }
 
 install_browser() {

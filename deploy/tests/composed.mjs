@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import { bareEnvironment } from '../../browser/shop.mjs';
+import { bareEnvironment } from '../../tests/browser/shop.mjs';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 

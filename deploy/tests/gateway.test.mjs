@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 
-import { bareEnvironment, until } from '../../browser/shop.mjs';
+import { bareEnvironment, until } from '../../tests/browser/shop.mjs';
 import { ROOT } from './composed.mjs';
 import { Installation, STEP_WITHIN_MS } from './installation.mjs';
 import { follow } from './stream.mjs';

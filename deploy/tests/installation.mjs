@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
-import { BINARY, bareEnvironment, freePort, item, makeDatabase, needed, until } from '../../browser/shop.mjs';
+import { BINARY, bareEnvironment, freePort, item, makeDatabase, needed, until } from '../../tests/browser/shop.mjs';
 import { ROOT, openruns, read, rolesOf } from './composed.mjs';
 
 const run = promisify(execFile);

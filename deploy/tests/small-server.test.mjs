@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { bareEnvironment, freePort, startShop, until } from '../../browser/shop.mjs';
+import { bareEnvironment, freePort, startShop, until } from '../../tests/browser/shop.mjs';
 import { read } from './composed.mjs';
 import { follow } from './stream.mjs';
 

@@ -14,7 +14,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-export const BINARY = process.env.OPENRUN_BIN ?? fileURLToPath(new URL('../target/debug/openrun', import.meta.url));
+export const BINARY = process.env.OPENRUN_BIN ?? fileURLToPath(new URL('../../target/debug/openrun', import.meta.url));
 const LIVE = process.env.OPENRUN_TEST_STORIES === 'live';
 const READY_WITHIN_MS = 60_000;
 const STOPPED_WITHIN_MS = 20_000;
