@@ -17,6 +17,8 @@ pub mod pass;
 pub mod sale;
 pub mod secret;
 pub mod standing;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod ticket;
 pub mod token;
 

@@ -5,10 +5,23 @@
 
 use std::fmt::Display;
 
+use sale::{
+    Currency, Language, OrderId, Pass, Sale, Timestamp,
+    testing::{ITEM, PRICE},
+};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
 use tempfile::TempDir;
 
-use crate::database::Database;
+use crate::{
+    database::{
+        Database,
+        acts::Act,
+        place::{NewOrder, PricedLine},
+        sales, snapshot,
+    },
+    line::Line,
+    queue::LineKey,
+};
 
 /// A migrated database that nobody else uses.
 #[derive(Debug)]
@@ -76,6 +89,39 @@ fn unique(what: &str) -> String {
 #[expect(clippy::panic, reason = "a test that cannot be set up fails with a sentence")]
 fn must<T, E: Display>(what: &str, result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("cannot {what}: {error}"))
+}
+
+/// What a seller did to a sale.
+pub fn act_of_seller(at: Timestamp, act: &str) -> Act {
+    Act { at, actor: "seller".to_owned(), act: act.to_owned(), detail: String::new() }
+}
+
+/// A sale whose maker died before it had a line.
+pub async fn create_sale_without_line(database: &Database, sale: &Sale) {
+    must("create a sale", sales::create(database, sale, &act_of_seller(sale.created_at, "create")).await);
+}
+
+/// A sale with its line, in the first life.
+pub async fn create_sale(database: &Database, line: &dyn Line, sale: &Sale) -> LineKey {
+    create_sale_without_line(database, sale).await;
+    let epoch = must("begin the line of a sale", snapshot::begin(database, line, &sale.id).await);
+    LineKey { sale: sale.id.clone(), epoch }
+}
+
+/// An order of one unit with this pass, as the checkout would place it.
+pub fn new_order(id: OrderId, pass: &Pass) -> NewOrder {
+    NewOrder {
+        id,
+        pass: pass.id,
+        number: pass.number,
+        buyer: pass.buyer,
+        lines: vec![PricedLine { item: must("read the id of an item", ITEM.parse()), quantity: 1, amount: PRICE }],
+        currency: must("read a currency", Currency::parse("KRW").ok_or("no currency")),
+        request_hash: String::new(),
+        locale: Language::Ko,
+        contact: None,
+        trace: String::new(),
+    }
 }
 
 /// Changes a charge of the sandbox behind everybody's back: the bank has changed its mind.

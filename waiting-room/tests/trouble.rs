@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use sale::{
-    Admission, BuyerId, Currency, Epoch, Frame, Item, Money, Sale, SaleId, Text, Ticket,
+    Epoch, Frame, SaleId,
     frame::Trouble,
-    sale::{Kind, Mode},
+    sale::Place,
     standing::ahead,
+    testing::{SaleBuilder, buyer, ticket},
 };
 use stores::{
     StoreError,
-    database::{Database, acts::Act, sales, snapshot},
+    database::{sales, snapshot},
     line::{Line, MemoryLine},
     queue::{Batch, Join, LineKey, Queue as _, Seat},
     testing::{self, Fresh},
@@ -40,9 +41,7 @@ impl Door {
         let line = Arc::new(MemoryLine::new());
         let sale: SaleId = "shoes".parse().unwrap();
         let now = fresh.database.now();
-        let act = Act { at: now, actor: "seller".to_owned(), act: "create".to_owned(), detail: String::new() };
-        sales::create(&fresh.database, &a_sale(&sale, &fresh.database), &act).await.unwrap();
-        snapshot::begin(&fresh.database, line.as_ref(), &sale).await.unwrap();
+        testing::create_sale(&fresh.database, line.as_ref(), &SaleBuilder::new(sale.clone(), now).build()).await;
         let known = sales::load(&fresh.database, &sale).await.unwrap().unwrap();
         let room = || {
             let line: Arc<dyn Line> = line.clone();
@@ -88,54 +87,12 @@ impl Door {
     /// What one process says of my place.
     fn standing(&self, room: usize) -> Standing {
         let now = self.fresh.database.now();
-        let ticket = Ticket {
-            sale: self.sale.clone(),
-            number: MINE,
-            buyer: buyer(MINE),
-            epoch: 1,
-            joined_at: now,
-            bound: false,
-        };
+        let ticket = ticket(&self.sale, Place { buyer: buyer(MINE), number: MINE }, 1, now);
         of_seat(&ticket, Seat::Waiting, &self.rooms[room], now)
     }
 
     fn frame(&self, room: usize) -> Frame {
         self.rooms[room].edition().shown.frame.clone()
-    }
-}
-
-fn buyer(n: u64) -> BuyerId {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&n.to_le_bytes());
-    BuyerId::from_bytes(bytes)
-}
-
-fn a_sale(id: &SaleId, database: &Database) -> Sale {
-    let text = |text: &str| Text { ko: text.to_owned(), en: text.to_owned() };
-    Sale {
-        id: id.clone(),
-        kind: Kind::OpenRun,
-        name: text("Limited sneaker"),
-        opens_at: database.now().plus_millis(-1_000),
-        closes_at: None,
-        items: vec![Item {
-            id: "pair".parse().unwrap(),
-            name: text("One pair"),
-            price: Money { amount: 189_000, currency: Currency::parse("KRW").unwrap() },
-            units: 100,
-        }],
-        per_buyer_limit: 1,
-        hold_seconds: 300,
-        enter_seconds: 120,
-        pass_seconds: 600,
-        admission: Admission { mode: Mode::Manual, per_minute: 600, max_active: 200, overcall: 0.0 },
-        message: None,
-        paused: false,
-        closing: false,
-        closed: false,
-        epoch: 0,
-        version: 1,
-        created_at: database.now(),
     }
 }
 

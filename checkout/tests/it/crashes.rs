@@ -2,20 +2,26 @@
 
 use checkout::{Refusal, guard, reserve::order_id};
 use rstest::rstest;
-use sale::{BuyerId, HoldId, Language, OrderState, Pass, PassId, ids::EventId, sale::Place};
+use sale::{
+    HoldId, OrderState, Pass, Timestamp,
+    ids::EventId,
+    sale::Place,
+    testing::{ITEM, buyer, pass},
+};
 use stores::{
     database::{
         Database, inbox, numbers, passes,
-        place::{self, NewOrder, Placed, PricedLine},
+        place::{self, NewOrder, Placed},
     },
     events::Group,
     gate::{StockGate as _, Take, Taken},
     queue::{LineKey, Queue as _},
+    testing,
 };
 
 use crate::{
     process::Process,
-    shop::{Engine, ITEM, LONG_MS, PRICE, Shop, parsed},
+    shop::{Engine, LONG_MS, Shop, parsed},
     unreliable::{Fault, killed_after},
 };
 
@@ -108,18 +114,7 @@ async fn more_holds_than_are_read_at_once_are_all_looked_at(#[case] engine: Engi
 }
 
 fn late_order(pass: &Pass, hold: HoldId) -> NewOrder {
-    NewOrder {
-        id: hold.order,
-        pass: pass.id,
-        number: pass.number,
-        buyer: pass.buyer,
-        lines: vec![PricedLine { item: ITEM.parse().unwrap(), quantity: 1, amount: PRICE }],
-        currency: sale::Currency::parse("KRW").unwrap(),
-        request_hash: "late".to_owned(),
-        locale: Language::Ko,
-        contact: None,
-        trace: String::new(),
-    }
+    NewOrder { request_hash: "late".to_owned(), ..testing::new_order(hold.order, pass) }
 }
 
 #[rstest]
@@ -420,15 +415,8 @@ async fn restore(database: &Database, shop: &Shop, line: &LineKey) {
 
 /// An order of a buyer who was never seated.
 fn foreign_order(round: u8, n: u8) -> NewOrder {
-    let at = sale::Timestamp::from_millis(1_780_000_000_000);
-    let pass = Pass {
-        id: PassId::derive(at, &[&[round, n]]),
-        sale: "s".parse().unwrap(),
-        buyer: BuyerId::from_bytes([round + 100, n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
-        number: 0,
-        issued_at: at,
-        expires_at: at,
-        bound: false,
-    };
+    let at = Timestamp::from_millis(1_780_000_000_000);
+    let place = Place { buyer: buyer(1_000 + u64::from(round) * 256 + u64::from(n)), number: 0 };
+    let pass = pass(&"s".parse().unwrap(), place, at, at);
     late_order(&pass, HoldId::of(order_id(&pass, "key", 0)))
 }

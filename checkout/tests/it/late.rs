@@ -1,11 +1,11 @@
 //! Money that comes when nobody expects it any more, and money that goes back.
 
 use rstest::rstest;
-use sale::{HoldState, OrderId, OrderState, PaymentState, ids::charge_key};
+use sale::{HoldState, OrderId, OrderState, PaymentState, ids::charge_key, testing::PRICE};
 use stores::{database::payments, testing};
 
 use crate::{
-    shop::{Engine, PRICE, Shop},
+    shop::{Engine, Shop},
     unreliable::Fault,
 };
 

@@ -17,20 +17,18 @@ use checkout::{
 };
 use parking_lot::Mutex;
 use sale::{
-    Admission, BuyerId, Clock, Currency, Event, Item, Keys, Money, OrderId, OrderState, Pass, Sale, SaleId, Text,
-    Ticket, Timestamp,
-    sale::{Kind, Mode, Place},
+    Clock, Event, Keys, OrderId, OrderState, Pass, SaleId, Timestamp,
+    sale::Place,
+    testing::{ITEM, SaleBuilder, buyer, pass},
 };
 use stores::{
     StoreError,
     database::{
-        Database,
-        acts::Act,
-        numbers,
+        Database, numbers,
         orders::{self, Order},
         outbox, passes,
         payments::Choice,
-        sales, snapshot,
+        sales,
     },
     events::Record,
     line::{self, Line},
@@ -51,8 +49,6 @@ pub(crate) enum Engine {
     Live,
 }
 
-pub(crate) const ITEM: &str = "pair";
-pub(crate) const PRICE: i64 = 189_000;
 /// Longer than any hold, lease or grace.
 pub(crate) const LONG_MS: i64 = 3_600_000;
 
@@ -87,13 +83,14 @@ impl Shop {
         let database = fresh.database.clone().with_clock(Arc::new(Clock::still(now)));
         // A queue store is shared by all tests; the sale is nobody else's.
         let sale: SaleId = format!("sale-{}", OrderId::derive(now, &[fresh.url.as_bytes()])).parse().unwrap();
-        create(&database, &a_sale(&sale, units, limit, now)).await;
+        let built = SaleBuilder::new(sale.clone(), now).units(units).with(|sale| sale.per_buyer_limit = limit).build();
+        testing::create_sale(&database, line.as_ref(), &built).await;
         let settings = SandboxSettings { latency_ms: 0, ..SandboxSettings::default() };
         let sandbox: Arc<dyn PaymentProvider> = Arc::new(Sandbox::new(database.clone(), settings));
-        Self::with(fresh, database, Unreliable::new(line), Unreliable::new(sandbox), sale).await
+        Self::with(fresh, database, Unreliable::new(line), Unreliable::new(sandbox), sale)
     }
 
-    async fn with(
+    fn with(
         fresh: Fresh,
         database: Database,
         line: Arc<Unreliable<dyn Line>>,
@@ -102,7 +99,6 @@ impl Shop {
     ) -> Self {
         let keys = Arc::new(Keys::generate());
         let gate: Arc<dyn Line> = line.clone();
-        snapshot::begin(&database, gate.as_ref(), &sale).await.unwrap();
         Self {
             reserver: Reserver::new(database.clone(), gate.clone(), keys.clone(), &TaskTracker::new()),
             process: Process::new(database.clone(), gate, provider.clone()),
@@ -135,8 +131,9 @@ impl Shop {
 
     /// A sale whose maker died before it had a line.
     pub(crate) async fn sale_without_a_line(&self) -> SaleId {
-        let orphan = format!("{}-orphan", self.sale).parse().unwrap();
-        create(&self.database, &a_sale(&orphan, 1, 1, self.database.now())).await;
+        let orphan: SaleId = format!("{}-orphan", self.sale).parse().unwrap();
+        let built = SaleBuilder::new(orphan.clone(), self.database.now()).build();
+        testing::create_sale_without_line(&self.database, &built).await;
         orphan
     }
 
@@ -150,7 +147,7 @@ impl Shop {
         let (line, now) = (self.line_key().await, self.database.now());
         numbers::raise_ceiling(&self.database, &line, u64::from(count)).await.unwrap();
         let first = self.buyers.fetch_add(count, Ordering::Relaxed);
-        let all: Vec<_> = (first..first + count).map(|n| BuyerId::from_bytes(u128::from(n).to_be_bytes())).collect();
+        let all: Vec<_> = (first..first + count).map(|n| buyer(n.into())).collect();
         let joins: Vec<_> = all.iter().map(|buyer| Join { buyer: *buyer, ticket: None }).collect();
         let joined = self.line.join(&line, &joins, u64::MAX >> 1, now).await.unwrap();
         let places: Vec<_> = all
@@ -175,7 +172,8 @@ impl Shop {
     }
 
     async fn enter(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Vec<Pass> {
-        let passes: Vec<_> = places.iter().map(|place| pass_of(&self.sale, line, *place, now)).collect();
+        let passes: Vec<_> =
+            places.iter().map(|place| pass(&self.sale, *place, now, now.plus_millis(LONG_MS))).collect();
         let enters: Vec<_> = passes
             .iter()
             .zip(places)
@@ -329,58 +327,4 @@ pub(crate) fn wish(pass: &Pass, key: &str, quantity: i64) -> Reserve {
 
 pub(crate) fn parsed(records: &[Record]) -> Vec<Event> {
     records.iter().map(|record| Event::parse(record.body.as_bytes()).unwrap()).collect()
-}
-
-fn pass_of(sale: &SaleId, line: &LineKey, place: Place, now: Timestamp) -> Pass {
-    let ticket = Ticket {
-        sale: sale.clone(),
-        number: place.number,
-        buyer: place.buyer,
-        epoch: line.epoch,
-        joined_at: now,
-        bound: false,
-    };
-    Pass {
-        id: ticket.pass_id(),
-        sale: sale.clone(),
-        buyer: place.buyer,
-        number: place.number,
-        issued_at: now,
-        expires_at: now.plus_millis(LONG_MS),
-        bound: false,
-    }
-}
-
-async fn create(database: &Database, sale: &Sale) {
-    let act = Act { at: sale.created_at, actor: "seller".to_owned(), act: "create".to_owned(), detail: String::new() };
-    sales::create(database, sale, &act).await.unwrap();
-}
-
-fn a_sale(id: &SaleId, units: u32, limit: u32, now: Timestamp) -> Sale {
-    let text = |ko: &str, en: &str| Text { ko: ko.to_owned(), en: en.to_owned() };
-    Sale {
-        id: id.clone(),
-        kind: Kind::OpenRun,
-        name: text("한정판 운동화", "Limited sneaker"),
-        opens_at: now.plus_millis(-1_000),
-        closes_at: None,
-        items: vec![Item {
-            id: ITEM.parse().unwrap(),
-            name: text("한 켤레", "One pair"),
-            price: Money { amount: PRICE, currency: Currency::parse("KRW").unwrap() },
-            units,
-        }],
-        per_buyer_limit: limit,
-        hold_seconds: 300,
-        enter_seconds: 120,
-        pass_seconds: 600,
-        admission: Admission { mode: Mode::Manual, per_minute: 600, max_active: 200, overcall: 0.0 },
-        message: None,
-        paused: false,
-        closing: false,
-        closed: false,
-        epoch: 0,
-        version: 1,
-        created_at: now,
-    }
 }

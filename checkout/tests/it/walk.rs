@@ -2,10 +2,10 @@
 
 use checkout::{FieldError, OrderView, Refusal, Reserve, reserve, reserve::AskedContact};
 use rstest::rstest;
-use sale::{HoldState, OrderState};
-use stores::database::{acts::Act, sales};
+use sale::{HoldState, OrderState, testing::PRICE};
+use stores::{database::sales, testing};
 
-use crate::shop::{Engine, LONG_MS, PRICE, Shop, wish};
+use crate::shop::{Engine, LONG_MS, Shop, wish};
 
 #[rstest]
 #[case::embedded(Engine::Embedded)]
@@ -141,12 +141,7 @@ async fn what_the_sale_says_counts(#[case] engine: Engine) {
 async fn who_is_inside_may_buy_while_the_sale_is_paused_or_closing(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 1).await;
     let (first, second) = (shop.buyer().await, shop.buyer().await);
-    let act = |act: &str| Act {
-        at: shop.database.now(),
-        actor: "seller".to_owned(),
-        act: act.to_owned(),
-        detail: String::new(),
-    };
+    let act = |act: &str| testing::act_of_seller(shop.database.now(), act);
     sales::switch(&shop.database, &shop.sale, sales::Switch::Pause, &act("pause")).await.unwrap();
     let order = shop.reserve(&first, "key").await.unwrap().order;
     sales::switch(&shop.database, &shop.sale, sales::Switch::Close, &act("close")).await.unwrap();

@@ -16,16 +16,7 @@ use harness::{
 use crate::{program, the_sale::SANDBOX};
 
 const BUYERS: usize = 600;
-const TERMS: Terms = Terms {
-    units: 300,
-    per_buyer_limit: 1,
-    per_minute: 3_000,
-    max_active: 60,
-    overcall: 0.0,
-    hold_seconds: 5,
-    enter_seconds: 5,
-    pass_seconds: 60,
-};
+const TERMS: Terms = Terms { units: 300, per_minute: 3_000, max_active: 60, ..Terms::USUAL };
 const SELLS_WITHIN: Duration = Duration::from_mins(3);
 /// How old the state is that Redis is put back to.
 const COPY_AGE: Duration = Duration::from_secs(10);

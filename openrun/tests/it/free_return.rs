@@ -7,16 +7,7 @@ use harness::{engines::Engines, installation::Installation, seller::Terms, story
 use crate::program;
 
 /// One person inside at a time, five seconds to come.
-const NARROW: Terms = Terms {
-    units: 10,
-    per_buyer_limit: 1,
-    per_minute: 6_000,
-    max_active: 1,
-    overcall: 0.0,
-    hold_seconds: 60,
-    enter_seconds: 5,
-    pass_seconds: 60,
-};
+const NARROW: Terms = Terms { max_active: 1, hold_seconds: 60, ..Terms::USUAL };
 
 async fn a_missed_call_is_forgiven_once(installation: Installation) {
     let story = Story::open(installation, NARROW).await;

@@ -16,16 +16,8 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(30);
 
 /// Nobody is called unless a test says so.
-const STILL: Terms = Terms {
-    units: 10,
-    per_buyer_limit: 1,
-    per_minute: 0,
-    max_active: 20,
-    overcall: 0.0,
-    hold_seconds: 300,
-    enter_seconds: 300,
-    pass_seconds: 600,
-};
+const STILL: Terms =
+    Terms { per_minute: 0, max_active: 20, hold_seconds: 300, enter_seconds: 300, pass_seconds: 600, ..Terms::USUAL };
 
 async fn kill_and_start(story: &mut Story) {
     let process = &mut story.installation.processes[0];

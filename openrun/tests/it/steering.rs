@@ -24,13 +24,12 @@ const IN_FORCE: Duration = Duration::from_secs(1);
 /// Two calls a second, to people who do not come.
 const SLOW: Terms = Terms {
     units: 1_000,
-    per_buyer_limit: 1,
     per_minute: 120,
     max_active: 1_000,
-    overcall: 0.0,
     hold_seconds: 60,
     enter_seconds: 600,
     pass_seconds: 600,
+    ..Terms::USUAL
 };
 
 async fn joined(story: &Story, buyers: std::ops::Range<usize>) -> Vec<Buyer> {
@@ -99,7 +98,8 @@ async fn live_the_seller_pauses_resumes_and_changes_the_rate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_inside_may_finish_when_the_sale_closes() {
     let _machine = turn::beside_others().await;
-    let terms = Terms { units: 10, per_minute: 6_000, max_active: 2, hold_seconds: 60, ..Terms::default() };
+    let terms =
+        Terms { units: 10, per_minute: 6_000, max_active: 2, hold_seconds: 60, enter_seconds: 60, ..Terms::USUAL };
     let story = Story::open(Installation::embedded(&program(), &[]).await, terms).await;
     let (mut inside, mut called, mut waiting) = (story.buyer(0), story.buyer(1), story.buyer(2));
     for buyer in [&mut inside, &mut called, &mut waiting] {

@@ -14,16 +14,7 @@ pub(crate) const SANDBOX: [(&str, &str); 3] = [
 ];
 
 const BUYERS: usize = 2_000;
-const TERMS: Terms = Terms {
-    units: 1_000,
-    per_buyer_limit: 1,
-    per_minute: 9_000,
-    max_active: 200,
-    overcall: 0.0,
-    hold_seconds: 5,
-    enter_seconds: 5,
-    pass_seconds: 60,
-};
+const TERMS: Terms = Terms { units: 1_000, per_minute: 9_000, ..Terms::USUAL };
 /// Well above what it takes, because the machine may be busy.
 const SELLS_WITHIN: Duration = Duration::from_mins(3);
 

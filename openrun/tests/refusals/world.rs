@@ -1,5 +1,6 @@
 //! Sales in every state and the people in them, brought about through the API alone.
 
+use sale::{Admission, sale::Mode, testing::SaleBuilder};
 use serde_json::{Value, json};
 
 use crate::{
@@ -61,11 +62,13 @@ const SALES: [&str; 8] = ["open", "other", "slow", "short", "later", "closed", "
 
 /// What `POST /v1/sales` takes.
 pub(crate) fn sale(id: &str) -> Value {
-    let item = |id: &str, units: u32| json!({"id": id, "name": {"ko": "한 켤레", "en": "One pair"}, "price": {"amount": 189_000, "currency": "KRW"}, "units": units});
-    json!({"id": id, "kind": "open_run", "name": {"ko": "한정판 운동화", "en": "Limited sneaker"},
-        "opens_at": "2026-01-01T00:00:00Z", "closes_at": null, "items": [item("pair", 500), item("sock", 500)],
-        "per_buyer_limit": 2, "hold_seconds": 3600, "enter_seconds": 900, "pass_seconds": 600,
-        "admission": {"mode": "manual", "per_minute": 60_000, "max_active": 1000, "overcall": 1.0}})
+    let sale = SaleBuilder::open_for_long(id.parse().unwrap()).units(500).item("sock", 500).with(|sale| {
+        sale.per_buyer_limit = 2;
+        sale.hold_seconds = 3_600;
+        sale.enter_seconds = 900;
+        sale.admission = Admission { mode: Mode::Manual, per_minute: 60_000, max_active: 1_000, overcall: 1.0 };
+    });
+    sale.request()
 }
 
 pub(crate) fn one_pair() -> Value {

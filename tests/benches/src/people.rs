@@ -1,7 +1,7 @@
 //! People who are in a line before the measuring begins: put there by the stores' own steps, without HTTP.
 
 use anyhow::{Context as _, bail, ensure};
-use sale::{Keys, Pass, SessionId, Ticket, Timestamp, sale::Place};
+use sale::{Keys, Pass, SessionId, Ticket, Timestamp, sale::Place, testing};
 use stores::{
     database::{
         numbers::{self, Raised},
@@ -49,8 +49,8 @@ pub(crate) async fn join(world: &World, line: &LineKey, count: u64, kept: u64) -
         for ((session, ask), answer) in sessions.into_iter().zip(&asks).zip(answers) {
             let Joined::New { number, joined_at } = answer else { bail!("a new buyer got {answer:?}") };
             if number % every == 0 {
-                let (sale, buyer) = (line.sale.clone(), ask.buyer);
-                let ticket = Ticket { sale, number, buyer, epoch: line.epoch, joined_at, bound: false };
+                let place = Place { buyer: ask.buyer, number };
+                let ticket = testing::ticket(&line.sale, place, line.epoch, joined_at);
                 people.push(Person { session, ticket });
             }
         }
@@ -84,9 +84,10 @@ async fn let_in(world: &World, line: &LineKey, people: &[Person]) -> anyhow::Res
     let expires_at = issued_at.plus_seconds(600);
     let (mut asks, mut given) = (Vec::new(), Vec::new());
     for Person { ticket, .. } in people {
-        let (buyer, number, id) = (ticket.buyer, ticket.number, ticket.pass_id());
-        asks.push(Enter { place: Place { buyer, number }, ticket_epoch: ticket.epoch, pass: id, expires_at });
-        given.push(Pass { id, sale: line.sale.clone(), buyer, number, issued_at, expires_at, bound: false });
+        let place = Place { buyer: ticket.buyer, number: ticket.number };
+        let pass = testing::pass(&line.sale, place, issued_at, expires_at);
+        asks.push(Enter { place, ticket_epoch: ticket.epoch, pass: pass.id, expires_at });
+        given.push(pass);
     }
     let entered = world.line.enter(line, &asks, now).await?;
     ensure!(entered.iter().all(|entered| matches!(entered, Entered::Admitted { .. })), "not all were let in");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use sale::{
-    HoldId, Language, OrderId, Pass,
+    HoldId, OrderId, Pass,
     clock::monotonic,
     sale::{Line, Place},
 };
@@ -16,10 +16,11 @@ use sqlx::Row as _;
 use stores::{
     database::{
         payments::{self, Choice, Paying},
-        place::{self, NewOrder, Placed, PricedLine},
+        place::{self, NewOrder, Placed},
     },
     gate::{Take, Taken},
     queue::LineKey,
+    testing,
 };
 use tokio::time::sleep;
 
@@ -60,7 +61,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
 async fn ask_for_payments(world: &World, line: &LineKey, count: u64) -> anyhow::Result<()> {
     let passes = people::enter(world, line, count).await?;
     for passes in passes.chunks(TOGETHER) {
-        let orders = passes.iter().map(order).collect::<anyhow::Result<Vec<_>>>()?;
+        let orders: Vec<_> = passes.iter().map(order).collect();
         let takes: Vec<_> = orders.iter().map(take).collect();
         let taken = world.line.take(line, &takes, world.database.now()).await?;
         ensure!(taken.iter().all(|taken| *taken == Taken::Taken), "the gate refused units");
@@ -72,19 +73,9 @@ async fn ask_for_payments(world: &World, line: &LineKey, count: u64) -> anyhow::
     Ok(())
 }
 
-fn order(pass: &Pass) -> anyhow::Result<NewOrder> {
-    Ok(NewOrder {
-        id: OrderId::derive(pass.issued_at, &[pass.id.to_string().as_bytes()]),
-        pass: pass.id,
-        number: pass.number,
-        buyer: pass.buyer,
-        lines: vec![PricedLine { item: "pair".parse()?, quantity: 1, amount: 189_000 }],
-        currency: sale::Currency::parse("KRW").context("a currency")?,
-        request_hash: String::new(),
-        locale: Language::Ko,
-        contact: None,
-        trace: String::new(),
-    })
+fn order(pass: &Pass) -> NewOrder {
+    let id = OrderId::derive(pass.issued_at, &[pass.id.to_string().as_bytes()]);
+    testing::new_order(id, pass)
 }
 
 fn take(order: &NewOrder) -> Take {

@@ -4,17 +4,13 @@
 use std::{collections::BTreeMap, fs, sync::Arc, thread::sleep, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use sale::{
-    Admission, Currency, Item, Keys, Money, Sale, SaleId, Text, Timestamp,
-    clock::monotonic,
-    pass::PassBook,
-    sale::{Kind, Mode},
-};
+use sale::{Keys, Sale, SaleId, Timestamp, clock::monotonic, pass::PassBook, testing::SaleBuilder};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
 use stores::{
-    database::{Database, acts::Act, sales, snapshot},
+    database::Database,
     line::{self, Line},
     queue::LineKey,
+    testing,
 };
 use tempfile::TempDir;
 use url::Url;
@@ -86,13 +82,9 @@ impl World {
     pub(crate) async fn open_sale(&self, change: impl FnOnce(&mut Sale)) -> anyhow::Result<LineKey> {
         let id: SaleId = format!("bench-{:016x}", rand::random::<u64>()).parse()?;
         self.sales.lock().push(id.clone());
-        let now = self.database.now();
-        let mut sale = plain_sale(id.clone(), now)?;
+        let mut sale = plain_sale(id, self.database.now());
         change(&mut sale);
-        let act = Act { at: now, actor: "bench".to_owned(), act: "create".to_owned(), detail: String::new() };
-        sales::create(&self.database, &sale, &act).await?;
-        let epoch = snapshot::begin(&self.database, self.line.as_ref(), &id).await?;
-        Ok(LineKey { sale: id, epoch })
+        Ok(testing::create_sale(&self.database, self.line.as_ref(), &sale).await)
     }
 
     /// Starts a process; it is ready when this returns. `settings` are variables beside those of the world.
@@ -135,35 +127,15 @@ async fn administer(settings: &Settings, statement: String) -> anyhow::Result<()
     Ok(connection.close().await?)
 }
 
-/// One item, more units than anybody could take, and nobody called.
-fn plain_sale(id: SaleId, now: Timestamp) -> anyhow::Result<Sale> {
-    let text = |ko: &str, en: &str| Text { ko: ko.to_owned(), en: en.to_owned() };
-    let currency = Currency::parse("KRW").context("a currency")?;
-    Ok(Sale {
-        id,
-        kind: Kind::OpenRun,
-        name: text("한정판 운동화", "Limited sneaker"),
-        opens_at: now,
-        closes_at: None,
-        items: vec![Item {
-            id: "pair".parse()?,
-            name: text("한 켤레", "One pair"),
-            price: Money { amount: 189_000, currency },
-            units: 10_000_000,
-        }],
-        per_buyer_limit: 1,
-        hold_seconds: 3_600,
-        enter_seconds: 900,
-        pass_seconds: 600,
-        admission: Admission { mode: Mode::Manual, per_minute: 0, max_active: 10_000_000, overcall: 0.0 },
-        message: None,
-        paused: false,
-        closing: false,
-        closed: false,
-        epoch: 0,
-        version: 1,
-        created_at: now,
-    })
+/// More units than anybody could take, and nobody called.
+fn plain_sale(id: SaleId, now: Timestamp) -> Sale {
+    let plain = SaleBuilder::new(id, now).units(10_000_000).with(|sale| {
+        sale.hold_seconds = 3_600;
+        sale.enter_seconds = 900;
+        sale.admission.per_minute = 0;
+        sale.admission.max_active = 10_000_000;
+    });
+    plain.build()
 }
 
 /// Waits until a process shows a frame of which `is_so` holds.

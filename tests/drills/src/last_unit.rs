@@ -13,14 +13,11 @@ const BUYERS: usize = 1_000;
 
 const TERMS: Terms = Terms {
     units: 1,
-    per_buyer_limit: 1,
     per_minute: 60_000,
     max_active: 1_000,
     // The most that a seller may ask for.
     overcall: 10.0,
-    hold_seconds: 5,
-    enter_seconds: 5,
-    pass_seconds: 60,
+    ..Terms::USUAL
 };
 
 pub(crate) const DRILL: Drill = Drill {

@@ -68,13 +68,11 @@ async fn run(stage: &Stage) {
 async fn sell(stage: &Stage, load: &Load) -> f64 {
     let terms = Terms {
         units: 100_000,
-        per_buyer_limit: 1,
         per_minute: PAID_PER_SECOND * 60 * load.admissions,
         max_active: FIT * load.admissions,
-        overcall: 0.0,
         hold_seconds: 60,
         enter_seconds: 30,
-        pass_seconds: 60,
+        ..Terms::USUAL
     };
     let (installation, redis) = stage.install(&SETTINGS).await;
     let story = stage.open(installation, terms).await;

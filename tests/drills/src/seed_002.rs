@@ -11,16 +11,7 @@ use crate::{
 
 const BUYERS: u64 = 10_000;
 
-const TERMS: Terms = Terms {
-    units: 10,
-    per_buyer_limit: 1,
-    per_minute: 6_000,
-    max_active: 200,
-    overcall: 0.0,
-    hold_seconds: 5,
-    enter_seconds: 5,
-    pass_seconds: 60,
-};
+const TERMS: Terms = Terms { ..Terms::USUAL };
 
 pub(crate) const DRILL: Drill = Drill {
     name: "seed-002",

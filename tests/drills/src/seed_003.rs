@@ -14,13 +14,12 @@ const ORDERS: u64 = 10_000;
 
 const TERMS: Terms = Terms {
     units: 0,
-    per_buyer_limit: 1,
     per_minute: 60_000,
     max_active: 1_000,
-    overcall: 0.0,
     hold_seconds: 60,
     enter_seconds: 60,
     pass_seconds: 300,
+    ..Terms::USUAL
 };
 
 /// Everybody pays.

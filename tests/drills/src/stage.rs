@@ -24,16 +24,7 @@ pub(crate) const SANDBOX: [(&str, &str); 3] = [
 ];
 
 /// A sale of twenty calls a second sells about half as many units: the rest is declined, left, late, or gone.
-pub(crate) const STEADY: Terms = Terms {
-    units: 0,
-    per_buyer_limit: 1,
-    per_minute: 1_200,
-    max_active: 100,
-    overcall: 0.0,
-    hold_seconds: 5,
-    enter_seconds: 5,
-    pass_seconds: 60,
-};
+pub(crate) const STEADY: Terms = Terms { units: 0, per_minute: 1_200, max_active: 100, ..Terms::USUAL };
 const SOLD_PER_SECOND: u64 = 10;
 
 /// One drill's length, tools and notes.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use sale::{SaleId, testing::SaleBuilder};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     client::{Answer, Ask, Client},
@@ -24,18 +25,30 @@ pub struct Terms {
     pub pass_seconds: u32,
 }
 
-impl Default for Terms {
-    fn default() -> Self {
-        Self {
-            units: 10,
-            per_buyer_limit: 1,
-            per_minute: 6_000,
-            max_active: 200,
-            overcall: 0.0,
-            hold_seconds: 5,
-            enter_seconds: 10,
-            pass_seconds: 60,
-        }
+impl Terms {
+    /// Ten units, sold as fast as people come; who does not act is waited for some seconds.
+    pub const USUAL: Self = Self {
+        units: 10,
+        per_buyer_limit: 1,
+        per_minute: 6_000,
+        max_active: 200,
+        overcall: 0.0,
+        hold_seconds: 5,
+        enter_seconds: 5,
+        pass_seconds: 60,
+    };
+
+    /// A sale of one item on these terms.
+    fn sale(&self, id: SaleId) -> SaleBuilder {
+        SaleBuilder::open_for_long(id).units(self.units).with(|sale| {
+            sale.per_buyer_limit = self.per_buyer_limit;
+            sale.hold_seconds = self.hold_seconds;
+            sale.enter_seconds = self.enter_seconds;
+            sale.pass_seconds = self.pass_seconds;
+            sale.admission.per_minute = self.per_minute;
+            sale.admission.max_active = self.max_active;
+            sale.admission.overcall = self.overcall;
+        })
     }
 }
 
@@ -101,16 +114,8 @@ impl Seller {
             shops: installation.shops.clone(),
             token: installation.token.clone(),
         };
-        let document = json!({
-            "id": seller.sale, "kind": "open_run", "name": {"ko": "한정판 운동화", "en": "Limited sneaker"},
-            "opens_at": "2026-01-01T00:00:00Z", "closes_at": null,
-            "items": [{"id": "pair", "name": {"ko": "한 켤레", "en": "One pair"},
-                "price": {"amount": 189_000, "currency": "KRW"}, "units": terms.units}],
-            "per_buyer_limit": terms.per_buyer_limit, "hold_seconds": terms.hold_seconds,
-            "enter_seconds": terms.enter_seconds, "pass_seconds": terms.pass_seconds,
-            "admission": {"mode": "manual", "per_minute": terms.per_minute, "max_active": terms.max_active, "overcall": terms.overcall},
-        });
-        let made = seller.ask(Ask::post("/v1/sales").body(document)).await;
+        let sale = terms.sale(seller.sale.parse().expect("the id of a sale"));
+        let made = seller.ask(Ask::post("/v1/sales").body(sale.request())).await;
         assert_eq!(made.status, 201, "the sale was not made: {}", made.json());
         seller
     }
