@@ -11,7 +11,7 @@ use sale::token::Authority;
 use self::ttl::Ttl;
 use crate::{
     config::{Faults, PublicUrl, Role},
-    why::why,
+    error_chain::error_chain,
 };
 
 const EXIT_CODES: &str = "\
@@ -172,7 +172,7 @@ enum Stop {
     Configuration(#[from] Faults),
     #[error("{0} differences")]
     Differences(u64),
-    #[error("{}", why(.0))]
+    #[error("{}", error_chain(.0))]
     Failed(#[from] anyhow::Error),
 }
 

@@ -4,9 +4,9 @@
 //! are known to be within their bounds and possible together.
 
 mod check;
-mod hide;
 mod layers;
 mod public_url;
+mod redact;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,10 +23,10 @@ use tracing_subscriber::filter::Targets;
 
 pub use self::{
     check::{check, warnings},
-    hide::hide_secrets,
     public_url::PublicUrl,
+    redact::redact,
 };
-use self::{hide::hidden, layers::Layers};
+use self::{layers::Layers, redact::serialize_redacted};
 
 /// The commented defaults; the first layer of every configuration.
 pub const DEFAULT_TOML: &str = include_str!("../default.toml");
@@ -61,20 +61,20 @@ pub struct Config {
     pub ops_listen: Option<SocketAddr>,
     pub data_dir: PathBuf,
     /// `sqlite:FILE` or `postgres://…`.
-    #[serde(serialize_with = "hidden")]
+    #[serde(serialize_with = "serialize_redacted")]
     pub database_url: String,
     /// `memory:` or `redis://…`.
-    #[serde(serialize_with = "hidden")]
+    #[serde(serialize_with = "serialize_redacted")]
     pub queue_url: String,
     /// `local:` or `kafka://host:port,…`.
-    #[serde(serialize_with = "hidden")]
+    #[serde(serialize_with = "serialize_redacted")]
     pub events_url: String,
     /// `sandbox:`.
-    #[serde(serialize_with = "hidden")]
+    #[serde(serialize_with = "serialize_redacted")]
     pub payments_url: String,
     pub allow_sandbox: bool,
     /// `mailbox:` or `smtp://…`.
-    #[serde(serialize_with = "hidden")]
+    #[serde(serialize_with = "serialize_redacted")]
     pub mail_url: String,
     pub keys_file: PathBuf,
     pub trusted_proxies: Vec<IpNet>,
@@ -308,7 +308,7 @@ impl Reader<'_> {
         let default = self.layers.default_of(key)?;
         let problem = match value.text.as_str() {
             "" => format!("is empty; expected {expected} (default {default:?})"),
-            text => format!("is {:?}; expected {expected} (default {default:?})", hide_secrets(text)),
+            text => format!("is {:?}; expected {expected} (default {default:?})", redact(text)),
         };
         self.faults.push(Fault::new(value.source.name(key), problem));
         parse(default)

@@ -25,7 +25,7 @@ use stores::database::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{lifecycle::Lifecycle, serve::Stores};
+use crate::{lifecycle::Lifecycle, serve::Services};
 
 /// The demo's sale.
 const SALE: &str = "demo";
@@ -48,32 +48,32 @@ const DECLINED_PERCENT: u32 = 20;
 const LEAVING_PERCENT: u32 = 10;
 
 /// Makes the demo's sale when there is none, starts its buyers, and prints where to look.
-pub async fn start(stores: &Stores, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+pub async fn start(services: &Services, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let sale: SaleId = SALE.parse().context("the demo's sale has a bad name")?;
-    make_sale(stores).await?;
-    let link = invite(&stores.keys, &stores.database, &stores.site, "seller@demo.localhost").await?;
-    introduce(stores, &link.sign_in_url)?;
+    make_sale(services).await?;
+    let link = invite(&services.keys, &services.database, &services.site, "seller@demo.localhost").await?;
+    introduce(services, &link.sign_in_url)?;
     let crowd = Crowd {
         client: Client::builder(TokioExecutor::new()).build_http(),
-        origin: format!("http://{}", stores.config.listen),
+        origin: format!("http://{}", services.config.listen),
         sale,
         stop: lifecycle.soft.clone(),
     };
-    let (stores, tracker) = (stores.clone(), lifecycle.tracker.clone());
+    let (services, tracker) = (services.clone(), lifecycle.tracker.clone());
     lifecycle.spawn("demo", async move {
-        gather(&stores, Arc::new(crowd), &tracker).await;
+        gather(&services, Arc::new(crowd), &tracker).await;
         anyhow::Ok(())
     });
     Ok(())
 }
 
-async fn make_sale(stores: &Stores) -> anyhow::Result<()> {
-    let now = stores.database.now();
+async fn make_sale(services: &Services) -> anyhow::Result<()> {
+    let now = services.database.now();
     let document = document(now.plus_seconds(OPENS_AFTER_SECONDS));
     let sale = checkout::new_sale::parse(&document, now).map_err(|problem| anyhow::anyhow!("{problem:?}"))?;
     let act = Act { at: now, actor: "demo".to_owned(), act: "create".to_owned(), detail: String::new() };
-    if sales::create(&stores.database, &sale, &act).await? == Created::Created {
-        snapshot::begin(&stores.database, stores.line.as_ref(), &sale.id).await?;
+    if sales::create(&services.database, &sale, &act).await? == Created::Created {
+        snapshot::begin(&services.database, services.line.as_ref(), &sale.id).await?;
     }
     Ok(())
 }
@@ -93,8 +93,8 @@ fn document(opens_at: Timestamp) -> Value {
 }
 
 /// The one short block that a newcomer reads.
-fn introduce(stores: &Stores, sign_in_url: &str) -> io::Result<()> {
-    let config = &stores.config;
+fn introduce(services: &Services, sign_in_url: &str) -> io::Result<()> {
+    let config = &services.config;
     let mut out = io::stdout();
     writeln!(out, "\n  Openrun demo: a sale opens in {OPENS_AFTER_SECONDS} seconds, with other buyers in the line.\n")?;
     writeln!(out, "  shop      {}", config.public_url.origin())?;
@@ -105,12 +105,12 @@ fn introduce(stores: &Stores, sign_in_url: &str) -> io::Result<()> {
 }
 
 /// Keeps people coming while the sale is open.
-async fn gather(stores: &Stores, crowd: Arc<Crowd>, tracker: &tokio_util::task::TaskTracker) {
+async fn gather(services: &Services, crowd: Arc<Crowd>, tracker: &tokio_util::task::TaskTracker) {
     let inside = Arc::new(tokio::sync::Semaphore::new(MOST_BUYERS));
     let mut came: usize = 0;
     while !crowd.stop.is_cancelled() {
-        let now = stores.database.now();
-        let is_open = match sales::load(&stores.database, &crowd.sale).await {
+        let now = services.database.now();
+        let is_open = match sales::load(&services.database, &crowd.sale).await {
             Ok(Some(known)) => known.state(now) == sale::SaleState::Open,
             _ => false,
         };

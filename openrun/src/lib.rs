@@ -4,18 +4,18 @@
 
 pub mod cli;
 pub mod config;
+pub mod error_chain;
 pub mod keys;
 pub mod lifecycle;
 pub mod telemetry;
-pub mod why;
 
+pub mod admin_commands;
 pub mod client;
-pub mod offline;
 
 pub mod access;
 pub mod demo;
-pub mod front;
 pub mod health;
+pub mod listener;
 pub mod rest;
 pub mod role;
 pub mod serve;

@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::why::why;
+use crate::error_chain::error_chain;
 
 /// How long finishing may take. Container runtimes kill after 30 seconds.
 const SOFT_STOP: Duration = Duration::from_secs(20);
@@ -86,7 +86,7 @@ impl Lifecycle {
                 Ok(Ok(())) => tracing::debug!(task = name, "a task has ended"),
                 Ok(Err(error)) => {
                     let error: anyhow::Error = error.into();
-                    tracing::error!(task = name, error = why(&error), "a task failed; the process stops");
+                    tracing::error!(task = name, error = error_chain(&error), "a task failed; the process stops");
                     lifecycle.fail();
                 }
                 // The panic hook has logged it.

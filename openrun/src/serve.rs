@@ -19,13 +19,13 @@ use web::Site;
 
 use crate::{
     access::HotPath,
+    admin_commands::make_folder_of_database,
     cli::Start,
     config::{Config, Role},
     demo,
-    front::{self, Front, Metrics, recorder},
     health::Health,
     lifecycle::{Lifecycle, Signals},
-    offline::make_folder_of_database,
+    listener::{self, Dispatcher, Metrics, recorder},
     rest, role,
 };
 
@@ -40,7 +40,7 @@ const OTHER_PORTS: u16 = 20;
 
 /// What the roles of this process work with.
 #[derive(Clone)]
-pub struct Stores {
+pub struct Services {
     pub config: Arc<Config>,
     pub keys: Arc<Keys>,
     pub passes: Arc<PassBook>,
@@ -61,42 +61,43 @@ pub async fn run(config: Config, keys: Keys, start: Start) -> anyhow::Result<Exi
     drop(recorder());
     let (listener, config) = listen(config, start).await?;
     let lifecycle = Lifecycle::new();
-    let stores = Stores::open(config, keys, start).await?;
-    serve(&stores, listener, &lifecycle).await?;
-    if stores.demo {
-        demo::start(&stores, &lifecycle).await?;
+    let services = Services::open(config, keys, start).await?;
+    serve(&services, listener, &lifecycle).await?;
+    if services.demo {
+        demo::start(&services, &lifecycle).await?;
     }
     Ok(lifecycle.run_until_stopped(signals).await)
 }
 
 /// Starts everything on a listener that the caller made; it stops with `lifecycle`.
-pub async fn serve(stores: &Stores, listener: TcpListener, lifecycle: &Lifecycle) -> anyhow::Result<()> {
-    let config = &stores.config;
+pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+    let config = &services.config;
     let address = listener.local_addr()?;
-    let front = front(stores, lifecycle);
+    let dispatcher = dispatcher(services, lifecycle);
     if let Some(ops) = config.ops_listen {
         let listener = bind(ops).await?;
         tracing::info!(address = %ops, "health and metrics on {ops}");
-        let here = vec![Handle::current()];
-        lifecycle.spawn("operations", front::accept(listener, operations(&front), lifecycle.clone(), here));
+        let this_runtime = vec![Handle::current()];
+        lifecycle
+            .spawn("operations", listener::accept(listener, operations(&dispatcher), lifecycle.clone(), this_runtime));
     }
-    keep_clock(stores, lifecycle);
+    keep_clock(services, lifecycle);
     keep_metrics(lifecycle);
-    role::start(stores, lifecycle);
-    if let Some(door) = front.waiting_room.clone() {
+    role::start(services, lifecycle);
+    if let Some(waiting_room) = dispatcher.waiting_room.clone() {
         let stop = lifecycle.soft.clone();
         lifecycle.spawn("frames", async move {
-            door.rooms.keep_fresh(stop).await;
+            waiting_room.rooms.keep_fresh(stop).await;
             anyhow::Ok(())
         });
     }
-    let runtimes = front::threads::start(lifecycle).context("cannot start the threads of the connections")?;
-    lifecycle.spawn("listener", front::accept(listener, front, lifecycle.clone(), runtimes));
+    let runtimes = listener::threads::start(lifecycle).context("cannot start the threads of the connections")?;
+    lifecycle.spawn("listener", listener::accept(listener, dispatcher, lifecycle.clone(), runtimes));
     tracing::info!(%address, url = config.public_url.origin(), "listening on {address}");
     Ok(())
 }
 
-impl Stores {
+impl Services {
     /// Opens what the configuration names.
     pub async fn open(config: Config, keys: Keys, start: Start) -> anyhow::Result<Self> {
         make_folder_of_database(&config)?;
@@ -156,55 +157,55 @@ async fn open_database(url: &str) -> anyhow::Result<Database> {
     }
 }
 
-fn front(stores: &Stores, lifecycle: &Lifecycle) -> Front {
-    let config = &stores.config;
+fn dispatcher(services: &Services, lifecycle: &Lifecycle) -> Dispatcher {
+    let config = &services.config;
     // Workers of batches end with the process: whoever waits for them is a connection, and those are waited for.
     let workers = TaskTracker::new();
     let waiting_room = config.runs(Role::WaitingRoom).then(|| {
         Arc::new(WaitingRoom {
-            site: (*stores.site).clone(),
-            keys: Arc::clone(&stores.keys),
-            passes: Arc::clone(&stores.passes),
-            database: stores.database.clone(),
-            rooms: Rooms::new(stores.database.clone(), Arc::clone(&stores.line), workers.clone()),
+            site: (*services.site).clone(),
+            keys: Arc::clone(&services.keys),
+            passes: Arc::clone(&services.passes),
+            database: services.database.clone(),
+            rooms: Rooms::new(services.database.clone(), Arc::clone(&services.line), workers.clone()),
             budget: Budget::new(config.joins_per_network_per_minute),
             stop: lifecycle.soft.clone(),
         })
     });
     let shop = Shop {
-        site: Arc::clone(&stores.site),
-        keys: Arc::clone(&stores.keys),
-        passes: Arc::clone(&stores.passes),
-        database: stores.database.clone(),
-        line: Arc::clone(&stores.line),
-        provider: Arc::clone(&stores.provider),
+        site: Arc::clone(&services.site),
+        keys: Arc::clone(&services.keys),
+        passes: Arc::clone(&services.passes),
+        database: services.database.clone(),
+        line: Arc::clone(&services.line),
+        provider: Arc::clone(&services.provider),
         reserver: Arc::new(Reserver::new(
-            stores.database.clone(),
-            Arc::clone(&stores.line),
-            Arc::clone(&stores.keys),
+            services.database.clone(),
+            Arc::clone(&services.line),
+            Arc::clone(&services.keys),
             &workers,
         )),
-        demo: stores.demo,
+        demo: services.demo,
     };
-    Front {
+    Dispatcher {
         waiting_room,
-        rest: config.runs(Role::Checkout).then(|| rest::router(shop)),
-        health: Health::new(lifecycle.clone(), stores.database.clone(), Arc::clone(&stores.line)),
-        site: Arc::clone(&stores.site),
-        database: stores.database.clone(),
+        router: config.runs(Role::Checkout).then(|| rest::router(shop)),
+        health: Health::new(lifecycle.clone(), services.database.clone(), Arc::clone(&services.line)),
+        site: Arc::clone(&services.site),
+        database: services.database.clone(),
         hot_path: Arc::new(HotPath::default()),
         metrics: config.ops_listen.is_none().then(|| Metrics { handle: recorder(), loopback_only: true }),
     }
 }
 
 /// The same process on the address of its own for operations.
-fn operations(front: &Front) -> Front {
+fn operations(dispatcher: &Dispatcher) -> Dispatcher {
     let metrics = Some(Metrics { handle: recorder(), loopback_only: false });
-    Front { waiting_room: None, rest: None, metrics, ..front.clone() }
+    Dispatcher { waiting_room: None, router: None, metrics, ..dispatcher.clone() }
 }
 
-fn keep_clock(stores: &Stores, lifecycle: &Lifecycle) {
-    let (database, stop) = (stores.database.clone(), lifecycle.soft.clone());
+fn keep_clock(services: &Services, lifecycle: &Lifecycle) {
+    let (database, stop) = (services.database.clone(), lifecycle.soft.clone());
     lifecycle.spawn("clock", async move {
         while tokio::time::timeout(SYNC_CLOCK_AFTER, stop.cancelled()).await.is_err() {
             if let Err(trouble) = database.sync_clock().await {

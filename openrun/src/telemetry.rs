@@ -1,6 +1,6 @@
 //! The log: for people when stderr is a terminal, else one JSON object a line.
 //!
-//! Nobody puts personal data, secrets or tokens into events; URLs go through `config::hide_secrets` first.
+//! Nobody puts personal data, secrets or tokens into events; URLs go through `config::redact` first.
 
 use std::{
     io::{self, IsTerminal as _},

@@ -16,9 +16,10 @@ use stores::failpoint;
 
 use super::{Api, Cli, Command, ConfigCommand, KeysCommand, SaleCommand, SellerCommand, Start, Stop, Terminal};
 use crate::{
+    admin_commands,
     client::{Client, ClientError},
     config::{self, Config, Faults, Role, Sources},
-    keys, offline, serve, telemetry,
+    keys, serve, telemetry,
 };
 
 /// How long threads that block may hold up the end of the process.
@@ -33,7 +34,7 @@ pub(super) fn run(cli: Cli, terminal: &mut Terminal<'_>) -> Result<ExitCode, Sto
     match command {
         Command::Serve { roles, migrate } => return start(load(roles)?, Start::Serve { migrate }),
         Command::Migrate => {
-            block_on(offline::migrate(&load(Vec::new())?))??;
+            block_on(admin_commands::migrate(&load(Vec::new())?))??;
             say(terminal.words, "the database is up to date")?;
         }
         Command::Config(ConfigCommand::Check { roles }) => check_config(&load(roles)?, terminal)?,
@@ -149,7 +150,10 @@ fn verify(api: &Api, json: bool, config: &Config, terminal: &mut Terminal<'_>) -
         // A server that was named has to answer; without one the stores themselves can be read.
         Err(ClientError::Unreachable { .. }) if api.server.is_none() => {
             say(terminal.words, &format!("no server answers at {}; reading the stores", config.public_url))?;
-            block_on(offline::verify_stores(config, keys::load(&config.keys_file).map_err(anyhow::Error::from)?))??
+            block_on(admin_commands::verify_stores(
+                config,
+                keys::load(&config.keys_file).map_err(anyhow::Error::from)?,
+            ))??
         }
         answer => answer.map_err(anyhow::Error::from)?,
     };

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use stores::{events::EventsUrl, mail::MailUrl};
 use url::Url;
 
-use super::{Config, Fault, hide_secrets};
+use super::{Config, Fault, redact};
 
 /// The adapters that a URL can pick.
 struct Choice<'a> {
@@ -113,7 +113,7 @@ impl Choice<'_> {
         } else if let Some(scheme) = self.later.iter().find(|scheme| url.starts_with(**scheme)) {
             format!("names {scheme}, which is not supported yet; expected {expected} (default {default:?})")
         } else {
-            format!("is {:?}; expected {expected} (default {default:?})", hide_secrets(url))
+            format!("is {:?}; expected {expected} (default {default:?})", redact(url))
         };
         Some(Fault::new(self.variable, problem))
     }

@@ -1,4 +1,4 @@
-//! What the command line does to the stores without a running server.
+//! Administrative commands that work on the stores directly, without a running server.
 
 use anyhow::Context as _;
 use checkout::verify::{GRACE, Verifier};
@@ -9,7 +9,7 @@ use stores::{
     queue::LineKey,
 };
 
-use crate::{cli::Start, config::Config, serve::Stores};
+use crate::{cli::Start, config::Config, serve::Services};
 
 /// Brings the database up to date.
 pub async fn migrate(config: &Config) -> anyhow::Result<()> {
@@ -31,16 +31,16 @@ pub fn make_folder_of_database(config: &Config) -> anyhow::Result<()> {
 /// Compares queue, stock, database, event log and payments by reading the stores themselves; answers the document of
 /// `openrun verify --json`. A line in memory ended with its server, so it is compared as the next start would fill it.
 pub async fn verify_stores(config: &Config, keys: Keys) -> anyhow::Result<Value> {
-    let stores = Stores::open(config.clone(), keys, Start::Serve { migrate: false }).await?;
+    let services = Services::open(config.clone(), keys, Start::Serve { migrate: false }).await?;
     if config.queue_url == "memory:" {
-        for sale in sales::running(&stores.database).await? {
-            let Some(known) = sales::load(&stores.database, &sale).await? else { continue };
-            let snapshot = snapshot::read(&stores.database, &sale).await?;
+        for sale in sales::running(&services.database).await? {
+            let Some(known) = sales::load(&services.database, &sale).await? else { continue };
+            let snapshot = snapshot::read(&services.database, &sale).await?;
             let line = LineKey { sale, epoch: known.sale.epoch };
-            stores.line.rebuild(&line, &snapshot, stores.database.now()).await?;
+            services.line.rebuild(&line, &snapshot, services.database.now()).await?;
         }
     }
-    let verifier = Verifier { database: stores.database, line: stores.line, provider: stores.provider };
+    let verifier = Verifier { database: services.database, line: services.line, provider: services.provider };
     let report = verifier.verify(None, GRACE).await?;
     serde_json::to_value(report).context("the report is no JSON")
 }

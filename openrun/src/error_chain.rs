@@ -1,7 +1,7 @@
-//! An error with its causes in one sentence.
+//! Renders an error with its causes as one sentence.
 
-/// The error and what caused it, joined by colons. A cause that the error before it has already told is not told again.
-pub fn why(error: &anyhow::Error) -> String {
+/// The error and its causes, joined by colons. A cause that the previous message already contains is skipped.
+pub fn error_chain(error: &anyhow::Error) -> String {
     let mut sentence = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if sentence.is_empty() {
@@ -20,8 +20,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_cause_is_told_once() {
+    fn each_cause_is_written_once() {
         let error = anyhow!("connection refused").context("the store does not answer: connection refused");
-        assert_eq!(why(&error.context("cannot start")), "cannot start: the store does not answer: connection refused");
+        assert_eq!(
+            error_chain(&error.context("cannot start")),
+            "cannot start: the store does not answer: connection refused"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! A connection that listens to a line is given to its listener, socket and all, once the head of the answer is out: an
-//! idle one then costs a tenth of what hyper keeps for it.
+//! Takes the socket of an event stream away from hyper once the response head is written: an idle stream then costs a
+//! tenth of the memory that hyper keeps for a connection.
 
 use std::{
     convert::Infallible,
@@ -16,26 +16,26 @@ use parking_lot::Mutex;
 use waiting_room::stream::Listener;
 use web::Body;
 
-/// Where the body of an answer leaves the listener for the connection that it came on.
+/// The slot in which a response body leaves the stream's listener for the connection.
 #[derive(Clone, Default)]
-pub(super) struct Handover(Arc<Mutex<Option<Listener>>>);
+pub(super) struct Detach(Arc<Mutex<Option<Listener>>>);
 
-impl Handover {
-    /// An answer with a listener gets a body that hands it over. `version` is the request's: before 1.1 there are no
-    /// chunks.
-    pub(super) fn offer(self, mut response: Response<Body>, version: Version) -> Response<Body> {
+impl Detach {
+    /// Replaces the body of a response that carries a listener by one that puts it into the slot. `version` is the
+    /// request's: before HTTP/1.1 there is no chunked encoding.
+    pub(super) fn intercept(self, mut response: Response<Body>, version: Version) -> Response<Body> {
         match response.extensions_mut().remove::<Listener>() {
             Some(listener) if version == Version::HTTP_11 => {
-                response.map(|_| Body::stream(HandsOver { listener: Some(listener), to: self }))
+                response.map(|_| Body::stream(DetachingBody { listener: Some(listener), to: self }))
             }
             _ => response,
         }
     }
 
-    /// Drives the connection to its end, or until there is a listener for it.
+    /// Drives the connection until it is closed, or until the slot holds a listener.
     ///
-    /// hyper asks for the body when the head is written, and flushes before it rests: then the socket is free.
-    pub(super) async fn or_end<C, E>(&self, connection: &mut C) -> Result<Option<Listener>, E>
+    /// hyper polls the body after it has written the head, and flushes before it returns pending: then the socket is free.
+    pub(super) async fn detached_or_closed<C, E>(&self, connection: &mut C) -> Result<Option<Listener>, E>
     where
         C: Future<Output = Result<(), E>> + Unpin,
     {
@@ -47,13 +47,13 @@ impl Handover {
     }
 }
 
-/// A body that says nothing: asked for its first bytes, it hands the listener over. Nobody asks on HEAD.
-struct HandsOver {
+/// An empty body whose first poll puts the listener into the slot. On HEAD hyper never polls it.
+struct DetachingBody {
     listener: Option<Listener>,
-    to: Handover,
+    to: Detach,
 }
 
-impl HttpBody for HandsOver {
+impl HttpBody for DetachingBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -1,8 +1,8 @@
-//! The listener: every connection, every request. The hot path goes to the waiting room, everything else to the router
-//! of the checkout.
+//! The listener: accepts connections and dispatches requests. The hot path goes to the waiting room, everything else to
+//! the router of the checkout.
 
-mod handover;
-mod patience;
+mod detach;
+mod idle_timeout;
 pub mod threads;
 
 use std::{
@@ -31,12 +31,12 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tower::ServiceExt as _;
-use waiting_room::{Request as Asked, Route, Routed, WaitingRoom};
+use waiting_room::{Request as HotRequest, Route, Routed, WaitingRoom};
 use web::{Body, Code, Problem, Site, answer::Visit, asking::begin_trace, pages::WayOn};
 
 use self::{
-    handover::Handover,
-    patience::{Answering, Patience, Why},
+    detach::Detach,
+    idle_timeout::{CloseReason, GuardedBody, IdleTimeout},
 };
 use crate::{
     access::HotPath,
@@ -44,30 +44,30 @@ use crate::{
     lifecycle::Lifecycle,
 };
 
-/// Headers above this are refused with a problem; hyper itself refuses above twice as much.
-const LARGEST_HEADERS: usize = 32 * 1024;
-const LONGEST_URI: usize = 4 * 1024;
-/// The largest body that any call takes; what tells its length is refused before it is read.
-const LARGEST_BODY: u64 = 64 * 1024;
-/// Open connections at the same time; above it new ones wait in the kernel's backlog.
-const MOST_CONNECTIONS: usize = 100_000;
+/// Larger headers are refused with a problem document; hyper itself refuses above twice as much.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+const MAX_URI_BYTES: usize = 4 * 1024;
+/// The largest body that any call accepts; a larger `Content-Length` is refused before the body is read.
+const MAX_BODY_BYTES: u64 = 64 * 1024;
+/// Open connections; above it new ones wait in the kernel's backlog.
+const MAX_CONNECTIONS: usize = 100_000;
 
-/// Upper bounds of the buckets of durations, in seconds, and of batches, in asks.
-const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
-const ASKS: [f64; 6] = [1.0, 4.0, 16.0, 64.0, 128.0, 256.0];
+/// Upper bounds of histogram buckets: of durations in seconds, of batches in requests.
+const DURATION_BUCKETS_SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const BATCH_BUCKETS: [f64; 6] = [1.0, 4.0, 16.0, 64.0, 128.0, 256.0];
 
-/// What answers on an address.
+/// Dispatches the requests of one address.
 #[derive(Clone)]
-pub struct Front {
-    /// The hot path; not in processes without the role.
+pub struct Dispatcher {
+    /// The hot path; `None` in processes without the role.
     pub waiting_room: Option<Arc<WaitingRoom>>,
-    /// Everything else; not in processes without the role.
-    pub rest: Option<Router>,
+    /// Everything else; `None` in processes without the role.
+    pub router: Option<Router>,
     pub health: Health,
     pub site: Arc<Site>,
     pub database: Database,
     pub hot_path: Arc<HotPath>,
-    /// Metrics on this address: `None` where they are served elsewhere.
+    /// `None` where metrics are served on another address.
     pub metrics: Option<Metrics>,
 }
 
@@ -75,7 +75,7 @@ pub struct Front {
 #[derive(Clone)]
 pub struct Metrics {
     pub handle: PrometheusHandle,
-    /// On the main address only this machine may.
+    /// Whether only loopback peers may read them, as on the main address.
     pub loopback_only: bool,
 }
 
@@ -89,47 +89,48 @@ impl Metrics {
     }
 }
 
-/// Memory of this process that lies in RAM, where the kernel tells it.
+/// Resident memory of this process, where the kernel reports it.
 fn resident_bytes() -> Option<f64> {
     const PAGE_BYTES: u32 = 4_096;
-    let told = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u32 = told.split(' ').nth(1)?.parse().ok()?;
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u32 = statm.split(' ').nth(1)?.parse().ok()?;
     Some(f64::from(pages) * f64::from(PAGE_BYTES))
 }
 
-/// What is known at once takes no room on the heap; everything else waits there, so that a connection stays small.
-type Answer = Either<Ready<Response<Body>>, BoxFuture<'static, Response<Body>>>;
+/// A response that is ready needs no heap allocation; every other future is boxed, so that a connection stays small.
+type ResponseFuture = Either<Ready<Response<Body>>, BoxFuture<'static, Response<Body>>>;
 
-fn at_once(response: Response<Body>) -> Answer {
+fn immediate(response: Response<Body>) -> ResponseFuture {
     Either::Left(ready(response))
 }
 
-/// Accepts connections until the soft stop, then lets those that are open finish. They live on `runtimes`, in turn.
+/// Accepts connections until the soft stop, then lets the open ones finish. Connections are distributed over `runtimes`
+/// in turn.
 pub async fn accept(
     listener: TcpListener,
-    front: Front,
+    dispatcher: Dispatcher,
     lifecycle: Lifecycle,
     runtimes: Vec<Handle>,
 ) -> anyhow::Result<()> {
-    let (front, places) = (Arc::new(front), Arc::new(Semaphore::new(MOST_CONNECTIONS)));
+    let (dispatcher, connection_slots) = (Arc::new(dispatcher), Arc::new(Semaphore::new(MAX_CONNECTIONS)));
     for runtime in runtimes.iter().cycle() {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+        let Ok(slot) = Arc::clone(&connection_slots).acquire_owned().await else { return Ok(()) };
         select! {
             () = lifecycle.soft.cancelled() => return Ok(()),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let (front, of_connection) = (Arc::clone(&front), lifecycle.clone());
+                    let (dispatcher, of_connection) = (Arc::clone(&dispatcher), lifecycle.clone());
                     let connection = async move {
-                        match move_here(stream) {
-                            Ok(stream) => serve(stream, peer, front, of_connection, place).await,
-                            Err(error) => tracing::trace!(%error, "a connection went before it began"),
+                        match move_to_current_runtime(stream) {
+                            Ok(stream) => serve(stream, peer, dispatcher, of_connection, slot).await,
+                            Err(error) => tracing::trace!(%error, "connection closed before it was served"),
                         }
                     };
                     lifecycle.tracker.spawn_on(connection, runtime);
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: it passes as connections end.
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
@@ -138,43 +139,43 @@ pub async fn accept(
     Ok(())
 }
 
-/// The connection, woken by the runtime that this is called on from now on.
-fn move_here(stream: TcpStream) -> io::Result<TcpStream> {
+/// Registers the socket with the runtime that this is called on.
+fn move_to_current_runtime(stream: TcpStream) -> io::Result<TcpStream> {
     TcpStream::from_std(stream.into_std()?)
 }
 
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    front: Arc<Front>,
+    dispatcher: Arc<Dispatcher>,
     lifecycle: Lifecycle,
-    place: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::trace!(%error, "a connection went before it began");
+        tracing::trace!(%error, "connection closed before it was served");
     }
-    let (heard, patience) = (Handover::default(), Arc::new(Patience::default()));
-    // Looked at only when it wakes: the token has one lock for all connections, and each request would take it twice.
-    let mut end = FuturesUnordered::from_iter([Arc::clone(&patience).wait(lifecycle.soft.clone())]);
-    let handover = heard.clone();
+    let (detach, idle_timeout) = (Detach::default(), Arc::new(IdleTimeout::default()));
+    // Polled only when it is woken: all connections share one lock of the token, and each request would take it twice.
+    let mut end = FuturesUnordered::from_iter([Arc::clone(&idle_timeout).expired_or_stopped(lifecycle.soft.clone())]);
+    let offered = detach.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (handover, version, under_way) = (handover.clone(), request.version(), patience.begin());
-        front.answer(request, peer).map(move |response| {
-            let response = handover.offer(response, version);
-            Ok::<_, Infallible>(response.map(|body| Answering { body, _under_way: under_way }))
+        let (detach, version, request_guard) = (offered.clone(), request.version(), idle_timeout.begin_request());
+        dispatcher.dispatch(request, peer).map(move |response| {
+            let response = detach.intercept(response, version);
+            Ok::<_, Infallible>(response.map(|body| GuardedBody { body, _guard: request_guard }))
         })
     });
     let mut connection =
-        http1::Builder::new().max_buf_size(4 * LARGEST_HEADERS).serve_connection(TokioIo::new(stream), service);
+        http1::Builder::new().max_buf_size(4 * MAX_HEADER_BYTES).serve_connection(TokioIo::new(stream), service);
     let ended = select! {
         biased;
-        ended = heard.or_end(&mut connection) => ended,
-        why = end.select_next_some() => match why {
-            Why::Quiet => Ok(None),
-            Why::Stop => {
+        ended = detach.detached_or_closed(&mut connection) => ended,
+        reason = end.select_next_some() => match reason {
+            CloseReason::Idle => Ok(None),
+            CloseReason::Stop => {
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
                 select! {
-                    ended = heard.or_end(&mut connection) => ended,
+                    ended = detach.detached_or_closed(&mut connection) => ended,
                     () = lifecycle.hard.cancelled() => Ok(None),
                 }
             }
@@ -184,65 +185,65 @@ async fn serve(
         Ok(None) => {}
         Ok(Some(listener)) => {
             let socket = connection.into_parts().io.into_inner();
-            // A task of its own, because this one is as large as everything that a request may need.
-            lifecycle.tracker.spawn(listener.write_to(socket, place));
+            // A new task, because this one has the size of everything that a request may need.
+            lifecycle.tracker.spawn(listener.write_to(socket, slot));
         }
-        Err(error) => tracing::trace!(%error, "a connection broke"),
+        Err(error) => tracing::trace!(%error, "connection failed"),
     }
 }
 
-impl Front {
-    fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+impl Dispatcher {
+    fn dispatch(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> ResponseFuture {
         if let Some(problem) = too_large(&request) {
-            return at_once(self.refuse(&request, problem));
+            return immediate(self.refuse(&request, problem));
         }
-        if let Some(door) = &self.waiting_room {
+        if let Some(waiting_room) = &self.waiting_room {
             match waiting_room::route(request.method(), request.uri().path()) {
-                Routed::Here(route) => return self.answer_hot(door, route, request, peer),
+                Routed::Here(route) => return self.dispatch_hot_path(waiting_room, route, request, peer),
                 Routed::Refused(problem) => {
                     let (parts, _) = request.into_parts();
-                    return at_once(door.refuse(&problem, Asked { parts: &parts, peer }));
+                    return immediate(waiting_room.refuse(&problem, HotRequest { parts: &parts, peer }));
                 }
                 Routed::Elsewhere => {}
             }
         }
-        let front = Arc::clone(self);
-        Either::Right(Box::pin(async move { front.answer_rest(request, peer).await }))
+        let dispatcher = Arc::clone(self);
+        Either::Right(Box::pin(async move { dispatcher.dispatch_router(request, peer).await }))
     }
 
-    fn answer_hot(
+    fn dispatch_hot_path(
         &self,
-        door: &Arc<WaitingRoom>,
+        waiting_room: &Arc<WaitingRoom>,
         route: Route,
         request: Request<Incoming>,
         peer: SocketAddr,
-    ) -> Answer {
+    ) -> ResponseFuture {
         let (mut parts, _) = request.into_parts();
         let (nth, began) = (route.nth(), self.hot_path.sample());
         if began.is_some() {
             begin_trace(&mut parts.headers);
         }
-        if let Some(response) = door.at_once(&route, Asked { parts: &parts, peer }) {
+        if let Some(response) = waiting_room.at_once(&route, HotRequest { parts: &parts, peer }) {
             self.hot_path.answered(nth, &parts, response.status(), began);
-            return at_once(response);
+            return immediate(response);
         }
-        let (door, hot_path) = (Arc::clone(door), Arc::clone(&self.hot_path));
+        let (waiting_room, hot_path) = (Arc::clone(waiting_room), Arc::clone(&self.hot_path));
         Either::Right(Box::pin(async move {
-            let response = door.handle(route, Asked { parts: &parts, peer }).await;
+            let response = waiting_room.handle(route, HotRequest { parts: &parts, peer }).await;
             hot_path.answered(nth, &parts, response.status(), began);
             response
         }))
     }
 
-    async fn answer_rest(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    async fn dispatch_router(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         if let Some(response) = self.operations(&request, peer).await {
             return response;
         }
-        let Some(rest) = &self.rest else {
+        let Some(router) = &self.router else {
             return self.refuse(&request, Code::NotFound.into());
         };
         begin_trace(request.headers_mut());
-        match rest.clone().oneshot(request.map(axum::body::Body::new)).await {
+        match router.clone().oneshot(request.map(axum::body::Body::new)).await {
             Ok(response) => response.map(Body::stream),
             Err(never) => match never {},
         }
@@ -283,30 +284,32 @@ fn text(status: StatusCode, text: String) -> Response<Body> {
     response
 }
 
-/// Refuses what no call takes, before anything is done with it.
+/// Refuses requests that no call accepts, before anything else is done with them.
 fn too_large(request: &Request<Incoming>) -> Option<Problem> {
-    if request.uri().path_and_query().map_or(0, |path: &PathAndQuery| path.as_str().len()) > LONGEST_URI {
+    if request.uri().path_and_query().map_or(0, |path: &PathAndQuery| path.as_str().len()) > MAX_URI_BYTES {
         return Some(Code::UriTooLong.into());
     }
-    if size(request.headers()) > LARGEST_HEADERS {
+    if size(request.headers()) > MAX_HEADER_BYTES {
         return Some(Code::HeadersTooLarge.into());
     }
-    let told = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
-    (told > LARGEST_BODY).then(|| Code::TooLarge.into())
+    let content_length = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+    (content_length > MAX_BODY_BYTES).then(|| Code::TooLarge.into())
 }
 
 fn size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).fold(0, usize::saturating_add)
 }
 
-/// The recorder of this process's metrics; one per process, however many servers tests start in it.
+/// The metrics recorder of this process; there is one, however many servers tests start in it.
 pub fn recorder() -> PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER
         .get_or_init(|| {
             let recorder = PrometheusBuilder::new()
-                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
-                .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_asks".to_owned()), &ASKS));
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS_SECONDS)
+                .and_then(|builder| {
+                    builder.set_buckets_for_metric(Matcher::Suffix("_asks".to_owned()), &BATCH_BUCKETS)
+                });
             let recorder = recorder.unwrap_or_default().build_recorder();
             let handle = recorder.handle();
             drop(metrics::set_global_recorder(recorder));

@@ -1,13 +1,13 @@
-//! URLs without the passwords in them.
+//! Redacts secrets in URLs.
 
 use serde::Serializer;
 use url::Url;
 
-/// What stands where a secret stood.
-const HIDDEN: &str = "***";
+/// Replaces a secret.
+const REDACTED: &str = "***";
 
-/// `text` with the password of a URL, and parameters that are named like secrets, replaced by `***`.
-pub fn hide_secrets(text: &str) -> String {
+/// Replaces the password of a URL, and parameters that are named like secrets, by `***`.
+pub fn redact(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();
     };
@@ -20,18 +20,18 @@ pub fn hide_secrets(text: &str) -> String {
     };
     let place = match place[..authority_end].rfind('@') {
         Some(at) => match place[..at].split_once(':') {
-            Some((user, _)) => format!("{user}:{HIDDEN}{}", &place[at..]),
+            Some((user, _)) => format!("{user}:{REDACTED}{}", &place[at..]),
             None => place.to_owned(),
         },
         None => place.to_owned(),
     };
-    let query = query.map_or(String::new(), |query| format!("?{}", hide_parameters(query)));
+    let query = query.map_or(String::new(), |query| format!("?{}", redact_parameters(query)));
     format!("{scheme}://{place}{query}")
 }
 
-fn hide_parameters(query: &str) -> String {
+fn redact_parameters(query: &str) -> String {
     let hide = |pair: &str| match pair.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={HIDDEN}"),
+        Some((name, _)) if is_secret(name) => format!("{name}={REDACTED}"),
         _ => pair.to_owned(),
     };
     query.split('&').map(hide).collect::<Vec<_>>().join("&")
@@ -42,9 +42,9 @@ fn is_secret(name: &str) -> bool {
     ["pass", "secret", "token", "key"].iter().any(|word| name.contains(word))
 }
 
-/// For fields that hold a URL.
-pub(super) fn hidden<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hide_secrets(url))
+/// Serializes a URL without its secrets.
+pub(super) fn serialize_redacted<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&redact(url))
 }
 
 #[cfg(test)]
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_are_hidden_and_the_rest_is_kept() {
+    fn passwords_are_redacted_and_the_rest_is_kept() {
         for (url, shown) in [
             ("memory:", "memory:"),
             ("sqlite:./data/openrun.db", "sqlite:./data/openrun.db"),
@@ -65,7 +65,7 @@ mod tests {
             ("kafka://me:pw@one:9092,two:9092", "kafka://me:***@one:9092,two:9092"),
             ("postgres://me:p/w@x@host:no/db", "postgres://me:***@host:no/db"),
         ] {
-            assert_eq!(hide_secrets(url), shown);
+            assert_eq!(redact(url), shown);
         }
     }
 }
