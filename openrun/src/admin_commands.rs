@@ -9,29 +9,22 @@ use stores::{
     queue::LineKey,
 };
 
-use crate::{cli::Start, config::Config, serve::Services};
+use crate::{
+    config::Config,
+    services::{OutdatedSchema, Services, create_database_folder},
+};
 
 /// Brings the database up to date.
 pub async fn migrate(config: &Config) -> anyhow::Result<()> {
-    make_folder_of_database(config)?;
+    create_database_folder(config)?;
     let database = Database::open(&config.database_url).await.context("cannot open the database")?;
     database.migrate().await.context("cannot bring the database up to date")
-}
-
-/// The folder of an embedded database, which SQLite does not make.
-pub fn make_folder_of_database(config: &Config) -> anyhow::Result<()> {
-    let path = config.database_url.strip_prefix("sqlite:").map(std::path::Path::new);
-    match path.and_then(std::path::Path::parent).filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {} of the database", folder.display())),
-        None => Ok(()),
-    }
 }
 
 /// Compares queue, stock, database, event log and payments by reading the stores themselves; answers the document of
 /// `openrun verify --json`. A line in memory ended with its server, so it is compared as the next start would fill it.
 pub async fn verify_stores(config: &Config, keys: Keys) -> anyhow::Result<Value> {
-    let services = Services::open(config.clone(), keys, Start::Serve { migrate: false }).await?;
+    let services = Services::open(config.clone(), keys, OutdatedSchema::Refuse).await?;
     if config.queue_url == "memory:" {
         for sale in sales::running(&services.database).await? {
             let Some(known) = sales::load(&services.database, &sale).await? else { continue };

@@ -1,4 +1,4 @@
-//! The command line: what can be said, and which exit codes answer.
+//! The command line: its arguments and exit codes.
 
 mod run;
 mod ttl;
@@ -150,24 +150,17 @@ impl From<TokenRole> for Authority {
     }
 }
 
-/// How `serve::run` starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// The demo: its sale and its buyers, and the next free port when the configured one is taken.
-    Demo,
-    /// `migrate` brings PostgreSQL up to date first; SQLite always is.
-    Serve { migrate: bool },
-}
-
 /// Where a command writes.
 pub struct Terminal<'a> {
-    pub out: &'a mut dyn Write,
-    pub words: &'a mut dyn Write,
+    /// Data.
+    pub stdout: &'a mut dyn Write,
+    /// Words.
+    pub stderr: &'a mut dyn Write,
 }
 
 /// Why a command ends without its result.
 #[derive(Debug, thiserror::Error)]
-enum Stop {
+enum CommandError {
     #[error(transparent)]
     Configuration(#[from] Faults),
     #[error("{0} differences")]
@@ -176,7 +169,7 @@ enum Stop {
     Failed(#[from] anyhow::Error),
 }
 
-impl Stop {
+impl CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Failed(_) => ExitCode::FAILURE,
@@ -187,12 +180,12 @@ impl Stop {
 }
 
 impl Cli {
-    /// Does what was said.
+    /// Runs the command.
     pub fn run(self, terminal: &mut Terminal<'_>) -> ExitCode {
-        run::run(self, terminal).unwrap_or_else(|stop| {
-            // When even stderr is gone, the exit code is all that can be said.
-            drop(writeln!(terminal.words, "{stop}"));
-            stop.exit_code()
+        run::run(self, terminal).unwrap_or_else(|error| {
+            // When even stderr is closed, the exit code is all that is left.
+            drop(writeln!(terminal.stderr, "{error}"));
+            error.exit_code()
         })
     }
 }

@@ -1,21 +1,28 @@
-//! The program around the roles: command line, configuration, keys, telemetry, life and death.
+//! The program around the roles: command line, configuration, keys, telemetry, start and stop.
 //!
-//! A library only so that whole-program tests can start it in their own process; nothing else builds on it.
+//! A library only so that tests can use its parts; nothing else builds on it. The modules stand in the order of their
+//! dependencies: each one uses only those below it.
 
 pub mod cli;
-pub mod config;
-pub mod error_chain;
+
+pub mod admin_commands;
+pub mod client;
+pub mod demo;
+pub mod serve;
+
+pub mod listener;
+pub mod role;
+pub mod upkeep;
+
+pub mod dispatcher;
+pub mod rest;
+pub mod services;
+
+pub mod access;
+pub mod health;
 pub mod keys;
 pub mod lifecycle;
 pub mod telemetry;
 
-pub mod admin_commands;
-pub mod client;
-
-pub mod access;
-pub mod demo;
-pub mod health;
-pub mod listener;
-pub mod rest;
-pub mod role;
-pub mod serve;
+pub mod config;
+pub mod error_chain;

@@ -7,5 +7,5 @@ use openrun::cli::{Cli, Terminal};
 
 fn main() -> ExitCode {
     // Not locked: the log writes to stderr from other threads.
-    Cli::parse().run(&mut Terminal { out: &mut io::stdout(), words: &mut io::stderr() })
+    Cli::parse().run(&mut Terminal { stdout: &mut io::stdout(), stderr: &mut io::stderr() })
 }

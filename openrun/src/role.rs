@@ -8,7 +8,7 @@ use checkout::{
 };
 use stores::events::{Group, Handler};
 
-use crate::{config::Role, lifecycle::Lifecycle, serve::Services};
+use crate::{config::Role, lifecycle::Lifecycle, services::Services};
 
 /// Starts the loops of this process's roles. The waiting room and the checkout answer requests; they have none.
 pub fn start(services: &Services, lifecycle: &Lifecycle) {

@@ -1,6 +1,8 @@
-//! The log: for people when stderr is a terminal, else one JSON object a line.
+//! Telemetry: metrics, and the log, for people when stderr is a terminal, else one JSON object a line.
 //!
 //! Nobody puts personal data, secrets or tokens into events; URLs go through `config::redact` first.
+
+pub mod metrics;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -9,9 +11,11 @@ use std::{
 
 use tracing_subscriber::{Layer, Registry, filter::Targets, fmt, prelude::*};
 
-/// Sends events to stderr, filtered by `directives`, which the configuration has parsed before. A second call in one
-/// process, as tests make it, changes nothing.
+/// Installs the metrics recorder, and a log on stderr, filtered by `directives`, which the configuration has parsed
+/// before. Call it first: counters are looked up when whoever counts is created. A second call in one process, as tests
+/// make it, changes nothing.
 pub fn start(directives: &str) {
+    drop(metrics::recorder());
     let filter = directives.parse::<Targets>().unwrap_or_default();
     let log = fmt::layer().with_writer(io::stderr);
     let log: Box<dyn Layer<Registry> + Send + Sync> = if io::stderr().is_terminal() {
@@ -21,6 +25,6 @@ pub fn start(directives: &str) {
     };
     let started = tracing_subscriber::registry().with(log.with_filter(filter)).try_init();
     if started.is_ok() {
-        panic::set_hook(Box::new(|panic| tracing::error!(error = %panic, "a part of the program panicked")));
+        panic::set_hook(Box::new(|panic| tracing::error!(error = %panic, "task panicked")));
     }
 }

@@ -10,51 +10,53 @@ use std::{
 };
 
 use anyhow::Context as _;
-use sale::{Clock, token};
+use sale::{Clock, Keys, token};
 use serde_json::Value;
 use stores::failpoint;
 
-use super::{Api, Cli, Command, ConfigCommand, KeysCommand, SaleCommand, SellerCommand, Start, Stop, Terminal};
+use super::{Api, Cli, Command, CommandError, ConfigCommand, KeysCommand, SaleCommand, SellerCommand, Terminal};
 use crate::{
     admin_commands,
     client::{Client, ClientError},
     config::{self, Config, Faults, Role, Sources},
-    keys, serve, telemetry,
+    demo, keys, serve,
+    services::OutdatedSchema,
+    telemetry,
 };
 
-/// How long threads that block may hold up the end of the process.
-const LAST_THREADS: Duration = Duration::from_secs(1);
+/// How long blocking threads may delay the end of the process.
+const BLOCKING_THREADS_TIMEOUT: Duration = Duration::from_secs(1);
 
-pub(super) fn run(cli: Cli, terminal: &mut Terminal<'_>) -> Result<ExitCode, Stop> {
+pub(super) fn run(cli: Cli, terminal: &mut Terminal<'_>) -> Result<ExitCode, CommandError> {
     let file = cli.config;
     let load = |roles: Vec<Role>| Config::load(&sources(file.clone(), roles));
     let Some(command) = cli.command else {
         return demo(file);
     };
     match command {
-        Command::Serve { roles, migrate } => return start(load(roles)?, Start::Serve { migrate }),
+        Command::Serve { roles, migrate } => return serve(load(roles)?, migrate),
         Command::Migrate => {
             block_on(admin_commands::migrate(&load(Vec::new())?))??;
-            say(terminal.words, "the database is up to date")?;
+            print(terminal.stderr, "the database is up to date")?;
         }
         Command::Config(ConfigCommand::Check { roles }) => check_config(&load(roles)?, terminal)?,
-        Command::Config(ConfigCommand::Print) => say(terminal.out, load(Vec::new())?.to_toml().trim_end())?,
+        Command::Config(ConfigCommand::Print) => print(terminal.stdout, load(Vec::new())?.to_toml().trim_end())?,
         Command::Keys(command) => change_keys(&command, &load(Vec::new())?, terminal)?,
         Command::Token { role, ttl } => {
             let keys = keys::load(&load(Vec::new())?.keys_file).map_err(anyhow::Error::from)?;
             let expires_at = Clock::system().now().plus_seconds(ttl.seconds);
-            say(terminal.out, &token::sign(&keys.tokens, role.into(), expires_at))?;
-            say(terminal.words, &format!("good until {expires_at}"))?;
+            print(terminal.stdout, &token::sign(&keys.tokens, role.into(), expires_at))?;
+            print(terminal.stderr, &format!("good until {expires_at}"))?;
         }
         Command::Seller { api, command } => {
             let SellerCommand::Add { email } = command;
             let link = client(&api, &load(Vec::new())?)?.add_seller(&email).map_err(anyhow::Error::from)?;
-            say(terminal.out, &link.sign_in_url)?;
-            say(terminal.words, &format!("good once, until {}", link.expires_at))?;
+            print(terminal.stdout, &link.sign_in_url)?;
+            print(terminal.stderr, &format!("good once, until {}", link.expires_at))?;
         }
         Command::Sale { api, command } => {
             let answer = ask_sales(&client(&api, &load(Vec::new())?)?, command)?;
-            say(terminal.out, &pretty(&answer)?)?;
+            print(terminal.stdout, &pretty(&answer)?)?;
         }
         Command::Verify { api, json } => verify(&api, json, &load(Vec::new())?, terminal)?,
     }
@@ -65,29 +67,37 @@ fn sources(file: Option<PathBuf>, roles: Vec<Role>) -> Sources {
     Sources { file, environment: config::environment(), roles, demo: false }
 }
 
-fn demo(file: Option<PathBuf>) -> Result<ExitCode, Stop> {
+fn demo(file: Option<PathBuf>) -> Result<ExitCode, CommandError> {
     let sources = Sources { demo: true, ..sources(file, Vec::new()) };
     if let Some(obstacle) = config::demo_obstacle(&sources) {
         return Err(Faults(vec![obstacle]).into());
     }
-    start(Config::load(&sources)?, Start::Demo)
+    let config = Config::load(&sources)?;
+    // Whoever tries the demo reads its terminal: a line for every request of its buyers would bury the addresses.
+    let keys = prepare(&config, &format!("access=off,{}", config.log))?;
+    Ok(block_on(demo::run(config, keys))??)
 }
 
-fn start(config: Config, start: Start) -> Result<ExitCode, Stop> {
-    // Who tries the demo reads its terminal; a line for every request of its buyers would bury the addresses.
-    let quiet = if matches!(start, Start::Demo) { "access=off," } else { "" };
-    telemetry::start(&format!("{quiet}{}", config.log));
-    for warning in config::warnings(&config) {
+fn serve(config: Config, migrate: bool) -> Result<ExitCode, CommandError> {
+    let keys = prepare(&config, &config.log)?;
+    let outdated = if migrate { OutdatedSchema::Migrate } else { OutdatedSchema::Refuse };
+    Ok(block_on(serve::run(config, keys, outdated))??)
+}
+
+/// Starts the log and reads the keys of a server.
+fn prepare(config: &Config, log: &str) -> Result<Keys, CommandError> {
+    telemetry::start(log);
+    for warning in config::warnings(config) {
         tracing::warn!("{warning}");
     }
     if let Some(plan) = config::fail_point() {
         failpoint::arm(&plan).map_err(anyhow::Error::from)?;
     }
-    let keys = keys::load_or_make(&config).map_err(anyhow::Error::from)?;
+    let keys = keys::load_or_make(config).map_err(anyhow::Error::from)?;
     if let Some(warning) = keys::exposure(&config.keys_file) {
         tracing::warn!("{warning}");
     }
-    Ok(block_on(serve::run(config, keys, start))??)
+    Ok(keys)
 }
 
 fn block_on<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
@@ -96,29 +106,29 @@ fn block_on<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
         .build()
         .context("cannot start the threads of this process")?;
     let answer = runtime.block_on(Box::pin(task));
-    runtime.shutdown_timeout(LAST_THREADS);
+    runtime.shutdown_timeout(BLOCKING_THREADS_TIMEOUT);
     Ok(answer)
 }
 
-fn check_config(config: &Config, terminal: &mut Terminal<'_>) -> Result<(), Stop> {
+fn check_config(config: &Config, terminal: &mut Terminal<'_>) -> Result<(), CommandError> {
     let warnings = config::warnings(config);
     for warning in &warnings {
-        say(terminal.words, &format!("warning: {warning}"))?;
+        print(terminal.stderr, &format!("warning: {warning}"))?;
     }
     if let Some(warning) = keys::exposure(&config.keys_file) {
-        say(terminal.words, &format!("warning: {warning}"))?;
+        print(terminal.stderr, &format!("warning: {warning}"))?;
     }
-    Ok(say(terminal.words, "the configuration is good")?)
+    Ok(print(terminal.stderr, "the configuration is good")?)
 }
 
-fn change_keys(command: &KeysCommand, config: &Config, terminal: &mut Terminal<'_>) -> Result<(), Stop> {
+fn change_keys(command: &KeysCommand, config: &Config, terminal: &mut Terminal<'_>) -> Result<(), CommandError> {
     let path = &config.keys_file;
     let (done, what_next) = match command {
         KeysCommand::Init => (keys::init(path), "made; give the same file to every process of the installation"),
         KeysCommand::Rotate => (keys::rotate(path), "has new keys; restart every process of the installation"),
     };
     done.map_err(anyhow::Error::from)?;
-    Ok(say(terminal.words, &format!("{} {what_next}", path.display()))?)
+    Ok(print(terminal.stderr, &format!("{} {what_next}", path.display()))?)
 }
 
 fn client(api: &Api, config: &Config) -> anyhow::Result<Client> {
@@ -145,11 +155,11 @@ fn read_json(file: &Path) -> anyhow::Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("{} is no JSON", file.display()))
 }
 
-fn verify(api: &Api, json: bool, config: &Config, terminal: &mut Terminal<'_>) -> Result<(), Stop> {
+fn verify(api: &Api, json: bool, config: &Config, terminal: &mut Terminal<'_>) -> Result<(), CommandError> {
     let document = match client(api, config)?.verify() {
         // A server that was named has to answer; without one the stores themselves can be read.
         Err(ClientError::Unreachable { .. }) if api.server.is_none() => {
-            say(terminal.words, &format!("no server answers at {}; reading the stores", config.public_url))?;
+            print(terminal.stderr, &format!("no server answers at {}; reading the stores", config.public_url))?;
             block_on(admin_commands::verify_stores(
                 config,
                 keys::load(&config.keys_file).map_err(anyhow::Error::from)?,
@@ -159,24 +169,24 @@ fn verify(api: &Api, json: bool, config: &Config, terminal: &mut Terminal<'_>) -
     };
     let differences = differences(&document)?;
     if json {
-        say(terminal.out, &pretty(&document)?)?;
+        print(terminal.stdout, &pretty(&document)?)?;
     } else {
-        tell_found(&document, terminal.out)?;
+        print_found(&document, terminal.stdout)?;
         for (sale, part) in document["sales"].as_object().into_iter().flatten() {
-            say(terminal.out, &format!("{sale}: {} differences", self::differences(part)?))?;
-            tell_found(part, terminal.out)?;
+            print(terminal.stdout, &format!("{sale}: {} differences", self::differences(part)?))?;
+            print_found(part, terminal.stdout)?;
         }
-        say(terminal.out, &format!("{differences} differences"))?;
+        print(terminal.stdout, &format!("{differences} differences"))?;
     }
-    if differences == 0 { Ok(()) } else { Err(Stop::Differences(differences)) }
+    if differences == 0 { Ok(()) } else { Err(CommandError::Differences(differences)) }
 }
 
 /// A line for each thing that does not fit.
-fn tell_found(report: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
+fn print_found(report: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
     let found = report["found"].as_array().into_iter().flatten();
     for found in found {
         let [what, id, detail] = ["what", "id", "detail"].map(|part| found[part].as_str().unwrap_or("?"));
-        say(out, &format!("  {what} {id}: {detail}"))?;
+        print(out, &format!("  {what} {id}: {detail}"))?;
     }
     Ok(())
 }
@@ -190,6 +200,6 @@ fn pretty(document: &Value) -> anyhow::Result<String> {
     serde_json::to_string_pretty(document).context("cannot write JSON")
 }
 
-fn say(to: &mut dyn Write, line: &str) -> anyhow::Result<()> {
+fn print(to: &mut dyn Write, line: &str) -> anyhow::Result<()> {
     writeln!(to, "{line}").context("cannot write the answer")
 }

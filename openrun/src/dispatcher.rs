@@ -1,0 +1,155 @@
+//! Dispatches a request to whoever answers it: the hot path to the waiting room, health and metrics to the process itself,
+//! everything else to the router.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::Router;
+use futures::future::{BoxFuture, Either, Ready, ready};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
+use hyper::body::Incoming;
+use stores::database::Database;
+use tower::ServiceExt as _;
+use waiting_room::{Request as HotRequest, Route, Routed, WaitingRoom};
+use web::{Body, Code, Problem, Site, answer::Visit, asking::begin_trace, pages::WayOn};
+
+use crate::{
+    access::HotPath,
+    health::{Health, Reading},
+    telemetry::metrics::Metrics,
+};
+
+/// Larger headers are refused with a problem document; the listener makes hyper refuse above a multiple of it.
+pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
+const MAX_URI_BYTES: usize = 4 * 1024;
+/// The largest body that any call accepts; a larger `Content-Length` is refused before the body is read.
+const MAX_BODY_BYTES: u64 = 64 * 1024;
+
+/// Dispatches the requests of one address.
+#[derive(Clone)]
+pub struct Dispatcher {
+    /// The hot path; `None` in processes without the role.
+    pub waiting_room: Option<Arc<WaitingRoom>>,
+    /// Everything else; `None` in processes without the role.
+    pub router: Option<Router>,
+    pub health: Health,
+    pub site: Arc<Site>,
+    pub database: Database,
+    pub hot_path: Arc<HotPath>,
+    /// `None` where metrics are served on another address.
+    pub metrics: Option<Metrics>,
+}
+
+/// A response that is ready needs no heap allocation; every other future is boxed, so that a connection stays small.
+pub(crate) type ResponseFuture = Either<Ready<Response<Body>>, BoxFuture<'static, Response<Body>>>;
+
+fn immediate(response: Response<Body>) -> ResponseFuture {
+    Either::Left(ready(response))
+}
+
+impl Dispatcher {
+    pub(crate) fn dispatch(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> ResponseFuture {
+        if let Some(problem) = too_large(&request) {
+            return immediate(self.refuse(&request, problem));
+        }
+        if let Some(waiting_room) = &self.waiting_room {
+            match waiting_room::route(request.method(), request.uri().path()) {
+                Routed::Here(route) => return self.dispatch_hot_path(waiting_room, route, request, peer),
+                Routed::Refused(problem) => {
+                    let (parts, _) = request.into_parts();
+                    return immediate(waiting_room.refuse(&problem, HotRequest { parts: &parts, peer }));
+                }
+                Routed::Elsewhere => {}
+            }
+        }
+        let dispatcher = Arc::clone(self);
+        Either::Right(Box::pin(async move { dispatcher.dispatch_router(request, peer).await }))
+    }
+
+    fn dispatch_hot_path(
+        &self,
+        waiting_room: &Arc<WaitingRoom>,
+        route: Route,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> ResponseFuture {
+        let (mut parts, _) = request.into_parts();
+        let (nth, began) = (route.nth(), self.hot_path.sample());
+        if began.is_some() {
+            begin_trace(&mut parts.headers);
+        }
+        if let Some(response) = waiting_room.at_once(&route, HotRequest { parts: &parts, peer }) {
+            self.hot_path.answered(nth, &parts, response.status(), began);
+            return immediate(response);
+        }
+        let (waiting_room, hot_path) = (Arc::clone(waiting_room), Arc::clone(&self.hot_path));
+        Either::Right(Box::pin(async move {
+            let response = waiting_room.handle(route, HotRequest { parts: &parts, peer }).await;
+            hot_path.answered(nth, &parts, response.status(), began);
+            response
+        }))
+    }
+
+    async fn dispatch_router(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        if let Some(response) = self.operations(&request, peer).await {
+            return response;
+        }
+        let Some(router) = &self.router else {
+            return self.refuse(&request, Code::NotFound.into());
+        };
+        begin_trace(request.headers_mut());
+        match router.clone().oneshot(request.map(axum::body::Body::new)).await {
+            Ok(response) => response.map(Body::stream),
+            Err(never) => match never {},
+        }
+    }
+
+    fn refuse(&self, request: &Request<Incoming>, problem: Problem) -> Response<Body> {
+        let now = self.database.now();
+        Visit { site: &self.site, headers: request.headers(), uri: request.uri(), now }.refuse(problem, WayOn::Sales)
+    }
+
+    async fn operations(&self, request: &Request<Incoming>, peer: SocketAddr) -> Option<Response<Body>> {
+        let path = request.uri().path();
+        if matches!(path, "/healthz" | "/readyz" | "/metrics") && !request.method().is_safe() {
+            return Some(self.refuse(request, Problem::from(Code::MethodNotAllowed).allow("GET,HEAD")));
+        }
+        match path {
+            "/healthz" => Some(text(StatusCode::OK, "ok\n".to_owned())),
+            "/readyz" => Some(match self.health.read().await {
+                Reading::Ready { notes } => text(StatusCode::OK, format!("ready\n{notes}")),
+                Reading::NotReady(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+            }),
+            "/metrics" => {
+                let metrics = self.metrics.as_ref()?;
+                let allowed = !metrics.loopback_only || peer.ip().to_canonical().is_loopback();
+                allowed.then(|| text(StatusCode::OK, metrics.render()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn text(status: StatusCode, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Refuses requests that no call accepts, before anything else is done with them.
+fn too_large(request: &Request<Incoming>) -> Option<Problem> {
+    if request.uri().path_and_query().map_or(0, |path: &PathAndQuery| path.as_str().len()) > MAX_URI_BYTES {
+        return Some(Code::UriTooLong.into());
+    }
+    if size(request.headers()) > MAX_HEADER_BYTES {
+        return Some(Code::HeadersTooLarge.into());
+    }
+    let content_length = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+    (content_length > MAX_BODY_BYTES).then(|| Code::TooLarge.into())
+}
+
+fn size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).fold(0, usize::saturating_add)
+}
