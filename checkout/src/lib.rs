@@ -35,5 +35,5 @@ pub mod http;
 pub mod refusal;
 
 pub use order::OrderView;
-pub use refusal::{FieldError, Refusal};
+pub use refusal::Refusal;
 pub use reserve::{Reserve, Reserved, Reserver};

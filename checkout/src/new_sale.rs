@@ -5,7 +5,7 @@ use sale::{
     sale::{Kind, Mode},
 };
 use serde_json::{Map, Value};
-use web::{Code, Problem, problem::FieldError};
+use web::{Code, FieldError, Problem};
 
 /// Bounds of a sale's numbers; each is told in the message when it is crossed.
 const UNITS: (i64, i64) = (1, 10_000_000);
@@ -63,14 +63,14 @@ struct Reader {
 
 impl Reader {
     fn wrong(&mut self, pointer: &str, code: Code) {
-        self.errors.push(FieldError { pointer: pointer.to_owned(), code: code.as_str() });
+        self.errors.push(FieldError::new(pointer, code));
     }
 
     fn finish<T>(self, value: Option<T>) -> Result<T, Problem> {
         match value {
             Some(value) if self.errors.is_empty() => Ok(value),
             _ => {
-                let unbuilt = self.errors.iter().all(|error| error.code == Code::NotSupported.as_str());
+                let unbuilt = self.errors.iter().all(|error| error.code == Code::NotSupported);
                 let code = if unbuilt && !self.errors.is_empty() { Code::NotSupported } else { Code::InvalidField };
                 Err(Problem { errors: self.errors, ..Problem::from(code) })
             }
@@ -362,40 +362,36 @@ mod tests {
     #[test]
     fn every_wrong_field_is_named() {
         for (pointer, value, code) in [
-            ("/id", json!("Sneaker"), "invalid_field"),
-            ("/kind", json!("draw"), "not_supported"),
-            ("/kind", json!("auction"), "invalid_field"),
-            ("/name/ko", json!({"en": "x"}), "invalid_field"),
-            ("/opens_at", json!("soon"), "invalid_field"),
-            ("/closes_at", json!("2020-01-01T00:00:00Z"), "invalid_field"),
-            ("/items", json!([]), "not_supported"),
+            ("/id", json!("Sneaker"), Code::InvalidField),
+            ("/kind", json!("draw"), Code::NotSupported),
+            ("/kind", json!("auction"), Code::InvalidField),
+            ("/name/ko", json!({"en": "x"}), Code::InvalidField),
+            ("/opens_at", json!("soon"), Code::InvalidField),
+            ("/closes_at", json!("2020-01-01T00:00:00Z"), Code::InvalidField),
+            ("/items", json!([]), Code::NotSupported),
             (
                 "/items/0/units",
                 json!([{"id":"a","name":{"ko":"a","en":"a"},"price":{"amount":1,"currency":"KRW"},"units":0}]),
-                "invalid_field",
+                Code::InvalidField,
             ),
             (
                 "/items/0/price/currency",
                 json!([{"id":"a","name":{"ko":"a","en":"a"},"price":{"amount":1,"currency":"won"},"units":1}]),
-                "invalid_field",
+                Code::InvalidField,
             ),
-            ("/per_buyer_limit", json!(0), "invalid_field"),
-            ("/hold_seconds", json!(4), "invalid_field"),
-            ("/admission/mode", json!({"mode":"auto"}), "not_supported"),
-            ("/admission/overcall", json!({"overcall":11}), "invalid_field"),
-            ("/admission/per_minutes", json!({"per_minutes":11}), "invalid_field"),
-            ("/hold_second", json!(10), "invalid_field"),
-            ("/checkout_url", json!("https://shop.example"), "not_supported"),
+            ("/per_buyer_limit", json!(0), Code::InvalidField),
+            ("/hold_seconds", json!(4), Code::InvalidField),
+            ("/admission/mode", json!({"mode":"auto"}), Code::NotSupported),
+            ("/admission/overcall", json!({"overcall":11}), Code::InvalidField),
+            ("/admission/per_minutes", json!({"per_minutes":11}), Code::InvalidField),
+            ("/hold_second", json!(10), Code::InvalidField),
+            ("/checkout_url", json!("https://shop.example"), Code::NotSupported),
         ] {
             let mut document = sneaker();
             document[pointer.split('/').nth(1).unwrap()] = value;
             let problem = parse(&document, Timestamp::default()).unwrap_err();
-            let told = FieldError {
-                pointer: pointer.to_owned(),
-                code: if code == "not_supported" { "not_supported" } else { "invalid_field" },
-            };
-            assert!(problem.errors.contains(&told), "{pointer}: {problem:?}");
-            assert_eq!(problem.code.as_str(), code, "{pointer}");
+            assert!(problem.errors.contains(&FieldError::new(pointer, code)), "{pointer}: {problem:?}");
+            assert_eq!(problem.code, code, "{pointer}");
         }
     }
 

@@ -9,14 +9,15 @@ use stores::{
     },
     payments::PaymentProvider,
 };
+use web::{Code, FieldError};
 
-use crate::{FieldError, Refusal};
+use crate::Refusal;
 
 /// Asks for a payment of an order; the same key asks for the same one.
 #[tracing::instrument(skip_all, fields(order = %choice.order))]
 pub async fn pay(database: &Database, provider: &dyn PaymentProvider, choice: Choice<'_>) -> Result<Order, Refusal> {
     if !provider.methods().contains(&choice.method) {
-        return Err(Refusal::Invalid(vec![FieldError::new("/method", "unknown_method")]));
+        return Err(Refusal::Invalid(vec![FieldError::new("/method", Code::UnknownMethod)]));
     }
     match payments::pay(database, choice, database.now()).await? {
         Paying::Requested | Paying::Existing => view(database, choice.order).await,

@@ -1,8 +1,8 @@
 //! Why a wish of a buyer is refused, in the codes of the API. A refusal consumes nothing.
 
 use sale::OrderId;
-use serde::Serialize;
 use stores::StoreError;
+use web::FieldError;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -33,25 +33,11 @@ pub enum Refusal {
     Overloaded,
 }
 
-/// A field that does not make sense.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FieldError {
-    /// JSON pointer into the request.
-    pub pointer: String,
-    pub code: &'static str,
-}
-
-impl FieldError {
-    pub fn new(pointer: impl Into<String>, code: &'static str) -> Self {
-        Self { pointer: pointer.into(), code }
-    }
-}
-
 impl Refusal {
     /// The `code` of the problem document. For an invalid request it is that of its first field.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Invalid(errors) => errors.first().map_or("invalid_field", |error| error.code),
+            Self::Invalid(errors) => errors.first().map_or("invalid_field", |error| error.code.as_str()),
             Self::SaleNotFound => "sale_not_found",
             Self::SaleNotOpen => "sale_not_open",
             Self::SaleClosed => "sale_closed",

@@ -24,5 +24,5 @@ pub use body::Body;
 pub use language::Lang;
 pub use moment::Moment;
 pub use money::{Money, minor_digits};
-pub use problem::{Code, Problem};
+pub use problem::{Code, FieldError, Problem};
 pub use shell::{Shell, csp};

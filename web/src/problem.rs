@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use metrics::Counter;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::body::Body;
 
@@ -94,11 +94,24 @@ static REFUSALS: LazyLock<Vec<Counter>> = LazyLock::new(|| {
     Code::ALL.iter().map(counter).collect()
 });
 
-/// A field that was wrong: where, as a JSON pointer, and how.
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A field of the request with a value that is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
+    /// JSON pointer into the request.
     pub pointer: String,
-    pub code: &'static str,
+    pub code: Code,
+}
+
+impl FieldError {
+    pub fn new(pointer: impl Into<String>, code: Code) -> Self {
+        Self { pointer: pointer.into(), code }
+    }
 }
 
 /// A refusal on its way out.
@@ -155,8 +168,7 @@ impl Problem {
 
     /// A 422 about one field.
     pub fn field(code: Code, pointer: impl Into<String>) -> Self {
-        let errors = vec![FieldError { pointer: pointer.into(), code: code.as_str() }];
-        Self { errors, ..Self::from(code) }
+        Self { errors: vec![FieldError::new(pointer, code)], ..Self::from(code) }
     }
 
     /// The methods that the address takes.

@@ -16,7 +16,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use web::{
     Code, Problem,
     asking::{bearer, idempotency_key, trace_id},
-    problem::FieldError,
 };
 
 use super::{
@@ -47,12 +46,7 @@ pub fn routes() -> OpenApiRouter<Shop> {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
-            Refusal::Invalid(errors) => match errors.first().map(|error| error.code) {
-                Some("invalid_quantity") => Code::InvalidQuantity,
-                Some("unknown_item") => Code::UnknownItem,
-                Some("unknown_method") => Code::UnknownMethod,
-                _ => Code::InvalidField,
-            },
+            Refusal::Invalid(errors) => errors.first().map_or(Code::InvalidField, |error| error.code),
             Refusal::SaleNotFound => Code::SaleNotFound,
             Refusal::SaleNotOpen => Code::SaleNotOpen,
             Refusal::SaleClosed => Code::SaleClosed,
@@ -72,10 +66,7 @@ impl From<Refusal> for Problem {
         };
         let mut problem = Self { retry_after_seconds: refusal.retry_after(), ..Self::from(code) };
         match refusal {
-            Refusal::Invalid(errors) => {
-                let told = errors.into_iter().map(|error| FieldError { pointer: error.pointer, code: error.code });
-                problem.errors = told.collect();
-            }
+            Refusal::Invalid(errors) => problem.errors = errors,
             Refusal::PassUsed { order } => problem.order = order.map(|order| order.to_string()),
             _ => {}
         }

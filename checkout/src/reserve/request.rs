@@ -11,8 +11,9 @@ use sale::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use stores::database::{place::PricedLine, sales::StockedSale};
+use web::{Code, FieldError};
 
-use crate::{FieldError, Refusal};
+use crate::Refusal;
 
 /// Above it a quantity is a mistake, not a wish.
 const MOST_OF_ONE: i64 = 100_000;
@@ -66,12 +67,12 @@ impl Wanted {
         let mut seen = HashSet::new();
         let mut lines = Vec::with_capacity(body.lines.len().min(MOST_LINES));
         if body.lines.is_empty() || body.lines.len() > MOST_LINES {
-            return Err(vec![FieldError::new("/lines", "invalid_field")]);
+            return Err(vec![FieldError::new("/lines", Code::InvalidField)]);
         }
         for (at, line) in body.lines.iter().enumerate() {
             match parse_line(at, line) {
                 Ok(line) if seen.insert(line.item.clone()) => lines.push((line, at)),
-                Ok(_) => errors.push(FieldError::new(format!("/lines/{at}/item"), "invalid_field")),
+                Ok(_) => errors.push(FieldError::new(format!("/lines/{at}/item"), Code::InvalidField)),
                 Err(error) => errors.push(error),
             }
         }
@@ -81,7 +82,7 @@ impl Wanted {
             None => (None, Some(Language::default())),
             Some(contact) => {
                 if !is_address(&contact.email) {
-                    errors.push(FieldError::new("/contact/email", "invalid_field"));
+                    errors.push(FieldError::new("/contact/email", Code::InvalidField));
                 }
                 let locale = contact.locale.as_deref().map_or(Some(Language::default()), Language::parse);
                 (Some(contact.email.clone()), locale)
@@ -91,7 +92,7 @@ impl Wanted {
             Some(locale) if errors.is_empty() => Ok(Self { lines, places, email, locale }),
             Some(_) => Err(errors),
             None => {
-                errors.push(FieldError::new("/contact/locale", "invalid_field"));
+                errors.push(FieldError::new("/contact/locale", Code::InvalidField));
                 Err(errors)
             }
         }
@@ -121,11 +122,12 @@ pub(crate) fn contact_place(order: OrderId) -> String {
 }
 
 fn parse_line(at: usize, line: &AskedLine) -> Result<Line, FieldError> {
-    let item = line.item.parse::<ItemId>().map_err(|_| FieldError::new(format!("/lines/{at}/item"), "unknown_item"))?;
+    let item =
+        line.item.parse::<ItemId>().map_err(|_| FieldError::new(format!("/lines/{at}/item"), Code::UnknownItem))?;
     let quantity = Some(line.quantity)
         .filter(|quantity| (1..=MOST_OF_ONE).contains(quantity))
         .and_then(|quantity| u32::try_from(quantity).ok())
-        .ok_or_else(|| FieldError::new(format!("/lines/{at}/quantity"), "invalid_quantity"))?;
+        .ok_or_else(|| FieldError::new(format!("/lines/{at}/quantity"), Code::InvalidQuantity))?;
     Ok(Line { item, quantity })
 }
 
@@ -161,7 +163,7 @@ pub(super) fn check(
             Some(item) => {
                 priced.push(PricedLine { item: item.id.clone(), quantity: line.quantity, amount: item.price.amount });
             }
-            None => errors.push(FieldError::new(format!("/lines/{at}/item"), "unknown_item")),
+            None => errors.push(FieldError::new(format!("/lines/{at}/item"), Code::UnknownItem)),
         }
     }
     if !errors.is_empty() {
@@ -190,16 +192,16 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named_field_by_field() {
         let rows = [
-            (body(&[], None), "/lines", "invalid_field"),
-            (body(&[("pair", 0)], None), "/lines/0/quantity", "invalid_quantity"),
-            (body(&[("pair", -1)], None), "/lines/0/quantity", "invalid_quantity"),
-            (body(&[("pair", 1_000_000_000)], None), "/lines/0/quantity", "invalid_quantity"),
-            (body(&[("Pair!", 1)], None), "/lines/0/item", "unknown_item"),
-            (body(&[("pair", 1), ("pair", 1)], None), "/lines/1/item", "invalid_field"),
-            (body(&[("pair", 1)], Some("nobody")), "/contact/email", "invalid_field"),
-            (body(&[("pair", 1)], Some("a@b@c")), "/contact/email", "invalid_field"),
-            (body(&[("pair", 1)], Some("a@b\r\nBcc: c@d")), "/contact/email", "invalid_field"),
-            (body(&[("pair", 1)], Some(&format!("{}@x", "a".repeat(253)))), "/contact/email", "invalid_field"),
+            (body(&[], None), "/lines", Code::InvalidField),
+            (body(&[("pair", 0)], None), "/lines/0/quantity", Code::InvalidQuantity),
+            (body(&[("pair", -1)], None), "/lines/0/quantity", Code::InvalidQuantity),
+            (body(&[("pair", 1_000_000_000)], None), "/lines/0/quantity", Code::InvalidQuantity),
+            (body(&[("Pair!", 1)], None), "/lines/0/item", Code::UnknownItem),
+            (body(&[("pair", 1), ("pair", 1)], None), "/lines/1/item", Code::InvalidField),
+            (body(&[("pair", 1)], Some("nobody")), "/contact/email", Code::InvalidField),
+            (body(&[("pair", 1)], Some("a@b@c")), "/contact/email", Code::InvalidField),
+            (body(&[("pair", 1)], Some("a@b\r\nBcc: c@d")), "/contact/email", Code::InvalidField),
+            (body(&[("pair", 1)], Some(&format!("{}@x", "a".repeat(253)))), "/contact/email", Code::InvalidField),
         ];
         for (body, pointer, code) in rows {
             assert_eq!(Wanted::parse(&body).err(), Some(vec![FieldError::new(pointer, code)]), "{body:?}");

@@ -1,9 +1,10 @@
 //! Every way in which a payment can end.
 
-use checkout::{FieldError, Refusal};
+use checkout::Refusal;
 use rstest::rstest;
 use sale::{OrderState, PaymentState};
 use stores::{database::payments, events::Handler};
+use web::{Code, FieldError};
 
 use crate::{
     shop::{Engine, Shop},
@@ -154,7 +155,7 @@ async fn paying_twice_is_one_payment(#[case] engine: Engine) {
     assert_eq!(first.payment, second.payment);
     assert_eq!(shop.pay(order, "sandbox_leave", "pay").await.unwrap_err(), Refusal::KeyReused);
     assert_eq!(shop.pay(order, "sandbox_ok", "other").await.unwrap_err(), Refusal::PaymentInProgress);
-    let unknown = Refusal::Invalid(vec![FieldError::new("/method", "unknown_method")]);
+    let unknown = Refusal::Invalid(vec![FieldError::new("/method", Code::UnknownMethod)]);
     assert_eq!(shop.pay(order, "cash", "pay").await.unwrap_err(), unknown);
     shop.deliver().await;
     assert_eq!(payments::of_order(&shop.database, order).await.unwrap().len(), 1);

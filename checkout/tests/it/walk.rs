@@ -1,9 +1,10 @@
 //! The walk from a pass to a paid order, and the refusals on it.
 
-use checkout::{FieldError, OrderView, Refusal, Reserve, reserve, reserve::AskedContact};
+use checkout::{OrderView, Refusal, Reserve, reserve, reserve::AskedContact};
 use rstest::rstest;
 use sale::{HoldState, OrderState, testing::PRICE};
 use stores::{database::sales, testing};
+use web::{Code, FieldError};
 
 use crate::shop::{Engine, LONG_MS, Shop, wish};
 
@@ -121,7 +122,7 @@ async fn what_the_sale_says_counts(#[case] engine: Engine) {
     let mut unknown = wish(&pass, "key", 1);
     "boots".clone_into(&mut unknown.body.lines[0].item);
     let refused = shop.reserver.reserve(unknown).await.unwrap_err();
-    assert_eq!(refused, Refusal::Invalid(vec![FieldError::new("/lines/0/item", "unknown_item")]));
+    assert_eq!(refused, Refusal::Invalid(vec![FieldError::new("/lines/0/item", Code::UnknownItem)]));
     assert_eq!((refused.status(), refused.code()), (422, "unknown_item"));
 
     let order = shop.reserve(&pass, "key").await.unwrap().order;

@@ -216,7 +216,7 @@ fn values(sale: &Sale) -> Typed {
 }
 
 /// The field of the form that a JSON pointer of the API speaks of, and what is wrong with it.
-fn fault(pointer: &str, code: &str, typed: &Typed) -> FieldFault {
+fn fault(pointer: &str, code: Code, typed: &Typed) -> FieldFault {
     let parts: Vec<&str> = pointer.trim_start_matches('/').split('/').collect();
     let field = match parts.as_slice() {
         ["items", at, "name", language] => format!("item_{at}_name_{language}"),
@@ -227,7 +227,7 @@ fn fault(pointer: &str, code: &str, typed: &Typed) -> FieldFault {
         parts => parts.join("_"),
     };
     let value = typed.get(&field).map(|value| value.trim()).unwrap_or_default();
-    let fault = if code == Code::NotSupported.as_str() {
+    let fault = if code == Code::NotSupported {
         Fault::NotSupported
     } else if value.is_empty() {
         Fault::Required

@@ -18,12 +18,11 @@ use stores::{
     queue::StockCount,
 };
 use web::{
-    Moment, Problem,
+    FieldError, Moment, Problem,
     pages::{
         self,
         console::{Admission, Change, ConsoleSalePage, Fault, FieldFault, Live, Trouble},
     },
-    problem::FieldError,
 };
 
 use super::{
