@@ -6,6 +6,7 @@ mod smtp;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use lettre::Address;
 use sale::Keys;
 
 use self::mailbox::Mailbox;
@@ -38,6 +39,14 @@ pub trait Mailer: Send + Sync {
     async fn send(&self, mail: &Mail) -> Result<Sent, StoreError>;
 }
 
+/// RFC 5321 allows no longer address, in bytes.
+const LONGEST_ADDRESS: usize = 254;
+
+/// Whether a mail can be sent to this address. Whether anybody reads it, only a mail can tell.
+pub fn is_address(text: &str) -> bool {
+    text.len() <= LONGEST_ADDRESS && text.parse::<Address>().is_ok()
+}
+
 /// Why an address of outgoing mail cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadMailUrl {
@@ -68,4 +77,24 @@ pub fn connect(url: &str, database: &Database, keys: &Keys) -> Result<Arc<dyn Ma
         MailUrl::Mailbox => Arc::new(Mailbox::new(database.clone(), keys.personal_data.clone())),
         MailUrl::Smtp(server) => Arc::new(Smtp::new(&server, Arc::clone(database.clock()))),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_one_that_the_mailer_takes() {
+        for good in ["buyer@example.com", "a.b+sale@mail.example.co.kr", "구매자@한국.example", "root@localhost"] {
+            assert!(is_address(good), "{good}");
+        }
+        let longest = format!("{}@{}.example", "a".repeat(64), "b.".repeat(90).trim_end_matches('.'));
+        assert!(is_address(&longest) && longest.len() <= LONGEST_ADDRESS, "{longest}");
+        let too_long = format!("{}@{}.example", "a".repeat(64), "b.".repeat(92).trim_end_matches('.'));
+        for bad in
+            ["", "nobody", "@example.com", "a@", "a@b@c", "a b@c", "a@b\r\nBcc: c@d", "A <a@b>", "a@b,c@d", &too_long]
+        {
+            assert!(!is_address(bad), "{bad}");
+        }
+    }
 }

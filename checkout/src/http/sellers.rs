@@ -18,6 +18,7 @@ use stores::{
         Database,
         sellers::{self, Seller},
     },
+    mail::is_address,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 use web::{Code, Problem, Site, asking::bearer};
@@ -82,12 +83,4 @@ async fn add(State(shop): State<Shop>, request: Request) -> Answer {
     };
     let link = added.await.map_err(|problem| Refused::new(problem, &headers))?;
     Ok((StatusCode::CREATED, Json(link)).into_response())
-}
-
-/// Whether a text can be an e-mail address; whether it is one, only a mail can tell.
-fn is_address(text: &str) -> bool {
-    let Some((name, host)) = text.split_once('@') else { return false };
-    let plain =
-        |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_control() || c.is_whitespace() || c == '@');
-    text.len() <= 254 && plain(name) && plain(host)
 }

@@ -10,7 +10,10 @@ use sale::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use stores::database::{place::PricedLine, sales::StockedSale};
+use stores::{
+    database::{place::PricedLine, sales::StockedSale},
+    mail::is_address,
+};
 use web::{Code, FieldError};
 
 use crate::Refusal;
@@ -19,8 +22,6 @@ use crate::Refusal;
 const MOST_OF_ONE: i64 = 100_000;
 /// Lines of one order.
 const MOST_LINES: usize = 100;
-/// RFC 5321 allows no longer address.
-const LONGEST_ADDRESS: usize = 254;
 
 /// The body of `POST /v1/sales/{sale}/orders`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -129,14 +130,6 @@ fn parse_line(at: usize, line: &AskedLine) -> Result<Line, FieldError> {
         .and_then(|quantity| u32::try_from(quantity).ok())
         .ok_or_else(|| FieldError::new(format!("/lines/{at}/quantity"), Code::InvalidQuantity))?;
     Ok(Line { item, quantity })
-}
-
-/// One @ with something on both sides and nothing that a header could be smuggled with; the mail itself proves more.
-fn is_address(text: &str) -> bool {
-    let printable = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>' | ',' | ';');
-    text.len() <= LONGEST_ADDRESS
-        && text.chars().all(printable)
-        && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'))
 }
 
 /// What the sale says to a request: the lines at the prices that count, or why not.
