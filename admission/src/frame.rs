@@ -5,7 +5,7 @@ use sale::{
     frame::{BUCKET, Histogram, ItemLeft, Trouble},
     standing::poll_after_ms,
 };
-use stores::{database::sales::StockedSale, queue::Observation};
+use stores::{database::sales::StockedSale, queue_store::Observation};
 
 /// Ticks start anew above this much for every life of the store, so that they never run backwards after a loss.
 const TICKS_PER_EPOCH: u64 = 1_000_000;

@@ -19,8 +19,7 @@ use stores::{
         sales::{self, StockedSale},
     },
     failpoint::{self, Point},
-    line::Line,
-    queue::{Batch, Called, LineKey, Observation, Published, StockCount},
+    queue_store::{Batch, Called, Observation, Published, QueueKey, SaleQueueStore, StockCount},
 };
 use tokio::time::sleep;
 
@@ -49,7 +48,7 @@ const OUTBOX_LIMIT: i64 = 10_000;
 #[derive(Clone)]
 pub struct Stores {
     pub database: Database,
-    pub line: Arc<dyn Line>,
+    pub line: Arc<dyn SaleQueueStore>,
     /// This process among those that may lead.
     pub leader: String,
 }
@@ -116,7 +115,7 @@ impl Leader {
         if reign.known.sale.closed {
             return Ok(Stepped::Over);
         }
-        let line = LineKey { sale: self.sale.clone(), epoch: reign.known.sale.epoch };
+        let line = QueueKey { sale: self.sale.clone(), epoch: reign.known.sale.epoch };
         let trouble = reign.settle(&self.stores, &line, now).await?;
         self.stores.line.sweep(&line, now).await?;
         let called = reign.call(&self.stores, &line, trouble, started).await?;
@@ -198,7 +197,7 @@ impl Leader {
     async fn begin(&mut self, term: Term, renewed: Instant) -> Result<(), StoreError> {
         self.reign = None;
         let Some(known) = sales::load(&self.stores.database, &self.sale).await? else { return Ok(()) };
-        let line = LineKey { sale: self.sale.clone(), epoch: known.sale.epoch };
+        let line = QueueKey { sale: self.sale.clone(), epoch: known.sale.epoch };
         let now = self.stores.database.now();
         let fence = Batch { term, seq: 0, calls: 0, up_to: 0, until: now };
         if let Called::OldTerm { term: newer } = self.stores.line.call(&line, fence, now).await? {
@@ -254,7 +253,7 @@ impl Leader {
         Ok(())
     }
 
-    async fn publish(&mut self, line: &LineKey, term: Term, composed: Frame) -> Result<Published, StoreError> {
+    async fn publish(&mut self, line: &QueueKey, term: Term, composed: Frame) -> Result<Published, StoreError> {
         let Some(next) = frame::next(self.frame.as_ref(), self.is_stored, composed) else {
             return Ok(Published::Stored);
         };
@@ -287,7 +286,12 @@ enum End {
 impl Reign {
     /// What keeps everybody from being called. Ends the settling after a lost store once every holder has had time to
     /// come back.
-    async fn settle(&mut self, stores: &Stores, line: &LineKey, now: Timestamp) -> Result<Option<Trouble>, StoreError> {
+    async fn settle(
+        &mut self,
+        stores: &Stores,
+        line: &QueueKey,
+        now: Timestamp,
+    ) -> Result<Option<Trouble>, StoreError> {
         match self.settled_at {
             Some(at) if now < at => Ok(Some(Trouble::Restoring)),
             Some(_) => {
@@ -302,7 +306,7 @@ impl Reign {
     async fn call(
         &mut self,
         stores: &Stores,
-        line: &LineKey,
+        line: &QueueKey,
         trouble: Option<Trouble>,
         started: Instant,
     ) -> Result<Turn, StoreError> {
@@ -348,7 +352,7 @@ impl Reign {
     async fn send(
         &mut self,
         stores: &Stores,
-        line: &LineKey,
+        line: &QueueKey,
         batch: Batch,
         started: Instant,
     ) -> Result<End, StoreError> {

@@ -6,7 +6,7 @@ use sale::{SaleId, Timestamp};
 use stores::{
     StoreError,
     database::{Database, numbers, sales, snapshot},
-    line::Line,
+    queue_store::SaleQueueStore,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const PATIENCE_MS: i64 = 3_000;
 
 /// Watches over all running sales until `stop`.
-pub async fn guard(database: &Database, line: &dyn Line, stop: CancellationToken) {
+pub async fn guard(database: &Database, line: &dyn SaleQueueStore, stop: CancellationToken) {
     let mut guard = Guard::default();
     while !stop.is_cancelled() {
         if let Err(trouble) = guard.look(database, line).await {
@@ -38,7 +38,7 @@ pub struct Guard {
 
 impl Guard {
     /// One look at every running sale.
-    pub async fn look(&mut self, database: &Database, line: &dyn Line) -> Result<(), StoreError> {
+    pub async fn look(&mut self, database: &Database, line: &dyn SaleQueueStore) -> Result<(), StoreError> {
         let running = sales::running(database).await?;
         self.whole_at.retain(|sale, _| running.contains(sale));
         for sale in running {
@@ -51,7 +51,12 @@ impl Guard {
         Ok(())
     }
 
-    async fn look_at(&mut self, database: &Database, line: &dyn Line, sale: &SaleId) -> Result<(), StoreError> {
+    async fn look_at(
+        &mut self,
+        database: &Database,
+        line: &dyn SaleQueueStore,
+        sale: &SaleId,
+    ) -> Result<(), StoreError> {
         let Some(epoch) = numbers::epoch(database, sale).await? else { return Ok(()) };
         let asked = database.now();
         match line.life(sale).await {

@@ -21,7 +21,7 @@ use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sale::{Keys, pass::PassBook};
 use serde_json::Value;
-use stores::{StoreError, database::Database, line::Line, payments::PaymentProvider};
+use stores::{StoreError, database::Database, payments::PaymentProvider, queue_store::SaleQueueStore};
 use utoipa_axum::router::OpenApiRouter;
 use web::{Code, Problem, Site, asking::trace_id};
 
@@ -35,7 +35,7 @@ pub struct Shop {
     pub keys: Arc<Keys>,
     pub passes: Arc<PassBook>,
     pub database: Database,
-    pub line: Arc<dyn Line>,
+    pub line: Arc<dyn SaleQueueStore>,
     pub provider: Arc<dyn PaymentProvider>,
     pub reserver: Arc<Reserver>,
     /// The demo can be reset, and says what to try.

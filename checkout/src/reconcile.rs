@@ -11,9 +11,7 @@ use stores::{
         numbers,
         sales::{self, StockedSale},
     },
-    gate::{End, Ending, GateHold, HoldsFrom},
-    line::Line,
-    queue::{LineKey, StockCount},
+    queue_store::{End, Ending, GateHold, HoldsFrom, QueueKey, SaleQueueStore, StockCount},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,11 +23,11 @@ pub const GRACE_MS: i64 = 10_000;
 
 pub struct Reconciler {
     database: Database,
-    line: Arc<dyn Line>,
+    line: Arc<dyn SaleQueueStore>,
 }
 
 impl Reconciler {
-    pub fn new(database: Database, line: Arc<dyn Line>) -> Self {
+    pub fn new(database: Database, line: Arc<dyn SaleQueueStore>) -> Self {
         Self { database, line }
     }
 
@@ -65,7 +63,7 @@ impl Reconciler {
 
     async fn compare(&self, sale: &SaleId) -> Result<Vec<Difference>, StoreError> {
         let Some(epoch) = numbers::epoch(&self.database, sale).await? else { return Ok(Vec::new()) };
-        let line = LineKey { sale: sale.clone(), epoch };
+        let line = QueueKey { sale: sale.clone(), epoch };
         self.free_orphans(&line).await?;
         let gate = self.line.observe(&line, 0).await?.stock;
         let Some(known) = sales::load(&self.database, sale).await? else { return Ok(Vec::new()) };
@@ -74,7 +72,7 @@ impl Reconciler {
     }
 
     /// Tells the gate how many units exist, where the seller's change did not reach it.
-    async fn restock(&self, line: &LineKey, known: &StockedSale, gate: &[StockCount]) -> Result<(), StoreError> {
+    async fn restock(&self, line: &QueueKey, known: &StockedSale, gate: &[StockCount]) -> Result<(), StoreError> {
         for item in &known.sale.items {
             let counted = gate.iter().find(|count| count.item == item.id);
             let total = counted.map(|count| count.free.saturating_add(count.held).saturating_add(count.sold));
@@ -87,7 +85,7 @@ impl Reconciler {
 
     /// Ends every hold of the gate that the database knows as ended, or does not know after the grace. Some at a time: one
     /// that is taken meanwhile may be left to the next look, and one that is seen twice ends once.
-    pub async fn free_orphans(&self, line: &LineKey) -> Result<(), StoreError> {
+    pub async fn free_orphans(&self, line: &QueueKey) -> Result<(), StoreError> {
         let mut from = Some(HoldsFrom::default());
         while let Some(here) = from {
             let some = self.line.some_holds(line, &here).await?;
@@ -97,7 +95,7 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn free_orphans_of(&self, line: &LineKey, held: &[GateHold]) -> Result<(), StoreError> {
+    async fn free_orphans_of(&self, line: &QueueKey, held: &[GateHold]) -> Result<(), StoreError> {
         let ids: Vec<_> = held.iter().map(|hold| hold.hold).collect();
         if ids.is_empty() {
             return Ok(());

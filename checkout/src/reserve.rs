@@ -15,7 +15,7 @@ use sale::{Keys, OrderId, Pass};
 use stores::{
     batch::BatchError,
     database::{Database, orders::Order},
-    line::Line,
+    queue_store::SaleQueueStore,
 };
 use tokio_util::task::TaskTracker;
 
@@ -76,7 +76,7 @@ impl Drop for UnderWay {
 
 impl Reserver {
     /// A reserver whose work is carried out on `tracker` until it is dropped.
-    pub fn new(database: Database, line: Arc<dyn Line>, keys: Arc<Keys>, tracker: &TaskTracker) -> Self {
+    pub fn new(database: Database, line: Arc<dyn SaleQueueStore>, keys: Arc<Keys>, tracker: &TaskTracker) -> Self {
         let together = Arc::new(Together::new(database, line, tracker));
         Self { keys, together, tracker: tracker.clone(), under_way: Arc::default() }
     }

@@ -22,9 +22,7 @@ use stores::{
     },
     events::{Handler, Progress},
     failpoint::{self, Point},
-    gate::End,
-    line::Line,
-    queue::LineKey,
+    queue_store::{End, QueueKey, SaleQueueStore},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -40,11 +38,11 @@ const TRY_AGAIN_AFTER_MS: u64 = 500;
 
 pub struct StockWorker {
     database: Database,
-    line: Arc<dyn Line>,
+    line: Arc<dyn SaleQueueStore>,
 }
 
 impl StockWorker {
-    pub fn new(database: Database, line: Arc<dyn Line>) -> Self {
+    pub fn new(database: Database, line: Arc<dyn SaleQueueStore>) -> Self {
         Self { database, line }
     }
 
@@ -169,7 +167,7 @@ impl StockWorker {
     async fn tell(&self, sale: SaleId, ends: &[End]) {
         let told = async {
             let Some(epoch) = numbers::epoch(&self.database, &sale).await? else { return Ok(()) };
-            let line = LineKey { sale: sale.clone(), epoch };
+            let line = QueueKey { sale: sale.clone(), epoch };
             self.line.end(&line, ends).await?;
             holds::told(&self.database, &line, ends).await
         };

@@ -18,9 +18,8 @@ use stores::{
         audit::{self, Sent},
         sales,
     },
-    line::Line,
     payments::{Charge, ChargeState, PaymentProvider},
-    queue::LineKey,
+    queue_store::{QueueKey, SaleQueueStore},
 };
 
 use crate::reconcile::differences;
@@ -52,7 +51,7 @@ pub struct Found {
 /// The stores to compare.
 pub struct Verifier {
     pub database: Database,
-    pub line: Arc<dyn Line>,
+    pub line: Arc<dyn SaleQueueStore>,
     pub provider: Arc<dyn PaymentProvider>,
 }
 
@@ -142,7 +141,7 @@ impl Verifier {
         if stocked.sale.closed {
             return Ok(());
         }
-        let line = LineKey { sale: sale.clone(), epoch: stocked.sale.epoch };
+        let line = QueueKey { sale: sale.clone(), epoch: stocked.sale.epoch };
         let seen = match self.line.observe(&line, 0).await {
             Ok(seen) => seen,
             Err(StoreError::Lost) => {

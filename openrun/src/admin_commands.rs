@@ -6,7 +6,7 @@ use sale::Keys;
 use serde_json::Value;
 use stores::{
     database::{Database, sales, snapshot},
-    queue::LineKey,
+    queue_store::QueueKey,
 };
 
 use crate::{
@@ -29,7 +29,7 @@ pub async fn verify_stores(config: &Config, keys: Keys) -> anyhow::Result<Value>
         for sale in sales::running(&services.database).await? {
             let Some(known) = sales::load(&services.database, &sale).await? else { continue };
             let snapshot = snapshot::read(&services.database, &sale).await?;
-            let line = LineKey { sale, epoch: known.sale.epoch };
+            let line = QueueKey { sale, epoch: known.sale.epoch };
             services.line.rebuild(&line, &snapshot, services.database.now()).await?;
         }
     }

@@ -14,7 +14,7 @@ use sale::clock::monotonic;
 use stores::{
     StoreError,
     database::{Database, sales},
-    line::Line,
+    queue_store::SaleQueueStore,
 };
 
 use crate::lifecycle::Lifecycle;
@@ -41,12 +41,12 @@ pub enum Reading {
 pub struct Health {
     lifecycle: Lifecycle,
     database: Database,
-    line: Arc<dyn Line>,
+    line: Arc<dyn SaleQueueStore>,
     last: Arc<Mutex<Option<(Instant, Reading)>>>,
 }
 
 impl Health {
-    pub fn new(lifecycle: Lifecycle, database: Database, line: Arc<dyn Line>) -> Self {
+    pub fn new(lifecycle: Lifecycle, database: Database, line: Arc<dyn SaleQueueStore>) -> Self {
         Self { lifecycle, database, line, last: Arc::default() }
     }
 

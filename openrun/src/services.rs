@@ -7,9 +7,9 @@ use sale::{Keys, pass::PassBook};
 use stores::{
     database::{Database, Dialect},
     events::{self, EventLog, EventsUrl},
-    line::{self, Line},
     mail::{self, Mailer},
     payments::{self, PaymentProvider, SandboxSettings},
+    queue_store::{self, SaleQueueStore},
 };
 use web::Site;
 
@@ -27,7 +27,7 @@ pub struct Services {
     pub passes: Arc<PassBook>,
     pub site: Arc<Site>,
     pub database: Database,
-    pub line: Arc<dyn Line>,
+    pub line: Arc<dyn SaleQueueStore>,
     pub log: Arc<dyn EventLog>,
     pub provider: Arc<dyn PaymentProvider>,
     pub mailer: Arc<dyn Mailer>,
@@ -64,7 +64,7 @@ impl Services {
             log: events::connect(&events_url, &database)?,
             provider: payments::connect(&config.payments_url, &database, sandbox(&config))?,
             mailer: mail::connect(&config.mail_url, &database, &keys)?,
-            line: line::connect(&config.queue_url)?,
+            line: queue_store::connect(&config.queue_url)?,
             passes: Arc::new(passes),
             keys: Arc::new(keys),
             site: Arc::new(site),

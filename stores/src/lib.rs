@@ -1,7 +1,7 @@
 //! The state: ports beside their adapters, and the database.
 //!
-//! The [`queue`] (a sale's line) and the stock [`gate`] are one store, because a pass is consumed together with the
-//! units. The [`events`] log, [`payments`] provider and [`mail`] are ports too. The [`database`] is not: it is the
+//! Four ports, each a folder of trait, adapters and what they share: the [`queue_store`] (a sale's queue and its stock
+//! gate), the [`events`] log, the [`payments`] provider and [`mail`]. The [`database`] is not a port: it is the
 //! authority, with one module per business step.
 
 pub mod batch;
@@ -9,12 +9,10 @@ pub mod database;
 pub mod error;
 pub mod events;
 pub mod failpoint;
-pub mod gate;
-pub mod line;
 pub mod mail;
 pub mod outage;
 pub mod payments;
-pub mod queue;
+pub mod queue_store;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -19,8 +19,7 @@ use crate::{
         place::{NewOrder, PricedLine},
         sales, snapshot,
     },
-    line::Line,
-    queue::LineKey,
+    queue_store::{QueueKey, SaleQueueStore},
 };
 
 /// A migrated database that nobody else uses.
@@ -102,10 +101,10 @@ pub async fn create_sale_without_line(database: &Database, sale: &Sale) {
 }
 
 /// A sale with its line, in the first life.
-pub async fn create_sale(database: &Database, line: &dyn Line, sale: &Sale) -> LineKey {
+pub async fn create_sale(database: &Database, line: &dyn SaleQueueStore, sale: &Sale) -> QueueKey {
     create_sale_without_line(database, sale).await;
     let epoch = must("begin the line of a sale", snapshot::begin(database, line, &sale.id).await);
-    LineKey { sale: sale.id.clone(), epoch }
+    QueueKey { sale: sale.id.clone(), epoch }
 }
 
 /// An order of one unit with this pass, as the checkout would place it.

@@ -1,7 +1,7 @@
 //! Who is at the door: the session, the ticket it carries, and the place that the ticket names.
 
 use sale::{BuyerId, SaleId, SessionId, Ticket};
-use stores::queue::Carried;
+use stores::queue_store::Carried;
 use web::{Code, Problem, asking::bearer};
 
 use crate::{Request, WaitingRoom};

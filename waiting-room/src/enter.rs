@@ -3,7 +3,7 @@
 use http::{Response, StatusCode, header};
 use sale::{Pass, SaleId, SaleState, Ticket, Timestamp, sale::Place};
 use serde::Serialize;
-use stores::queue::{Enter, Seat};
+use stores::queue_store::{Enter, Seat};
 use web::{Body, Code, Problem};
 
 use crate::{

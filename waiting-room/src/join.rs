@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use metrics::Counter;
 use sale::{BuyerId, SaleId, SaleState, SessionId, Ticket, Timestamp, standing::TicketState, ticket::session_of_key};
 use serde::Serialize;
-use stores::queue::{Join, Joined};
+use stores::queue_store::{Join, Joined};
 use web::{
     Body, Code, Problem,
     asking::{IDEMPOTENCY_KEY, idempotency_key},

@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode, header};
 use sale::{SaleId, Ticket, sale::Place};
-use stores::{database::passes, queue::Seat};
+use stores::{database::passes, queue_store::Seat};
 use web::{Body, Problem};
 
 use crate::{

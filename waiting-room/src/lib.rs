@@ -22,7 +22,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use sale::{Keys, pass::PassBook};
-use stores::{database::Database, line::Line};
+use stores::{database::Database, queue_store::SaleQueueStore};
 use tokio_util::sync::CancellationToken;
 use web::{Body, Problem, Site, asking::trace_id};
 
@@ -58,7 +58,7 @@ pub struct Request<'r> {
 }
 
 impl WaitingRoom {
-    pub fn line(&self) -> &Arc<dyn Line> {
+    pub fn line(&self) -> &Arc<dyn SaleQueueStore> {
         self.rooms.line()
     }
 

@@ -24,8 +24,7 @@ use stores::{
         sales::{self, StockedSale},
     },
     failpoint::{self, Point},
-    line::Line,
-    queue::{Carried, Enter, Entered, Join, Joined, LineKey, Seat},
+    queue_store::{Carried, Enter, Entered, Join, Joined, QueueKey, SaleQueueStore, Seat},
 };
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -127,7 +126,7 @@ pub struct Room {
 struct Shared {
     id: SaleId,
     database: Database,
-    line: Arc<dyn Line>,
+    line: Arc<dyn SaleQueueStore>,
     /// Read without a lock that threads would wait for: every request of the hot path reads it.
     edition: ArcSwap<Edition>,
     /// Every frame of an edition, for those who listen.
@@ -151,7 +150,7 @@ struct Block {
 }
 
 impl Room {
-    pub fn new(database: Database, line: Arc<dyn Line>, known: StockedSale, tracker: &TaskTracker) -> Self {
+    pub fn new(database: Database, line: Arc<dyn SaleQueueStore>, known: StockedSale, tracker: &TaskTracker) -> Self {
         let shown = Arc::new(Shown::unwritten(first_frame(&known, database.now())));
         let block = Block { epoch: known.sale.epoch, ceiling: known.ceiling, size: LEAST_BLOCK, raised: monotonic() };
         let shared = Arc::new(Shared {
@@ -193,7 +192,7 @@ impl Room {
         self.shared.frames.subscribe()
     }
 
-    pub fn key(&self) -> LineKey {
+    pub fn key(&self) -> QueueKey {
         self.shared.key()
     }
 
@@ -262,8 +261,8 @@ impl Room {
 }
 
 impl Shared {
-    fn key(&self) -> LineKey {
-        LineKey { sale: self.id.clone(), epoch: self.edition.load().known.sale.epoch }
+    fn key(&self) -> QueueKey {
+        QueueKey { sale: self.id.clone(), epoch: self.edition.load().known.sale.epoch }
     }
 
     async fn reload(&self) -> Result<(), StoreError> {
@@ -335,7 +334,7 @@ impl Shared {
         block.ceiling
     }
 
-    async fn raise_ceiling(&self, key: &LineKey, waiting: usize) -> Result<(), StoreError> {
+    async fn raise_ceiling(&self, key: &QueueKey, waiting: usize) -> Result<(), StoreError> {
         let size = {
             let mut block = self.block.lock();
             let quick = monotonic().duration_since(block.raised) < BLOCK_LASTS;

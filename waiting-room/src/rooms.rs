@@ -13,7 +13,7 @@ use sale::{SaleId, clock::monotonic};
 use stores::{
     StoreError,
     database::{Database, sales},
-    line::Line,
+    queue_store::SaleQueueStore,
 };
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -35,7 +35,7 @@ const MOST_MISSING: usize = 10_000;
 
 pub struct Rooms {
     database: Database,
-    line: Arc<dyn Line>,
+    line: Arc<dyn SaleQueueStore>,
     tracker: TaskTracker,
     /// Where rooms are opened: what lives as long as they do must not wait behind the requests of a connection's thread.
     home: Handle,
@@ -46,12 +46,12 @@ pub struct Rooms {
 
 impl Rooms {
     /// Rooms that live on the runtime that this is called on.
-    pub fn new(database: Database, line: Arc<dyn Line>, tracker: TaskTracker) -> Self {
+    pub fn new(database: Database, line: Arc<dyn SaleQueueStore>, tracker: TaskTracker) -> Self {
         let home = Handle::current();
         Self { database, line, tracker, home, by_id: ArcSwap::default(), missing: Mutex::default() }
     }
 
-    pub fn line(&self) -> &Arc<dyn Line> {
+    pub fn line(&self) -> &Arc<dyn SaleQueueStore> {
         &self.line
     }
 
@@ -124,7 +124,7 @@ impl Rooms {
 /// The room of a sale with its first frame; `None` when there is no such sale.
 async fn open(
     database: Database,
-    line: Arc<dyn Line>,
+    line: Arc<dyn SaleQueueStore>,
     id: SaleId,
     tracker: TaskTracker,
 ) -> Result<Option<Arc<Room>>, StoreError> {

@@ -6,7 +6,7 @@ use sale::{
     standing::{Eta, TicketState, eta},
 };
 use serde::Serialize;
-use stores::queue::Seat;
+use stores::queue_store::Seat;
 use web::{Body, Problem};
 
 use crate::{
@@ -70,7 +70,7 @@ pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<S
     if let Some(standing) = waits(door, room, ticket) {
         return Ok(standing);
     }
-    let (buyer, carried) = (ticket.buyer, stores::queue::Carried { number: ticket.number, epoch: ticket.epoch });
+    let (buyer, carried) = (ticket.buyer, stores::queue_store::Carried { number: ticket.number, epoch: ticket.epoch });
     let seat = room.standings.ask((buyer, carried)).await.map_err(|fault| trouble(&fault))?;
     if seat == Seat::Waiting {
         room.remember_seated(ticket.number);

@@ -13,8 +13,7 @@ use sale::{
 use stores::{
     StoreError,
     database::{sales, snapshot},
-    line::{Line, MemoryLine},
-    queue::{Batch, Join, LineKey, Queue as _, Seat},
+    queue_store::{Batch, Join, MemoryQueueStore, Queue as _, QueueKey, SaleQueueStore, Seat},
     testing::{self, Fresh},
 };
 use tokio_util::task::TaskTracker;
@@ -30,7 +29,7 @@ const JOINED: u64 = 10;
 /// A line with its leader, and two processes that show it.
 struct Door {
     fresh: Fresh,
-    line: Arc<MemoryLine>,
+    line: Arc<MemoryQueueStore>,
     sale: SaleId,
     rooms: [Room; 2],
 }
@@ -38,13 +37,13 @@ struct Door {
 impl Door {
     async fn open() -> Self {
         let fresh = testing::sqlite().await;
-        let line = Arc::new(MemoryLine::new());
+        let line = Arc::new(MemoryQueueStore::new());
         let sale: SaleId = "shoes".parse().unwrap();
         let now = fresh.database.now();
         testing::create_sale(&fresh.database, line.as_ref(), &SaleBuilder::new(sale.clone(), now).build()).await;
         let known = sales::load(&fresh.database, &sale).await.unwrap().unwrap();
         let room = || {
-            let line: Arc<dyn Line> = line.clone();
+            let line: Arc<dyn SaleQueueStore> = line.clone();
             Room::new(fresh.database.clone(), line, known.clone(), &TaskTracker::new())
         };
         let rooms = [room(), room()];
@@ -55,8 +54,8 @@ impl Door {
         door
     }
 
-    fn key(&self, epoch: Epoch) -> LineKey {
-        LineKey { sale: self.sale.clone(), epoch }
+    fn key(&self, epoch: Epoch) -> QueueKey {
+        QueueKey { sale: self.sale.clone(), epoch }
     }
 
     /// The leader of a life calls up to this number and tells of it.

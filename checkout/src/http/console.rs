@@ -15,7 +15,7 @@ use axum::{
 use http::{HeaderMap, StatusCode, Uri};
 use stores::{
     database::{reset, sales},
-    queue::LineKey,
+    queue_store::QueueKey,
 };
 use web::{
     Code, Moment, Problem, Shell,
@@ -94,7 +94,7 @@ async fn list(desk: &Desk<'_>) -> Result<Response, Problem> {
         let Some(known) = sales::load(&shop.database, &id).await.map_err(|fault| store_trouble(&fault))? else {
             continue;
         };
-        let line = LineKey { sale: id.clone(), epoch: known.sale.epoch };
+        let line = QueueKey { sale: id.clone(), epoch: known.sale.epoch };
         // A line in trouble still has its row; its own page tells of the trouble.
         let waiting = shop.line.observe(&line, 1).await.map_or(0, |seen| seen.waiting);
         rows.push(ConsoleSaleRow {

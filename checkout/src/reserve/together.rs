@@ -16,9 +16,7 @@ use stores::{
         sales,
     },
     failpoint::{self, Point},
-    gate::{End, Ending, Take, Taken},
-    line::Line,
-    queue::LineKey,
+    queue_store::{End, Ending, QueueKey, SaleQueueStore, Take, Taken},
 };
 use tokio_util::task::TaskTracker;
 
@@ -51,7 +49,7 @@ pub(super) enum Answer {
 #[derive(Clone, Debug)]
 enum Stand {
     /// The gate took the units of this order, in this life.
-    Taken(LineKey, Box<NewOrder>),
+    Taken(QueueKey, Box<NewOrder>),
     Placed(Box<Order>),
     Refused(Refusal),
     Marked,
@@ -66,12 +64,12 @@ impl From<StoreError> for Stand {
 /// The steps of a reservation, each of which carries together what waits for it.
 pub(super) struct Together {
     take: Batcher<Ask, Stand>,
-    place: Batcher<(LineKey, NewOrder), Stand>,
+    place: Batcher<(QueueKey, NewOrder), Stand>,
     find: Batcher<OrderId, Option<Order>>,
 }
 
 impl Together {
-    pub(super) fn new(database: Database, line: Arc<dyn Line>, tracker: &TaskTracker) -> Self {
+    pub(super) fn new(database: Database, line: Arc<dyn SaleQueueStore>, tracker: &TaskTracker) -> Self {
         let stores = Arc::new(Stores { database: database.clone(), line });
         let gate = Arc::clone(&stores);
         let take = Batcher::new("reserve_take", tracker, MOST_UNDER_WAY, move |asks: Vec<Ask>| {
@@ -80,10 +78,10 @@ impl Together {
                 Ok(apart(asks, |ask| ask.pass.sale.clone(), |sale, asks| gate.take_in(sale, asks)).await)
             })
         });
-        let place = Batcher::new("reserve_place", tracker, MOST_UNDER_WAY, move |taken: Vec<(LineKey, NewOrder)>| {
+        let place = Batcher::new("reserve_place", tracker, MOST_UNDER_WAY, move |taken: Vec<(QueueKey, NewOrder)>| {
             let stores = Arc::clone(&stores);
             Box::pin(async move {
-                let line_of = |(line, _): &(LineKey, NewOrder)| line.clone();
+                let line_of = |(line, _): &(QueueKey, NewOrder)| line.clone();
                 Ok(apart(taken, line_of, |line, taken| {
                     stores.place_in(line, taken.into_iter().map(|(_, order)| order).collect())
                 })
@@ -140,7 +138,7 @@ async fn apart<Key: Eq + Hash, Ask, Answer, Answers: Future<Output = Vec<Answer>
 
 struct Stores {
     database: Database,
-    line: Arc<dyn Line>,
+    line: Arc<dyn SaleQueueStore>,
 }
 
 impl Stores {
@@ -155,7 +153,7 @@ impl Stores {
             return Ok(vec![Stand::Refused(Refusal::SaleNotFound); asks.len()]);
         };
         let now = self.database.now();
-        let line = LineKey { sale: sale.sale.id.clone(), epoch: sale.sale.epoch };
+        let line = QueueKey { sale: sale.sale.id.clone(), epoch: sale.sale.epoch };
         let mut passes: Vec<_> = asks.iter().map(|ask| ask.pass.clone()).collect();
         passes::renew(&self.database, &mut passes, now).await?;
         let allowed = asks.into_iter().zip(&passes).map(|(ask, pass)| {
@@ -186,7 +184,7 @@ impl Stores {
     }
 
     /// Places what the gate took. What the database refuses for good goes back.
-    async fn place_in(&self, line: LineKey, orders: Vec<NewOrder>) -> Vec<Stand> {
+    async fn place_in(&self, line: QueueKey, orders: Vec<NewOrder>) -> Vec<Stand> {
         failpoint::reached(Point::UnitsTaken);
         let placed = match place::place(&self.database, &line, &orders).await {
             Ok(placed) => placed,
@@ -212,7 +210,7 @@ impl Stores {
 
     /// Gives the units of refused orders back, those first marked as never to be placed. One that cannot be marked was
     /// placed by the same request in another process meanwhile.
-    async fn give_back(&self, line: &LineKey, back: &[End]) -> Result<(), StoreError> {
+    async fn give_back(&self, line: &QueueKey, back: &[End]) -> Result<(), StoreError> {
         if back.is_empty() {
             return Ok(());
         }
@@ -224,7 +222,7 @@ impl Stores {
 }
 
 /// What an order stands at after the gate has answered.
-fn stand(taken: Taken, line: &LineKey, order: NewOrder) -> Stand {
+fn stand(taken: Taken, line: &QueueKey, order: NewOrder) -> Stand {
     match taken {
         Taken::Taken => Stand::Taken(line.clone(), Box::new(order)),
         Taken::Ended => Stand::Marked,

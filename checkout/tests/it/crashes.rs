@@ -14,8 +14,7 @@ use stores::{
         place::{self, NewOrder, Placed},
     },
     events::Group,
-    gate::{StockGate as _, Take, Taken},
-    queue::{LineKey, Queue as _},
+    queue_store::{Queue as _, QueueKey, StockGate as _, Take, Taken},
     testing,
 };
 
@@ -40,7 +39,7 @@ impl Shop {
             limit: 1,
         };
         let asks: Vec<_> = passes.iter().map(ask).collect();
-        let taken = self.line.take(&self.line_key().await, &asks, self.database.now()).await.unwrap();
+        let taken = self.line.take(&self.queue_key().await, &asks, self.database.now()).await.unwrap();
         assert!(taken.iter().all(|taken| *taken == Taken::Taken), "{taken:?}");
     }
 
@@ -80,13 +79,13 @@ async fn taken_and_never_placed_is_freed_by_the_reconciler(#[case] engine: Engin
     let hold = shop.take_only(&pass, "key").await;
     shop.pass_time(9_000);
     shop.process.reconciler.look().await.unwrap();
-    assert!(!shop.line.holds(&shop.line_key().await).await.unwrap().is_empty(), "not before the grace");
+    assert!(!shop.line.holds(&shop.queue_key().await).await.unwrap().is_empty(), "not before the grace");
     shop.pass_time(2_000);
     shop.process.reconciler.look().await.unwrap();
     assert_eq!(shop.units().await, (1, 0, 0));
     // The commit that comes still later hits the mark, and the pass is good again, with the same key too.
     let late = [late_order(&pass, hold)];
-    let placed = place::place(&shop.database, &shop.line_key().await, &late).await.unwrap();
+    let placed = place::place(&shop.database, &shop.queue_key().await, &late).await.unwrap();
     assert_eq!(placed, [Placed::Ended]);
     let order = shop.reserve(&pass, "key").await.unwrap().order;
     assert_eq!(order.id, order_id(&pass, "key", 1));
@@ -289,7 +288,7 @@ async fn a_gate_that_does_not_hear_is_told_again(#[case] engine: Engine) {
 async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 1).await;
     let (held, paying, ended) = (shop.order().await.id, shop.order().await.id, shop.order().await.id);
-    let (waiting, old_line) = (shop.buyer().await, shop.line_key().await);
+    let (waiting, old_line) = (shop.buyer().await, shop.queue_key().await);
     shop.pay(paying, "sandbox_ok", "pay").await.unwrap();
     let requested = shop.new_events().await;
     shop.cancel(ended).await.unwrap();
@@ -301,7 +300,7 @@ async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) 
 
     shop.pass_time(3_000);
     guard::Guard::default().look(&shop.database, shop.line.as_ref()).await.unwrap();
-    assert_eq!(shop.line_key().await.epoch, old_line.epoch + 1);
+    assert_eq!(shop.queue_key().await.epoch, old_line.epoch + 1);
     assert_eq!(shop.units().await, (3, 1, 1));
     let (pass, hold) = (&waiting, HoldId::of(order_id(&waiting, "old", 0)));
     let placed = place::place(&shop.database, &old_line, &[late_order(pass, hold)]).await.unwrap();
@@ -350,7 +349,7 @@ async fn passes_get_back_the_time_that_a_lost_store_took(#[case] engine: Engine)
 async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine: Engine) {
     let shop = Shop::open(engine, 200, 1).await;
     for round in 0..10_u8 {
-        let line = shop.line_key().await;
+        let line = shop.queue_key().await;
         let orders: Vec<_> = (0..8).map(|n| foreign_order(round, n)).collect();
         let (placed, raised) = tokio::join!(
             place::place(&shop.database, &line, &orders),
@@ -390,7 +389,7 @@ async fn a_loss_that_several_notice_begins_one_life(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
     let other = shop.second_database().await;
     for yields in 0..40 {
-        let before = shop.line_key().await.epoch;
+        let before = shop.queue_key().await.epoch;
         shop.pass_time(3_000);
         shop.line.forget(&shop.sale).await.unwrap();
         let (mut first, mut second) = (guard::Guard::default(), guard::Guard::default());
@@ -402,15 +401,15 @@ async fn a_loss_that_several_notice_begins_one_life(#[case] engine: Engine) {
         };
         let (first, second) = tokio::join!(first.look(&shop.database, shop.line.as_ref()), later);
         first.and(second).unwrap();
-        assert_eq!(shop.line_key().await.epoch, before + 1, "the second came {yields} steps later");
+        assert_eq!(shop.queue_key().await.epoch, before + 1, "the second came {yields} steps later");
     }
     shop.close().await;
 }
 
-async fn restore(database: &Database, shop: &Shop, line: &LineKey) {
+async fn restore(database: &Database, shop: &Shop, line: &QueueKey) {
     shop.pass_time(3_000);
     guard::Guard::default().look(database, shop.line.as_ref()).await.unwrap();
-    assert!(shop.line_key().await.epoch > line.epoch);
+    assert!(shop.queue_key().await.epoch > line.epoch);
 }
 
 /// An order of a buyer who was never seated.

@@ -8,8 +8,8 @@ use stores::{
     StoreError,
     database::{Database, outbox},
     events::{Handler as _, Progress, Record},
-    line::Line,
     payments::PaymentProvider,
+    queue_store::SaleQueueStore,
 };
 use tokio_util::task::TaskTracker;
 
@@ -25,7 +25,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn new(database: Database, line: Arc<dyn Line>, provider: Arc<dyn PaymentProvider>) -> Self {
+    pub(crate) fn new(database: Database, line: Arc<dyn SaleQueueStore>, provider: Arc<dyn PaymentProvider>) -> Self {
         let batches = TaskTracker::new();
         Self {
             payments: PaymentWorker::new(database.clone(), provider, &batches),

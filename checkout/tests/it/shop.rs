@@ -31,9 +31,8 @@ use stores::{
         sales,
     },
     events::Record,
-    line::{self, Line},
     payments::{PaymentProvider, Sandbox, SandboxSettings},
-    queue::{Batch, Enter, Join, Joined, LineKey, Queue as _},
+    queue_store::{self, Batch, Enter, Join, Joined, Queue as _, QueueKey, SaleQueueStore},
     testing::{self, Fresh},
 };
 use tokio_util::task::TaskTracker;
@@ -55,7 +54,7 @@ pub(crate) const LONG_MS: i64 = 3_600_000;
 pub(crate) struct Shop {
     fresh: Fresh,
     pub(crate) database: Database,
-    pub(crate) line: Arc<Unreliable<dyn Line>>,
+    pub(crate) line: Arc<Unreliable<dyn SaleQueueStore>>,
     pub(crate) provider: Arc<Unreliable<dyn PaymentProvider>>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) reserver: Reserver,
@@ -77,7 +76,7 @@ impl Shop {
             Engine::Embedded => "memory:".to_owned(),
             Engine::Live => testing::live_url("OPENRUN_TEST_QUEUE_URL", "redis://127.0.0.1:6379"),
         };
-        let line = line::connect(&queue_url).unwrap();
+        let line = queue_store::connect(&queue_url).unwrap();
         let now = fresh.database.now();
         // However slow the machine, only the story lets time go by.
         let database = fresh.database.clone().with_clock(Arc::new(Clock::still(now)));
@@ -93,12 +92,12 @@ impl Shop {
     fn with(
         fresh: Fresh,
         database: Database,
-        line: Arc<Unreliable<dyn Line>>,
+        line: Arc<Unreliable<dyn SaleQueueStore>>,
         provider: Arc<Unreliable<dyn PaymentProvider>>,
         sale: SaleId,
     ) -> Self {
         let keys = Arc::new(Keys::generate());
-        let gate: Arc<dyn Line> = line.clone();
+        let gate: Arc<dyn SaleQueueStore> = line.clone();
         Self {
             reserver: Reserver::new(database.clone(), gate.clone(), keys.clone(), &TaskTracker::new()),
             process: Process::new(database.clone(), gate, provider.clone()),
@@ -137,14 +136,14 @@ impl Shop {
         orphan
     }
 
-    pub(crate) async fn line_key(&self) -> LineKey {
+    pub(crate) async fn queue_key(&self) -> QueueKey {
         let epoch = numbers::epoch(&self.database, &self.sale).await.unwrap().unwrap();
-        LineKey { sale: self.sale.clone(), epoch }
+        QueueKey { sale: self.sale.clone(), epoch }
     }
 
     /// So many buyers join, are called and come in.
     pub(crate) async fn buyers(&self, count: u32) -> Vec<Pass> {
-        let (line, now) = (self.line_key().await, self.database.now());
+        let (line, now) = (self.queue_key().await, self.database.now());
         numbers::raise_ceiling(&self.database, &line, u64::from(count)).await.unwrap();
         let first = self.buyers.fetch_add(count, Ordering::Relaxed);
         let all: Vec<_> = (first..first + count).map(|n| buyer(n.into())).collect();
@@ -162,7 +161,7 @@ impl Shop {
         self.enter(&line, &places, now).await
     }
 
-    async fn call(&self, line: &LineKey, now: Timestamp) {
+    async fn call(&self, line: &QueueKey, now: Timestamp) {
         let lead = numbers::lead(&self.database, &self.sale, "test", now, now.plus_millis(LONG_MS)).await.unwrap();
         let term = lead.unwrap().term;
         let last = self.line.observe(line, 0).await.unwrap().last_number;
@@ -171,7 +170,7 @@ impl Shop {
         self.line.call(line, batch, now).await.unwrap();
     }
 
-    async fn enter(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Vec<Pass> {
+    async fn enter(&self, line: &QueueKey, places: &[Place], now: Timestamp) -> Vec<Pass> {
         let passes: Vec<_> =
             places.iter().map(|place| pass(&self.sale, *place, now, now.plus_millis(LONG_MS))).collect();
         let enters: Vec<_> = passes
@@ -223,7 +222,7 @@ impl Shop {
     /// Free, held and sold units, which gate and database must agree on.
     pub(crate) async fn units(&self) -> (i64, i64, i64) {
         let stock = sales::stock(&self.database, &self.sale).await.unwrap();
-        let line = self.line_key().await;
+        let line = self.queue_key().await;
         let gate = self.line.observe(&line, 0).await.unwrap().stock;
         assert_eq!(stock, gate, "the database and the gate count differently");
         (stock[0].free, stock[0].held, stock[0].sold)

@@ -13,11 +13,10 @@ use bytes::Bytes;
 use sale::{BuyerId, Epoch, ItemId, Money, OrderId, SaleId, Term, Timestamp, sale::Place};
 use stores::{
     StoreError,
-    gate::{End, HoldsFrom, SomeHolds, StockGate, Take, Taken},
-    line::Line,
     payments::{Charge, NewCharge, PaymentProvider},
-    queue::{
-        Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Published, Queue, Seat, Snapshot,
+    queue_store::{
+        Batch, Called, Carried, End, Enter, Entered, HoldsFrom, Join, Joined, Observation, Published, Queue, QueueKey,
+        SaleQueueStore, Seat, Snapshot, SomeHolds, StockGate, Take, Taken,
     },
 };
 
@@ -60,20 +59,20 @@ impl<T: ?Sized> Unreliable<T> {
 }
 
 #[async_trait]
-impl StockGate for Unreliable<dyn Line> {
-    async fn take(&self, line: &LineKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
+impl StockGate for Unreliable<dyn SaleQueueStore> {
+    async fn take(&self, line: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
         self.carry(self.real.take(line, asks, now)).await
     }
-    async fn retake(&self, line: &LineKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
+    async fn retake(&self, line: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
         self.carry(self.real.retake(line, ask, now)).await
     }
-    async fn end(&self, line: &LineKey, ends: &[End]) -> Result<(), StoreError> {
+    async fn end(&self, line: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
         self.carry(self.real.end(line, ends)).await
     }
-    async fn restock(&self, line: &LineKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
+    async fn restock(&self, line: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
         self.real.restock(line, item, total, version).await
     }
-    async fn some_holds(&self, line: &LineKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
+    async fn some_holds(&self, line: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
         self.real.some_holds(line, from).await
     }
     async fn forget(&self, sale: &SaleId) -> Result<(), StoreError> {
@@ -82,49 +81,55 @@ impl StockGate for Unreliable<dyn Line> {
 }
 
 #[async_trait]
-impl Queue for Unreliable<dyn Line> {
+impl Queue for Unreliable<dyn SaleQueueStore> {
     async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError> {
         self.real.life(sale).await
     }
-    async fn join(&self, line: &LineKey, asks: &[Join], up_to: u64, now: Timestamp) -> Result<Vec<Joined>, StoreError> {
+    async fn join(
+        &self,
+        line: &QueueKey,
+        asks: &[Join],
+        up_to: u64,
+        now: Timestamp,
+    ) -> Result<Vec<Joined>, StoreError> {
         self.real.join(line, asks, up_to, now).await
     }
     async fn standing(
         &self,
-        line: &LineKey,
+        line: &QueueKey,
         asks: &[(BuyerId, Carried)],
         now: Timestamp,
     ) -> Result<Vec<Seat>, StoreError> {
         self.real.standing(line, asks, now).await
     }
-    async fn call(&self, line: &LineKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError> {
+    async fn call(&self, line: &QueueKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError> {
         self.real.call(line, batch, now).await
     }
-    async fn sweep(&self, line: &LineKey, now: Timestamp) -> Result<u64, StoreError> {
+    async fn sweep(&self, line: &QueueKey, now: Timestamp) -> Result<u64, StoreError> {
         self.real.sweep(line, now).await
     }
-    async fn enter(&self, line: &LineKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
+    async fn enter(&self, line: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
         self.real.enter(line, asks, now).await
     }
-    async fn leave(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
+    async fn leave(&self, line: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
         self.real.leave(line, places, now).await
     }
-    async fn observe(&self, line: &LineKey, nth: u64) -> Result<Observation, StoreError> {
+    async fn observe(&self, line: &QueueKey, nth: u64) -> Result<Observation, StoreError> {
         self.real.observe(line, nth).await
     }
-    async fn publish(&self, line: &LineKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
+    async fn publish(&self, line: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
         self.real.publish(line, term, frame).await
     }
-    async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError> {
+    async fn frame(&self, line: &QueueKey) -> Result<Option<Bytes>, StoreError> {
         self.real.frame(line).await
     }
-    async fn departed(&self, line: &LineKey, seen: u64) -> Result<Vec<u64>, StoreError> {
+    async fn departed(&self, line: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError> {
         self.real.departed(line, seen).await
     }
-    async fn settle(&self, line: &LineKey) -> Result<(), StoreError> {
+    async fn settle(&self, line: &QueueKey) -> Result<(), StoreError> {
         self.real.settle(line).await
     }
-    async fn rebuild(&self, line: &LineKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
+    async fn rebuild(&self, line: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
         self.real.rebuild(line, snapshot, now).await
     }
 }

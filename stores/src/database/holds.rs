@@ -11,8 +11,7 @@ use super::{
 };
 use crate::{
     StoreError,
-    gate::{End, Ending},
-    queue::LineKey,
+    queue_store::{End, Ending, QueueKey},
 };
 
 /// What became of a buyer's wish to let an order go.
@@ -228,7 +227,7 @@ fn to_tell(hold: &HoldRow) -> End {
 }
 
 /// Notes that the gate was told in the life `line.epoch`. In another life nothing is noted: the new one is told again.
-pub async fn told(database: &Database, line: &LineKey, ends: &[End]) -> Result<(), StoreError> {
+pub async fn told(database: &Database, line: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
     const NOTE: Sql = Sql {
         postgres: "UPDATE holds SET gate_told = 1 FROM json_to_recordset($2::json) AS r(id text, live bigint) \
                    WHERE holds.id = r.id AND (holds.state IN ('held', 'paying')) = (r.live = 1) \

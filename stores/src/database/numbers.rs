@@ -5,7 +5,7 @@ use sale::{Epoch, SaleId, Term, Timestamp};
 use sqlx::Row as _;
 
 use super::{Database, Sql};
-use crate::{StoreError, queue::LineKey};
+use crate::{StoreError, queue_store::QueueKey};
 
 /// What became of a move that names its epoch or term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub async fn epoch(database: &Database, sale: &SaleId) -> Result<Option<Epoch>, 
 }
 
 /// Raises the ceiling by `block` numbers, for joins in this epoch.
-pub async fn raise_ceiling(database: &Database, line: &LineKey, block: u64) -> Result<Raised, StoreError> {
+pub async fn raise_ceiling(database: &Database, line: &QueueKey, block: u64) -> Result<Raised, StoreError> {
     let row = sqlx::query("UPDATE sales SET ceiling = ceiling + $3 WHERE id = $1 AND epoch = $2 RETURNING ceiling")
         .bind(line.sale.as_str())
         .bind(line.epoch)
@@ -36,7 +36,7 @@ pub async fn raise_ceiling(database: &Database, line: &LineKey, block: u64) -> R
 }
 
 /// Raises the cursor to `number` before it is called, for the leader of `term`.
-pub async fn raise_cursor(database: &Database, line: &LineKey, term: Term, number: u64) -> Result<Raised, StoreError> {
+pub async fn raise_cursor(database: &Database, line: &QueueKey, term: Term, number: u64) -> Result<Raised, StoreError> {
     const RAISE: Sql = Sql {
         postgres: "UPDATE sales SET cursor = greatest(cursor, $4) WHERE id = $1 AND epoch = $2 AND term = $3 \
                    RETURNING cursor",

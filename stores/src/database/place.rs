@@ -20,7 +20,7 @@ use super::{
     moves::{bad, list, order_id},
     orders::{Held, Order, OrderLine, Step},
 };
-use crate::{StoreError, queue::LineKey};
+use crate::{StoreError, queue_store::QueueKey};
 
 /// How often an order that is placed alone may lose a race before the buyer is told to come back.
 const TRIES_ALONE: usize = 3;
@@ -115,7 +115,7 @@ pub enum Placed {
 }
 
 /// Places the orders of one sale whose units were taken in the life `line.epoch`.
-pub async fn place(database: &Database, line: &LineKey, orders: &[NewOrder]) -> Result<Vec<Placed>, StoreError> {
+pub async fn place(database: &Database, line: &QueueKey, orders: &[NewOrder]) -> Result<Vec<Placed>, StoreError> {
     if let Some(placed) = place_as_taken(database, line, orders).await? {
         return Ok(vec![placed; orders.len()]);
     }
@@ -129,7 +129,7 @@ pub async fn place(database: &Database, line: &LineKey, orders: &[NewOrder]) -> 
     Ok(answers)
 }
 
-async fn place_alone(database: &Database, line: &LineKey, order: &NewOrder) -> Result<Placed, StoreError> {
+async fn place_alone(database: &Database, line: &QueueKey, order: &NewOrder) -> Result<Placed, StoreError> {
     for _ in 0..TRIES_ALONE {
         if let Some(answers) = place_together(database, line, std::slice::from_ref(order)).await? {
             return answers.first().copied().ok_or_else(|| bad("count of answers"));
@@ -141,7 +141,7 @@ async fn place_alone(database: &Database, line: &LineKey, order: &NewOrder) -> R
 /// Places all of them, as the gate said; `None` when a guard refused a write and nothing was kept.
 async fn place_as_taken(
     database: &Database,
-    line: &LineKey,
+    line: &QueueKey,
     orders: &[NewOrder],
 ) -> Result<Option<Placed>, StoreError> {
     let mut tx = database.begin().await?;
@@ -158,7 +158,7 @@ async fn place_as_taken(
 /// Looks first and places what can be placed; `None` when a guard refused a write and nothing was kept.
 async fn place_together(
     database: &Database,
-    line: &LineKey,
+    line: &QueueKey,
     orders: &[NewOrder],
 ) -> Result<Option<Vec<Placed>>, StoreError> {
     let mut tx = database.begin().await?;
@@ -261,7 +261,7 @@ fn decide(orders: &[NewOrder], known: &Known, mut state: State, placed: Placed) 
 async fn lock_items(
     database: &Database,
     tx: &mut Tx,
-    line: &LineKey,
+    line: &QueueKey,
     orders: &[NewOrder],
 ) -> Result<Option<(HashMap<ItemId, i64>, Terms)>, StoreError> {
     const LOCK: Sql = Sql {
@@ -286,7 +286,7 @@ async fn lock_items(
 
 /// Whether the sale is still in the epoch of the caller's gate. Read after the items are locked: whoever raises the epoch
 /// locks them too, so it cannot rise before this transaction ends.
-async fn is_alive(tx: &mut Tx, line: &LineKey) -> Result<bool, StoreError> {
+async fn is_alive(tx: &mut Tx, line: &QueueKey) -> Result<bool, StoreError> {
     let row = sqlx::query("SELECT 1 FROM sales WHERE id = $1 AND epoch = $2")
         .bind(line.sale.as_str())
         .bind(line.epoch)
@@ -334,7 +334,7 @@ async fn known(database: &Database, tx: &mut Tx, orders: &[NewOrder]) -> Result<
 async fn lock_buyers(
     database: &Database,
     tx: &mut Tx,
-    line: &LineKey,
+    line: &QueueKey,
     orders: &[NewOrder],
 ) -> Result<HashMap<BuyerId, i64>, StoreError> {
     const LOCK: Sql = Sql {

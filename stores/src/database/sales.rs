@@ -12,7 +12,7 @@ use super::{
     acts::{self, Act},
     numbers::unsigned,
 };
-use crate::{StoreError, queue::StockCount};
+use crate::{StoreError, queue_store::StockCount};
 
 /// A sale with its units as the database counts them.
 #[derive(Clone, Debug, PartialEq)]

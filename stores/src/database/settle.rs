@@ -23,8 +23,7 @@ use super::{
 use crate::{
     StoreError,
     events::Group,
-    gate::{End, Ending, StockGate, Take, Taken},
-    queue::LineKey,
+    queue_store::{End, Ending, QueueKey, StockGate, Take, Taken},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -270,7 +269,7 @@ pub async fn take_again(
         return Ok(Retaken::Nothing);
     }
     let take = late(&mut tx, first).await?;
-    let line = LineKey { sale: first.sale.clone(), epoch: epoch(&mut tx, &first.sale).await? };
+    let line = QueueKey { sale: first.sale.clone(), epoch: epoch(&mut tx, &first.sale).await? };
     // Nothing is sold after the end, and the line of a closed sale is not kept.
     let taken =
         if is_closed(&mut tx, &first.sale).await? { Taken::SoldOut } else { gate.retake(&line, &take, now).await? };

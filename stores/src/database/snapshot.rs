@@ -15,12 +15,11 @@ use super::{
 };
 use crate::{
     StoreError,
-    line::Line,
-    queue::{HeldUnits, KnownPass, LineKey, Snapshot},
+    queue_store::{HeldUnits, KnownPass, QueueKey, SaleQueueStore, Snapshot},
 };
 
 /// Begins the first life of a new sale in `line`. As [`restore`] says, it may be another process that does.
-pub async fn begin(database: &Database, line: &dyn Line, sale: &SaleId) -> Result<Epoch, StoreError> {
+pub async fn begin(database: &Database, line: &dyn SaleQueueStore, sale: &SaleId) -> Result<Epoch, StoreError> {
     restore(database, line, sale, 0, None).await
 }
 
@@ -31,7 +30,7 @@ pub async fn begin(database: &Database, line: &dyn Line, sale: &SaleId) -> Resul
 /// caller last saw the store whole, if it did.
 pub async fn restore(
     database: &Database,
-    line: &dyn Line,
+    line: &dyn SaleQueueStore,
     sale: &SaleId,
     from: Epoch,
     whole_at: Option<Timestamp>,
@@ -40,7 +39,7 @@ pub async fn restore(
         return Err(StoreError::Lost);
     };
     let snapshot = read(database, sale).await?;
-    line.rebuild(&LineKey { sale: sale.clone(), epoch }, &snapshot, database.now()).await?;
+    line.rebuild(&QueueKey { sale: sale.clone(), epoch }, &snapshot, database.now()).await?;
     if from == 0 {
         tracing::info!(%sale, "the line of this sale is ready");
     } else {

@@ -6,10 +6,9 @@ use sale::{
     BuyerId, HoldId, ItemId, OrderId, PassId, SaleId, Timestamp,
     sale::{Line as OrderLine, Place},
 };
-use stores::{
-    gate::Take,
-    line::{self, Line},
-    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Seat, Snapshot, StockCount},
+use stores::queue_store::{
+    self, Batch, Called, Carried, Enter, Entered, Join, Joined, Observation, QueueKey, SaleQueueStore, Seat, Snapshot,
+    StockCount, Take,
 };
 
 /// Enough for every test but those about the ceiling.
@@ -19,20 +18,20 @@ pub(crate) const LIMIT: u32 = 4;
 pub(crate) const PASS_ENDS: i64 = 600_000;
 
 pub(crate) struct Bench {
-    pub(crate) line: Arc<dyn Line>,
-    pub(crate) key: LineKey,
+    pub(crate) line: Arc<dyn SaleQueueStore>,
+    pub(crate) key: QueueKey,
 }
 
-pub(crate) fn memory() -> Arc<dyn Line> {
-    line::connect("memory:").unwrap()
+pub(crate) fn memory() -> Arc<dyn SaleQueueStore> {
+    queue_store::connect("memory:").unwrap()
 }
 
 /// Sales have random names, so that tests can share the server.
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment where the engines are")]
-pub(crate) fn live_redis() -> Arc<dyn Line> {
+pub(crate) fn live_redis() -> Arc<dyn SaleQueueStore> {
     let url = std::env::var("OPENRUN_TEST_QUEUE_URL")
         .expect("OPENRUN_TEST_QUEUE_URL must name a Redis to test with, like redis://127.0.0.1:6379");
-    line::connect(&url).unwrap()
+    queue_store::connect(&url).unwrap()
 }
 
 pub(crate) fn random_sale() -> SaleId {
@@ -84,12 +83,12 @@ pub(crate) fn admitted() -> Entered {
 
 impl Bench {
     /// A first life with ten pairs.
-    pub(crate) async fn open(line: Arc<dyn Line>) -> Self {
+    pub(crate) async fn open(line: Arc<dyn SaleQueueStore>) -> Self {
         Self::with(line, 1, &Snapshot { stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }).await
     }
 
-    pub(crate) async fn with(line: Arc<dyn Line>, epoch: i64, snapshot: &Snapshot) -> Self {
-        let key = LineKey { sale: random_sale(), epoch };
+    pub(crate) async fn with(line: Arc<dyn SaleQueueStore>, epoch: i64, snapshot: &Snapshot) -> Self {
+        let key = QueueKey { sale: random_sale(), epoch };
         line.rebuild(&key, snapshot, at(0)).await.unwrap();
         Self { line, key }
     }

@@ -6,9 +6,7 @@ use rstest::rstest;
 use sale::{BuyerId, HoldId, OrderId, sale::Place};
 use stores::{
     StoreError,
-    gate::{End, Ending, HoldsFrom, Take, Taken},
-    line::Line,
-    queue::{HeldUnits, Snapshot},
+    queue_store::{End, Ending, HeldUnits, HoldsFrom, SaleQueueStore, Snapshot, Take, Taken},
 };
 
 use crate::bench::{Bench, at, count, live_redis, memory, units};
@@ -32,7 +30,7 @@ fn ids(ns: Range<u32>) -> BTreeSet<HoldId> {
 
 impl Bench {
     /// A life with holds 0 to `MANY`, and as many units again that are free.
-    async fn with_many_holds(line: Arc<dyn Line>) -> Self {
+    async fn with_many_holds(line: Arc<dyn SaleQueueStore>) -> Self {
         let held =
             |n| HeldUnits { hold: nth_hold(n), buyer: nth_buyer(n), lines: vec![units("pair", 1)], active: n % 2 == 0 };
         let snapshot = Snapshot {
@@ -82,7 +80,7 @@ impl Bench {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn many_holds_are_all_seen_some_at_a_time(#[case] line: Arc<dyn Line>) {
+async fn many_holds_are_all_seen_some_at_a_time(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::with_many_holds(line).await;
     let (first, next) = bench.some_holds(&HoldsFrom::default()).await;
     assert!(next.is_some(), "{} of {MANY} were all", first.len());
@@ -100,7 +98,7 @@ async fn many_holds_are_all_seen_some_at_a_time(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn holds_come_and_end_while_they_are_read(#[case] line: Arc<dyn Line>) {
+async fn holds_come_and_end_while_they_are_read(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::with_many_holds(line).await;
     let (first, next) = bench.some_holds(&HoldsFrom::default()).await;
     // So many come and so many end that a table of them grows and shrinks meanwhile.
@@ -124,7 +122,7 @@ async fn holds_come_and_end_while_they_are_read(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn holds_of_another_life_are_not_read_on(#[case] line: Arc<dyn Line>) {
+async fn holds_of_another_life_are_not_read_on(#[case] line: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::with_many_holds(line).await;
     let (_, next) = bench.some_holds(&HoldsFrom::default()).await;
     let old = bench.key.clone();

@@ -6,9 +6,10 @@ use rstest::rstest;
 use sale::sale::Place;
 use stores::{
     StoreError,
-    gate::{End, Ending, Taken},
-    line::Line,
-    queue::{Called, Carried, Entered, HeldUnits, Joined, KnownPass, LineKey, Seat, Snapshot},
+    queue_store::{
+        Called, Carried, End, Ending, Entered, HeldUnits, Joined, KnownPass, QueueKey, SaleQueueStore, Seat, Snapshot,
+        Taken,
+    },
 };
 
 use crate::bench::{Bench, at, buyer, count, hold, live_redis, memory, new, random_sale, take, units, waiting};
@@ -28,8 +29,8 @@ fn after_a_loss() -> Snapshot {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_sale_without_a_life_is_lost(#[case] line: Arc<dyn Line>) {
-    let key = LineKey { sale: random_sale(), epoch: 1 };
+async fn a_sale_without_a_life_is_lost(#[case] line: Arc<dyn SaleQueueStore>) {
+    let key = QueueKey { sale: random_sale(), epoch: 1 };
     assert!(matches!(line.life(&key.sale).await, Err(StoreError::Lost)));
     assert!(matches!(line.join(&key, &[], 5, at(0)).await, Err(StoreError::Lost)));
     assert!(matches!(line.frame(&key).await, Err(StoreError::Lost)));
@@ -46,7 +47,7 @@ async fn a_sale_without_a_life_is_lost(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn only_the_life_that_counts_answers(#[case] line: Arc<dyn Line>) {
+async fn only_the_life_that_counts_answers(#[case] line: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::open(line).await;
     bench.crowd(2).await;
     let first = bench.key.clone();
@@ -63,7 +64,7 @@ async fn only_the_life_that_counts_answers(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn old_tickets_come_back_at_their_own_numbers(#[case] line: Arc<dyn Line>) {
+async fn old_tickets_come_back_at_their_own_numbers(#[case] line: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::open(line).await;
     bench.reborn(&after_a_loss(), at(0)).await;
     assert_eq!(bench.join(9, at(0)).await, new(301, at(0)));
@@ -91,7 +92,7 @@ async fn old_tickets_come_back_at_their_own_numbers(#[case] line: Arc<dyn Line>)
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] line: Arc<dyn Line>) {
+async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] line: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::open(line).await;
     bench.reborn(&after_a_loss(), at(0)).await;
     let live = async || bench.observe(1).await.histogram;
@@ -121,7 +122,7 @@ async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] line: Arc<
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_new_life_knows_passes_holds_and_limits(#[case] line: Arc<dyn Line>) {
+async fn a_new_life_knows_passes_holds_and_limits(#[case] line: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::open(line).await;
     let pass = |n: u8, hold, ended, end| KnownPass {
         place: Place { buyer: buyer(n), number: n.into() },

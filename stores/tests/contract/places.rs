@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use rstest::rstest;
-use stores::{
-    gate::Taken,
-    line::Line,
-    queue::{Batch, Called, Entered, Join, Joined, Published, Seat},
-};
+use stores::queue_store::{Batch, Called, Entered, Join, Joined, Published, SaleQueueStore, Seat, Taken};
 
 use crate::bench::{Bench, CEILING, PASS_ENDS, admitted, at, buyer, live_redis, memory, new, take, units, waiting};
 
@@ -15,7 +11,7 @@ use crate::bench::{Bench, CEILING, PASS_ENDS, admitted, at, buyer, live_redis, m
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn the_same_buyer_has_the_same_number_and_the_same_moment(#[case] line: Arc<dyn Line>) {
+async fn the_same_buyer_has_the_same_number_and_the_same_moment(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     assert_eq!(bench.join(1, at(0)).await, new(1, at(0)));
     assert_eq!(bench.join(2, at(99)).await, new(2, at(0)), "within a tenth of a second the moment is shared");
@@ -30,7 +26,7 @@ async fn the_same_buyer_has_the_same_number_and_the_same_moment(#[case] line: Ar
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn asks_of_one_batch_are_answered_in_order(#[case] line: Arc<dyn Line>) {
+async fn asks_of_one_batch_are_answered_in_order(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     let asks = [4, 2, 4, 3].map(|n| Join { buyer: buyer(n), ticket: None });
     let joined = bench.line.join(&bench.key, &asks, CEILING, at(0)).await.unwrap();
@@ -42,7 +38,7 @@ async fn asks_of_one_batch_are_answered_in_order(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn no_number_above_the_ceiling_is_given(#[case] line: Arc<dyn Line>) {
+async fn no_number_above_the_ceiling_is_given(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     let asks = [1, 2, 3, 1].map(|n| Join { buyer: buyer(n), ticket: None });
     let joined = bench.line.join(&bench.key, &asks, 2, at(0)).await.unwrap();
@@ -56,7 +52,7 @@ async fn no_number_above_the_ceiling_is_given(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_large_batch_is_joined_and_called_in_order(#[case] line: Arc<dyn Line>) {
+async fn a_large_batch_is_joined_and_called_in_order(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     let buyer = |n: u64| {
         let mut bytes = [0; 16];
@@ -80,7 +76,7 @@ async fn a_large_batch_is_joined_and_called_in_order(#[case] line: Arc<dyn Line>
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn the_lowest_seated_are_called_and_nobody_above_the_cursor(#[case] line: Arc<dyn Line>) {
+async fn the_lowest_seated_are_called_and_nobody_above_the_cursor(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.crowd(5).await;
     assert_eq!(bench.leave(2, 2, at(0)).await, waiting());
@@ -104,7 +100,7 @@ async fn the_lowest_seated_are_called_and_nobody_above_the_cursor(#[case] line: 
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_batch_that_is_sent_again_calls_nobody_more(#[case] line: Arc<dyn Line>) {
+async fn a_batch_that_is_sent_again_calls_nobody_more(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.crowd(9).await;
     let batch = |term, seq| Batch { term, seq, calls: 2, up_to: 9, until: at(60_000) };
@@ -123,7 +119,7 @@ async fn a_batch_that_is_sent_again_calls_nobody_more(#[case] line: Arc<dyn Line
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_missed_call_gives_one_return_to_the_front(#[case] line: Arc<dyn Line>) {
+async fn a_missed_call_gives_one_return_to_the_front(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.crowd(4).await;
     bench.call(1, 2, at(100)).await;
@@ -146,7 +142,7 @@ async fn a_missed_call_gives_one_return_to_the_front(#[case] line: Arc<dyn Line>
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_window_ends_without_a_sweep_and_counts_until_somebody_asks(#[case] line: Arc<dyn Line>) {
+async fn a_window_ends_without_a_sweep_and_counts_until_somebody_asks(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.crowd(2).await;
     bench.call(1, 2, at(100)).await;
@@ -163,7 +159,7 @@ async fn a_window_ends_without_a_sweep_and_counts_until_somebody_asks(#[case] li
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn who_enters_is_inside_until_the_pass_ends(#[case] line: Arc<dyn Line>) {
+async fn who_enters_is_inside_until_the_pass_ends(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.crowd(3).await;
     assert_eq!(bench.enter(1, 1, at(0)).await, Entered::NotCalled(waiting()));
@@ -190,7 +186,7 @@ async fn who_enters_is_inside_until_the_pass_ends(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn who_was_counted_out_does_not_come_in(#[case] line: Arc<dyn Line>) {
+async fn who_was_counted_out_does_not_come_in(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.crowd(3).await;
     bench.call(1, 2, at(100)).await;
@@ -211,7 +207,7 @@ async fn who_was_counted_out_does_not_come_in(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] line: Arc<dyn Line>) {
+async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.crowd(5).await;
     bench.call(1, 3, at(100)).await;
@@ -238,7 +234,7 @@ async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] line: Arc<dyn
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn nothing_is_seen_of_an_empty_line(#[case] line: Arc<dyn Line>) {
+async fn nothing_is_seen_of_an_empty_line(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     let seen = bench.observe(1).await;
     assert_eq!((seen.last_number, seen.waiting, seen.nth_number), (0, 0, 0));
@@ -253,7 +249,7 @@ async fn nothing_is_seen_of_an_empty_line(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn only_the_leader_that_reigns_is_heard(#[case] line: Arc<dyn Line>) {
+async fn only_the_leader_that_reigns_is_heard(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     assert_eq!(bench.line.frame(&bench.key).await.unwrap(), None);
     let publish = async |term, frame: &'static str| bench.line.publish(&bench.key, term, frame.into()).await.unwrap();
@@ -273,7 +269,7 @@ async fn only_the_leader_that_reigns_is_heard(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn every_process_hears_who_left_before_being_called(#[case] line: Arc<dyn Line>) {
+async fn every_process_hears_who_left_before_being_called(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.crowd(5).await;
     assert!(bench.line.departed(&bench.key, 0).await.unwrap().is_empty());

@@ -8,8 +8,7 @@ use std::{
 use sale::SaleId;
 use stores::{
     StoreError,
-    line::{self, RedisLine},
-    queue::{LineKey, Queue as _, Snapshot},
+    queue_store::{self, Queue as _, QueueKey, RedisQueueStore, Snapshot},
 };
 use tempfile::TempDir;
 
@@ -61,7 +60,7 @@ fn run(folder: &TempDir, port: u16) -> Child {
 }
 
 /// Waits until the server answers, which tells what it holds.
-async fn life(line: &dyn line::Line, sale: &SaleId) -> Result<i64, StoreError> {
+async fn life(line: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<i64, StoreError> {
     loop {
         match line.life(sale).await {
             Err(StoreError::Unavailable { .. }) => tokio::task::yield_now().await,
@@ -73,7 +72,7 @@ async fn life(line: &dyn line::Line, sale: &SaleId) -> Result<i64, StoreError> {
 #[tokio::test]
 async fn live_redis_that_restarted_with_old_contents_is_lost_until_it_is_filled_again() {
     let mut server = Server::start();
-    let line = line::connect(&server.url()).unwrap();
+    let line = queue_store::connect(&server.url()).unwrap();
     let untouched = life(&*line, &random_sale()).await;
     assert!(matches!(untouched, Err(StoreError::Lost)), "{untouched:?}");
     let mut bench = Bench::open(line).await;
@@ -90,10 +89,10 @@ async fn live_redis_that_restarted_with_old_contents_is_lost_until_it_is_filled_
 #[tokio::test]
 async fn live_redis_that_does_not_answer_is_unavailable() {
     let mut server = Server::start();
-    let line = RedisLine::open(&server.url()).unwrap();
+    let line = RedisQueueStore::open(&server.url()).unwrap();
     server.process.kill().unwrap();
     server.process.wait().unwrap();
-    let key = LineKey { sale: random_sale(), epoch: 1 };
+    let key = QueueKey { sale: random_sale(), epoch: 1 };
     for _ in 0..2 {
         assert!(matches!(line.frame(&key).await, Err(StoreError::Unavailable { .. })));
     }
@@ -117,9 +116,9 @@ fn a_url_that_names_no_store_is_refused_in_a_sentence() {
         ("memory", "memory: or redis://"),
         ("postgres://a", "memory: or redis://"),
     ] {
-        let refusal = line::connect(url).err().map(|refusal| refusal.to_string()).unwrap_or_default();
+        let refusal = queue_store::connect(url).err().map(|refusal| refusal.to_string()).unwrap_or_default();
         assert!(refusal.contains(sentence), "{url}: {refusal}");
         assert!(!refusal.contains("secret"), "{refusal}");
     }
-    assert!(line::connect("memory:").is_ok());
+    assert!(queue_store::connect("memory:").is_ok());
 }

@@ -6,9 +6,7 @@ use rstest::rstest;
 use sale::{HoldId, sale::Place};
 use stores::{
     StoreError,
-    gate::{End, Ending, GateHold, Take, Taken},
-    line::Line,
-    queue::{Entered, Seat, Snapshot},
+    queue_store::{End, Ending, Entered, GateHold, SaleQueueStore, Seat, Snapshot, Take, Taken},
 };
 
 use crate::bench::{Bench, PASS_ENDS, at, buyer, count, hold, item, live_redis, memory, take, units};
@@ -27,7 +25,7 @@ impl Bench {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn units_are_taken_once_for_each_hold(#[case] line: Arc<dyn Line>) {
+async fn units_are_taken_once_for_each_hold(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.inside(2).await;
     for _ in 0..2 {
@@ -48,7 +46,7 @@ async fn units_are_taken_once_for_each_hold(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_pass_works_once_and_only_for_its_own_place(#[case] line: Arc<dyn Line>) {
+async fn a_pass_works_once_and_only_for_its_own_place(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.inside(3).await;
     let one = [units("pair", 1)];
@@ -69,7 +67,7 @@ async fn a_pass_works_once_and_only_for_its_own_place(#[case] line: Arc<dyn Line
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_refusal_consumes_nothing(#[case] line: Arc<dyn Line>) {
+async fn a_refusal_consumes_nothing(#[case] line: Arc<dyn SaleQueueStore>) {
     let snapshot = Snapshot { stock: vec![count("pair", 9, 0, 0), count("lace", 1, 0, 0)], ..Snapshot::default() };
     let bench = Bench::with(line, 1, &snapshot).await;
     bench.inside(1).await;
@@ -90,7 +88,7 @@ async fn a_refusal_consumes_nothing(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn holds_end_once(#[case] line: Arc<dyn Line>) {
+async fn holds_end_once(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.inside(4).await;
     for n in 1..=4 {
@@ -117,7 +115,7 @@ async fn holds_end_once(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_buyer_has_no_more_than_the_limit(#[case] line: Arc<dyn Line>) {
+async fn a_buyer_has_no_more_than_the_limit(#[case] line: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(line).await;
     bench.inside(1).await;
     let late =
@@ -143,7 +141,7 @@ async fn a_buyer_has_no_more_than_the_limit(#[case] line: Arc<dyn Line>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_restock_is_told_in_any_order(#[case] line: Arc<dyn Line>) {
+async fn a_restock_is_told_in_any_order(#[case] line: Arc<dyn SaleQueueStore>) {
     let snapshot = Snapshot { version: 5, stock: vec![count("pair", 2, 3, 4)], ..Snapshot::default() };
     let bench = Bench::with(line, 1, &snapshot).await;
     let restock = async |name, total, version| {

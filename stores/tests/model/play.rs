@@ -10,9 +10,10 @@ use sale::{
 };
 use stores::{
     StoreError,
-    gate::{End, Take, Taken},
-    line::{self, Line},
-    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Seat, StockCount},
+    queue_store::{
+        self, Batch, Called, Carried, End, Enter, Entered, Join, Joined, Observation, QueueKey, SaleQueueStore, Seat,
+        StockCount, Take, Taken,
+    },
 };
 
 use crate::{
@@ -27,7 +28,7 @@ const BLOCK: u64 = 5;
 
 /// The server under test: as a line, and as somebody who breaks it.
 pub(crate) struct Redis {
-    line: Arc<dyn Line>,
+    line: Arc<dyn SaleQueueStore>,
     client: redis::Client,
 }
 
@@ -36,11 +37,11 @@ impl Redis {
     pub(crate) fn named_by_the_environment() -> Self {
         let url = std::env::var("OPENRUN_TEST_QUEUE_URL")
             .expect("OPENRUN_TEST_QUEUE_URL must name a Redis to test with, like redis://127.0.0.1:6379");
-        Self { line: line::connect(&url).unwrap(), client: redis::Client::open(url).unwrap() }
+        Self { line: queue_store::connect(&url).unwrap(), client: redis::Client::open(url).unwrap() }
     }
 
     /// Removes one key of a sale's life, or the one that says which life counts.
-    async fn lose_key(&self, key: &LineKey, which: usize) {
+    async fn lose_key(&self, key: &QueueKey, which: usize) {
         let pattern = format!("openrun:{{{}}}:{}:*", key.sale, key.epoch);
         let mut connection = self.client.get_multiplexed_async_connection().await.unwrap();
         let mut keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut connection).await.unwrap();
@@ -54,8 +55,8 @@ impl Redis {
 
 struct Walk<'a> {
     redis: &'a Redis,
-    memory: Arc<dyn Line>,
-    key: LineKey,
+    memory: Arc<dyn SaleQueueStore>,
+    key: QueueKey,
     now: Timestamp,
     truth: Truth,
     term: i64,
@@ -70,8 +71,8 @@ pub(crate) async fn walk(redis: &Redis, steps: &[Step]) -> Walked {
     let last = Batch { term: 1, seq: 0, calls: 0, up_to: 0, until: Timestamp::default() };
     let mut walk = Walk {
         redis,
-        memory: line::connect("memory:").unwrap(),
-        key: LineKey { sale: sale.clone(), epoch: 0 },
+        memory: queue_store::connect("memory:").unwrap(),
+        key: QueueKey { sale: sale.clone(), epoch: 0 },
         now: Timestamp::from_millis(1_780_000_000_000),
         truth: Truth::default(),
         term: 1,
@@ -297,12 +298,12 @@ impl Walk<'_> {
         match loss {
             Loss::Nothing => {}
             Loss::Everything => {
-                self.memory = line::connect("memory:").unwrap();
+                self.memory = queue_store::connect("memory:").unwrap();
                 self.redis.line.forget(&self.key.sale).await.unwrap();
                 self.find_it_lost().await?;
             }
             Loss::OneKey(which) => {
-                self.memory = line::connect("memory:").unwrap();
+                self.memory = queue_store::connect("memory:").unwrap();
                 self.redis.lose_key(&self.key, which).await;
                 self.find_it_lost().await?;
             }

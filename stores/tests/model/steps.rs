@@ -1,7 +1,7 @@
 //! What may happen, as proptest draws it. Few buyers and few units, so that steps meet.
 
 use proptest::{collection::vec, option, prelude::*};
-use stores::gate::Ending;
+use stores::queue_store::Ending;
 
 /// A buyer's ticket: the latest one, one before it, or a number that was never given to this buyer.
 #[derive(Clone, Copy, Debug)]

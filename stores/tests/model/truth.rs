@@ -6,10 +6,7 @@ use sale::{
     BuyerId, HoldId, ItemId, OrderId, Timestamp,
     sale::{Line as OrderLine, Place, quantity},
 };
-use stores::{
-    gate::{End, Ending, Take},
-    queue::{Carried, HeldUnits, KnownPass, Snapshot, StockCount},
-};
+use stores::queue_store::{Carried, End, Ending, HeldUnits, KnownPass, Snapshot, StockCount, Take};
 
 use crate::steps::Which;
 

@@ -7,7 +7,7 @@ use stores::{
         numbers::{self, Raised},
         passes,
     },
-    queue::{Batch, Called, Enter, Entered, Join, Joined, LineKey},
+    queue_store::{Batch, Called, Enter, Entered, Join, Joined, QueueKey},
 };
 
 use crate::world::World;
@@ -36,7 +36,7 @@ impl Person {
 }
 
 /// Puts `count` buyers into the line. Tells of about `kept` of them, spread over the line.
-pub(crate) async fn join(world: &World, line: &LineKey, count: u64, kept: u64) -> anyhow::Result<Vec<Person>> {
+pub(crate) async fn join(world: &World, line: &QueueKey, count: u64, kept: u64) -> anyhow::Result<Vec<Person>> {
     let Raised::To(ceiling) = numbers::raise_ceiling(&world.database, line, count).await? else {
         bail!("the line began another life");
     };
@@ -60,7 +60,7 @@ pub(crate) async fn join(world: &World, line: &LineKey, count: u64, kept: u64) -
 }
 
 /// Puts `count` buyers into the line and lets them in, with their pass rows committed. Nobody else may lead the sale.
-pub(crate) async fn enter(world: &World, line: &LineKey, count: u64) -> anyhow::Result<Vec<Pass>> {
+pub(crate) async fn enter(world: &World, line: &QueueKey, count: u64) -> anyhow::Result<Vec<Pass>> {
     let people = join(world, line, count, count).await?;
     let now = world.database.now();
     let lead = numbers::lead(&world.database, &line.sale, "bench", now, now.plus_millis(1)).await?;
@@ -77,7 +77,7 @@ pub(crate) async fn enter(world: &World, line: &LineKey, count: u64) -> anyhow::
     Ok(passes)
 }
 
-async fn let_in(world: &World, line: &LineKey, people: &[Person]) -> anyhow::Result<Vec<Pass>> {
+async fn let_in(world: &World, line: &QueueKey, people: &[Person]) -> anyhow::Result<Vec<Pass>> {
     let now = world.database.now();
     // Passes carry whole seconds.
     let issued_at = Timestamp::from_millis(now.as_seconds() * 1_000);

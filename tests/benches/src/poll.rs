@@ -3,7 +3,7 @@
 
 use std::{thread::sleep, time::Duration};
 
-use stores::queue::LineKey;
+use stores::queue_store::QueueKey;
 
 use crate::{
     ask::Request,
@@ -46,7 +46,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     Ok(figures)
 }
 
-async fn by_tag(settings: &Settings, front: &Process, line: &LineKey) -> anyhow::Result<Figure> {
+async fn by_tag(settings: &Settings, front: &Process, line: &QueueKey) -> anyhow::Result<Figure> {
     let request = Request::get(format!("/v1/sales/{}/frame", line.sale));
     let tag = request.send(front.address)?.header("etag").unwrap_or_default().to_owned();
     let request = request.header("If-None-Match", tag);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use redis::aio::MultiplexedConnection;
 use sale::clock::monotonic;
-use stores::queue::LineKey;
+use stores::queue_store::QueueKey;
 use tokio::time::sleep;
 
 use crate::{
@@ -102,7 +102,7 @@ struct Watch {
 }
 
 impl Watch {
-    async fn of(world: &World, line: &LineKey) -> anyhow::Result<Self> {
+    async fn of(world: &World, line: &QueueKey) -> anyhow::Result<Self> {
         let client = redis::Client::open(world.settings.queue_url.as_str())?;
         let connection = client.get_multiplexed_async_connection().await?;
         Ok(Self { connection, key: format!("openrun:{{{}}}:{}:line", line.sale, line.epoch) })

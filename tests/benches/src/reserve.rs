@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, ensure};
 use sqlx::Row as _;
-use stores::{database::Database, queue::LineKey};
+use stores::{database::Database, queue_store::QueueKey};
 
 use self::gate::Gate;
 use crate::{
@@ -73,7 +73,7 @@ async fn keeps_what_it_commits(database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn wish(line: &LineKey) -> Request {
+fn wish(line: &QueueKey) -> Request {
     let request = Request::post(format!("/v1/sales/{}/orders", line.sale))
         .header("Content-Type", "application/json")
         .header("Idempotency-Key", "bench");
@@ -83,7 +83,7 @@ fn wish(line: &LineKey) -> Request {
 /// Where people with passes order.
 struct Shop<'a> {
     world: &'a World,
-    line: LineKey,
+    line: QueueKey,
     request: Request,
 }
 

@@ -18,8 +18,7 @@ use stores::{
         payments::{self, Choice, Paying},
         place::{self, NewOrder, Placed},
     },
-    gate::{Take, Taken},
-    queue::LineKey,
+    queue_store::{QueueKey, Take, Taken},
     testing,
 };
 use tokio::time::sleep;
@@ -58,7 +57,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
 }
 
 /// Orders as the checkout leaves them: units held at the gate and in the database, a payment asked for.
-async fn ask_for_payments(world: &World, line: &LineKey, count: u64) -> anyhow::Result<()> {
+async fn ask_for_payments(world: &World, line: &QueueKey, count: u64) -> anyhow::Result<()> {
     let passes = people::enter(world, line, count).await?;
     for passes in passes.chunks(TOGETHER) {
         let orders: Vec<_> = passes.iter().map(order).collect();
@@ -95,7 +94,7 @@ async fn pay(world: &World, order: OrderId) -> anyhow::Result<()> {
 type Seen = (Instant, u64);
 
 /// Counts the paid rows until all are, from the first tenth to the last.
-async fn watch(world: &World, line: &LineKey, workers: &Process, orders: u64) -> anyhow::Result<Round> {
+async fn watch(world: &World, line: &QueueKey, workers: &Process, orders: u64) -> anyhow::Result<Round> {
     let started = monotonic();
     let (mut first, mut last): (Option<Seen>, Option<Seen>) = (None, None);
     loop {
@@ -126,7 +125,7 @@ async fn watch(world: &World, line: &LineKey, workers: &Process, orders: u64) ->
     })
 }
 
-async fn paid(world: &World, line: &LineKey) -> anyhow::Result<u64> {
+async fn paid(world: &World, line: &QueueKey) -> anyhow::Result<u64> {
     // The count of the units that are sold: one row, where the orders would be thousands.
     const SOLD: &str = "SELECT sold FROM items WHERE sale = $1";
     let row = sqlx::query(SOLD).bind(line.sale.as_str()).fetch_one(world.database.reader()).await?;

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use sale::{Frame, clock::monotonic};
-use stores::queue::{LineKey, Published};
+use stores::queue_store::{Published, QueueKey};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -86,7 +86,7 @@ fn most_files() -> anyhow::Result<usize> {
 }
 
 /// Publishes a frame that says something new, as the leader would.
-async fn change(world: &World, line: &LineKey, frame: &mut Frame) -> anyhow::Result<()> {
+async fn change(world: &World, line: &QueueKey, frame: &mut Frame) -> anyhow::Result<()> {
     frame.tick += 1;
     frame.waiting += 1;
     let published = world.line.publish(line, LEADERS_TERM, Bytes::from(serde_json::to_vec(frame)?)).await?;
@@ -110,7 +110,7 @@ struct Heard {
 }
 
 impl Ears {
-    async fn open(&self, front: &Process, line: &LineKey, count: usize) -> anyhow::Result<()> {
+    async fn open(&self, front: &Process, line: &QueueKey, count: usize) -> anyhow::Result<()> {
         let path = format!("/v1/sales/{}/stream", line.sale);
         for nth in 0..count {
             let stream = listen(front.address, &path).await?;
@@ -134,7 +134,7 @@ impl Ears {
     }
 
     /// Seconds from the publication of a change until all have heard of it.
-    async fn hear(&self, world: &World, line: &LineKey, frame: &mut Frame) -> anyhow::Result<f64> {
+    async fn hear(&self, world: &World, line: &QueueKey, frame: &mut Frame) -> anyhow::Result<f64> {
         self.heard.by.store(0, Ordering::Relaxed);
         self.heard.tick.store(frame.tick + 1, Ordering::Relaxed);
         let published = monotonic();

@@ -8,8 +8,7 @@ use sale::{Keys, Sale, SaleId, Timestamp, clock::monotonic, pass::PassBook, test
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
 use stores::{
     database::Database,
-    line::{self, Line},
-    queue::LineKey,
+    queue_store::{self, QueueKey, SaleQueueStore},
     testing,
 };
 use tempfile::TempDir;
@@ -31,7 +30,7 @@ pub(crate) struct World {
     pub(crate) keys: Keys,
     pub(crate) passes: PassBook,
     pub(crate) database: Database,
-    pub(crate) line: Arc<dyn Line>,
+    pub(crate) line: Arc<dyn SaleQueueStore>,
     pub(crate) environment: BTreeMap<String, String>,
     database_name: String,
     sales: parking_lot::Mutex<Vec<SaleId>>,
@@ -64,7 +63,7 @@ impl World {
             settings: settings.clone(),
             passes: PassBook::new(PUBLIC_URL, &keys)?,
             keys,
-            line: line::connect(&settings.queue_url)?,
+            line: queue_store::connect(&settings.queue_url)?,
             environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             database,
             database_name,
@@ -79,7 +78,7 @@ impl World {
     }
 
     /// A sale that is open and calls nobody, with its line ready. `change` makes it another one first.
-    pub(crate) async fn open_sale(&self, change: impl FnOnce(&mut Sale)) -> anyhow::Result<LineKey> {
+    pub(crate) async fn open_sale(&self, change: impl FnOnce(&mut Sale)) -> anyhow::Result<QueueKey> {
         let id: SaleId = format!("bench-{:016x}", rand::random::<u64>()).parse()?;
         self.sales.lock().push(id.clone());
         let mut sale = plain_sale(id, self.database.now());
@@ -103,7 +102,7 @@ impl World {
     }
 
     /// Takes a sale out of the queue store. It is closed first, so that no guard fills it again.
-    pub(crate) async fn forget(&self, line: &LineKey) -> anyhow::Result<()> {
+    pub(crate) async fn forget(&self, line: &QueueKey) -> anyhow::Result<()> {
         const CLOSE: &str = "UPDATE sales SET closing = 1, closed = 1 WHERE id = $1";
         sqlx::query(CLOSE).bind(line.sale.as_str()).execute(self.database.writer()).await?;
         Ok(self.line.forget(&line.sale).await?)
@@ -141,7 +140,7 @@ fn plain_sale(id: SaleId, now: Timestamp) -> Sale {
 /// Waits until a process shows a frame of which `is_so` holds.
 pub(crate) fn await_frame(
     process: &Process,
-    line: &LineKey,
+    line: &QueueKey,
     is_so: impl Fn(&sale::Frame) -> bool,
 ) -> anyhow::Result<sale::Frame> {
     let request = Request::get(format!("/v1/sales/{}/frame", line.sale));

@@ -15,7 +15,7 @@ use stores::{
         outbox,
         sales::{StockedSale, Switch},
     },
-    queue::StockCount,
+    queue_store::StockCount,
 };
 use web::{
     FieldError, Moment, Problem,

@@ -13,7 +13,7 @@ use super::{NewOrder, Terms};
 use crate::{
     StoreError,
     database::{Database, Tx, moves::rows},
-    queue::LineKey,
+    queue_store::QueueKey,
 };
 
 /// One statement, because each would cost a journey while the items are locked. It answers how many rows were counted;
@@ -88,7 +88,7 @@ const SQLITE: [&str; 6] = [
 pub(super) async fn write(
     database: &Database,
     tx: &mut Tx,
-    line: &LineKey,
+    line: &QueueKey,
     orders: &[&NewOrder],
     (terms, now): (Terms, Timestamp),
 ) -> Result<bool, StoreError> {
@@ -100,7 +100,7 @@ pub(super) async fn write(
 
 /// What is written together.
 struct Batch<'a> {
-    line: &'a LineKey,
+    line: &'a QueueKey,
     rows: Vec<OrderRow<'a>>,
     lines: Vec<LineRow<'a>>,
     limit: i64,

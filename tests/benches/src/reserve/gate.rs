@@ -18,8 +18,7 @@ use sale::{
 use stores::{
     batch::Batcher,
     database::Database,
-    gate::{Take, Taken},
-    queue::LineKey,
+    queue_store::{QueueKey, Take, Taken},
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
@@ -42,7 +41,7 @@ struct Server {
 }
 
 impl Gate {
-    pub(super) async fn start(world: &World, line: &LineKey) -> anyhow::Result<Self> {
+    pub(super) async fn start(world: &World, line: &QueueKey) -> anyhow::Result<Self> {
         let tracker = TaskTracker::new();
         let (queue, key, database) = (Arc::clone(&world.line), line.clone(), world.database.clone());
         let takes = Batcher::new("take", &tracker, WAITING, move |asks: Vec<Take>| {

@@ -10,12 +10,10 @@ use sale::{
 
 use crate::{
     StoreError,
-    gate::{End, Ending, GateHold, HoldsFrom, SomeHolds, Take, Taken},
-    line::{
-        HOLDS_AT_ONCE,
+    queue_store::{
+        End, Ending, GateHold, HOLDS_AT_ONCE, HoldsFrom, Observation, SomeHolds, StockCount, Take, Taken,
         life::{Entry, Held, Life, Shelf, Stage, bucket_of},
     },
-    queue::{Observation, StockCount},
 };
 
 impl Life {

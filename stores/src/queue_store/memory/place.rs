@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use sale::{BuyerId, Term, Timestamp, sale::Place};
 
-use crate::line::life::{Entry, LastBatch, Life, Stage, bucket_of};
-use crate::{
-    line::{MOMENT_MS, SWEEP_MOST},
-    queue::{Batch, Called, Carried, Enter, Entered, Join, Joined, Published, Seat},
+use crate::queue_store::life::{Entry, LastBatch, Life, Stage, bucket_of};
+use crate::queue_store::{
+    Batch, Called, Carried, Enter, Entered, Join, Joined, MOMENT_MS, Published, SWEEP_MOST, Seat,
 };
 
 impl Life {

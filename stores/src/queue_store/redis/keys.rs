@@ -2,7 +2,7 @@
 
 use sale::SaleId;
 
-use crate::queue::LineKey;
+use crate::queue_store::QueueKey;
 
 pub(super) const LINE: usize = 1;
 pub(super) const SEATS: usize = 2;
@@ -23,7 +23,7 @@ const NAMES: [&str; 10] =
 pub(super) struct Keys([String; 11]);
 
 impl Keys {
-    pub(super) fn of(line: &LineKey) -> Self {
+    pub(super) fn of(line: &QueueKey) -> Self {
         Self(std::array::from_fn(|at| match at.checked_sub(1) {
             None => Self::life_of(&line.sale),
             Some(at) => format!("openrun:{{{}}}:{}:{}", line.sale, line.epoch, NAMES[at]),
@@ -34,11 +34,11 @@ impl Keys {
         format!("openrun:{{{sale}}}:life")
     }
 
-    pub(super) fn frame_of(line: &LineKey) -> String {
+    pub(super) fn frame_of(line: &QueueKey) -> String {
         format!("openrun:{{{}}}:{}:frame", line.sale, line.epoch)
     }
 
-    pub(super) fn departed_of(line: &LineKey) -> String {
+    pub(super) fn departed_of(line: &QueueKey) -> String {
         format!("openrun:{{{}}}:{}:departed", line.sale, line.epoch)
     }
 

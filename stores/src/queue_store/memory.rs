@@ -17,19 +17,19 @@ use sale::{BuyerId, Epoch, ItemId, SaleId, Term, Timestamp, sale::Place};
 use super::life::Life;
 use crate::{
     StoreError,
-    gate::{End, HoldsFrom, SomeHolds, StockGate, Take, Taken},
-    queue::{
-        Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Published, Queue, Seat, Snapshot,
+    queue_store::{
+        Batch, Called, Carried, End, Enter, Entered, HoldsFrom, Join, Joined, Observation, Published, Queue, QueueKey,
+        Seat, Snapshot, SomeHolds, StockGate, Take, Taken,
     },
 };
 
 /// Sales by id; each with the life it has, if any.
 #[derive(Debug, Default)]
-pub struct MemoryLine {
+pub struct MemoryQueueStore {
     sales: Mutex<HashMap<SaleId, Arc<Mutex<Option<Life>>>>>,
 }
 
-impl MemoryLine {
+impl MemoryQueueStore {
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,7 +39,7 @@ impl MemoryLine {
     }
 
     /// Runs one step in the life that the caller names.
-    fn live<T>(&self, line: &LineKey, step: impl FnOnce(&mut Life) -> T) -> Result<T, StoreError> {
+    fn live<T>(&self, line: &QueueKey, step: impl FnOnce(&mut Life) -> T) -> Result<T, StoreError> {
         let Some(sale) = self.sales.lock().get(&line.sale).map(Arc::clone) else { return Err(StoreError::Lost) };
         let mut life = sale.lock();
         match life.as_mut() {
@@ -54,7 +54,7 @@ fn unknown_item(item: &ItemId) -> StoreError {
 }
 
 #[async_trait]
-impl Queue for MemoryLine {
+impl Queue for MemoryQueueStore {
     async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError> {
         let found = self.sales.lock().get(sale).map(Arc::clone);
         found.and_then(|sale| sale.lock().as_ref().map(|life| life.epoch)).ok_or(StoreError::Lost)
@@ -62,7 +62,7 @@ impl Queue for MemoryLine {
 
     async fn join(
         &self,
-        line: &LineKey,
+        line: &QueueKey,
         asks: &[Join],
         ceiling: u64,
         now: Timestamp,
@@ -72,51 +72,51 @@ impl Queue for MemoryLine {
 
     async fn standing(
         &self,
-        line: &LineKey,
+        line: &QueueKey,
         asks: &[(BuyerId, Carried)],
         now: Timestamp,
     ) -> Result<Vec<Seat>, StoreError> {
         self.live(line, |life| life.standing(asks, now))
     }
 
-    async fn call(&self, line: &LineKey, batch: Batch, _now: Timestamp) -> Result<Called, StoreError> {
+    async fn call(&self, line: &QueueKey, batch: Batch, _now: Timestamp) -> Result<Called, StoreError> {
         self.live(line, |life| life.call(batch))
     }
 
-    async fn sweep(&self, line: &LineKey, now: Timestamp) -> Result<u64, StoreError> {
+    async fn sweep(&self, line: &QueueKey, now: Timestamp) -> Result<u64, StoreError> {
         self.live(line, |life| life.sweep(now))
     }
 
-    async fn enter(&self, line: &LineKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
+    async fn enter(&self, line: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
         self.live(line, |life| life.enter(asks, now))
     }
 
-    async fn leave(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
+    async fn leave(&self, line: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
         self.live(line, |life| life.leave(places, now))
     }
 
-    async fn observe(&self, line: &LineKey, nth: u64) -> Result<Observation, StoreError> {
+    async fn observe(&self, line: &QueueKey, nth: u64) -> Result<Observation, StoreError> {
         self.live(line, |life| life.observe(nth))
     }
 
-    async fn settle(&self, line: &LineKey) -> Result<(), StoreError> {
+    async fn settle(&self, line: &QueueKey) -> Result<(), StoreError> {
         self.live(line, Life::settle)
     }
 
-    async fn publish(&self, line: &LineKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
+    async fn publish(&self, line: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
         self.live(line, |life| life.publish(term, frame))
     }
 
-    async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError> {
+    async fn frame(&self, line: &QueueKey) -> Result<Option<Bytes>, StoreError> {
         self.live(line, |life| life.frame.clone())
     }
 
-    async fn departed(&self, line: &LineKey, seen: u64) -> Result<Vec<u64>, StoreError> {
+    async fn departed(&self, line: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError> {
         let skip = usize::try_from(seen).unwrap_or(usize::MAX);
         self.live(line, |life| life.departed.iter().skip(skip).copied().collect())
     }
 
-    async fn rebuild(&self, line: &LineKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
+    async fn rebuild(&self, line: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
         let sale = self.sale(&line.sale);
         let mut life = sale.lock();
         match life.as_ref().map(|life| life.epoch) {
@@ -129,24 +129,24 @@ impl Queue for MemoryLine {
 }
 
 #[async_trait]
-impl StockGate for MemoryLine {
-    async fn take(&self, line: &LineKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
+impl StockGate for MemoryQueueStore {
+    async fn take(&self, line: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
         self.live(line, |life| life.take(asks, now))?
     }
 
-    async fn retake(&self, line: &LineKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
+    async fn retake(&self, line: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
         self.live(line, |life| life.retake(ask, now))?
     }
 
-    async fn end(&self, line: &LineKey, ends: &[End]) -> Result<(), StoreError> {
+    async fn end(&self, line: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
         self.live(line, |life| life.end(ends))
     }
 
-    async fn restock(&self, line: &LineKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
+    async fn restock(&self, line: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
         self.live(line, |life| life.restock(item, total, version))
     }
 
-    async fn some_holds(&self, line: &LineKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
+    async fn some_holds(&self, line: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
         self.live(line, |life| life.some_holds(from))
     }
 

@@ -9,7 +9,7 @@ use sale::{
     sale::{Line as OrderLine, Place},
 };
 
-use crate::queue::Snapshot;
+use crate::queue_store::Snapshot;
 
 /// Where a buyer is who is not plainly waiting. A plain wait is a seat and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,9 +9,11 @@ use sale::{HoldId, Timestamp, frame::BUCKET, sale::Line as OrderLine};
 use super::STORE;
 use crate::{
     StoreError,
-    gate::{Ending, GateHold, HoldsFrom, SomeHolds, Taken},
-    line::life::{Entry, Held, Stage, bucket_of},
-    queue::{Called, Entered, Joined, Observation, Published, Seat, StockCount},
+    queue_store::{
+        Called, Ending, Entered, GateHold, HoldsFrom, Joined, Observation, Published, Seat, SomeHolds, StockCount,
+        Taken,
+        life::{Entry, Held, Stage, bucket_of},
+    },
 };
 
 type Answer<T> = Result<T, StoreError>;

@@ -8,7 +8,7 @@ use super::{
     keys::{self, Keys},
     server::Link,
 };
-use crate::{line::life::Life, queue::LineKey};
+use crate::queue_store::{QueueKey, life::Life};
 
 /// Members per command: small enough to hold nobody else up.
 const CHUNK: usize = 1_000;
@@ -17,7 +17,7 @@ const CHUNK: usize = 1_000;
 const OLD_LIFE_SECONDS: i64 = 3_600;
 
 /// Writes every key of `life` and begins it. A life that was begun already stays as it is.
-pub(super) async fn fill(link: &Link, line: &LineKey, life: &Life, begin: &Script) -> Result<(), RedisError> {
+pub(super) async fn fill(link: &Link, line: &QueueKey, life: &Life, begin: &Script) -> Result<(), RedisError> {
     let mut connection = link.connection.clone();
     let keys = Keys::of(line);
     let stored: (Option<i64>, Option<String>) =
@@ -36,13 +36,13 @@ pub(super) async fn fill(link: &Link, line: &LineKey, life: &Life, begin: &Scrip
     call.arg(life.desk.len() + 1).arg(life.holds.len() + 1).arg(life.buyers.len() + 1);
     let before: Option<i64> = call.invoke_async::<String>(&mut connection).await?.parse().ok();
     if let Some(epoch) = before.filter(|epoch| *epoch != line.epoch) {
-        expire(&mut connection, &LineKey { sale: line.sale.clone(), epoch }).await?;
+        expire(&mut connection, &QueueKey { sale: line.sale.clone(), epoch }).await?;
     }
     Ok(())
 }
 
 /// Empty keys, each with the member that is nobody's; they end by themselves unless the life begins.
-async fn clear(connection: &mut MultiplexedConnection, line: &LineKey, keys: &Keys) -> Result<(), RedisError> {
+async fn clear(connection: &mut MultiplexedConnection, line: &QueueKey, keys: &Keys) -> Result<(), RedisError> {
     let mut pipe = redis::pipe();
     pipe.atomic().cmd("UNLINK").arg(keys.contents()).arg(Keys::frame_of(line)).ignore();
     for which in [keys::SEATS, keys::CALLED, keys::ACTIVE, keys::MOMENTS] {
@@ -120,7 +120,7 @@ fn chunked<A: redis::ToRedisArgs, B: redis::ToRedisArgs>(
     commands
 }
 
-async fn expire(connection: &mut MultiplexedConnection, line: &LineKey) -> Result<(), RedisError> {
+async fn expire(connection: &mut MultiplexedConnection, line: &QueueKey) -> Result<(), RedisError> {
     let mut pipe = redis::pipe();
     for key in Keys::of(line).contents() {
         pipe.cmd("EXPIRE").arg(key).arg(OLD_LIFE_SECONDS).ignore();

@@ -46,9 +46,9 @@ use self::{keys::Keys, server::Server, steps::Steps};
 use super::{HOLDS_AT_ONCE, MOMENT_MS, SWEEP_MOST, life::Life};
 use crate::{
     StoreError,
-    gate::{End, HoldsFrom, SomeHolds, StockGate, Take, Taken},
-    queue::{
-        Batch, Called, Carried, Enter, Entered, Join, Joined, LineKey, Observation, Published, Queue, Seat, Snapshot,
+    queue_store::{
+        Batch, Called, Carried, End, Enter, Entered, HoldsFrom, Join, Joined, Observation, Published, Queue, QueueKey,
+        Seat, Snapshot, SomeHolds, StockGate, Take, Taken,
     },
 };
 
@@ -57,12 +57,12 @@ const STORE: &str = "queue store";
 
 /// The line in the Redis that a URL names.
 #[derive(Debug)]
-pub struct RedisLine {
+pub struct RedisQueueStore {
     server: Server,
     steps: Steps,
 }
 
-impl RedisLine {
+impl RedisQueueStore {
     /// Connects at the first use.
     pub fn open(url: &str) -> Result<Self, redis::RedisError> {
         Ok(Self { server: Server::open(url)?, steps: Steps::load() })
@@ -72,7 +72,7 @@ impl RedisLine {
     async fn run(
         &self,
         script: &redis::Script,
-        line: &LineKey,
+        line: &QueueKey,
         arguments: impl FnOnce(&mut redis::ScriptInvocation<'_>) + Send,
     ) -> Result<Value, StoreError> {
         let link = self.server.link().await?;
@@ -86,7 +86,7 @@ impl RedisLine {
 }
 
 #[async_trait]
-impl Queue for RedisLine {
+impl Queue for RedisQueueStore {
     async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError> {
         let link = self.server.link().await?;
         let stored: Option<Epoch> = redis::cmd("HGET")
@@ -96,13 +96,13 @@ impl Queue for RedisLine {
             .await
             .map_err(|fault| self.server.trouble(&link, fault))?;
         let epoch = stored.ok_or(StoreError::Lost)?;
-        self.run(&self.steps.check, &LineKey { sale: sale.clone(), epoch }, |_| {}).await?;
+        self.run(&self.steps.check, &QueueKey { sale: sale.clone(), epoch }, |_| {}).await?;
         Ok(epoch)
     }
 
     async fn join(
         &self,
-        line: &LineKey,
+        line: &QueueKey,
         asks: &[Join],
         ceiling: u64,
         now: Timestamp,
@@ -123,7 +123,7 @@ impl Queue for RedisLine {
 
     async fn standing(
         &self,
-        line: &LineKey,
+        line: &QueueKey,
         asks: &[(BuyerId, Carried)],
         now: Timestamp,
     ) -> Result<Vec<Seat>, StoreError> {
@@ -138,7 +138,7 @@ impl Queue for RedisLine {
         answers::seats(answer)
     }
 
-    async fn call(&self, line: &LineKey, batch: Batch, _now: Timestamp) -> Result<Called, StoreError> {
+    async fn call(&self, line: &QueueKey, batch: Batch, _now: Timestamp) -> Result<Called, StoreError> {
         let answer = self
             .run(&self.steps.call, line, |call| {
                 call.arg(batch.term).arg(batch.seq).arg(batch.calls).arg(batch.up_to).arg(batch.until.as_millis());
@@ -147,7 +147,7 @@ impl Queue for RedisLine {
         answers::called(answer)
     }
 
-    async fn sweep(&self, line: &LineKey, now: Timestamp) -> Result<u64, StoreError> {
+    async fn sweep(&self, line: &QueueKey, now: Timestamp) -> Result<u64, StoreError> {
         let answer = self
             .run(&self.steps.sweep, line, |call| {
                 call.arg(now.as_millis()).arg(SWEEP_MOST);
@@ -156,7 +156,7 @@ impl Queue for RedisLine {
         answers::count(&answer)
     }
 
-    async fn enter(&self, line: &LineKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
+    async fn enter(&self, line: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
         let answer = self
             .run(&self.steps.enter, line, |call| {
                 call.arg(now.as_millis());
@@ -169,7 +169,7 @@ impl Queue for RedisLine {
         answers::entered(answer)
     }
 
-    async fn leave(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
+    async fn leave(&self, line: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
         let answer = self
             .run(&self.steps.leave, line, |call| {
                 call.key(Keys::departed_of(line)).arg(now.as_millis());
@@ -181,7 +181,7 @@ impl Queue for RedisLine {
         answers::seats(answer)
     }
 
-    async fn observe(&self, line: &LineKey, nth: u64) -> Result<Observation, StoreError> {
+    async fn observe(&self, line: &QueueKey, nth: u64) -> Result<Observation, StoreError> {
         let answer = self
             .run(&self.steps.observe, line, |call| {
                 call.arg(nth);
@@ -190,11 +190,11 @@ impl Queue for RedisLine {
         answers::observation(answer)
     }
 
-    async fn settle(&self, line: &LineKey) -> Result<(), StoreError> {
+    async fn settle(&self, line: &QueueKey) -> Result<(), StoreError> {
         self.run(&self.steps.settle, line, |_| {}).await.map(drop)
     }
 
-    async fn publish(&self, line: &LineKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
+    async fn publish(&self, line: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
         let answer = self
             .run(&self.steps.publish, line, |call| {
                 call.key(Keys::frame_of(line)).arg(term).arg(&frame[..]);
@@ -203,7 +203,7 @@ impl Queue for RedisLine {
         answers::published(&answer)
     }
 
-    async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError> {
+    async fn frame(&self, line: &QueueKey) -> Result<Option<Bytes>, StoreError> {
         let answer = self
             .run(&self.steps.frame, line, |call| {
                 call.key(Keys::frame_of(line));
@@ -212,7 +212,7 @@ impl Queue for RedisLine {
         answers::frame(answer)
     }
 
-    async fn departed(&self, line: &LineKey, seen: u64) -> Result<Vec<u64>, StoreError> {
+    async fn departed(&self, line: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError> {
         let answer = self
             .run(&self.steps.departed, line, |call| {
                 call.key(Keys::departed_of(line)).arg(seen);
@@ -221,7 +221,7 @@ impl Queue for RedisLine {
         answers::numbers(answer)
     }
 
-    async fn rebuild(&self, line: &LineKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
+    async fn rebuild(&self, line: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
         // One connection from the first key to the last: should the server die in between, nothing is begun.
         let link = self.server.link().await?;
         let life = Life::begin(line.epoch, snapshot, now);
@@ -231,8 +231,8 @@ impl Queue for RedisLine {
 }
 
 #[async_trait]
-impl StockGate for RedisLine {
-    async fn take(&self, line: &LineKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
+impl StockGate for RedisQueueStore {
+    async fn take(&self, line: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
         let answer = self
             .run(&self.steps.take, line, |call| {
                 call.arg(now.as_millis());
@@ -244,7 +244,7 @@ impl StockGate for RedisLine {
         answers::taken(answer)
     }
 
-    async fn retake(&self, line: &LineKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
+    async fn retake(&self, line: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
         let answer = self
             .run(&self.steps.retake, line, |call| {
                 call.arg(now.as_millis());
@@ -254,7 +254,7 @@ impl StockGate for RedisLine {
         answers::retaken(&answer)
     }
 
-    async fn end(&self, line: &LineKey, ends: &[End]) -> Result<(), StoreError> {
+    async fn end(&self, line: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
         self.run(&self.steps.end, line, |call| {
             for end in ends {
                 call.arg(end.hold.to_string()).arg(answers::ending_letter(end.ending));
@@ -264,7 +264,7 @@ impl StockGate for RedisLine {
         .map(drop)
     }
 
-    async fn restock(&self, line: &LineKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
+    async fn restock(&self, line: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
         self.run(&self.steps.restock, line, |call| {
             call.arg(item.as_str()).arg(total).arg(version);
         })
@@ -272,7 +272,7 @@ impl StockGate for RedisLine {
         .map(drop)
     }
 
-    async fn some_holds(&self, line: &LineKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
+    async fn some_holds(&self, line: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
         let answer = self
             .run(&self.steps.holds, line, |call| {
                 call.arg(answers::cursor(from)).arg(HOLDS_AT_ONCE);

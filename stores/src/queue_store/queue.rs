@@ -8,14 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sale::{BuyerId, Epoch, HoldId, ItemId, PassId, SaleId, Term, Timestamp, sale::Place};
 
+use super::QueueKey;
 use crate::StoreError;
-
-/// Which line, in which life of the store.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LineKey {
-    pub sale: SaleId,
-    pub epoch: Epoch,
-}
 
 /// Somebody who wants a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,7 +191,7 @@ pub trait Queue: Send + Sync {
     /// number; so does one that this life gave and does not hold.
     async fn join(
         &self,
-        line: &LineKey,
+        line: &QueueKey,
         asks: &[Join],
         ceiling: u64,
         now: Timestamp,
@@ -207,47 +201,47 @@ pub trait Queue: Send + Sync {
     /// older life is seated again at its own number. A ticket that is not its buyer's place any more has left.
     async fn standing(
         &self,
-        line: &LineKey,
+        line: &QueueKey,
         asks: &[(BuyerId, Carried)],
         now: Timestamp,
     ) -> Result<Vec<Seat>, StoreError>;
 
     /// Calls the lowest numbers seated. Within a term `seq` only rises: the last one again gets its stored answer, one
     /// before that calls nobody.
-    async fn call(&self, line: &LineKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError>;
+    async fn call(&self, line: &QueueKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError>;
 
     /// Ends the time of those whom the leader counts: windows that have run out, some thousand at a time (called becomes
     /// late, or expired the second time), and unused passes. Clocks differ and requests take their time, so this, and not
     /// the hour that somebody carries, decides: whoever was counted out here does not come in any more. Tells how many
     /// windows ended.
-    async fn sweep(&self, line: &LineKey, now: Timestamp) -> Result<u64, StoreError>;
+    async fn sweep(&self, line: &QueueKey, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Lets called tickets in.
-    async fn enter(&self, line: &LineKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError>;
+    async fn enter(&self, line: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError>;
 
     /// Gives places up; tells what each had been. A pass that was not used ends with it, a used one stays used. A
     /// number of an older life need not have been seated again to be given up.
-    async fn leave(&self, line: &LineKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError>;
+    async fn leave(&self, line: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError>;
 
     /// What the leader decides by. `nth` asks for the number of the n-th seated. Nothing depends on the hour.
-    async fn observe(&self, line: &LineKey, nth: u64) -> Result<Observation, StoreError>;
+    async fn observe(&self, line: &QueueKey, nth: u64) -> Result<Observation, StoreError>;
 
     /// Ends the time in which holders of older tickets come back. A new life counts every number between the cursor and
     /// the ceiling as waiting, because a shown place must not rise when they do; from now on only those who came count.
     /// Who comes later is seated all the same, but counted nowhere. A second time changes nothing.
-    async fn settle(&self, line: &LineKey) -> Result<(), StoreError>;
+    async fn settle(&self, line: &QueueKey) -> Result<(), StoreError>;
 
     /// Stores the frame of the leader of `term` for every process to fetch.
-    async fn publish(&self, line: &LineKey, term: Term, frame: Bytes) -> Result<Published, StoreError>;
+    async fn publish(&self, line: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError>;
 
     /// The stored frame; `None` before the first.
-    async fn frame(&self, line: &LineKey) -> Result<Option<Bytes>, StoreError>;
+    async fn frame(&self, line: &QueueKey) -> Result<Option<Bytes>, StoreError>;
 
     /// The numbers above `serving` that were given up in this life, in the order of their leaving, from after the first
     /// `seen` of them on. Every process hears of them this way: a frame alone would tell who left that they wait.
-    async fn departed(&self, line: &LineKey, seen: u64) -> Result<Vec<u64>, StoreError>;
+    async fn departed(&self, line: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError>;
 
     /// Fills the new life `line.epoch` and makes it the store's own, last of all. The store's own life is left as it
     /// is; an older one is not begun ([`StoreError::Lost`]).
-    async fn rebuild(&self, line: &LineKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError>;
+    async fn rebuild(&self, line: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError>;
 }
