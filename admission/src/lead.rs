@@ -48,7 +48,7 @@ const OUTBOX_LIMIT: i64 = 10_000;
 #[derive(Clone)]
 pub struct Stores {
     pub database: Database,
-    pub line: Arc<dyn SaleQueueStore>,
+    pub queue: Arc<dyn SaleQueueStore>,
     /// This process among those that may lead.
     pub leader: String,
 }
@@ -115,10 +115,10 @@ impl Leader {
         if reign.known.sale.closed {
             return Ok(Stepped::Over);
         }
-        let line = QueueKey { sale: self.sale.clone(), epoch: reign.known.sale.epoch };
-        let trouble = reign.settle(&self.stores, &line, now).await?;
-        self.stores.line.sweep(&line, now).await?;
-        let called = reign.call(&self.stores, &line, trouble, started).await?;
+        let key = QueueKey { sale: self.sale.clone(), epoch: reign.known.sale.epoch };
+        let trouble = reign.settle(&self.stores, &key, now).await?;
+        self.stores.queue.sweep(&key, now).await?;
+        let called = reign.call(&self.stores, &key, trouble, started).await?;
         if called.end == End::Stale {
             self.reign = None;
             return Ok(Stepped::Following);
@@ -131,7 +131,7 @@ impl Leader {
         reign.show(&self.sale, &called.seen);
         let term = reign.term;
         let composed = frame::compose(&reign.known, &called.seen, trouble, now);
-        if self.publish(&line, term, composed).await? == Published::OldTerm {
+        if self.publish(&key, term, composed).await? == Published::OldTerm {
             self.reign = None;
             return Ok(Stepped::Following);
         }
@@ -197,13 +197,13 @@ impl Leader {
     async fn begin(&mut self, term: Term, renewed: Instant) -> Result<(), StoreError> {
         self.reign = None;
         let Some(known) = sales::load(&self.stores.database, &self.sale).await? else { return Ok(()) };
-        let line = QueueKey { sale: self.sale.clone(), epoch: known.sale.epoch };
+        let key = QueueKey { sale: self.sale.clone(), epoch: known.sale.epoch };
         let now = self.stores.database.now();
         let fence = Batch { term, seq: 0, calls: 0, up_to: 0, until: now };
-        if let Called::OldTerm { term: newer } = self.stores.line.call(&line, fence, now).await? {
+        if let Called::OldTerm { term: newer } = self.stores.queue.call(&key, fence, now).await? {
             return Err(StoreError::unexpected("queue store", format!("term {newer} reigns already, ours is {term}")));
         }
-        let bytes = self.stores.line.frame(&line).await?;
+        let bytes = self.stores.queue.frame(&key).await?;
         let stored: Option<Frame> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let stored = stored.filter(|frame| self.frame.as_ref().is_none_or(|last| frame.tick >= last.tick));
         self.is_stored = stored.is_some();
@@ -253,14 +253,14 @@ impl Leader {
         Ok(())
     }
 
-    async fn publish(&mut self, line: &QueueKey, term: Term, composed: Frame) -> Result<Published, StoreError> {
+    async fn publish(&mut self, key: &QueueKey, term: Term, composed: Frame) -> Result<Published, StoreError> {
         let Some(next) = frame::next(self.frame.as_ref(), self.is_stored, composed) else {
             return Ok(Published::Stored);
         };
         let bytes = serde_json::to_vec(&next).map_err(|fault| StoreError::unexpected("frame", fault.to_string()))?;
         // An answer that is lost says nothing: the frame may be shown by now, and no other one may have its tick.
         (self.frame, self.is_stored) = (Some(next), false);
-        let published = self.stores.line.publish(line, term, bytes.into()).await?;
+        let published = self.stores.queue.publish(key, term, bytes.into()).await?;
         self.is_stored = published == Published::Stored;
         Ok(published)
     }
@@ -286,16 +286,11 @@ enum End {
 impl Reign {
     /// What keeps everybody from being called. Ends the settling after a lost store once every holder has had time to
     /// come back.
-    async fn settle(
-        &mut self,
-        stores: &Stores,
-        line: &QueueKey,
-        now: Timestamp,
-    ) -> Result<Option<Trouble>, StoreError> {
+    async fn settle(&mut self, stores: &Stores, key: &QueueKey, now: Timestamp) -> Result<Option<Trouble>, StoreError> {
         match self.settled_at {
             Some(at) if now < at => Ok(Some(Trouble::Restoring)),
             Some(_) => {
-                stores.line.settle(line).await?;
+                stores.queue.settle(key).await?;
                 self.settled_at = None;
                 Ok(self.is_behind.then_some(Trouble::PaymentsDelayed))
             }
@@ -306,28 +301,28 @@ impl Reign {
     async fn call(
         &mut self,
         stores: &Stores,
-        line: &QueueKey,
+        key: &QueueKey,
         trouble: Option<Trouble>,
         started: Instant,
     ) -> Result<Turn, StoreError> {
         if let Some(batch) = self.unanswered {
-            let seen = stores.line.observe(line, 1).await?;
-            return Ok(Turn { seen, end: self.send(stores, line, batch, started).await? });
+            let seen = stores.queue.observe(key, 1).await?;
+            return Ok(Turn { seen, end: self.send(stores, key, batch, started).await? });
         }
         let allowed = self.bucket.preparable(since(started), AHEAD);
         let now = stores.database.now();
-        let mut seen = stores.line.observe(line, allowed.max(1)).await?;
+        let mut seen = stores.queue.observe(key, allowed.max(1)).await?;
         let open = trouble.is_none() && self.known.state(now) == SaleState::Open;
         let (mut calls, limit) = decide::calls(&self.observed(&seen, open, allowed));
         if calls == 0 {
             return Ok(Turn { seen, end: if allowed > 0 { End::Idle } else { End::InTime } });
         }
         if calls < allowed.max(1) && limit != Limit::Nobody {
-            seen = stores.line.observe(line, calls).await?;
+            seen = stores.queue.observe(key, calls).await?;
             calls = calls.min(seen.waiting);
         }
         if seen.nth_number > self.cursor {
-            match numbers::raise_cursor(&stores.database, line, self.term, seen.nth_number).await? {
+            match numbers::raise_cursor(&stores.database, key, self.term, seen.nth_number).await? {
                 Raised::To(cursor) => self.cursor = cursor,
                 Raised::Refused => return Ok(Turn { seen, end: End::Stale }),
             }
@@ -341,9 +336,9 @@ impl Reign {
             sleep(wait).await;
         }
         self.unanswered = Some(batch);
-        let end = self.send(stores, line, batch, started).await?;
+        let end = self.send(stores, key, batch, started).await?;
         if end != End::Stale {
-            seen = stores.line.observe(line, 1).await?;
+            seen = stores.queue.observe(key, 1).await?;
         }
         Ok(Turn { seen, end })
     }
@@ -352,21 +347,21 @@ impl Reign {
     async fn send(
         &mut self,
         stores: &Stores,
-        line: &QueueKey,
+        key: &QueueKey,
         batch: Batch,
         started: Instant,
     ) -> Result<End, StoreError> {
-        let answer = stores.line.call(line, batch, stores.database.now()).await;
+        let answer = stores.queue.call(key, batch, stores.database.now()).await;
         self.bucket.charge(batch.calls, since(started));
         match answer? {
             Called::Batch { called, serving } => {
                 self.unanswered = None;
-                metrics::counter!("openrun_calls_total", "sale" => line.sale.to_string()).increment(called);
-                tracing::debug!(sale = %line.sale, seq = batch.seq, called, serving, "called");
+                metrics::counter!("openrun_calls_total", "sale" => key.sale.to_string()).increment(called);
+                tracing::debug!(sale = %key.sale, seq = batch.seq, called, serving, "called");
                 Ok(End::InTime)
             }
             Called::OldTerm { term } => {
-                tracing::info!(sale = %line.sale, ours = self.term, term, "another process leads now");
+                tracing::info!(sale = %key.sale, ours = self.term, term, "another process leads now");
                 Ok(End::Stale)
             }
         }

@@ -16,10 +16,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const PATIENCE_MS: i64 = 3_000;
 
 /// Watches over all running sales until `stop`.
-pub async fn guard(database: &Database, line: &dyn SaleQueueStore, stop: CancellationToken) {
+pub async fn guard(database: &Database, queue: &dyn SaleQueueStore, stop: CancellationToken) {
     let mut guard = Guard::default();
     while !stop.is_cancelled() {
-        if let Err(trouble) = guard.look(database, line).await {
+        if let Err(trouble) = guard.look(database, queue).await {
             tracing::warn!("the lines could not be looked at: {trouble}");
         }
         tokio::select! {
@@ -38,14 +38,14 @@ pub struct Guard {
 
 impl Guard {
     /// One look at every running sale.
-    pub async fn look(&mut self, database: &Database, line: &dyn SaleQueueStore) -> Result<(), StoreError> {
+    pub async fn look(&mut self, database: &Database, queue: &dyn SaleQueueStore) -> Result<(), StoreError> {
         let running = sales::running(database).await?;
         self.whole_at.retain(|sale, _| running.contains(sale));
         for sale in running {
-            match self.look_at(database, line, &sale).await {
+            match self.look_at(database, queue, &sale).await {
                 // Another process is at it.
                 Ok(()) | Err(StoreError::Lost) => {}
-                Err(trouble) => tracing::debug!(%sale, "the line could not be looked at: {trouble}"),
+                Err(trouble) => tracing::debug!(%sale, "the queue could not be looked at: {trouble}"),
             }
         }
         Ok(())
@@ -54,12 +54,12 @@ impl Guard {
     async fn look_at(
         &mut self,
         database: &Database,
-        line: &dyn SaleQueueStore,
+        queue: &dyn SaleQueueStore,
         sale: &SaleId,
     ) -> Result<(), StoreError> {
         let Some(epoch) = numbers::epoch(database, sale).await? else { return Ok(()) };
         let asked = database.now();
-        match line.life(sale).await {
+        match queue.life(sale).await {
             Ok(life) if life == epoch && epoch > 0 => {
                 self.whole_at.insert(sale.clone(), asked);
                 return Ok(());
@@ -71,6 +71,6 @@ impl Guard {
         if database.now().millis_since(began) < PATIENCE_MS {
             return Ok(());
         }
-        snapshot::restore(database, line, sale, epoch, self.whole_at.get(sale).copied()).await.map(|_| ())
+        snapshot::restore(database, queue, sale, epoch, self.whole_at.get(sale).copied()).await.map(|_| ())
     }
 }

@@ -35,7 +35,7 @@ pub struct Shop {
     pub keys: Arc<Keys>,
     pub passes: Arc<PassBook>,
     pub database: Database,
-    pub line: Arc<dyn SaleQueueStore>,
+    pub queue: Arc<dyn SaleQueueStore>,
     pub provider: Arc<dyn PaymentProvider>,
     pub reserver: Arc<Reserver>,
     /// The demo can be reset, and says what to try.

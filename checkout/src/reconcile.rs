@@ -23,12 +23,12 @@ pub const GRACE_MS: i64 = 10_000;
 
 pub struct Reconciler {
     database: Database,
-    line: Arc<dyn SaleQueueStore>,
+    queue: Arc<dyn SaleQueueStore>,
 }
 
 impl Reconciler {
-    pub fn new(database: Database, line: Arc<dyn SaleQueueStore>) -> Self {
-        Self { database, line }
+    pub fn new(database: Database, queue: Arc<dyn SaleQueueStore>) -> Self {
+        Self { database, queue }
     }
 
     /// Compares all running sales until `stop`.
@@ -63,21 +63,21 @@ impl Reconciler {
 
     async fn compare(&self, sale: &SaleId) -> Result<Vec<Difference>, StoreError> {
         let Some(epoch) = numbers::epoch(&self.database, sale).await? else { return Ok(Vec::new()) };
-        let line = QueueKey { sale: sale.clone(), epoch };
-        self.free_orphans(&line).await?;
-        let gate = self.line.observe(&line, 0).await?.stock;
+        let key = QueueKey { sale: sale.clone(), epoch };
+        self.free_orphans(&key).await?;
+        let gate = self.queue.observe(&key, 0).await?.stock;
         let Some(known) = sales::load(&self.database, sale).await? else { return Ok(Vec::new()) };
-        self.restock(&line, &known, &gate).await?;
+        self.restock(&key, &known, &gate).await?;
         Ok(differences(&known.stock, &gate))
     }
 
     /// Tells the gate how many units exist, where the seller's change did not reach it.
-    async fn restock(&self, line: &QueueKey, known: &StockedSale, gate: &[StockCount]) -> Result<(), StoreError> {
+    async fn restock(&self, key: &QueueKey, known: &StockedSale, gate: &[StockCount]) -> Result<(), StoreError> {
         for item in &known.sale.items {
             let counted = gate.iter().find(|count| count.item == item.id);
             let total = counted.map(|count| count.free.saturating_add(count.held).saturating_add(count.sold));
             if total != Some(i64::from(item.units)) {
-                self.line.restock(line, &item.id, item.units, known.sale.version).await?;
+                self.queue.restock(key, &item.id, item.units, known.sale.version).await?;
             }
         }
         Ok(())
@@ -85,17 +85,17 @@ impl Reconciler {
 
     /// Ends every hold of the gate that the database knows as ended, or does not know after the grace. Some at a time: one
     /// that is taken meanwhile may be left to the next look, and one that is seen twice ends once.
-    pub async fn free_orphans(&self, line: &QueueKey) -> Result<(), StoreError> {
+    pub async fn free_orphans(&self, key: &QueueKey) -> Result<(), StoreError> {
         let mut from = Some(HoldsFrom::default());
         while let Some(here) = from {
-            let some = self.line.some_holds(line, &here).await?;
-            self.free_orphans_of(line, &some.holds).await?;
+            let some = self.queue.some_holds(key, &here).await?;
+            self.free_orphans_of(key, &some.holds).await?;
             from = some.next;
         }
         Ok(())
     }
 
-    async fn free_orphans_of(&self, line: &QueueKey, held: &[GateHold]) -> Result<(), StoreError> {
+    async fn free_orphans_of(&self, key: &QueueKey, held: &[GateHold]) -> Result<(), StoreError> {
         let ids: Vec<_> = held.iter().map(|hold| hold.hold).collect();
         if ids.is_empty() {
             return Ok(());
@@ -109,11 +109,11 @@ impl Reconciler {
         let orphans: Vec<_> = held.iter().filter(|hold| is_orphan(hold, &known, now)).map(|hold| hold.hold).collect();
         let mut ends: Vec<_> = ids.iter().filter_map(|id| end_of(*id, *known.get(id)?)).collect();
         if !orphans.is_empty() {
-            let marked = holds::bury(&self.database, &line.sale, &orphans, now).await?;
-            tracing::info!(sale = %line.sale, orphans = marked.len(), "units of orders that were never placed go back");
+            let marked = holds::bury(&self.database, &key.sale, &orphans, now).await?;
+            tracing::info!(sale = %key.sale, orphans = marked.len(), "units of orders that were never placed go back");
             ends.extend(marked.into_iter().map(|hold| End { hold, ending: Ending::NeverPlaced }));
         }
-        if ends.is_empty() { Ok(()) } else { self.line.end(line, &ends).await }
+        if ends.is_empty() { Ok(()) } else { self.queue.end(key, &ends).await }
     }
 }
 

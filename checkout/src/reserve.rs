@@ -76,8 +76,8 @@ impl Drop for UnderWay {
 
 impl Reserver {
     /// A reserver whose work is carried out on `tracker` until it is dropped.
-    pub fn new(database: Database, line: Arc<dyn SaleQueueStore>, keys: Arc<Keys>, tracker: &TaskTracker) -> Self {
-        let together = Arc::new(Together::new(database, line, tracker));
+    pub fn new(database: Database, queue: Arc<dyn SaleQueueStore>, keys: Arc<Keys>, tracker: &TaskTracker) -> Self {
+        let together = Arc::new(Together::new(database, queue, tracker));
         Self { keys, together, tracker: tracker.clone(), under_way: Arc::default() }
     }
 

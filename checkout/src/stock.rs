@@ -38,12 +38,12 @@ const TRY_AGAIN_AFTER_MS: u64 = 500;
 
 pub struct StockWorker {
     database: Database,
-    line: Arc<dyn SaleQueueStore>,
+    queue: Arc<dyn SaleQueueStore>,
 }
 
 impl StockWorker {
-    pub fn new(database: Database, line: Arc<dyn SaleQueueStore>) -> Self {
-        Self { database, line }
+    pub fn new(database: Database, queue: Arc<dyn SaleQueueStore>) -> Self {
+        Self { database, queue }
     }
 
     /// Ends holds at their deadlines and tells the gates, until `stop`.
@@ -130,7 +130,7 @@ impl StockWorker {
 
     /// Money came after the units had gone back: the buyer gets units again if there are any, or the money.
     async fn take_again(&self, order: OrderId) -> Result<bool, StoreError> {
-        match settle::take_again(&self.database, self.line.as_ref(), order, self.database.now()).await {
+        match settle::take_again(&self.database, self.queue.as_ref(), order, self.database.now()).await {
             Ok(Retaken::EpochMoved) | Err(StoreError::Lost) => Ok(false),
             Ok(Retaken::Committed) => {
                 self.tell_orders(&[order]).await;
@@ -167,9 +167,9 @@ impl StockWorker {
     async fn tell(&self, sale: SaleId, ends: &[End]) {
         let told = async {
             let Some(epoch) = numbers::epoch(&self.database, &sale).await? else { return Ok(()) };
-            let line = QueueKey { sale: sale.clone(), epoch };
-            self.line.end(&line, ends).await?;
-            holds::told(&self.database, &line, ends).await
+            let key = QueueKey { sale: sale.clone(), epoch };
+            self.queue.end(&key, ends).await?;
+            holds::told(&self.database, &key, ends).await
         };
         if let Err(trouble) = told.await {
             tracing::debug!(%sale, "the gate is told later: {trouble}");

@@ -1,4 +1,4 @@
-//! Verify: compares the database, the gate, the line, the event log and the provider's ledger.
+//! Verify: compares the database, the gate, the queue, the event log and the provider's ledger.
 //!
 //! Between two stores that are written one after the other there is always a moment in which they differ. So everything
 //! is read twice, a grace apart, and only what is found both times counts.
@@ -51,7 +51,7 @@ pub struct Found {
 /// The stores to compare.
 pub struct Verifier {
     pub database: Database,
-    pub line: Arc<dyn SaleQueueStore>,
+    pub queue: Arc<dyn SaleQueueStore>,
     pub provider: Arc<dyn PaymentProvider>,
 }
 
@@ -141,8 +141,8 @@ impl Verifier {
         if stocked.sale.closed {
             return Ok(());
         }
-        let line = QueueKey { sale: sale.clone(), epoch: stocked.sale.epoch };
-        let seen = match self.line.observe(&line, 0).await {
+        let key = QueueKey { sale: sale.clone(), epoch: stocked.sale.epoch };
+        let seen = match self.queue.observe(&key, 0).await {
             Ok(seen) => seen,
             Err(StoreError::Lost) => {
                 look.find("line_lost", sale, "");
@@ -157,7 +157,7 @@ impl Verifier {
         if seen.last_number > stocked.ceiling {
             look.find("number_above_ceiling", sale, format!("{} > {}", seen.last_number, stocked.ceiling));
         }
-        let in_gate: BTreeSet<_> = self.line.holds(&line).await?.iter().map(|hold| hold.hold.to_string()).collect();
+        let in_gate: BTreeSet<_> = self.queue.holds(&key).await?.iter().map(|hold| hold.hold.to_string()).collect();
         let live: BTreeSet<_> = audit::live_holds(&self.database, sale).await?.into_iter().collect();
         look.count("gate_holds", in_gate.len() as u64);
         for hold in in_gate.difference(&live) {

@@ -29,11 +29,11 @@ pub async fn verify_stores(config: &Config, keys: Keys) -> anyhow::Result<Value>
         for sale in sales::running(&services.database).await? {
             let Some(known) = sales::load(&services.database, &sale).await? else { continue };
             let snapshot = snapshot::read(&services.database, &sale).await?;
-            let line = QueueKey { sale, epoch: known.sale.epoch };
-            services.line.rebuild(&line, &snapshot, services.database.now()).await?;
+            let key = QueueKey { sale, epoch: known.sale.epoch };
+            services.queue.rebuild(&key, &snapshot, services.database.now()).await?;
         }
     }
-    let verifier = Verifier { database: services.database, line: services.line, provider: services.provider };
+    let verifier = Verifier { database: services.database, queue: services.queue, provider: services.provider };
     let report = verifier.verify(None, GRACE).await?;
     serde_json::to_value(report).context("the report is no JSON")
 }

@@ -85,7 +85,7 @@ async fn create_sale(services: &Services) -> anyhow::Result<()> {
     let sale = checkout::new_sale::parse(&document, now).map_err(|problem| anyhow::anyhow!("{problem:?}"))?;
     let act = Act { at: now, actor: "demo".to_owned(), act: "create".to_owned(), detail: String::new() };
     if sales::create(&services.database, &sale, &act).await? == Created::Created {
-        snapshot::begin(&services.database, services.line.as_ref(), &sale.id).await?;
+        snapshot::begin(&services.database, services.queue.as_ref(), &sale.id).await?;
     }
     Ok(())
 }

@@ -41,13 +41,13 @@ pub enum Reading {
 pub struct Health {
     lifecycle: Lifecycle,
     database: Database,
-    line: Arc<dyn SaleQueueStore>,
+    queue: Arc<dyn SaleQueueStore>,
     last: Arc<Mutex<Option<(Instant, Reading)>>>,
 }
 
 impl Health {
-    pub fn new(lifecycle: Lifecycle, database: Database, line: Arc<dyn SaleQueueStore>) -> Self {
-        Self { lifecycle, database, line, last: Arc::default() }
+    pub fn new(lifecycle: Lifecycle, database: Database, queue: Arc<dyn SaleQueueStore>) -> Self {
+        Self { lifecycle, database, queue, last: Arc::default() }
     }
 
     /// How the process is, as of half a second ago at the earliest.
@@ -77,7 +77,7 @@ impl Health {
         };
         let mut notes = String::new();
         for sale in running.iter().take(MOST_NOTES) {
-            match tokio::time::timeout(TIMEOUT, self.line.life(sale)).await {
+            match tokio::time::timeout(TIMEOUT, self.queue.life(sale)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(StoreError::Lost)) => _ = writeln!(notes, "the line of {sale} is being restored"),
                 Ok(Err(_)) | Err(_) => return "the queue store does not answer\n".to_owned(),

@@ -25,8 +25,11 @@ pub fn start(services: &Services, lifecycle: &Lifecycle) {
 }
 
 fn admission(services: &Services, lifecycle: &Lifecycle) {
-    let loops =
-        lead::Stores { database: services.database.clone(), line: Arc::clone(&services.line), leader: process_name() };
+    let loops = lead::Stores {
+        database: services.database.clone(),
+        queue: Arc::clone(&services.queue),
+        leader: process_name(),
+    };
     let (tracker, stop) = (lifecycle.tracker.clone(), lifecycle.soft.clone());
     keep(lifecycle, "admission", async move { ::admission::role::run(loops, &tracker, stop).await });
 }
@@ -46,15 +49,15 @@ fn payments(services: &Services, lifecycle: &Lifecycle) {
 }
 
 fn stock(services: &Services, lifecycle: &Lifecycle) {
-    let worker = Arc::new(StockWorker::new(services.database.clone(), Arc::clone(&services.line)));
+    let worker = Arc::new(StockWorker::new(services.database.clone(), Arc::clone(&services.queue)));
     subscribe(services, lifecycle, Group::Stock, Arc::clone(&worker) as Arc<dyn Handler>);
     let stop = lifecycle.soft.clone();
     keep(lifecycle, "deadlines", async move { worker.run(stop).await });
     let (reconciler, stop) =
-        (Reconciler::new(services.database.clone(), Arc::clone(&services.line)), lifecycle.soft.clone());
+        (Reconciler::new(services.database.clone(), Arc::clone(&services.queue)), lifecycle.soft.clone());
     keep(lifecycle, "reconciler", async move { reconciler.run(stop).await });
-    let (database, line, stop) = (services.database.clone(), Arc::clone(&services.line), lifecycle.soft.clone());
-    keep(lifecycle, "guard", async move { guard(&database, line.as_ref(), stop).await });
+    let (database, queue, stop) = (services.database.clone(), Arc::clone(&services.queue), lifecycle.soft.clone());
+    keep(lifecycle, "guard", async move { guard(&database, queue.as_ref(), stop).await });
 }
 
 fn mail(services: &Services, lifecycle: &Lifecycle) {

@@ -69,7 +69,7 @@ fn dispatcher(services: &Services, lifecycle: &Lifecycle) -> Dispatcher {
             keys: Arc::clone(&services.keys),
             passes: Arc::clone(&services.passes),
             database: services.database.clone(),
-            rooms: Rooms::new(services.database.clone(), Arc::clone(&services.line), workers.clone()),
+            rooms: Rooms::new(services.database.clone(), Arc::clone(&services.queue), workers.clone()),
             budget: Budget::new(config.joins_per_network_per_minute),
             stop: lifecycle.soft.clone(),
         })
@@ -79,11 +79,11 @@ fn dispatcher(services: &Services, lifecycle: &Lifecycle) -> Dispatcher {
         keys: Arc::clone(&services.keys),
         passes: Arc::clone(&services.passes),
         database: services.database.clone(),
-        line: Arc::clone(&services.line),
+        queue: Arc::clone(&services.queue),
         provider: Arc::clone(&services.provider),
         reserver: Arc::new(Reserver::new(
             services.database.clone(),
-            Arc::clone(&services.line),
+            Arc::clone(&services.queue),
             Arc::clone(&services.keys),
             &workers,
         )),
@@ -92,7 +92,7 @@ fn dispatcher(services: &Services, lifecycle: &Lifecycle) -> Dispatcher {
     Dispatcher {
         waiting_room,
         router: config.runs(Role::Checkout).then(|| rest::router(shop)),
-        health: Health::new(lifecycle.clone(), services.database.clone(), Arc::clone(&services.line)),
+        health: Health::new(lifecycle.clone(), services.database.clone(), Arc::clone(&services.queue)),
         site: Arc::clone(&services.site),
         database: services.database.clone(),
         hot_path: Arc::new(HotPath::default()),

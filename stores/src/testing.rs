@@ -101,9 +101,9 @@ pub async fn create_sale_without_line(database: &Database, sale: &Sale) {
 }
 
 /// A sale with its line, in the first life.
-pub async fn create_sale(database: &Database, line: &dyn SaleQueueStore, sale: &Sale) -> QueueKey {
+pub async fn create_sale(database: &Database, queue: &dyn SaleQueueStore, sale: &Sale) -> QueueKey {
     create_sale_without_line(database, sale).await;
-    let epoch = must("begin the line of a sale", snapshot::begin(database, line, &sale.id).await);
+    let epoch = must("begin the queue of a sale", snapshot::begin(database, queue, &sale.id).await);
     QueueKey { sale: sale.id.clone(), epoch }
 }
 

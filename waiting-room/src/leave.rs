@@ -26,8 +26,11 @@ pub async fn leave(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
 /// Gives the ticket's place up. Who is inside gives the pass back too; who has ordered keeps the order.
 pub async fn give_up(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<(), Problem> {
     let place = Place { buyer: ticket.buyer, number: ticket.number };
-    let had =
-        door.line().leave(&room.key(), &[place], door.database.now()).await.map_err(|fault| store_trouble(&fault))?;
+    let had = door
+        .queue_store()
+        .leave(&room.key(), &[place], door.database.now())
+        .await
+        .map_err(|fault| store_trouble(&fault))?;
     if had.first() == Some(&Seat::Admitted) {
         passes::end(&door.database, &ticket.sale, ticket.number).await.map_err(|fault| store_trouble(&fault))?;
     }

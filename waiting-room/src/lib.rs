@@ -58,8 +58,8 @@ pub struct Request<'r> {
 }
 
 impl WaitingRoom {
-    pub fn line(&self) -> &Arc<dyn SaleQueueStore> {
-        self.rooms.line()
+    pub fn queue_store(&self) -> &Arc<dyn SaleQueueStore> {
+        self.rooms.queue_store()
     }
 
     /// Answers what this process knows by itself: the frame, the place of somebody who waits, that a line takes nobody.

@@ -126,7 +126,7 @@ pub struct Room {
 struct Shared {
     id: SaleId,
     database: Database,
-    line: Arc<dyn SaleQueueStore>,
+    queue: Arc<dyn SaleQueueStore>,
     /// Read without a lock that threads would wait for: every request of the hot path reads it.
     edition: ArcSwap<Edition>,
     /// Every frame of an edition, for those who listen.
@@ -150,13 +150,13 @@ struct Block {
 }
 
 impl Room {
-    pub fn new(database: Database, line: Arc<dyn SaleQueueStore>, known: StockedSale, tracker: &TaskTracker) -> Self {
+    pub fn new(database: Database, queue: Arc<dyn SaleQueueStore>, known: StockedSale, tracker: &TaskTracker) -> Self {
         let shown = Arc::new(Shown::unwritten(first_frame(&known, database.now())));
         let block = Block { epoch: known.sale.epoch, ceiling: known.ceiling, size: LEAST_BLOCK, raised: monotonic() };
         let shared = Arc::new(Shared {
             id: known.sale.id.clone(),
             database,
-            line,
+            queue,
             frames: watch::Sender::new(Arc::clone(&shown)),
             edition: ArcSwap::from_pointee(Edition::new(shown, Arc::new(known))),
             block: Mutex::new(block),
@@ -173,7 +173,7 @@ impl Room {
             }),
             standings: Batcher::new("standing", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&standings);
-                Box::pin(async move { shared.line.standing(&shared.key(), &asks, shared.database.now()).await })
+                Box::pin(async move { shared.queue.standing(&shared.key(), &asks, shared.database.now()).await })
             }),
             ways_in: Batcher::new("enter", tracker, WAITING_ASKS, move |asks| {
                 let shared = Arc::clone(&ways_in);
@@ -231,7 +231,7 @@ impl Room {
     /// Fetches the leader's frame and tells whether it is a new one. In trouble the last one is shown with the trouble in
     /// it, and promises no calls.
     pub async fn refresh(&self) -> Result<bool, StoreError> {
-        let fetched = self.shared.line.frame(&self.key()).await;
+        let fetched = self.shared.queue.frame(&self.key()).await;
         let last = Arc::clone(&self.edition().shown);
         let next = match &fetched {
             Ok(Some(json)) if *json == last.json => return Ok(false),
@@ -288,7 +288,7 @@ impl Shared {
     /// Hears who left through other processes.
     async fn hear_departures(&self) -> Result<(), StoreError> {
         let (key, seen) = (self.key(), *self.departures.lock());
-        let departed = self.line.departed(&key, seen).await?;
+        let departed = self.queue.departed(&key, seen).await?;
         if key != self.key() {
             return Ok(());
         }
@@ -307,7 +307,7 @@ impl Shared {
         loop {
             let (key, ceiling) = (self.key(), self.ceiling());
             let rest = &asks[answers.len()..];
-            match self.line.join(&key, rest, ceiling, self.database.now()).await {
+            match self.queue.join(&key, rest, ceiling, self.database.now()).await {
                 Ok(joined) => {
                     let given = joined.iter().position(|answer| *answer == Joined::CeilingReached);
                     answers.extend(joined.into_iter().take(given.unwrap_or(rest.len())));
@@ -359,7 +359,7 @@ impl Shared {
     /// Lets tickets in and commits their pass rows before anybody hears of it.
     async fn enter(&self, asks: Vec<WayIn>) -> Result<Vec<CameIn>, StoreError> {
         let enters: Vec<Enter> = asks.iter().map(|ask| ask.enter).collect();
-        let entered = self.line.enter(&self.key(), &enters, self.database.now()).await?;
+        let entered = self.queue.enter(&self.key(), &enters, self.database.now()).await?;
         let admitted: Vec<Pass> = asks
             .iter()
             .zip(&entered)

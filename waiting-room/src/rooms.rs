@@ -35,7 +35,7 @@ const MOST_MISSING: usize = 10_000;
 
 pub struct Rooms {
     database: Database,
-    line: Arc<dyn SaleQueueStore>,
+    queue: Arc<dyn SaleQueueStore>,
     tracker: TaskTracker,
     /// Where rooms are opened: what lives as long as they do must not wait behind the requests of a connection's thread.
     home: Handle,
@@ -46,13 +46,13 @@ pub struct Rooms {
 
 impl Rooms {
     /// Rooms that live on the runtime that this is called on.
-    pub fn new(database: Database, line: Arc<dyn SaleQueueStore>, tracker: TaskTracker) -> Self {
+    pub fn new(database: Database, queue: Arc<dyn SaleQueueStore>, tracker: TaskTracker) -> Self {
         let home = Handle::current();
-        Self { database, line, tracker, home, by_id: ArcSwap::default(), missing: Mutex::default() }
+        Self { database, queue, tracker, home, by_id: ArcSwap::default(), missing: Mutex::default() }
     }
 
-    pub fn line(&self) -> &Arc<dyn SaleQueueStore> {
-        &self.line
+    pub fn queue_store(&self) -> &Arc<dyn SaleQueueStore> {
+        &self.queue
     }
 
     /// The rooms of the sales that this process has met.
@@ -69,7 +69,7 @@ impl Rooms {
         if self.missing.lock().get(id).is_some_and(|since| now.duration_since(*since) < MISSING_FOR) {
             return Err(Code::SaleNotFound.into());
         }
-        let opening = open(self.database.clone(), Arc::clone(&self.line), id.clone(), self.tracker.clone());
+        let opening = open(self.database.clone(), Arc::clone(&self.queue), id.clone(), self.tracker.clone());
         let opened = self.home.spawn(opening).await.map_err(|_| Code::StoreUnavailable)?;
         let Some(room) = opened.map_err(|fault| store_trouble(&fault))? else {
             let mut missing = self.missing.lock();
@@ -124,12 +124,12 @@ impl Rooms {
 /// The room of a sale with its first frame; `None` when there is no such sale.
 async fn open(
     database: Database,
-    line: Arc<dyn SaleQueueStore>,
+    queue: Arc<dyn SaleQueueStore>,
     id: SaleId,
     tracker: TaskTracker,
 ) -> Result<Option<Arc<Room>>, StoreError> {
     let Some(known) = sales::load(&database, &id).await? else { return Ok(None) };
-    let room = Arc::new(Room::new(database, line, known, &tracker));
+    let room = Arc::new(Room::new(database, queue, known, &tracker));
     // Before anybody else finds it: without the leader's frame it says less than people were told by others, and a place
     // would seem to rise.
     if let Err(fault) = room.refresh().await {

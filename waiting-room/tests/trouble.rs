@@ -29,7 +29,7 @@ const JOINED: u64 = 10;
 /// A line with its leader, and two processes that show it.
 struct Door {
     fresh: Fresh,
-    line: Arc<MemoryQueueStore>,
+    queue: Arc<MemoryQueueStore>,
     sale: SaleId,
     rooms: [Room; 2],
 }
@@ -37,17 +37,17 @@ struct Door {
 impl Door {
     async fn open() -> Self {
         let fresh = testing::sqlite().await;
-        let line = Arc::new(MemoryQueueStore::new());
+        let queue = Arc::new(MemoryQueueStore::new());
         let sale: SaleId = "shoes".parse().unwrap();
         let now = fresh.database.now();
-        testing::create_sale(&fresh.database, line.as_ref(), &SaleBuilder::new(sale.clone(), now).build()).await;
+        testing::create_sale(&fresh.database, queue.as_ref(), &SaleBuilder::new(sale.clone(), now).build()).await;
         let known = sales::load(&fresh.database, &sale).await.unwrap().unwrap();
         let room = || {
-            let line: Arc<dyn SaleQueueStore> = line.clone();
-            Room::new(fresh.database.clone(), line, known.clone(), &TaskTracker::new())
+            let queue: Arc<dyn SaleQueueStore> = queue.clone();
+            Room::new(fresh.database.clone(), queue, known.clone(), &TaskTracker::new())
         };
         let rooms = [room(), room()];
-        let door = Self { fresh, line, sale, rooms };
+        let door = Self { fresh, queue, sale, rooms };
         for n in 1..=JOINED {
             door.rooms[0].joins.ask(Join { buyer: buyer(n), ticket: None }).await.unwrap();
         }
@@ -62,8 +62,8 @@ impl Door {
     async fn serve(&self, epoch: Epoch, serving: u64, trouble: Option<Trouble>) {
         let (key, now) = (self.key(epoch), self.fresh.database.now());
         let fence = Batch { term: 1, seq: serving, calls: JOINED, up_to: serving, until: now.plus_seconds(60) };
-        self.line.call(&key, fence, now).await.unwrap();
-        let seen = self.line.observe(&key, 1).await.unwrap();
+        self.queue.call(&key, fence, now).await.unwrap();
+        let seen = self.queue.observe(&key, 1).await.unwrap();
         let mut frame = Frame {
             epoch,
             trouble,
@@ -75,12 +75,12 @@ impl Door {
             ..Frame::empty(self.sale.clone())
         };
         frame.histogram.live = seen.histogram;
-        self.line.publish(&key, 1, serde_json::to_vec(&frame).unwrap().into()).await.unwrap();
+        self.queue.publish(&key, 1, serde_json::to_vec(&frame).unwrap().into()).await.unwrap();
     }
 
     /// The store is lost and filled again; the two processes do not know of it yet.
     async fn lose(&self) {
-        assert_eq!(snapshot::restore(&self.fresh.database, self.line.as_ref(), &self.sale, 1, None).await.unwrap(), 2);
+        assert_eq!(snapshot::restore(&self.fresh.database, self.queue.as_ref(), &self.sale, 1, None).await.unwrap(), 2);
     }
 
     /// What one process says of my place.

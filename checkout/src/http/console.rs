@@ -94,9 +94,9 @@ async fn list(desk: &Desk<'_>) -> Result<Response, Problem> {
         let Some(known) = sales::load(&shop.database, &id).await.map_err(|fault| store_trouble(&fault))? else {
             continue;
         };
-        let line = QueueKey { sale: id.clone(), epoch: known.sale.epoch };
-        // A line in trouble still has its row; its own page tells of the trouble.
-        let waiting = shop.line.observe(&line, 1).await.map_or(0, |seen| seen.waiting);
+        let key = QueueKey { sale: id.clone(), epoch: known.sale.epoch };
+        // A queue in trouble still has its row; its own page tells of the trouble.
+        let waiting = shop.queue.observe(&key, 1).await.map_or(0, |seen| seen.waiting);
         rows.push(ConsoleSaleRow {
             id: id.to_string(),
             name: known.sale.name.in_language(shell.lang.into()).to_owned(),
@@ -138,7 +138,7 @@ async fn reset(State(shop): State<Shop>, headers: HeaderMap, uri: Uri) -> Respon
         for sale in sales::list(&shop.database, 100, None).await.map_err(|fault| store_trouble(&fault))? {
             let done = reset::reset(&shop.database, &sale, opens_at, &act).await;
             done.map_err(|fault| store_trouble(&fault))?;
-            shop.line.forget(&sale).await.map_err(|fault| store_trouble(&fault))?;
+            shop.queue.forget(&sale).await.map_err(|fault| store_trouble(&fault))?;
         }
         Ok(to("/console"))
     };

@@ -58,7 +58,7 @@ pub async fn make(shop: &Shop, document: &serde_json::Value, authority: Authorit
         Created::Exists => return Err(Code::SaleExists.into()),
         Created::Created => {}
     }
-    if let Err(fault) = snapshot::begin(&shop.database, shop.line.as_ref(), &sale.id).await {
+    if let Err(fault) = snapshot::begin(&shop.database, shop.queue.as_ref(), &sale.id).await {
         tracing::warn!(sale = %sale.id, %fault, "the new sale's line is filled by the stock role");
     }
     known(shop, sale.id.as_str()).await
@@ -113,9 +113,9 @@ fn outcome(changed: Changed, before: Option<&Sale>) -> Result<StockedSale, Probl
 
 /// Tells the gate of changed units. Should it not answer, the reconciler does.
 async fn restock(shop: &Shop, after: &StockedSale) {
-    let line = stores::queue_store::QueueKey { sale: after.sale.id.clone(), epoch: after.sale.epoch };
+    let key = stores::queue_store::QueueKey { sale: after.sale.id.clone(), epoch: after.sale.epoch };
     for item in &after.sale.items {
-        if let Err(fault) = shop.line.restock(&line, &item.id, item.units, after.sale.version).await {
+        if let Err(fault) = shop.queue.restock(&key, &item.id, item.units, after.sale.version).await {
             tracing::warn!(sale = %after.sale.id, %fault, "the gate hears of the changed units later");
         }
     }
@@ -267,8 +267,8 @@ pub struct Units {
 pub async fn figures(shop: &Shop, id: &str) -> Result<Live, Problem> {
     let known = known(shop, id).await?;
     let now = shop.database.now();
-    let line = stores::queue_store::QueueKey { sale: known.sale.id.clone(), epoch: known.sale.epoch };
-    let seen = shop.line.observe(&line, 1).await.map_err(|fault| store_trouble(&fault))?;
+    let key = stores::queue_store::QueueKey { sale: known.sale.id.clone(), epoch: known.sale.epoch };
+    let seen = shop.queue.observe(&key, 1).await.map_err(|fault| store_trouble(&fault))?;
     let orders = orders::counts(&shop.database, &known.sale.id).await.map_err(|fault| store_trouble(&fault))?;
     let paying = payments::median_ms(&shop.database, &known.sale.id).await.map_err(|fault| store_trouble(&fault))?;
     let total = i64::try_from(known.sale.units()).unwrap_or(i64::MAX);
@@ -315,7 +315,7 @@ async fn verify(State(shop): State<Shop>, Path(id): Path<String>, headers: Heade
         let sale = known(&shop, &id).await?.sale.id;
         let verifier = Verifier {
             database: shop.database.clone(),
-            line: Arc::clone(&shop.line),
+            queue: Arc::clone(&shop.queue),
             provider: Arc::clone(&shop.provider),
         };
         verifier.verify(Some(&sale), GRACE).await.map_err(|fault| store_trouble(&fault))

@@ -69,8 +69,8 @@ pub(super) struct Together {
 }
 
 impl Together {
-    pub(super) fn new(database: Database, line: Arc<dyn SaleQueueStore>, tracker: &TaskTracker) -> Self {
-        let stores = Arc::new(Stores { database: database.clone(), line });
+    pub(super) fn new(database: Database, queue: Arc<dyn SaleQueueStore>, tracker: &TaskTracker) -> Self {
+        let stores = Arc::new(Stores { database: database.clone(), queue });
         let gate = Arc::clone(&stores);
         let take = Batcher::new("reserve_take", tracker, MOST_UNDER_WAY, move |asks: Vec<Ask>| {
             let gate = Arc::clone(&gate);
@@ -81,9 +81,9 @@ impl Together {
         let place = Batcher::new("reserve_place", tracker, MOST_UNDER_WAY, move |taken: Vec<(QueueKey, NewOrder)>| {
             let stores = Arc::clone(&stores);
             Box::pin(async move {
-                let line_of = |(line, _): &(QueueKey, NewOrder)| line.clone();
-                Ok(apart(taken, line_of, |line, taken| {
-                    stores.place_in(line, taken.into_iter().map(|(_, order)| order).collect())
+                let key_of = |(key, _): &(QueueKey, NewOrder)| key.clone();
+                Ok(apart(taken, key_of, |key, taken| {
+                    stores.place_in(key, taken.into_iter().map(|(_, order)| order).collect())
                 })
                 .await)
             })
@@ -104,7 +104,7 @@ impl Together {
     pub(super) async fn carry_out(&self, ask: Ask) -> Result<Answer, BatchError> {
         let (id, hash) = (ask.id, ask.hash.clone());
         let stand = match self.take.ask(ask).await? {
-            Stand::Taken(line, order) => self.place.ask((line, *order)).await?,
+            Stand::Taken(key, order) => self.place.ask((key, *order)).await?,
             stand => stand,
         };
         // What was placed is known; everything else is as the database has it.
@@ -138,7 +138,7 @@ async fn apart<Key: Eq + Hash, Ask, Answer, Answers: Future<Output = Vec<Answer>
 
 struct Stores {
     database: Database,
-    line: Arc<dyn SaleQueueStore>,
+    queue: Arc<dyn SaleQueueStore>,
 }
 
 impl Stores {
@@ -153,7 +153,7 @@ impl Stores {
             return Ok(vec![Stand::Refused(Refusal::SaleNotFound); asks.len()]);
         };
         let now = self.database.now();
-        let line = QueueKey { sale: sale.sale.id.clone(), epoch: sale.sale.epoch };
+        let key = QueueKey { sale: sale.sale.id.clone(), epoch: sale.sale.epoch };
         let mut passes: Vec<_> = asks.iter().map(|ask| ask.pass.clone()).collect();
         passes::renew(&self.database, &mut passes, now).await?;
         let allowed = asks.into_iter().zip(&passes).map(|(ask, pass)| {
@@ -173,10 +173,10 @@ impl Stores {
         });
         let allowed: Vec<Result<NewOrder, Refusal>> = allowed.collect();
         let takes: Vec<_> = allowed.iter().flatten().map(|order| take_of(order, sale.sale.per_buyer_limit)).collect();
-        let taken = if takes.is_empty() { Vec::new() } else { self.line.take(&line, &takes, now).await? };
+        let taken = if takes.is_empty() { Vec::new() } else { self.queue.take(&key, &takes, now).await? };
         let mut taken = taken.into_iter();
         let stands = allowed.into_iter().map(|order| match order {
-            Ok(order) => taken.next().map(|taken| stand(taken, &line, order)),
+            Ok(order) => taken.next().map(|taken| stand(taken, &key, order)),
             Err(refusal) => Some(Stand::Refused(refusal)),
         });
         let stands: Option<Vec<_>> = stands.collect();
@@ -184,19 +184,19 @@ impl Stores {
     }
 
     /// Places what the gate took. What the database refuses for good goes back.
-    async fn place_in(&self, line: QueueKey, orders: Vec<NewOrder>) -> Vec<Stand> {
+    async fn place_in(&self, key: QueueKey, orders: Vec<NewOrder>) -> Vec<Stand> {
         failpoint::reached(Point::UnitsTaken);
-        let placed = match place::place(&self.database, &line, &orders).await {
+        let placed = match place::place(&self.database, &key, &orders).await {
             Ok(placed) => placed,
             Err(trouble) => return vec![Stand::from(trouble); orders.len()],
         };
         failpoint::reached(Point::OrderCommitted);
         let back: Vec<_> = orders.iter().zip(&placed).filter_map(|(order, placed)| give_back(order, placed)).collect();
-        if let Err(trouble) = self.give_back(&line, &back).await {
-            tracing::info!(sale = %line.sale, "units of refused orders are left to the reconciler: {trouble}");
+        if let Err(trouble) = self.give_back(&key, &back).await {
+            tracing::info!(sale = %key.sale, "units of refused orders are left to the reconciler: {trouble}");
         }
         let stands = orders.into_iter().zip(placed).map(|(order, placed)| match placed {
-            Placed::Placed { at, hold_until } => Stand::Placed(Box::new(order.placed(&line.sale, at, hold_until))),
+            Placed::Placed { at, hold_until } => Stand::Placed(Box::new(order.placed(&key.sale, at, hold_until))),
             // The answer comes from the order that is there.
             Placed::Existing | Placed::KeyReused | Placed::Ended => Stand::Marked,
             Placed::PassUsed { order } => Stand::Refused(Refusal::PassUsed { order: Some(order) }),
@@ -210,21 +210,21 @@ impl Stores {
 
     /// Gives the units of refused orders back, those first marked as never to be placed. One that cannot be marked was
     /// placed by the same request in another process meanwhile.
-    async fn give_back(&self, line: &QueueKey, back: &[End]) -> Result<(), StoreError> {
+    async fn give_back(&self, key: &QueueKey, back: &[End]) -> Result<(), StoreError> {
         if back.is_empty() {
             return Ok(());
         }
         let ids: Vec<_> = back.iter().map(|end| end.hold).collect();
-        let marked = holds::bury(&self.database, &line.sale, &ids, self.database.now()).await?;
+        let marked = holds::bury(&self.database, &key.sale, &ids, self.database.now()).await?;
         let ends: Vec<_> = back.iter().filter(|end| marked.contains(&end.hold)).copied().collect();
-        self.line.end(line, &ends).await
+        self.queue.end(key, &ends).await
     }
 }
 
 /// What an order stands at after the gate has answered.
-fn stand(taken: Taken, line: &QueueKey, order: NewOrder) -> Stand {
+fn stand(taken: Taken, key: &QueueKey, order: NewOrder) -> Stand {
     match taken {
-        Taken::Taken => Stand::Taken(line.clone(), Box::new(order)),
+        Taken::Taken => Stand::Taken(key.clone(), Box::new(order)),
         Taken::Ended => Stand::Marked,
         Taken::PassUsed { hold } => Stand::Refused(Refusal::PassUsed { order: hold.map(|hold| hold.order) }),
         Taken::PassEnded => Stand::Refused(Refusal::PassExpired),

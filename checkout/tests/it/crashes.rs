@@ -39,7 +39,7 @@ impl Shop {
             limit: 1,
         };
         let asks: Vec<_> = passes.iter().map(ask).collect();
-        let taken = self.line.take(&self.queue_key().await, &asks, self.database.now()).await.unwrap();
+        let taken = self.queue.take(&self.queue_key().await, &asks, self.database.now()).await.unwrap();
         assert!(taken.iter().all(|taken| *taken == Taken::Taken), "{taken:?}");
     }
 
@@ -79,7 +79,7 @@ async fn taken_and_never_placed_is_freed_by_the_reconciler(#[case] engine: Engin
     let hold = shop.take_only(&pass, "key").await;
     shop.pass_time(9_000);
     shop.process.reconciler.look().await.unwrap();
-    assert!(!shop.line.holds(&shop.queue_key().await).await.unwrap().is_empty(), "not before the grace");
+    assert!(!shop.queue.holds(&shop.queue_key().await).await.unwrap().is_empty(), "not before the grace");
     shop.pass_time(2_000);
     shop.process.reconciler.look().await.unwrap();
     assert_eq!(shop.units().await, (1, 0, 0));
@@ -124,7 +124,7 @@ async fn an_answer_of_the_gate_that_is_lost_costs_nothing(#[case] engine: Engine
     let shop = Shop::open(engine, 2, 1).await;
     for fault in [Fault::Before, Fault::After] {
         let pass = shop.buyer().await;
-        shop.line.plan([Some(fault)]);
+        shop.queue.plan([Some(fault)]);
         assert_eq!(shop.reserve(&pass, "key").await.unwrap_err(), Refusal::StoreUnavailable);
         assert!(shop.reserve(&pass, "key").await.unwrap().is_new);
     }
@@ -270,10 +270,10 @@ async fn a_gate_that_does_not_hear_is_told_again(#[case] engine: Engine) {
         let (paid, cancelled) = (shop.order().await.id, shop.order().await.id);
         shop.pay(paid, "sandbox_ok", "pay").await.unwrap();
         shop.cancel(cancelled).await.unwrap();
-        shop.line.plan([Some(fault); 4]);
+        shop.queue.plan([Some(fault); 4]);
         shop.deliver().await;
         assert_eq!(shop.state(paid).await, OrderState::Paid);
-        shop.line.plan([None; 4]);
+        shop.queue.plan([None; 4]);
         shop.loops().await;
         shop.loops().await;
     }
@@ -292,14 +292,14 @@ async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) 
     shop.pay(paying, "sandbox_ok", "pay").await.unwrap();
     let requested = shop.new_events().await;
     shop.cancel(ended).await.unwrap();
-    shop.line.forget(&shop.sale).await.unwrap();
+    shop.queue.forget(&shop.sale).await.unwrap();
     assert_eq!(shop.reserve(&waiting, "key").await.unwrap_err(), Refusal::StoreUnavailable);
     shop.hand_over(&requested).await.unwrap();
     shop.deliver().await;
     assert_eq!(shop.state(paying).await, OrderState::Paid, "money does not wait for the queue store");
 
     shop.pass_time(3_000);
-    guard::Guard::default().look(&shop.database, shop.line.as_ref()).await.unwrap();
+    guard::Guard::default().look(&shop.database, shop.queue.as_ref()).await.unwrap();
     assert_eq!(shop.queue_key().await.epoch, old_line.epoch + 1);
     assert_eq!(shop.units().await, (3, 1, 1));
     let (pass, hold) = (&waiting, HoldId::of(order_id(&waiting, "old", 0)));
@@ -325,12 +325,12 @@ async fn passes_get_back_the_time_that_a_lost_store_took(#[case] engine: Engine)
     shop.reserve(&used, "key").await.unwrap();
     shop.pass_time(LONG_MS / 2 + 1_000);
     let mut guard = guard::Guard::default();
-    guard.look(&shop.database, shop.line.as_ref()).await.unwrap();
-    shop.line.forget(&shop.sale).await.unwrap();
+    guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
+    shop.queue.forget(&shop.sale).await.unwrap();
     // Longer than what is left of any pass.
     shop.pass_time(LONG_MS);
     assert_eq!(shop.reserve(&open, "key").await.unwrap_err(), Refusal::PassExpired);
-    guard.look(&shop.database, shop.line.as_ref()).await.unwrap();
+    guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
     let mut passes = [over.clone(), used.clone(), open.clone()];
     passes::renew(&shop.database, &mut passes, shop.database.now()).await.unwrap();
     let given_back = |at: usize, was: &Pass| passes[at].expires_at.millis_since(was.expires_at);
@@ -349,16 +349,16 @@ async fn passes_get_back_the_time_that_a_lost_store_took(#[case] engine: Engine)
 async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine: Engine) {
     let shop = Shop::open(engine, 200, 1).await;
     for round in 0..10_u8 {
-        let line = shop.queue_key().await;
+        let key = shop.queue_key().await;
         let orders: Vec<_> = (0..8).map(|n| foreign_order(round, n)).collect();
         let (placed, raised) = tokio::join!(
-            place::place(&shop.database, &line, &orders),
-            numbers::raise_epoch(&shop.database, &shop.sale, line.epoch, None, shop.database.now()),
+            place::place(&shop.database, &key, &orders),
+            numbers::raise_epoch(&shop.database, &shop.sale, key.epoch, None, shop.database.now()),
         );
         raised.unwrap().unwrap();
         let placed = placed.unwrap();
         assert!(placed.iter().all(|answer| *answer == placed[0]), "{placed:?}");
-        restore(&shop.database, &shop, &line).await;
+        restore(&shop.database, &shop, &key).await;
     }
     shop.close().await;
 }
@@ -372,11 +372,11 @@ async fn the_line_of_a_new_sale_is_left_to_its_maker_unless_that_died(#[case] en
     let orphan = shop.sale_without_a_line().await;
     let epoch = async || numbers::epoch(&shop.database, &orphan).await.unwrap().unwrap();
     let mut guard = guard::Guard::default();
-    guard.look(&shop.database, shop.line.as_ref()).await.unwrap();
+    guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
     assert_eq!(epoch().await, 0, "its maker is at it");
     shop.pass_time(3_000);
-    guard.look(&shop.database, shop.line.as_ref()).await.unwrap();
-    assert_eq!((epoch().await, shop.line.life(&orphan).await.unwrap()), (1, 1));
+    guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
+    assert_eq!((epoch().await, shop.queue.life(&orphan).await.unwrap()), (1, 1));
     shop.close().await;
 }
 
@@ -391,25 +391,25 @@ async fn a_loss_that_several_notice_begins_one_life(#[case] engine: Engine) {
     for yields in 0..40 {
         let before = shop.queue_key().await.epoch;
         shop.pass_time(3_000);
-        shop.line.forget(&shop.sale).await.unwrap();
+        shop.queue.forget(&shop.sale).await.unwrap();
         let (mut first, mut second) = (guard::Guard::default(), guard::Guard::default());
         let later = async {
             for _ in 0..yields {
                 tokio::task::yield_now().await;
             }
-            second.look(&other, shop.line.as_ref()).await
+            second.look(&other, shop.queue.as_ref()).await
         };
-        let (first, second) = tokio::join!(first.look(&shop.database, shop.line.as_ref()), later);
+        let (first, second) = tokio::join!(first.look(&shop.database, shop.queue.as_ref()), later);
         first.and(second).unwrap();
         assert_eq!(shop.queue_key().await.epoch, before + 1, "the second came {yields} steps later");
     }
     shop.close().await;
 }
 
-async fn restore(database: &Database, shop: &Shop, line: &QueueKey) {
+async fn restore(database: &Database, shop: &Shop, key: &QueueKey) {
     shop.pass_time(3_000);
-    guard::Guard::default().look(database, shop.line.as_ref()).await.unwrap();
-    assert!(shop.queue_key().await.epoch > line.epoch);
+    guard::Guard::default().look(database, shop.queue.as_ref()).await.unwrap();
+    assert!(shop.queue_key().await.epoch > key.epoch);
 }
 
 /// An order of a buyer who was never seated.

@@ -90,7 +90,7 @@ async fn late_money_waits_for_a_gate_that_is_away(#[case] engine: Engine) {
         let shop = Shop::open(engine, 2, 1).await;
         let order = shop.expired().await;
         shop.captured_after_all(order, 1).await;
-        shop.line.plan([Some(fault)]);
+        shop.queue.plan([Some(fault)]);
         let events = shop.new_events().await;
         assert!(shop.hand_over(&events).await.is_err());
         assert_eq!(shop.state(order).await, OrderState::Expired);

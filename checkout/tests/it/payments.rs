@@ -204,8 +204,8 @@ async fn a_void_nobody_confirms_releases_nothing(#[case] engine: Engine) {
     shop.pass_time(4_000);
     shop.process.stock.look().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::PaymentUnknown);
-    let line = shop.queue_key().await;
-    let seen = stores::queue_store::Queue::observe(shop.line.as_ref(), &line, 0).await.unwrap();
+    let key = shop.queue_key().await;
+    let seen = stores::queue_store::Queue::observe(shop.queue.as_ref(), &key, 0).await.unwrap();
     assert_eq!((seen.active, seen.stock[0].held), (0, 1), "it keeps the unit and nobody out");
     shop.pass_time(LONG);
     shop.process.stock.look().await.unwrap();

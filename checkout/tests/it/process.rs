@@ -25,12 +25,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn new(database: Database, line: Arc<dyn SaleQueueStore>, provider: Arc<dyn PaymentProvider>) -> Self {
+    pub(crate) fn new(database: Database, queue: Arc<dyn SaleQueueStore>, provider: Arc<dyn PaymentProvider>) -> Self {
         let batches = TaskTracker::new();
         Self {
             payments: PaymentWorker::new(database.clone(), provider, &batches),
-            stock: StockWorker::new(database.clone(), line.clone()),
-            reconciler: Reconciler::new(database.clone(), line),
+            stock: StockWorker::new(database.clone(), queue.clone()),
+            reconciler: Reconciler::new(database.clone(), queue),
             database,
             batches,
         }

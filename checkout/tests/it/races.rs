@@ -147,7 +147,7 @@ async fn four_workers_do_the_work_of_one(#[case] engine: Engine) {
     }
     let payers: Vec<_> =
         (0..4).map(|_| PaymentWorker::new(shop.database.clone(), shop.provider.clone(), &TaskTracker::new())).collect();
-    let stocks: Vec<_> = (0..4).map(|_| StockWorker::new(shop.database.clone(), shop.line.clone())).collect();
+    let stocks: Vec<_> = (0..4).map(|_| StockWorker::new(shop.database.clone(), shop.queue.clone())).collect();
     for round in 0..6 {
         if round == 3 {
             shop.pass_time(301_000);

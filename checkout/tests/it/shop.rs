@@ -54,7 +54,7 @@ pub(crate) const LONG_MS: i64 = 3_600_000;
 pub(crate) struct Shop {
     fresh: Fresh,
     pub(crate) database: Database,
-    pub(crate) line: Arc<Unreliable<dyn SaleQueueStore>>,
+    pub(crate) queue: Arc<Unreliable<dyn SaleQueueStore>>,
     pub(crate) provider: Arc<Unreliable<dyn PaymentProvider>>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) reserver: Reserver,
@@ -76,34 +76,34 @@ impl Shop {
             Engine::Embedded => "memory:".to_owned(),
             Engine::Live => testing::live_url("OPENRUN_TEST_QUEUE_URL", "redis://127.0.0.1:6379"),
         };
-        let line = queue_store::connect(&queue_url).unwrap();
+        let queue = queue_store::connect(&queue_url).unwrap();
         let now = fresh.database.now();
         // However slow the machine, only the story lets time go by.
         let database = fresh.database.clone().with_clock(Arc::new(Clock::still(now)));
         // A queue store is shared by all tests; the sale is nobody else's.
         let sale: SaleId = format!("sale-{}", OrderId::derive(now, &[fresh.url.as_bytes()])).parse().unwrap();
         let built = SaleBuilder::new(sale.clone(), now).units(units).with(|sale| sale.per_buyer_limit = limit).build();
-        testing::create_sale(&database, line.as_ref(), &built).await;
+        testing::create_sale(&database, queue.as_ref(), &built).await;
         let settings = SandboxSettings { latency_ms: 0, ..SandboxSettings::default() };
         let sandbox: Arc<dyn PaymentProvider> = Arc::new(Sandbox::new(database.clone(), settings));
-        Self::with(fresh, database, Unreliable::new(line), Unreliable::new(sandbox), sale)
+        Self::with(fresh, database, Unreliable::new(queue), Unreliable::new(sandbox), sale)
     }
 
     fn with(
         fresh: Fresh,
         database: Database,
-        line: Arc<Unreliable<dyn SaleQueueStore>>,
+        queue: Arc<Unreliable<dyn SaleQueueStore>>,
         provider: Arc<Unreliable<dyn PaymentProvider>>,
         sale: SaleId,
     ) -> Self {
         let keys = Arc::new(Keys::generate());
-        let gate: Arc<dyn SaleQueueStore> = line.clone();
+        let gate: Arc<dyn SaleQueueStore> = queue.clone();
         Self {
             reserver: Reserver::new(database.clone(), gate.clone(), keys.clone(), &TaskTracker::new()),
             process: Process::new(database.clone(), gate, provider.clone()),
             fresh,
             database,
-            line,
+            queue,
             provider,
             keys,
             sale,
@@ -121,11 +121,11 @@ impl Shop {
     /// A second process on the same stores.
     pub(crate) async fn second_reserver(&self) -> Reserver {
         let database = self.second_database().await;
-        Reserver::new(database, self.line.clone(), self.keys.clone(), &TaskTracker::new())
+        Reserver::new(database, self.queue.clone(), self.keys.clone(), &TaskTracker::new())
     }
 
     pub(crate) async fn second_process(&self) -> Process {
-        Process::new(self.second_database().await, self.line.clone(), self.provider.clone())
+        Process::new(self.second_database().await, self.queue.clone(), self.provider.clone())
     }
 
     /// A sale whose maker died before it had a line.
@@ -143,12 +143,12 @@ impl Shop {
 
     /// So many buyers join, are called and come in.
     pub(crate) async fn buyers(&self, count: u32) -> Vec<Pass> {
-        let (line, now) = (self.queue_key().await, self.database.now());
-        numbers::raise_ceiling(&self.database, &line, u64::from(count)).await.unwrap();
+        let (key, now) = (self.queue_key().await, self.database.now());
+        numbers::raise_ceiling(&self.database, &key, u64::from(count)).await.unwrap();
         let first = self.buyers.fetch_add(count, Ordering::Relaxed);
         let all: Vec<_> = (first..first + count).map(|n| buyer(n.into())).collect();
         let joins: Vec<_> = all.iter().map(|buyer| Join { buyer: *buyer, ticket: None }).collect();
-        let joined = self.line.join(&line, &joins, u64::MAX >> 1, now).await.unwrap();
+        let joined = self.queue.join(&key, &joins, u64::MAX >> 1, now).await.unwrap();
         let places: Vec<_> = all
             .iter()
             .zip(joined)
@@ -157,20 +157,20 @@ impl Shop {
                 other => panic!("a new buyer was given {other:?}"),
             })
             .collect();
-        self.call(&line, now).await;
-        self.enter(&line, &places, now).await
+        self.call(&key, now).await;
+        self.enter(&key, &places, now).await
     }
 
-    async fn call(&self, line: &QueueKey, now: Timestamp) {
+    async fn call(&self, key: &QueueKey, now: Timestamp) {
         let lead = numbers::lead(&self.database, &self.sale, "test", now, now.plus_millis(LONG_MS)).await.unwrap();
         let term = lead.unwrap().term;
-        let last = self.line.observe(line, 0).await.unwrap().last_number;
-        numbers::raise_cursor(&self.database, line, term, last).await.unwrap();
+        let last = self.queue.observe(key, 0).await.unwrap().last_number;
+        numbers::raise_cursor(&self.database, key, term, last).await.unwrap();
         let batch = Batch { term, seq: last, calls: last, up_to: last, until: now.plus_millis(LONG_MS) };
-        self.line.call(line, batch, now).await.unwrap();
+        self.queue.call(key, batch, now).await.unwrap();
     }
 
-    async fn enter(&self, line: &QueueKey, places: &[Place], now: Timestamp) -> Vec<Pass> {
+    async fn enter(&self, key: &QueueKey, places: &[Place], now: Timestamp) -> Vec<Pass> {
         let passes: Vec<_> =
             places.iter().map(|place| pass(&self.sale, *place, now, now.plus_millis(LONG_MS))).collect();
         let enters: Vec<_> = passes
@@ -178,12 +178,12 @@ impl Shop {
             .zip(places)
             .map(|(pass, place)| Enter {
                 place: *place,
-                ticket_epoch: line.epoch,
+                ticket_epoch: key.epoch,
                 pass: pass.id,
                 expires_at: pass.expires_at,
             })
             .collect();
-        self.line.enter(line, &enters, now).await.unwrap();
+        self.queue.enter(key, &enters, now).await.unwrap();
         passes::give(&self.database, &passes).await.unwrap();
         passes
     }
@@ -222,8 +222,8 @@ impl Shop {
     /// Free, held and sold units, which gate and database must agree on.
     pub(crate) async fn units(&self) -> (i64, i64, i64) {
         let stock = sales::stock(&self.database, &self.sale).await.unwrap();
-        let line = self.queue_key().await;
-        let gate = self.line.observe(&line, 0).await.unwrap().stock;
+        let key = self.queue_key().await;
+        let gate = self.queue.observe(&key, 0).await.unwrap().stock;
         assert_eq!(stock, gate, "the database and the gate count differently");
         (stock[0].free, stock[0].held, stock[0].sold)
     }
@@ -286,7 +286,7 @@ impl Shop {
 
     pub(crate) async fn verify(&self) -> Report {
         let verifier =
-            Verifier { database: self.database.clone(), line: self.line.clone(), provider: self.provider.clone() };
+            Verifier { database: self.database.clone(), queue: self.queue.clone(), provider: self.provider.clone() };
         verifier.verify(Some(&self.sale), Duration::ZERO).await.unwrap()
     }
 

@@ -60,20 +60,20 @@ impl<T: ?Sized> Unreliable<T> {
 
 #[async_trait]
 impl StockGate for Unreliable<dyn SaleQueueStore> {
-    async fn take(&self, line: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
-        self.carry(self.real.take(line, asks, now)).await
+    async fn take(&self, key: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
+        self.carry(self.real.take(key, asks, now)).await
     }
-    async fn retake(&self, line: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
-        self.carry(self.real.retake(line, ask, now)).await
+    async fn retake(&self, key: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
+        self.carry(self.real.retake(key, ask, now)).await
     }
-    async fn end(&self, line: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
-        self.carry(self.real.end(line, ends)).await
+    async fn end(&self, key: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
+        self.carry(self.real.end(key, ends)).await
     }
-    async fn restock(&self, line: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
-        self.real.restock(line, item, total, version).await
+    async fn restock(&self, key: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
+        self.real.restock(key, item, total, version).await
     }
-    async fn some_holds(&self, line: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
-        self.real.some_holds(line, from).await
+    async fn some_holds(&self, key: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
+        self.real.some_holds(key, from).await
     }
     async fn forget(&self, sale: &SaleId) -> Result<(), StoreError> {
         self.real.forget(sale).await
@@ -85,52 +85,46 @@ impl Queue for Unreliable<dyn SaleQueueStore> {
     async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError> {
         self.real.life(sale).await
     }
-    async fn join(
-        &self,
-        line: &QueueKey,
-        asks: &[Join],
-        up_to: u64,
-        now: Timestamp,
-    ) -> Result<Vec<Joined>, StoreError> {
-        self.real.join(line, asks, up_to, now).await
+    async fn join(&self, key: &QueueKey, asks: &[Join], up_to: u64, now: Timestamp) -> Result<Vec<Joined>, StoreError> {
+        self.real.join(key, asks, up_to, now).await
     }
     async fn standing(
         &self,
-        line: &QueueKey,
+        key: &QueueKey,
         asks: &[(BuyerId, Carried)],
         now: Timestamp,
     ) -> Result<Vec<Seat>, StoreError> {
-        self.real.standing(line, asks, now).await
+        self.real.standing(key, asks, now).await
     }
-    async fn call(&self, line: &QueueKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError> {
-        self.real.call(line, batch, now).await
+    async fn call(&self, key: &QueueKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError> {
+        self.real.call(key, batch, now).await
     }
-    async fn sweep(&self, line: &QueueKey, now: Timestamp) -> Result<u64, StoreError> {
-        self.real.sweep(line, now).await
+    async fn sweep(&self, key: &QueueKey, now: Timestamp) -> Result<u64, StoreError> {
+        self.real.sweep(key, now).await
     }
-    async fn enter(&self, line: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
-        self.real.enter(line, asks, now).await
+    async fn enter(&self, key: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
+        self.real.enter(key, asks, now).await
     }
-    async fn leave(&self, line: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
-        self.real.leave(line, places, now).await
+    async fn leave(&self, key: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
+        self.real.leave(key, places, now).await
     }
-    async fn observe(&self, line: &QueueKey, nth: u64) -> Result<Observation, StoreError> {
-        self.real.observe(line, nth).await
+    async fn observe(&self, key: &QueueKey, nth: u64) -> Result<Observation, StoreError> {
+        self.real.observe(key, nth).await
     }
-    async fn publish(&self, line: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
-        self.real.publish(line, term, frame).await
+    async fn publish(&self, key: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
+        self.real.publish(key, term, frame).await
     }
-    async fn frame(&self, line: &QueueKey) -> Result<Option<Bytes>, StoreError> {
-        self.real.frame(line).await
+    async fn frame(&self, key: &QueueKey) -> Result<Option<Bytes>, StoreError> {
+        self.real.frame(key).await
     }
-    async fn departed(&self, line: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError> {
-        self.real.departed(line, seen).await
+    async fn departed(&self, key: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError> {
+        self.real.departed(key, seen).await
     }
-    async fn settle(&self, line: &QueueKey) -> Result<(), StoreError> {
-        self.real.settle(line).await
+    async fn settle(&self, key: &QueueKey) -> Result<(), StoreError> {
+        self.real.settle(key).await
     }
-    async fn rebuild(&self, line: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
-        self.real.rebuild(line, snapshot, now).await
+    async fn rebuild(&self, key: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
+        self.real.rebuild(key, snapshot, now).await
     }
 }
 

@@ -226,8 +226,8 @@ fn to_tell(hold: &HoldRow) -> End {
     End { hold: hold.id, ending: ending(hold.state).unwrap_or(Ending::Inactive) }
 }
 
-/// Notes that the gate was told in the life `line.epoch`. In another life nothing is noted: the new one is told again.
-pub async fn told(database: &Database, line: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
+/// Notes that the gate was told in the epoch `key.epoch`. In another life nothing is noted: the new one is told again.
+pub async fn told(database: &Database, key: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
     const NOTE: Sql = Sql {
         postgres: "UPDATE holds SET gate_told = 1 FROM json_to_recordset($2::json) AS r(id text, live bigint) \
                    WHERE holds.id = r.id AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
@@ -242,9 +242,9 @@ pub async fn told(database: &Database, line: &QueueKey, ends: &[End]) -> Result<
         .map(|end| serde_json::json!({"id": end.hold.to_string(), "live": i64::from(end.ending == Ending::Inactive)}))
         .collect();
     sqlx::query(database.sql(NOTE))
-        .bind(line.sale.as_str())
+        .bind(key.sale.as_str())
         .bind(moves::rows(&told))
-        .bind(line.epoch)
+        .bind(key.epoch)
         .execute(database.writer())
         .await?;
     Ok(())

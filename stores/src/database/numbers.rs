@@ -25,10 +25,10 @@ pub async fn epoch(database: &Database, sale: &SaleId) -> Result<Option<Epoch>, 
 }
 
 /// Raises the ceiling by `block` numbers, for joins in this epoch.
-pub async fn raise_ceiling(database: &Database, line: &QueueKey, block: u64) -> Result<Raised, StoreError> {
+pub async fn raise_ceiling(database: &Database, key: &QueueKey, block: u64) -> Result<Raised, StoreError> {
     let row = sqlx::query("UPDATE sales SET ceiling = ceiling + $3 WHERE id = $1 AND epoch = $2 RETURNING ceiling")
-        .bind(line.sale.as_str())
-        .bind(line.epoch)
+        .bind(key.sale.as_str())
+        .bind(key.epoch)
         .bind(signed(block))
         .fetch_optional(database.writer())
         .await?;
@@ -36,7 +36,7 @@ pub async fn raise_ceiling(database: &Database, line: &QueueKey, block: u64) -> 
 }
 
 /// Raises the cursor to `number` before it is called, for the leader of `term`.
-pub async fn raise_cursor(database: &Database, line: &QueueKey, term: Term, number: u64) -> Result<Raised, StoreError> {
+pub async fn raise_cursor(database: &Database, key: &QueueKey, term: Term, number: u64) -> Result<Raised, StoreError> {
     const RAISE: Sql = Sql {
         postgres: "UPDATE sales SET cursor = greatest(cursor, $4) WHERE id = $1 AND epoch = $2 AND term = $3 \
                    RETURNING cursor",
@@ -44,8 +44,8 @@ pub async fn raise_cursor(database: &Database, line: &QueueKey, term: Term, numb
                  RETURNING cursor",
     };
     let row = sqlx::query(database.sql(RAISE))
-        .bind(line.sale.as_str())
-        .bind(line.epoch)
+        .bind(key.sale.as_str())
+        .bind(key.epoch)
         .bind(term)
         .bind(signed(number))
         .fetch_optional(database.writer())

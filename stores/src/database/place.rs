@@ -114,24 +114,24 @@ pub enum Placed {
     Ended,
 }
 
-/// Places the orders of one sale whose units were taken in the life `line.epoch`.
-pub async fn place(database: &Database, line: &QueueKey, orders: &[NewOrder]) -> Result<Vec<Placed>, StoreError> {
-    if let Some(placed) = place_as_taken(database, line, orders).await? {
+/// Places the orders of one sale whose units were taken in the epoch `key.epoch`.
+pub async fn place(database: &Database, key: &QueueKey, orders: &[NewOrder]) -> Result<Vec<Placed>, StoreError> {
+    if let Some(placed) = place_as_taken(database, key, orders).await? {
         return Ok(vec![placed; orders.len()]);
     }
-    if let Some(answers) = place_together(database, line, orders).await? {
+    if let Some(answers) = place_together(database, key, orders).await? {
         return Ok(answers);
     }
     let mut answers = Vec::with_capacity(orders.len());
     for order in orders {
-        answers.push(place_alone(database, line, order).await?);
+        answers.push(place_alone(database, key, order).await?);
     }
     Ok(answers)
 }
 
-async fn place_alone(database: &Database, line: &QueueKey, order: &NewOrder) -> Result<Placed, StoreError> {
+async fn place_alone(database: &Database, key: &QueueKey, order: &NewOrder) -> Result<Placed, StoreError> {
     for _ in 0..TRIES_ALONE {
-        if let Some(answers) = place_together(database, line, std::slice::from_ref(order)).await? {
+        if let Some(answers) = place_together(database, key, std::slice::from_ref(order)).await? {
             return answers.first().copied().ok_or_else(|| bad("count of answers"));
         }
     }
@@ -141,14 +141,14 @@ async fn place_alone(database: &Database, line: &QueueKey, order: &NewOrder) -> 
 /// Places all of them, as the gate said; `None` when a guard refused a write and nothing was kept.
 async fn place_as_taken(
     database: &Database,
-    line: &QueueKey,
+    key: &QueueKey,
     orders: &[NewOrder],
 ) -> Result<Option<Placed>, StoreError> {
     let mut tx = database.begin().await?;
-    let Some((_, terms)) = lock_items(database, &mut tx, line, orders).await? else { return Ok(None) };
+    let Some((_, terms)) = lock_items(database, &mut tx, key, orders).await? else { return Ok(None) };
     let now = database.now();
     let all: Vec<_> = orders.iter().collect();
-    if !write(database, &mut tx, line, &all, (terms, now)).await? {
+    if !write(database, &mut tx, key, &all, (terms, now)).await? {
         return Ok(None);
     }
     database.commit(tx).await?;
@@ -158,18 +158,18 @@ async fn place_as_taken(
 /// Looks first and places what can be placed; `None` when a guard refused a write and nothing was kept.
 async fn place_together(
     database: &Database,
-    line: &QueueKey,
+    key: &QueueKey,
     orders: &[NewOrder],
 ) -> Result<Option<Vec<Placed>>, StoreError> {
     let mut tx = database.begin().await?;
-    let Some((free, terms)) = lock_items(database, &mut tx, line, orders).await? else {
+    let Some((free, terms)) = lock_items(database, &mut tx, key, orders).await? else {
         return Ok(Some(vec![Placed::OutOfStock; orders.len()]));
     };
-    if !is_alive(&mut tx, line).await? {
+    if !is_alive(&mut tx, key).await? {
         return Ok(Some(vec![Placed::EpochMoved; orders.len()]));
     }
     let known = known(database, &mut tx, orders).await?;
-    let bought = lock_buyers(database, &mut tx, line, orders).await?;
+    let bought = lock_buyers(database, &mut tx, key, orders).await?;
     let now = database.now();
     let placed = terms.placed(now);
     let answers = decide(orders, &known, State { free, bought, limit: terms.limit }, placed);
@@ -178,7 +178,7 @@ async fn place_together(
     if accepted.is_empty() {
         return Ok(Some(answers));
     }
-    if !write(database, &mut tx, line, &accepted, (terms, now)).await? {
+    if !write(database, &mut tx, key, &accepted, (terms, now)).await? {
         return Ok(None);
     }
     database.commit(tx).await?;
@@ -261,7 +261,7 @@ fn decide(orders: &[NewOrder], known: &Known, mut state: State, placed: Placed) 
 async fn lock_items(
     database: &Database,
     tx: &mut Tx,
-    line: &QueueKey,
+    key: &QueueKey,
     orders: &[NewOrder],
 ) -> Result<Option<(HashMap<ItemId, i64>, Terms)>, StoreError> {
     const LOCK: Sql = Sql {
@@ -273,8 +273,7 @@ async fn lock_items(
                  AND i.id IN (SELECT value FROM json_each($2)) ORDER BY i.id",
     };
     let wanted: BTreeSet<_> = orders.iter().flat_map(|order| &order.lines).map(|line| line.item.as_str()).collect();
-    let found =
-        sqlx::query(database.sql(LOCK)).bind(line.sale.as_str()).bind(list(wanted)).fetch_all(&mut **tx).await?;
+    let found = sqlx::query(database.sql(LOCK)).bind(key.sale.as_str()).bind(list(wanted)).fetch_all(&mut **tx).await?;
     let Some(first) = found.first() else { return Ok(None) };
     let terms = Terms { limit: first.try_get(2)?, hold_seconds: first.try_get(3)? };
     let free = found
@@ -286,10 +285,10 @@ async fn lock_items(
 
 /// Whether the sale is still in the epoch of the caller's gate. Read after the items are locked: whoever raises the epoch
 /// locks them too, so it cannot rise before this transaction ends.
-async fn is_alive(tx: &mut Tx, line: &QueueKey) -> Result<bool, StoreError> {
+async fn is_alive(tx: &mut Tx, key: &QueueKey) -> Result<bool, StoreError> {
     let row = sqlx::query("SELECT 1 FROM sales WHERE id = $1 AND epoch = $2")
-        .bind(line.sale.as_str())
-        .bind(line.epoch)
+        .bind(key.sale.as_str())
+        .bind(key.epoch)
         .fetch_optional(&mut **tx)
         .await?;
     Ok(row.is_some())
@@ -334,7 +333,7 @@ async fn known(database: &Database, tx: &mut Tx, orders: &[NewOrder]) -> Result<
 async fn lock_buyers(
     database: &Database,
     tx: &mut Tx,
-    line: &QueueKey,
+    key: &QueueKey,
     orders: &[NewOrder],
 ) -> Result<HashMap<BuyerId, i64>, StoreError> {
     const LOCK: Sql = Sql {
@@ -343,7 +342,7 @@ async fn lock_buyers(
         sqlite: "SELECT buyer, units FROM buyers WHERE sale = $1 AND buyer IN (SELECT value FROM json_each($2))",
     };
     let found = sqlx::query(database.sql(LOCK))
-        .bind(line.sale.as_str())
+        .bind(key.sale.as_str())
         .bind(list(orders.iter().map(|order| order.buyer)))
         .fetch_all(&mut **tx)
         .await?;

@@ -269,12 +269,12 @@ pub async fn take_again(
         return Ok(Retaken::Nothing);
     }
     let take = late(&mut tx, first).await?;
-    let line = QueueKey { sale: first.sale.clone(), epoch: epoch(&mut tx, &first.sale).await? };
-    // Nothing is sold after the end, and the line of a closed sale is not kept.
+    let key = QueueKey { sale: first.sale.clone(), epoch: epoch(&mut tx, &first.sale).await? };
+    // Nothing is sold after the end, and the queue of a closed sale is not kept.
     let taken =
-        if is_closed(&mut tx, &first.sale).await? { Taken::SoldOut } else { gate.retake(&line, &take, now).await? };
+        if is_closed(&mut tx, &first.sale).await? { Taken::SoldOut } else { gate.retake(&key, &take, now).await? };
     let has_room = has_room(database, &mut tx, &take, &first.sale).await?;
-    if epoch(&mut tx, &first.sale).await? != line.epoch {
+    if epoch(&mut tx, &first.sale).await? != key.epoch {
         return Ok(Retaken::EpochMoved);
     }
     if taken == Taken::Taken && has_room && all.len() == 1 {
@@ -287,7 +287,7 @@ pub async fn take_again(
     mark_settled(database, &mut tx, &[order]).await?;
     database.commit(tx).await?;
     if taken == Taken::Taken {
-        gate.end(&line, &[End { hold: take.hold, ending: Ending::Released }]).await?;
+        gate.end(&key, &[End { hold: take.hold, ending: Ending::Released }]).await?;
     }
     Ok(Retaken::Refused)
 }

@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// Begins the first life of a new sale in `line`. As [`restore`] says, it may be another process that does.
-pub async fn begin(database: &Database, line: &dyn SaleQueueStore, sale: &SaleId) -> Result<Epoch, StoreError> {
-    restore(database, line, sale, 0, None).await
+pub async fn begin(database: &Database, queue: &dyn SaleQueueStore, sale: &SaleId) -> Result<Epoch, StoreError> {
+    restore(database, queue, sale, 0, None).await
 }
 
 /// Restores the sale's life in `line` when the one of the epoch `from` is lost; tells the epoch that counts now.
@@ -30,7 +30,7 @@ pub async fn begin(database: &Database, line: &dyn SaleQueueStore, sale: &SaleId
 /// caller last saw the store whole, if it did.
 pub async fn restore(
     database: &Database,
-    line: &dyn SaleQueueStore,
+    queue_store: &dyn SaleQueueStore,
     sale: &SaleId,
     from: Epoch,
     whole_at: Option<Timestamp>,
@@ -39,9 +39,9 @@ pub async fn restore(
         return Err(StoreError::Lost);
     };
     let snapshot = read(database, sale).await?;
-    line.rebuild(&QueueKey { sale: sale.clone(), epoch }, &snapshot, database.now()).await?;
+    queue_store.rebuild(&QueueKey { sale: sale.clone(), epoch }, &snapshot, database.now()).await?;
     if from == 0 {
-        tracing::info!(%sale, "the line of this sale is ready");
+        tracing::info!(%sale, "the queue of this sale is ready");
     } else {
         metrics::counter!("openrun_stores_lost_total").increment(1);
         tracing::warn!(%sale, epoch, "the queue store was lost and is filled again from the database");

@@ -39,11 +39,11 @@ impl MemoryQueueStore {
     }
 
     /// Runs one step in the life that the caller names.
-    fn live<T>(&self, line: &QueueKey, step: impl FnOnce(&mut Life) -> T) -> Result<T, StoreError> {
-        let Some(sale) = self.sales.lock().get(&line.sale).map(Arc::clone) else { return Err(StoreError::Lost) };
+    fn live<T>(&self, key: &QueueKey, step: impl FnOnce(&mut Life) -> T) -> Result<T, StoreError> {
+        let Some(sale) = self.sales.lock().get(&key.sale).map(Arc::clone) else { return Err(StoreError::Lost) };
         let mut life = sale.lock();
         match life.as_mut() {
-            Some(life) if life.epoch == line.epoch => Ok(step(life)),
+            Some(life) if life.epoch == key.epoch => Ok(step(life)),
             _ => Err(StoreError::Lost),
         }
     }
@@ -62,67 +62,67 @@ impl Queue for MemoryQueueStore {
 
     async fn join(
         &self,
-        line: &QueueKey,
+        key: &QueueKey,
         asks: &[Join],
         ceiling: u64,
         now: Timestamp,
     ) -> Result<Vec<Joined>, StoreError> {
-        self.live(line, |life| life.join(asks, ceiling, now))
+        self.live(key, |life| life.join(asks, ceiling, now))
     }
 
     async fn standing(
         &self,
-        line: &QueueKey,
+        key: &QueueKey,
         asks: &[(BuyerId, Carried)],
         now: Timestamp,
     ) -> Result<Vec<Seat>, StoreError> {
-        self.live(line, |life| life.standing(asks, now))
+        self.live(key, |life| life.standing(asks, now))
     }
 
-    async fn call(&self, line: &QueueKey, batch: Batch, _now: Timestamp) -> Result<Called, StoreError> {
-        self.live(line, |life| life.call(batch))
+    async fn call(&self, key: &QueueKey, batch: Batch, _now: Timestamp) -> Result<Called, StoreError> {
+        self.live(key, |life| life.call(batch))
     }
 
-    async fn sweep(&self, line: &QueueKey, now: Timestamp) -> Result<u64, StoreError> {
-        self.live(line, |life| life.sweep(now))
+    async fn sweep(&self, key: &QueueKey, now: Timestamp) -> Result<u64, StoreError> {
+        self.live(key, |life| life.sweep(now))
     }
 
-    async fn enter(&self, line: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
-        self.live(line, |life| life.enter(asks, now))
+    async fn enter(&self, key: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
+        self.live(key, |life| life.enter(asks, now))
     }
 
-    async fn leave(&self, line: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
-        self.live(line, |life| life.leave(places, now))
+    async fn leave(&self, key: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
+        self.live(key, |life| life.leave(places, now))
     }
 
-    async fn observe(&self, line: &QueueKey, nth: u64) -> Result<Observation, StoreError> {
-        self.live(line, |life| life.observe(nth))
+    async fn observe(&self, key: &QueueKey, nth: u64) -> Result<Observation, StoreError> {
+        self.live(key, |life| life.observe(nth))
     }
 
-    async fn settle(&self, line: &QueueKey) -> Result<(), StoreError> {
-        self.live(line, Life::settle)
+    async fn settle(&self, key: &QueueKey) -> Result<(), StoreError> {
+        self.live(key, Life::settle)
     }
 
-    async fn publish(&self, line: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
-        self.live(line, |life| life.publish(term, frame))
+    async fn publish(&self, key: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
+        self.live(key, |life| life.publish(term, frame))
     }
 
-    async fn frame(&self, line: &QueueKey) -> Result<Option<Bytes>, StoreError> {
-        self.live(line, |life| life.frame.clone())
+    async fn frame(&self, key: &QueueKey) -> Result<Option<Bytes>, StoreError> {
+        self.live(key, |life| life.frame.clone())
     }
 
-    async fn departed(&self, line: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError> {
+    async fn departed(&self, key: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError> {
         let skip = usize::try_from(seen).unwrap_or(usize::MAX);
-        self.live(line, |life| life.departed.iter().skip(skip).copied().collect())
+        self.live(key, |life| life.departed.iter().skip(skip).copied().collect())
     }
 
-    async fn rebuild(&self, line: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
-        let sale = self.sale(&line.sale);
+    async fn rebuild(&self, key: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
+        let sale = self.sale(&key.sale);
         let mut life = sale.lock();
         match life.as_ref().map(|life| life.epoch) {
-            Some(epoch) if epoch == line.epoch => {}
-            Some(epoch) if epoch > line.epoch => return Err(StoreError::Lost),
-            _ => *life = Some(Life::begin(line.epoch, snapshot, now)),
+            Some(epoch) if epoch == key.epoch => {}
+            Some(epoch) if epoch > key.epoch => return Err(StoreError::Lost),
+            _ => *life = Some(Life::begin(key.epoch, snapshot, now)),
         }
         Ok(())
     }
@@ -130,24 +130,24 @@ impl Queue for MemoryQueueStore {
 
 #[async_trait]
 impl StockGate for MemoryQueueStore {
-    async fn take(&self, line: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
-        self.live(line, |life| life.take(asks, now))?
+    async fn take(&self, key: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
+        self.live(key, |life| life.take(asks, now))?
     }
 
-    async fn retake(&self, line: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
-        self.live(line, |life| life.retake(ask, now))?
+    async fn retake(&self, key: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
+        self.live(key, |life| life.retake(ask, now))?
     }
 
-    async fn end(&self, line: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
-        self.live(line, |life| life.end(ends))
+    async fn end(&self, key: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
+        self.live(key, |life| life.end(ends))
     }
 
-    async fn restock(&self, line: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
-        self.live(line, |life| life.restock(item, total, version))
+    async fn restock(&self, key: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
+        self.live(key, |life| life.restock(item, total, version))
     }
 
-    async fn some_holds(&self, line: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
-        self.live(line, |life| life.some_holds(from))
+    async fn some_holds(&self, key: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
+        self.live(key, |life| life.some_holds(from))
     }
 
     async fn forget(&self, sale: &SaleId) -> Result<(), StoreError> {

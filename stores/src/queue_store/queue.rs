@@ -191,7 +191,7 @@ pub trait Queue: Send + Sync {
     /// number; so does one that this life gave and does not hold.
     async fn join(
         &self,
-        line: &QueueKey,
+        key: &QueueKey,
         asks: &[Join],
         ceiling: u64,
         now: Timestamp,
@@ -201,47 +201,47 @@ pub trait Queue: Send + Sync {
     /// older life is seated again at its own number. A ticket that is not its buyer's place any more has left.
     async fn standing(
         &self,
-        line: &QueueKey,
+        key: &QueueKey,
         asks: &[(BuyerId, Carried)],
         now: Timestamp,
     ) -> Result<Vec<Seat>, StoreError>;
 
     /// Calls the lowest numbers seated. Within a term `seq` only rises: the last one again gets its stored answer, one
     /// before that calls nobody.
-    async fn call(&self, line: &QueueKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError>;
+    async fn call(&self, key: &QueueKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError>;
 
     /// Ends the time of those whom the leader counts: windows that have run out, some thousand at a time (called becomes
     /// late, or expired the second time), and unused passes. Clocks differ and requests take their time, so this, and not
     /// the hour that somebody carries, decides: whoever was counted out here does not come in any more. Tells how many
     /// windows ended.
-    async fn sweep(&self, line: &QueueKey, now: Timestamp) -> Result<u64, StoreError>;
+    async fn sweep(&self, key: &QueueKey, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Lets called tickets in.
-    async fn enter(&self, line: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError>;
+    async fn enter(&self, key: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError>;
 
     /// Gives places up; tells what each had been. A pass that was not used ends with it, a used one stays used. A
     /// number of an older life need not have been seated again to be given up.
-    async fn leave(&self, line: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError>;
+    async fn leave(&self, key: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError>;
 
     /// What the leader decides by. `nth` asks for the number of the n-th seated. Nothing depends on the hour.
-    async fn observe(&self, line: &QueueKey, nth: u64) -> Result<Observation, StoreError>;
+    async fn observe(&self, key: &QueueKey, nth: u64) -> Result<Observation, StoreError>;
 
     /// Ends the time in which holders of older tickets come back. A new life counts every number between the cursor and
     /// the ceiling as waiting, because a shown place must not rise when they do; from now on only those who came count.
     /// Who comes later is seated all the same, but counted nowhere. A second time changes nothing.
-    async fn settle(&self, line: &QueueKey) -> Result<(), StoreError>;
+    async fn settle(&self, key: &QueueKey) -> Result<(), StoreError>;
 
     /// Stores the frame of the leader of `term` for every process to fetch.
-    async fn publish(&self, line: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError>;
+    async fn publish(&self, key: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError>;
 
     /// The stored frame; `None` before the first.
-    async fn frame(&self, line: &QueueKey) -> Result<Option<Bytes>, StoreError>;
+    async fn frame(&self, key: &QueueKey) -> Result<Option<Bytes>, StoreError>;
 
     /// The numbers above `serving` that were given up in this life, in the order of their leaving, from after the first
     /// `seen` of them on. Every process hears of them this way: a frame alone would tell who left that they wait.
-    async fn departed(&self, line: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError>;
+    async fn departed(&self, key: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError>;
 
-    /// Fills the new life `line.epoch` and makes it the store's own, last of all. The store's own life is left as it
+    /// Fills the new life `key.epoch` and makes it the store's own, last of all. The store's own life is left as it
     /// is; an older one is not begun ([`StoreError::Lost`]).
-    async fn rebuild(&self, line: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError>;
+    async fn rebuild(&self, key: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError>;
 }

@@ -72,13 +72,13 @@ impl RedisQueueStore {
     async fn run(
         &self,
         script: &redis::Script,
-        line: &QueueKey,
+        key: &QueueKey,
         arguments: impl FnOnce(&mut redis::ScriptInvocation<'_>) + Send,
     ) -> Result<Value, StoreError> {
         let link = self.server.link().await?;
         let mut call = script.prepare_invoke();
-        Keys::of(line).name_in(&mut call);
-        call.arg(line.epoch).arg(&link.run_id);
+        Keys::of(key).name_in(&mut call);
+        call.arg(key.epoch).arg(&link.run_id);
         arguments(&mut call);
         let answer = call.invoke_async(&mut link.connection.clone()).await;
         answer.map_err(|fault| self.server.trouble(&link, fault))
@@ -102,13 +102,13 @@ impl Queue for RedisQueueStore {
 
     async fn join(
         &self,
-        line: &QueueKey,
+        key: &QueueKey,
         asks: &[Join],
         ceiling: u64,
         now: Timestamp,
     ) -> Result<Vec<Joined>, StoreError> {
         let answer = self
-            .run(&self.steps.join, line, |call| {
+            .run(&self.steps.join, key, |call| {
                 call.arg(ceiling).arg(now.as_millis()).arg(MOMENT_MS);
                 call.arg(asks.iter().flat_map(|ask| *ask.buyer.as_bytes()).collect::<Vec<u8>>());
                 for (which, ask) in (1..).zip(asks) {
@@ -123,12 +123,12 @@ impl Queue for RedisQueueStore {
 
     async fn standing(
         &self,
-        line: &QueueKey,
+        key: &QueueKey,
         asks: &[(BuyerId, Carried)],
         now: Timestamp,
     ) -> Result<Vec<Seat>, StoreError> {
         let answer = self
-            .run(&self.steps.standing, line, |call| {
+            .run(&self.steps.standing, key, |call| {
                 call.arg(now.as_millis());
                 for (buyer, carried) in asks {
                     call.arg(&buyer.as_bytes()[..]).arg(carried.number).arg(carried.epoch);
@@ -138,27 +138,27 @@ impl Queue for RedisQueueStore {
         answers::seats(answer)
     }
 
-    async fn call(&self, line: &QueueKey, batch: Batch, _now: Timestamp) -> Result<Called, StoreError> {
+    async fn call(&self, key: &QueueKey, batch: Batch, _now: Timestamp) -> Result<Called, StoreError> {
         let answer = self
-            .run(&self.steps.call, line, |call| {
+            .run(&self.steps.call, key, |call| {
                 call.arg(batch.term).arg(batch.seq).arg(batch.calls).arg(batch.up_to).arg(batch.until.as_millis());
             })
             .await?;
         answers::called(answer)
     }
 
-    async fn sweep(&self, line: &QueueKey, now: Timestamp) -> Result<u64, StoreError> {
+    async fn sweep(&self, key: &QueueKey, now: Timestamp) -> Result<u64, StoreError> {
         let answer = self
-            .run(&self.steps.sweep, line, |call| {
+            .run(&self.steps.sweep, key, |call| {
                 call.arg(now.as_millis()).arg(SWEEP_MOST);
             })
             .await?;
         answers::count(&answer)
     }
 
-    async fn enter(&self, line: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
+    async fn enter(&self, key: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
         let answer = self
-            .run(&self.steps.enter, line, |call| {
+            .run(&self.steps.enter, key, |call| {
                 call.arg(now.as_millis());
                 for ask in asks {
                     call.arg(&ask.place.buyer.as_bytes()[..]).arg(ask.place.number);
@@ -169,10 +169,10 @@ impl Queue for RedisQueueStore {
         answers::entered(answer)
     }
 
-    async fn leave(&self, line: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
+    async fn leave(&self, key: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
         let answer = self
-            .run(&self.steps.leave, line, |call| {
-                call.key(Keys::departed_of(line)).arg(now.as_millis());
+            .run(&self.steps.leave, key, |call| {
+                call.key(Keys::departed_of(key)).arg(now.as_millis());
                 for place in places {
                     call.arg(&place.buyer.as_bytes()[..]).arg(place.number);
                 }
@@ -181,60 +181,60 @@ impl Queue for RedisQueueStore {
         answers::seats(answer)
     }
 
-    async fn observe(&self, line: &QueueKey, nth: u64) -> Result<Observation, StoreError> {
+    async fn observe(&self, key: &QueueKey, nth: u64) -> Result<Observation, StoreError> {
         let answer = self
-            .run(&self.steps.observe, line, |call| {
+            .run(&self.steps.observe, key, |call| {
                 call.arg(nth);
             })
             .await?;
         answers::observation(answer)
     }
 
-    async fn settle(&self, line: &QueueKey) -> Result<(), StoreError> {
-        self.run(&self.steps.settle, line, |_| {}).await.map(drop)
+    async fn settle(&self, key: &QueueKey) -> Result<(), StoreError> {
+        self.run(&self.steps.settle, key, |_| {}).await.map(drop)
     }
 
-    async fn publish(&self, line: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
+    async fn publish(&self, key: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
         let answer = self
-            .run(&self.steps.publish, line, |call| {
-                call.key(Keys::frame_of(line)).arg(term).arg(&frame[..]);
+            .run(&self.steps.publish, key, |call| {
+                call.key(Keys::frame_of(key)).arg(term).arg(&frame[..]);
             })
             .await?;
         answers::published(&answer)
     }
 
-    async fn frame(&self, line: &QueueKey) -> Result<Option<Bytes>, StoreError> {
+    async fn frame(&self, key: &QueueKey) -> Result<Option<Bytes>, StoreError> {
         let answer = self
-            .run(&self.steps.frame, line, |call| {
-                call.key(Keys::frame_of(line));
+            .run(&self.steps.frame, key, |call| {
+                call.key(Keys::frame_of(key));
             })
             .await?;
         answers::frame(answer)
     }
 
-    async fn departed(&self, line: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError> {
+    async fn departed(&self, key: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError> {
         let answer = self
-            .run(&self.steps.departed, line, |call| {
-                call.key(Keys::departed_of(line)).arg(seen);
+            .run(&self.steps.departed, key, |call| {
+                call.key(Keys::departed_of(key)).arg(seen);
             })
             .await?;
         answers::numbers(answer)
     }
 
-    async fn rebuild(&self, line: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
+    async fn rebuild(&self, key: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
         // One connection from the first key to the last: should the server die in between, nothing is begun.
         let link = self.server.link().await?;
-        let life = Life::begin(line.epoch, snapshot, now);
-        let filled = fill::fill(&link, line, &life, &self.steps.begin).await;
+        let life = Life::begin(key.epoch, snapshot, now);
+        let filled = fill::fill(&link, key, &life, &self.steps.begin).await;
         filled.map_err(|fault| self.server.trouble(&link, fault))
     }
 }
 
 #[async_trait]
 impl StockGate for RedisQueueStore {
-    async fn take(&self, line: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
+    async fn take(&self, key: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
         let answer = self
-            .run(&self.steps.take, line, |call| {
+            .run(&self.steps.take, key, |call| {
                 call.arg(now.as_millis());
                 for ask in asks {
                     write_take(call, ask);
@@ -244,9 +244,9 @@ impl StockGate for RedisQueueStore {
         answers::taken(answer)
     }
 
-    async fn retake(&self, line: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
+    async fn retake(&self, key: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
         let answer = self
-            .run(&self.steps.retake, line, |call| {
+            .run(&self.steps.retake, key, |call| {
                 call.arg(now.as_millis());
                 write_take(call, ask);
             })
@@ -254,8 +254,8 @@ impl StockGate for RedisQueueStore {
         answers::retaken(&answer)
     }
 
-    async fn end(&self, line: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
-        self.run(&self.steps.end, line, |call| {
+    async fn end(&self, key: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
+        self.run(&self.steps.end, key, |call| {
             for end in ends {
                 call.arg(end.hold.to_string()).arg(answers::ending_letter(end.ending));
             }
@@ -264,17 +264,17 @@ impl StockGate for RedisQueueStore {
         .map(drop)
     }
 
-    async fn restock(&self, line: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
-        self.run(&self.steps.restock, line, |call| {
+    async fn restock(&self, key: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
+        self.run(&self.steps.restock, key, |call| {
             call.arg(item.as_str()).arg(total).arg(version);
         })
         .await
         .map(drop)
     }
 
-    async fn some_holds(&self, line: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
+    async fn some_holds(&self, key: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
         let answer = self
-            .run(&self.steps.holds, line, |call| {
+            .run(&self.steps.holds, key, |call| {
                 call.arg(answers::cursor(from)).arg(HOLDS_AT_ONCE);
             })
             .await?;

@@ -82,28 +82,28 @@ pub trait StockGate: Send + Sync {
     /// Checks each pass, the units and the buyer's limit, and takes the units of all lines or none. An item that the
     /// sale does not have fails the whole slice before anything is taken.
     /// The pass must have been entered in this store and not be swept; its time is the caller's to check.
-    async fn take(&self, line: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError>;
+    async fn take(&self, key: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError>;
 
     /// Takes units for an order whose hold had ended (a payment that succeeded late), under the id `{order}:2`. No pass
     /// is asked for. Answers `Taken`, `SoldOut` or `LimitReached`.
-    async fn retake(&self, line: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError>;
+    async fn retake(&self, key: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError>;
 
     /// Ends holds. Unknown ones have been told before and are passed over.
-    async fn end(&self, line: &QueueKey, ends: &[End]) -> Result<(), StoreError>;
+    async fn end(&self, key: &QueueKey, ends: &[End]) -> Result<(), StoreError>;
 
     /// Makes `total` the units that exist of an item, as of the sale's `version`; an older version changes nothing. An
     /// item that the sale did not have comes after the others.
-    async fn restock(&self, line: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError>;
+    async fn restock(&self, key: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError>;
 
     /// Some hundreds of the holds that have not ended, for reconciliation. Whoever goes on until there is no `next` has
     /// seen every hold that was there all the time, perhaps twice; one that came or ended meanwhile may be missing.
-    async fn some_holds(&self, line: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError>;
+    async fn some_holds(&self, key: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError>;
 
     /// Every hold that has not ended, each once and in order, read some at a time.
-    async fn holds(&self, line: &QueueKey) -> Result<Vec<GateHold>, StoreError> {
+    async fn holds(&self, key: &QueueKey) -> Result<Vec<GateHold>, StoreError> {
         let (mut all, mut from) = (BTreeMap::new(), Some(HoldsFrom::default()));
         while let Some(here) = from {
-            let some = self.some_holds(line, &here).await?;
+            let some = self.some_holds(key, &here).await?;
             all.extend(some.holds.into_iter().map(|held| (held.hold, held)));
             from = some.next;
         }

@@ -1,4 +1,4 @@
-//! A line of its own for every test, on the adapter that the case names.
+//! A queue of its own for every test, on the adapter that the case names.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(crate) const LIMIT: u32 = 4;
 pub(crate) const PASS_ENDS: i64 = 600_000;
 
 pub(crate) struct Bench {
-    pub(crate) line: Arc<dyn SaleQueueStore>,
+    pub(crate) queue: Arc<dyn SaleQueueStore>,
     pub(crate) key: QueueKey,
 }
 
@@ -83,20 +83,20 @@ pub(crate) fn admitted() -> Entered {
 
 impl Bench {
     /// A first life with ten pairs.
-    pub(crate) async fn open(line: Arc<dyn SaleQueueStore>) -> Self {
-        Self::with(line, 1, &Snapshot { stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }).await
+    pub(crate) async fn open(queue: Arc<dyn SaleQueueStore>) -> Self {
+        Self::with(queue, 1, &Snapshot { stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }).await
     }
 
-    pub(crate) async fn with(line: Arc<dyn SaleQueueStore>, epoch: i64, snapshot: &Snapshot) -> Self {
+    pub(crate) async fn with(queue: Arc<dyn SaleQueueStore>, epoch: i64, snapshot: &Snapshot) -> Self {
         let key = QueueKey { sale: random_sale(), epoch };
-        line.rebuild(&key, snapshot, at(0)).await.unwrap();
-        Self { line, key }
+        queue.rebuild(&key, snapshot, at(0)).await.unwrap();
+        Self { queue, key }
     }
 
     /// The next life of the same sale.
     pub(crate) async fn reborn(&mut self, snapshot: &Snapshot, now: Timestamp) {
         self.key.epoch += 1;
-        self.line.rebuild(&self.key, snapshot, now).await.unwrap();
+        self.queue.rebuild(&self.key, snapshot, now).await.unwrap();
     }
 
     pub(crate) async fn join(&self, n: u8, now: Timestamp) -> Joined {
@@ -105,13 +105,13 @@ impl Bench {
 
     pub(crate) async fn join_with(&self, n: u8, ticket: Option<Carried>, now: Timestamp) -> Joined {
         let asks = [Join { buyer: buyer(n), ticket }];
-        self.line.join(&self.key, &asks, CEILING, now).await.unwrap().remove(0)
+        self.queue.join(&self.key, &asks, CEILING, now).await.unwrap().remove(0)
     }
 
     /// Buyers 1 to `n` join in order.
     pub(crate) async fn crowd(&self, n: u8) {
         let asks: Vec<_> = (1..=n).map(|n| Join { buyer: buyer(n), ticket: None }).collect();
-        let joined = self.line.join(&self.key, &asks, CEILING, at(0)).await.unwrap();
+        let joined = self.queue.join(&self.key, &asks, CEILING, at(0)).await.unwrap();
         let numbers: Vec<_> = (1..=n).map(|n| new(n.into(), at(0))).collect();
         assert_eq!(joined, numbers);
     }
@@ -121,13 +121,13 @@ impl Bench {
     }
 
     pub(crate) async fn standing_of(&self, n: u8, carried: Carried, now: Timestamp) -> Seat {
-        self.line.standing(&self.key, &[(buyer(n), carried)], now).await.unwrap().remove(0)
+        self.queue.standing(&self.key, &[(buyer(n), carried)], now).await.unwrap().remove(0)
     }
 
     /// A batch of the first term, for everybody.
     pub(crate) async fn call(&self, seq: u64, calls: u64, until: Timestamp) -> Called {
         let batch = Batch { term: 1, seq, calls, up_to: u64::MAX >> 11, until };
-        self.line.call(&self.key, batch, at(0)).await.unwrap()
+        self.queue.call(&self.key, batch, at(0)).await.unwrap()
     }
 
     /// Enters for a pass that ends at [`PASS_ENDS`].
@@ -138,16 +138,16 @@ impl Bench {
     pub(crate) async fn enter_until(&self, n: u8, number: u64, now: Timestamp, expires_at: Timestamp) -> Entered {
         let place = Place { buyer: buyer(n), number };
         let ask = Enter { place, ticket_epoch: self.key.epoch, pass: pass(n), expires_at };
-        self.line.enter(&self.key, &[ask], now).await.unwrap().remove(0)
+        self.queue.enter(&self.key, &[ask], now).await.unwrap().remove(0)
     }
 
     pub(crate) async fn leave(&self, n: u8, number: u64, now: Timestamp) -> Seat {
         let place = Place { buyer: buyer(n), number };
-        self.line.leave(&self.key, &[place], now).await.unwrap().remove(0)
+        self.queue.leave(&self.key, &[place], now).await.unwrap().remove(0)
     }
 
     pub(crate) async fn observe(&self, nth: u64) -> Observation {
-        self.line.observe(&self.key, nth).await.unwrap()
+        self.queue.observe(&self.key, nth).await.unwrap()
     }
 
     /// Buyers 1 to `n` join, are called and enter.

@@ -30,7 +30,7 @@ fn ids(ns: Range<u32>) -> BTreeSet<HoldId> {
 
 impl Bench {
     /// A life with holds 0 to `MANY`, and as many units again that are free.
-    async fn with_many_holds(line: Arc<dyn SaleQueueStore>) -> Self {
+    async fn with_many_holds(queue: Arc<dyn SaleQueueStore>) -> Self {
         let held =
             |n| HeldUnits { hold: nth_hold(n), buyer: nth_buyer(n), lines: vec![units("pair", 1)], active: n % 2 == 0 };
         let snapshot = Snapshot {
@@ -39,12 +39,12 @@ impl Bench {
             buyers: (0..MANY).map(|n| (nth_buyer(n), 1)).collect(),
             ..Snapshot::default()
         };
-        Self::with(line, 1, &snapshot).await
+        Self::with(queue, 1, &snapshot).await
     }
 
     /// What one step reads, and where the next one begins.
     async fn some_holds(&self, from: &HoldsFrom) -> (Vec<HoldId>, Option<HoldsFrom>) {
-        let some = self.line.some_holds(&self.key, from).await.unwrap();
+        let some = self.queue.some_holds(&self.key, from).await.unwrap();
         assert!(some.holds.len() <= AT_ONCE, "{} at once", some.holds.len());
         assert!(some.holds.iter().all(|held| held.taken_at == at(0) || held.taken_at == at(8)));
         assert!(some.holds.iter().all(|held| held.lines == [units("pair", 1)]));
@@ -64,14 +64,14 @@ impl Bench {
 
     async fn end_holds(&self, ns: Range<u32>) {
         let ends: Vec<_> = ns.map(|n| End { hold: nth_hold(n), ending: Ending::Released }).collect();
-        self.line.end(&self.key, &ends).await.unwrap();
+        self.queue.end(&self.key, &ends).await.unwrap();
     }
 
     async fn take_holds(&self, ns: Range<u32>) {
         for n in ns {
             let place = Place { buyer: nth_buyer(n), number: n.into() };
             let ask = Take { hold: nth_hold(n), place, lines: vec![units("pair", 1)], limit: 1 };
-            assert_eq!(self.line.retake(&self.key, &ask, at(8)).await.unwrap(), Taken::Taken);
+            assert_eq!(self.queue.retake(&self.key, &ask, at(8)).await.unwrap(), Taken::Taken);
         }
     }
 }
@@ -80,26 +80,26 @@ impl Bench {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn many_holds_are_all_seen_some_at_a_time(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::with_many_holds(line).await;
+async fn many_holds_are_all_seen_some_at_a_time(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::with_many_holds(queue).await;
     let (first, next) = bench.some_holds(&HoldsFrom::default()).await;
     assert!(next.is_some(), "{} of {MANY} were all", first.len());
     let mut seen = bench.the_other_holds(next).await;
     seen.extend(first);
     assert_eq!(seen, ids(0..MANY));
     let in_order: Vec<_> = ids(0..MANY).into_iter().collect();
-    let all: Vec<_> = bench.line.holds(&bench.key).await.unwrap().iter().map(|held| held.hold).collect();
+    let all: Vec<_> = bench.queue.holds(&bench.key).await.unwrap().iter().map(|held| held.hold).collect();
     assert_eq!(all, in_order, "each once and in order");
     bench.end_holds(0..MANY).await;
-    assert_eq!(bench.line.some_holds(&bench.key, &HoldsFrom::default()).await.unwrap().holds, []);
+    assert_eq!(bench.queue.some_holds(&bench.key, &HoldsFrom::default()).await.unwrap().holds, []);
 }
 
 #[rstest]
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn holds_come_and_end_while_they_are_read(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::with_many_holds(line).await;
+async fn holds_come_and_end_while_they_are_read(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::with_many_holds(queue).await;
     let (first, next) = bench.some_holds(&HoldsFrom::default()).await;
     // So many come and so many end that a table of them grows and shrinks meanwhile.
     bench.take_holds(MANY..MANY + 900).await;
@@ -122,14 +122,14 @@ async fn holds_come_and_end_while_they_are_read(#[case] line: Arc<dyn SaleQueueS
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn holds_of_another_life_are_not_read_on(#[case] line: Arc<dyn SaleQueueStore>) {
-    let mut bench = Bench::with_many_holds(line).await;
+async fn holds_of_another_life_are_not_read_on(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let mut bench = Bench::with_many_holds(queue).await;
     let (_, next) = bench.some_holds(&HoldsFrom::default()).await;
     let old = bench.key.clone();
     bench.reborn(&Snapshot { stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }, at(0)).await;
     for from in [HoldsFrom::default(), next.unwrap()] {
-        assert!(matches!(bench.line.some_holds(&old, &from).await, Err(StoreError::Lost)));
+        assert!(matches!(bench.queue.some_holds(&old, &from).await, Err(StoreError::Lost)));
     }
-    assert!(matches!(bench.line.holds(&old).await, Err(StoreError::Lost)));
-    assert_eq!(bench.line.holds(&bench.key).await.unwrap(), []);
+    assert!(matches!(bench.queue.holds(&old).await, Err(StoreError::Lost)));
+    assert_eq!(bench.queue.holds(&bench.key).await.unwrap(), []);
 }

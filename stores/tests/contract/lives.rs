@@ -29,34 +29,34 @@ fn after_a_loss() -> Snapshot {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_sale_without_a_life_is_lost(#[case] line: Arc<dyn SaleQueueStore>) {
+async fn a_sale_without_a_life_is_lost(#[case] queue: Arc<dyn SaleQueueStore>) {
     let key = QueueKey { sale: random_sale(), epoch: 1 };
-    assert!(matches!(line.life(&key.sale).await, Err(StoreError::Lost)));
-    assert!(matches!(line.join(&key, &[], 5, at(0)).await, Err(StoreError::Lost)));
-    assert!(matches!(line.frame(&key).await, Err(StoreError::Lost)));
-    assert!(matches!(line.observe(&key, 1).await, Err(StoreError::Lost)));
-    line.rebuild(&key, &Snapshot::default(), at(0)).await.unwrap();
-    assert_eq!(line.life(&key.sale).await.unwrap(), 1);
-    assert_eq!(line.frame(&key).await.unwrap(), None);
-    line.forget(&key.sale).await.unwrap();
-    assert!(matches!(line.life(&key.sale).await, Err(StoreError::Lost)));
-    assert!(matches!(line.holds(&key).await, Err(StoreError::Lost)));
+    assert!(matches!(queue.life(&key.sale).await, Err(StoreError::Lost)));
+    assert!(matches!(queue.join(&key, &[], 5, at(0)).await, Err(StoreError::Lost)));
+    assert!(matches!(queue.frame(&key).await, Err(StoreError::Lost)));
+    assert!(matches!(queue.observe(&key, 1).await, Err(StoreError::Lost)));
+    queue.rebuild(&key, &Snapshot::default(), at(0)).await.unwrap();
+    assert_eq!(queue.life(&key.sale).await.unwrap(), 1);
+    assert_eq!(queue.frame(&key).await.unwrap(), None);
+    queue.forget(&key.sale).await.unwrap();
+    assert!(matches!(queue.life(&key.sale).await, Err(StoreError::Lost)));
+    assert!(matches!(queue.holds(&key).await, Err(StoreError::Lost)));
 }
 
 #[rstest]
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn only_the_life_that_counts_answers(#[case] line: Arc<dyn SaleQueueStore>) {
-    let mut bench = Bench::open(line).await;
+async fn only_the_life_that_counts_answers(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let mut bench = Bench::open(queue).await;
     bench.crowd(2).await;
     let first = bench.key.clone();
     bench.reborn(&after_a_loss(), at(0)).await;
-    assert_eq!(bench.line.life(&first.sale).await.unwrap(), 2);
-    assert!(matches!(bench.line.join(&first, &[], 5, at(0)).await, Err(StoreError::Lost)));
-    assert!(matches!(bench.line.rebuild(&first, &Snapshot::default(), at(0)).await, Err(StoreError::Lost)));
+    assert_eq!(bench.queue.life(&first.sale).await.unwrap(), 2);
+    assert!(matches!(bench.queue.join(&first, &[], 5, at(0)).await, Err(StoreError::Lost)));
+    assert!(matches!(bench.queue.rebuild(&first, &Snapshot::default(), at(0)).await, Err(StoreError::Lost)));
     assert_eq!(bench.join(9, at(0)).await, new(301, at(0)));
-    bench.line.rebuild(&bench.key, &after_a_loss(), at(0)).await.unwrap();
+    bench.queue.rebuild(&bench.key, &after_a_loss(), at(0)).await.unwrap();
     assert_eq!(bench.observe(1).await.last_number, 301, "a life that began is left as it is");
 }
 
@@ -64,8 +64,8 @@ async fn only_the_life_that_counts_answers(#[case] line: Arc<dyn SaleQueueStore>
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn old_tickets_come_back_at_their_own_numbers(#[case] line: Arc<dyn SaleQueueStore>) {
-    let mut bench = Bench::open(line).await;
+async fn old_tickets_come_back_at_their_own_numbers(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let mut bench = Bench::open(queue).await;
     bench.reborn(&after_a_loss(), at(0)).await;
     assert_eq!(bench.join(9, at(0)).await, new(301, at(0)));
     assert_eq!(bench.standing_of(7, old(207), at(0)).await, waiting());
@@ -92,8 +92,8 @@ async fn old_tickets_come_back_at_their_own_numbers(#[case] line: Arc<dyn SaleQu
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] line: Arc<dyn SaleQueueStore>) {
-    let mut bench = Bench::open(line).await;
+async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let mut bench = Bench::open(queue).await;
     bench.reborn(&after_a_loss(), at(0)).await;
     let live = async || bench.observe(1).await.histogram;
     assert_eq!(live().await, [156, 44], "everybody may still come");
@@ -105,7 +105,7 @@ async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] line: Arc<
     bench.leave(2, 102, at(0)).await;
     assert_eq!(live().await, [155, 45]);
     for _ in 0..2 {
-        bench.line.settle(&bench.key).await.unwrap();
+        bench.queue.settle(&bench.key).await.unwrap();
         assert_eq!(live().await, [1, 2], "only those who came");
     }
     assert_eq!(bench.standing_of(4, old(120), at(0)).await, waiting());
@@ -122,8 +122,8 @@ async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] line: Arc<
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_new_life_knows_passes_holds_and_limits(#[case] line: Arc<dyn SaleQueueStore>) {
-    let mut bench = Bench::open(line).await;
+async fn a_new_life_knows_passes_holds_and_limits(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let mut bench = Bench::open(queue).await;
     let pass = |n: u8, hold, ended, end| KnownPass {
         place: Place { buyer: buyer(n), number: n.into() },
         expires_at: at(end),
@@ -161,11 +161,11 @@ async fn a_new_life_knows_passes_holds_and_limits(#[case] line: Arc<dyn SaleQueu
     assert_eq!(bench.standing_of(5, old(200), at(5)).await, waiting(), "a later place than the one that was left");
     assert_eq!(bench.standing_of(1, old(200), at(5)).await, Seat::Left, "the pass is the place");
     let asks = [(2, 1), (4, 1), (1, 2), (1, 1)].map(|(n, quantity)| take(n, &[units("pair", quantity)]));
-    let taken = bench.line.take(&bench.key, &asks, at(5)).await.unwrap();
+    let taken = bench.queue.take(&bench.key, &asks, at(5)).await.unwrap();
     assert_eq!(taken, [Taken::Taken, Taken::Ended, Taken::LimitReached, Taken::Taken]);
     assert_eq!(bench.stock().await, [count("pair", 3, 5, 2)]);
-    bench.line.end(&bench.key, &[End { hold: hold(3), ending: Ending::Committed }]).await.unwrap();
-    bench.line.end(&bench.key, &[End { hold: hold(2), ending: Ending::NeverPlaced }]).await.unwrap();
+    bench.queue.end(&bench.key, &[End { hold: hold(3), ending: Ending::Committed }]).await.unwrap();
+    bench.queue.end(&bench.key, &[End { hold: hold(2), ending: Ending::NeverPlaced }]).await.unwrap();
     assert_eq!(bench.stock().await, [count("pair", 5, 1, 4)]);
     assert_eq!(bench.standing_of(2, old(2), at(5)).await, Seat::Admitted);
     let seen = bench.observe(1).await;

@@ -11,8 +11,8 @@ use crate::bench::{Bench, CEILING, PASS_ENDS, admitted, at, buyer, live_redis, m
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn the_same_buyer_has_the_same_number_and_the_same_moment(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn the_same_buyer_has_the_same_number_and_the_same_moment(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     assert_eq!(bench.join(1, at(0)).await, new(1, at(0)));
     assert_eq!(bench.join(2, at(99)).await, new(2, at(0)), "within a tenth of a second the moment is shared");
     assert_eq!(bench.join(3, at(100)).await, new(3, at(100)));
@@ -26,10 +26,10 @@ async fn the_same_buyer_has_the_same_number_and_the_same_moment(#[case] line: Ar
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn asks_of_one_batch_are_answered_in_order(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn asks_of_one_batch_are_answered_in_order(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     let asks = [4, 2, 4, 3].map(|n| Join { buyer: buyer(n), ticket: None });
-    let joined = bench.line.join(&bench.key, &asks, CEILING, at(0)).await.unwrap();
+    let joined = bench.queue.join(&bench.key, &asks, CEILING, at(0)).await.unwrap();
     let seated = Joined::Seated { number: 1, joined_at: Some(at(0)), seat: waiting() };
     assert_eq!(joined, [new(1, at(0)), new(2, at(0)), seated, new(3, at(0))]);
 }
@@ -38,10 +38,10 @@ async fn asks_of_one_batch_are_answered_in_order(#[case] line: Arc<dyn SaleQueue
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn no_number_above_the_ceiling_is_given(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn no_number_above_the_ceiling_is_given(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     let asks = [1, 2, 3, 1].map(|n| Join { buyer: buyer(n), ticket: None });
-    let joined = bench.line.join(&bench.key, &asks, 2, at(0)).await.unwrap();
+    let joined = bench.queue.join(&bench.key, &asks, 2, at(0)).await.unwrap();
     let first_again = Joined::Seated { number: 1, joined_at: Some(at(0)), seat: waiting() };
     assert_eq!(joined, [new(1, at(0)), new(2, at(0)), Joined::CeilingReached, first_again]);
     assert_eq!(bench.observe(1).await.last_number, 2);
@@ -52,15 +52,15 @@ async fn no_number_above_the_ceiling_is_given(#[case] line: Arc<dyn SaleQueueSto
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_large_batch_is_joined_and_called_in_order(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn a_large_batch_is_joined_and_called_in_order(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     let buyer = |n: u64| {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&n.to_be_bytes());
         sale::BuyerId::from_bytes(bytes)
     };
     let asks: Vec<_> = (1..=3_000).map(|n| Join { buyer: buyer(n), ticket: None }).collect();
-    let joined = bench.line.join(&bench.key, &asks, 10_000, at(0)).await.unwrap();
+    let joined = bench.queue.join(&bench.key, &asks, 10_000, at(0)).await.unwrap();
     assert_eq!(joined.last(), Some(&new(3_000, at(0))));
     assert_eq!(bench.observe(2_222).await.nth_number, 2_222);
     assert_eq!(bench.call(1, 2_500, at(10)).await, Called::Batch { called: 2_500, serving: 2_500 });
@@ -68,7 +68,7 @@ async fn a_large_batch_is_joined_and_called_in_order(#[case] line: Arc<dyn SaleQ
     assert_eq!((seen.waiting, seen.nth_number, seen.called), (500, 2_501, 2_500));
     assert_eq!(seen.histogram, [0, 0, 0, 0, 0, 0, 0, 0, 0, 60, 256, 184]);
     let swept =
-        [bench.line.sweep(&bench.key, at(10)).await.unwrap(), bench.line.sweep(&bench.key, at(10)).await.unwrap()];
+        [bench.queue.sweep(&bench.key, at(10)).await.unwrap(), bench.queue.sweep(&bench.key, at(10)).await.unwrap()];
     assert_eq!(swept, [1_000, 1_000]);
 }
 
@@ -76,12 +76,12 @@ async fn a_large_batch_is_joined_and_called_in_order(#[case] line: Arc<dyn SaleQ
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn the_lowest_seated_are_called_and_nobody_above_the_cursor(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn the_lowest_seated_are_called_and_nobody_above_the_cursor(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.crowd(5).await;
     assert_eq!(bench.leave(2, 2, at(0)).await, waiting());
     let batch = Batch { term: 1, seq: 1, calls: 2, up_to: 5, until: at(60_000) };
-    assert_eq!(bench.line.call(&bench.key, batch, at(0)).await.unwrap(), Called::Batch { called: 2, serving: 3 });
+    assert_eq!(bench.queue.call(&bench.key, batch, at(0)).await.unwrap(), Called::Batch { called: 2, serving: 3 });
     for (n, seat) in [
         (1, Seat::Called { until: at(60_000) }),
         (2, Seat::Left),
@@ -91,7 +91,7 @@ async fn the_lowest_seated_are_called_and_nobody_above_the_cursor(#[case] line: 
         assert_eq!(bench.standing(n, n.into(), at(1)).await, seat, "buyer {n}");
     }
     let to_four = Batch { term: 1, seq: 2, calls: 9, up_to: 4, until: at(60_000) };
-    assert_eq!(bench.line.call(&bench.key, to_four, at(0)).await.unwrap(), Called::Batch { called: 1, serving: 4 });
+    assert_eq!(bench.queue.call(&bench.key, to_four, at(0)).await.unwrap(), Called::Batch { called: 1, serving: 4 });
     let seen = bench.observe(1).await;
     assert_eq!((seen.called, seen.called_total, seen.waiting, seen.nth_number), (3, 3, 1, 5));
 }
@@ -100,11 +100,11 @@ async fn the_lowest_seated_are_called_and_nobody_above_the_cursor(#[case] line: 
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_batch_that_is_sent_again_calls_nobody_more(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn a_batch_that_is_sent_again_calls_nobody_more(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.crowd(9).await;
     let batch = |term, seq| Batch { term, seq, calls: 2, up_to: 9, until: at(60_000) };
-    let call = async |term, seq| bench.line.call(&bench.key, batch(term, seq), at(0)).await.unwrap();
+    let call = async |term, seq| bench.queue.call(&bench.key, batch(term, seq), at(0)).await.unwrap();
     assert_eq!(call(3, 1).await, Called::Batch { called: 2, serving: 2 });
     assert_eq!(call(3, 1).await, Called::Batch { called: 2, serving: 2 });
     assert_eq!(call(3, 2).await, Called::Batch { called: 2, serving: 4 });
@@ -119,19 +119,19 @@ async fn a_batch_that_is_sent_again_calls_nobody_more(#[case] line: Arc<dyn Sale
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_missed_call_gives_one_return_to_the_front(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn a_missed_call_gives_one_return_to_the_front(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.crowd(4).await;
     bench.call(1, 2, at(100)).await;
-    assert_eq!(bench.line.sweep(&bench.key, at(99)).await.unwrap(), 0);
-    assert_eq!(bench.line.sweep(&bench.key, at(100)).await.unwrap(), 2);
-    assert_eq!(bench.line.sweep(&bench.key, at(100)).await.unwrap(), 0);
+    assert_eq!(bench.queue.sweep(&bench.key, at(99)).await.unwrap(), 0);
+    assert_eq!(bench.queue.sweep(&bench.key, at(100)).await.unwrap(), 2);
+    assert_eq!(bench.queue.sweep(&bench.key, at(100)).await.unwrap(), 0);
     assert_eq!(bench.observe(1).await.waiting, 2, "who is late and has not come back does not wait");
     assert_eq!(bench.standing(2, 2, at(200)).await, Seat::Late);
     assert_eq!(bench.standing(1, 1, at(200)).await, Seat::Late);
     assert_eq!(bench.enter(1, 1, at(200)).await, Entered::NotCalled(Seat::Late));
     assert_eq!(bench.call(2, 3, at(300)).await, Called::Batch { called: 3, serving: 3 });
-    bench.line.sweep(&bench.key, at(300)).await.unwrap();
+    bench.queue.sweep(&bench.key, at(300)).await.unwrap();
     assert_eq!(bench.standing(1, 1, at(300)).await, Seat::Expired);
     assert_eq!(bench.standing(3, 3, at(300)).await, Seat::Late, "it was this one's first miss");
     assert_eq!(bench.enter(2, 2, at(300)).await, Entered::Gone(Seat::Expired));
@@ -142,8 +142,8 @@ async fn a_missed_call_gives_one_return_to_the_front(#[case] line: Arc<dyn SaleQ
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_window_ends_without_a_sweep_and_counts_until_somebody_asks(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn a_window_ends_without_a_sweep_and_counts_until_somebody_asks(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.crowd(2).await;
     bench.call(1, 2, at(100)).await;
     assert_eq!(bench.enter(1, 1, at(100)).await, Entered::NotCalled(Seat::Late));
@@ -159,8 +159,8 @@ async fn a_window_ends_without_a_sweep_and_counts_until_somebody_asks(#[case] li
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn who_enters_is_inside_until_the_pass_ends(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn who_enters_is_inside_until_the_pass_ends(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.crowd(3).await;
     assert_eq!(bench.enter(1, 1, at(0)).await, Entered::NotCalled(waiting()));
     bench.call(1, 2, at(100)).await;
@@ -170,7 +170,7 @@ async fn who_enters_is_inside_until_the_pass_ends(#[case] line: Arc<dyn SaleQueu
     let seen = bench.observe(1).await;
     assert_eq!((seen.called, seen.active, seen.without_hold, seen.admitted_total), (1, 1, 1, 1));
     for (swept, active) in [(at(599_999), 1), (at(600_000), 0)] {
-        bench.line.sweep(&bench.key, swept).await.unwrap();
+        bench.queue.sweep(&bench.key, swept).await.unwrap();
         assert_eq!(bench.observe(1).await.active, active);
     }
     assert_eq!(
@@ -186,20 +186,20 @@ async fn who_enters_is_inside_until_the_pass_ends(#[case] line: Arc<dyn SaleQueu
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn who_was_counted_out_does_not_come_in(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn who_was_counted_out_does_not_come_in(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.crowd(3).await;
     bench.call(1, 2, at(100)).await;
     assert_eq!(bench.enter(1, 1, at(99)).await, admitted());
-    bench.line.sweep(&bench.key, at(100)).await.unwrap();
+    bench.queue.sweep(&bench.key, at(100)).await.unwrap();
     assert_eq!(bench.enter(2, 2, at(99)).await, Entered::NotCalled(Seat::Late));
     let inside = async || {
         let seen = bench.observe(1).await;
         (seen.called, seen.active)
     };
     assert_eq!(inside().await, (0, 1));
-    bench.line.sweep(&bench.key, at(PASS_ENDS)).await.unwrap();
-    let taken = bench.line.take(&bench.key, &[take(1, &[units("pair", 1)])], at(7)).await.unwrap();
+    bench.queue.sweep(&bench.key, at(PASS_ENDS)).await.unwrap();
+    let taken = bench.queue.take(&bench.key, &[take(1, &[units("pair", 1)])], at(7)).await.unwrap();
     assert_eq!((taken, inside().await), (vec![Taken::PassEnded], (0, 0)));
 }
 
@@ -207,8 +207,8 @@ async fn who_was_counted_out_does_not_come_in(#[case] line: Arc<dyn SaleQueueSto
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.crowd(5).await;
     bench.call(1, 3, at(100)).await;
     bench.enter(1, 1, at(1)).await;
@@ -234,8 +234,8 @@ async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] line: Arc<dyn
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn nothing_is_seen_of_an_empty_line(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn nothing_is_seen_of_an_empty_line(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     let seen = bench.observe(1).await;
     assert_eq!((seen.last_number, seen.waiting, seen.nth_number), (0, 0, 0));
     assert!(seen.histogram.is_empty());
@@ -249,16 +249,16 @@ async fn nothing_is_seen_of_an_empty_line(#[case] line: Arc<dyn SaleQueueStore>)
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn only_the_leader_that_reigns_is_heard(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
-    assert_eq!(bench.line.frame(&bench.key).await.unwrap(), None);
-    let publish = async |term, frame: &'static str| bench.line.publish(&bench.key, term, frame.into()).await.unwrap();
-    let frame = async || bench.line.frame(&bench.key).await.unwrap().unwrap();
+async fn only_the_leader_that_reigns_is_heard(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
+    assert_eq!(bench.queue.frame(&bench.key).await.unwrap(), None);
+    let publish = async |term, frame: &'static str| bench.queue.publish(&bench.key, term, frame.into()).await.unwrap();
+    let frame = async || bench.queue.frame(&bench.key).await.unwrap().unwrap();
     assert_eq!(publish(1, "first").await, Published::Stored);
     assert_eq!(publish(1, "second").await, Published::Stored);
     assert_eq!(frame().await, "second");
     let fence = Batch { term: 2, seq: 0, calls: 0, up_to: 0, until: at(0) };
-    bench.line.call(&bench.key, fence, at(0)).await.unwrap();
+    bench.queue.call(&bench.key, fence, at(0)).await.unwrap();
     assert_eq!(publish(1, "of one who was asleep").await, Published::OldTerm);
     assert_eq!(frame().await, "second", "what the new leader goes on from");
     assert_eq!(publish(2, "third").await, Published::Stored);
@@ -269,15 +269,15 @@ async fn only_the_leader_that_reigns_is_heard(#[case] line: Arc<dyn SaleQueueSto
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn every_process_hears_who_left_before_being_called(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn every_process_hears_who_left_before_being_called(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.crowd(5).await;
-    assert!(bench.line.departed(&bench.key, 0).await.unwrap().is_empty());
+    assert!(bench.queue.departed(&bench.key, 0).await.unwrap().is_empty());
     bench.leave(4, 4, at(0)).await;
     bench.leave(2, 2, at(0)).await;
     bench.leave(2, 2, at(0)).await;
-    assert_eq!(bench.line.departed(&bench.key, 0).await.unwrap(), [4, 2]);
+    assert_eq!(bench.queue.departed(&bench.key, 0).await.unwrap(), [4, 2]);
     bench.call(1, 1, at(60_000)).await;
     bench.leave(1, 1, at(0)).await;
-    assert_eq!(bench.line.departed(&bench.key, 2).await.unwrap(), [0_u64; 0], "called numbers ask the store anyway");
+    assert_eq!(bench.queue.departed(&bench.key, 2).await.unwrap(), [0_u64; 0], "called numbers ask the store anyway");
 }

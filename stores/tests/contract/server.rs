@@ -60,9 +60,9 @@ fn run(folder: &TempDir, port: u16) -> Child {
 }
 
 /// Waits until the server answers, which tells what it holds.
-async fn life(line: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<i64, StoreError> {
+async fn life(queue: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<i64, StoreError> {
     loop {
-        match line.life(sale).await {
+        match queue.life(sale).await {
             Err(StoreError::Unavailable { .. }) => tokio::task::yield_now().await,
             answer => return answer,
         }
@@ -72,29 +72,29 @@ async fn life(line: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<i
 #[tokio::test]
 async fn live_redis_that_restarted_with_old_contents_is_lost_until_it_is_filled_again() {
     let mut server = Server::start();
-    let line = queue_store::connect(&server.url()).unwrap();
-    let untouched = life(&*line, &random_sale()).await;
+    let queue = queue_store::connect(&server.url()).unwrap();
+    let untouched = life(&*queue, &random_sale()).await;
     assert!(matches!(untouched, Err(StoreError::Lost)), "{untouched:?}");
-    let mut bench = Bench::open(line).await;
+    let mut bench = Bench::open(queue).await;
     bench.crowd(2).await;
     server.kill_and_restart();
     let sale = bench.key.sale.clone();
-    assert!(matches!(life(&*bench.line, &sale).await, Err(StoreError::Lost)));
-    assert!(matches!(bench.line.join(&bench.key, &[], 9, at(0)).await, Err(StoreError::Lost)));
+    assert!(matches!(life(&*bench.queue, &sale).await, Err(StoreError::Lost)));
+    assert!(matches!(bench.queue.join(&bench.key, &[], 9, at(0)).await, Err(StoreError::Lost)));
     bench.reborn(&Snapshot { ceiling: 2, ..Snapshot::default() }, at(0)).await;
-    assert_eq!(life(&*bench.line, &sale).await.unwrap(), 2);
+    assert_eq!(life(&*bench.queue, &sale).await.unwrap(), 2);
     assert_eq!(bench.join(3, at(0)).await, new(3, at(0)));
 }
 
 #[tokio::test]
 async fn live_redis_that_does_not_answer_is_unavailable() {
     let mut server = Server::start();
-    let line = RedisQueueStore::open(&server.url()).unwrap();
+    let queue = RedisQueueStore::open(&server.url()).unwrap();
     server.process.kill().unwrap();
     server.process.wait().unwrap();
     let key = QueueKey { sale: random_sale(), epoch: 1 };
     for _ in 0..2 {
-        assert!(matches!(line.frame(&key).await, Err(StoreError::Unavailable { .. })));
+        assert!(matches!(queue.frame(&key).await, Err(StoreError::Unavailable { .. })));
     }
 }
 
@@ -102,8 +102,8 @@ async fn live_redis_that_does_not_answer_is_unavailable() {
 async fn live_redis_forgets_no_other_sale() {
     let (one, other) = (Bench::open(live_redis()).await, Bench::open(live_redis()).await);
     other.crowd(1).await;
-    one.line.forget(&one.key.sale).await.unwrap();
-    assert!(matches!(one.line.life(&one.key.sale).await, Err(StoreError::Lost)));
+    one.queue.forget(&one.key.sale).await.unwrap();
+    assert!(matches!(one.queue.life(&one.key.sale).await, Err(StoreError::Lost)));
     assert_eq!(other.standing(1, 1, at(0)).await, waiting());
 }
 

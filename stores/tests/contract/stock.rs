@@ -13,11 +13,11 @@ use crate::bench::{Bench, PASS_ENDS, at, buyer, count, hold, item, live_redis, m
 
 impl Bench {
     async fn take(&self, ask: Take) -> Taken {
-        self.line.take(&self.key, &[ask], at(7)).await.unwrap().remove(0)
+        self.queue.take(&self.key, &[ask], at(7)).await.unwrap().remove(0)
     }
 
     async fn end(&self, n: u8, ending: Ending) {
-        self.line.end(&self.key, &[End { hold: hold(n), ending }]).await.unwrap();
+        self.queue.end(&self.key, &[End { hold: hold(n), ending }]).await.unwrap();
     }
 }
 
@@ -25,8 +25,8 @@ impl Bench {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn units_are_taken_once_for_each_hold(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn units_are_taken_once_for_each_hold(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.inside(2).await;
     for _ in 0..2 {
         assert_eq!(bench.take(take(1, &[units("pair", 2)])).await, Taken::Taken);
@@ -35,19 +35,19 @@ async fn units_are_taken_once_for_each_hold(#[case] line: Arc<dyn SaleQueueStore
     assert_eq!(bench.standing(1, 1, at(9)).await, Seat::Consumed { hold: hold(1) });
     assert_eq!(bench.enter(1, 1, at(9)).await, Entered::Gone(Seat::Consumed { hold: hold(1) }));
     assert_eq!(bench.leave(1, 1, at(9)).await, Seat::Consumed { hold: hold(1) });
-    bench.line.sweep(&bench.key, at(PASS_ENDS)).await.unwrap();
+    bench.queue.sweep(&bench.key, at(PASS_ENDS)).await.unwrap();
     let seen = bench.observe(1).await;
     assert_eq!((seen.active, seen.without_hold), (1, 0), "a hold stays inside, an unused pass does not");
     let held = GateHold { hold: hold(1), taken_at: at(7), lines: vec![units("pair", 2)] };
-    assert_eq!(bench.line.holds(&bench.key).await.unwrap(), [held]);
+    assert_eq!(bench.queue.holds(&bench.key).await.unwrap(), [held]);
 }
 
 #[rstest]
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_pass_works_once_and_only_for_its_own_place(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn a_pass_works_once_and_only_for_its_own_place(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.inside(3).await;
     let one = [units("pair", 1)];
     bench.take(take(1, &one)).await;
@@ -67,9 +67,9 @@ async fn a_pass_works_once_and_only_for_its_own_place(#[case] line: Arc<dyn Sale
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_refusal_consumes_nothing(#[case] line: Arc<dyn SaleQueueStore>) {
+async fn a_refusal_consumes_nothing(#[case] queue: Arc<dyn SaleQueueStore>) {
     let snapshot = Snapshot { stock: vec![count("pair", 9, 0, 0), count("lace", 1, 0, 0)], ..Snapshot::default() };
-    let bench = Bench::with(line, 1, &snapshot).await;
+    let bench = Bench::with(queue, 1, &snapshot).await;
     bench.inside(1).await;
     let both = |laces| [units("pair", 1), units("lace", laces)];
     assert_eq!(bench.take(take(1, &both(2))).await, Taken::SoldOut);
@@ -77,7 +77,7 @@ async fn a_refusal_consumes_nothing(#[case] line: Arc<dyn SaleQueueStore>) {
     assert_eq!(bench.take(take(1, &[units("pair", 5)])).await, Taken::LimitReached);
     assert_eq!(bench.stock().await, [count("pair", 9, 0, 0), count("lace", 1, 0, 0)]);
     assert_eq!(bench.standing(1, 1, at(9)).await, Seat::Admitted, "the pass stays good");
-    let unknown = bench.line.take(&bench.key, &[take(1, &both(1)), take(1, &[units("sock", 1)])], at(7)).await;
+    let unknown = bench.queue.take(&bench.key, &[take(1, &both(1)), take(1, &[units("sock", 1)])], at(7)).await;
     assert!(matches!(unknown, Err(StoreError::Unexpected { .. })), "{unknown:?}");
     assert_eq!(bench.stock().await[0], count("pair", 9, 0, 0));
     assert_eq!(bench.take(take(1, &both(1))).await, Taken::Taken);
@@ -88,8 +88,8 @@ async fn a_refusal_consumes_nothing(#[case] line: Arc<dyn SaleQueueStore>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn holds_end_once(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn holds_end_once(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.inside(4).await;
     for n in 1..=4 {
         bench.take(take(n, &[units("pair", 2)])).await;
@@ -115,12 +115,12 @@ async fn holds_end_once(#[case] line: Arc<dyn SaleQueueStore>) {
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_buyer_has_no_more_than_the_limit(#[case] line: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::open(line).await;
+async fn a_buyer_has_no_more_than_the_limit(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let bench = Bench::open(queue).await;
     bench.inside(1).await;
     let late =
         |n, units_wanted| Take { hold: HoldId::retaken(hold(n).order), ..take(1, &[units("pair", units_wanted)]) };
-    let retake = async |ask| bench.line.retake(&bench.key, &ask, at(8)).await.unwrap();
+    let retake = async |ask| bench.queue.retake(&bench.key, &ask, at(8)).await.unwrap();
     assert_eq!(bench.take(take(1, &[units("pair", 3)])).await, Taken::Taken);
     assert_eq!(retake(late(1, 2)).await, Taken::LimitReached);
     for _ in 0..2 {
@@ -132,7 +132,7 @@ async fn a_buyer_has_no_more_than_the_limit(#[case] line: Arc<dyn SaleQueueStore
     assert_eq!(retake(late(3, 1)).await, Taken::LimitReached);
     assert_eq!(retake(late(3, 7)).await, Taken::SoldOut);
     for (hold, ending) in [(late(1, 1).hold, Ending::Committed), (late(2, 3).hold, Ending::Committed)] {
-        bench.line.end(&bench.key, &[End { hold, ending }]).await.unwrap();
+        bench.queue.end(&bench.key, &[End { hold, ending }]).await.unwrap();
     }
     assert_eq!(retake(late(3, 1)).await, Taken::LimitReached, "what was bought counts for ever");
 }
@@ -141,11 +141,11 @@ async fn a_buyer_has_no_more_than_the_limit(#[case] line: Arc<dyn SaleQueueStore
 #[case::memory(memory())]
 #[case::live_redis(live_redis())]
 #[tokio::test]
-async fn a_restock_is_told_in_any_order(#[case] line: Arc<dyn SaleQueueStore>) {
+async fn a_restock_is_told_in_any_order(#[case] queue: Arc<dyn SaleQueueStore>) {
     let snapshot = Snapshot { version: 5, stock: vec![count("pair", 2, 3, 4)], ..Snapshot::default() };
-    let bench = Bench::with(line, 1, &snapshot).await;
+    let bench = Bench::with(queue, 1, &snapshot).await;
     let restock = async |name, total, version| {
-        bench.line.restock(&bench.key, &item(name), total, version).await.unwrap();
+        bench.queue.restock(&bench.key, &item(name), total, version).await.unwrap();
         bench.stock().await
     };
     assert_eq!(restock("pair", 99, 4).await, [count("pair", 2, 3, 4)], "older than the snapshot");

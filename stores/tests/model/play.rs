@@ -28,7 +28,7 @@ const BLOCK: u64 = 5;
 
 /// The server under test: as a line, and as somebody who breaks it.
 pub(crate) struct Redis {
-    line: Arc<dyn SaleQueueStore>,
+    queue: Arc<dyn SaleQueueStore>,
     client: redis::Client,
 }
 
@@ -37,7 +37,7 @@ impl Redis {
     pub(crate) fn named_by_the_environment() -> Self {
         let url = std::env::var("OPENRUN_TEST_QUEUE_URL")
             .expect("OPENRUN_TEST_QUEUE_URL must name a Redis to test with, like redis://127.0.0.1:6379");
-        Self { line: queue_store::connect(&url).unwrap(), client: redis::Client::open(url).unwrap() }
+        Self { queue: queue_store::connect(&url).unwrap(), client: redis::Client::open(url).unwrap() }
     }
 
     /// Removes one key of a sale's life, or the one that says which life counts.
@@ -88,7 +88,7 @@ pub(crate) async fn walk(redis: &Redis, steps: &[Step]) -> Walked {
             break;
         }
     }
-    redis.line.forget(&sale).await.unwrap();
+    redis.queue.forget(&sale).await.unwrap();
     result
 }
 
@@ -101,7 +101,7 @@ fn first_stock() -> Vec<StockCount> {
 macro_rules! both {
     ($walk:expr, $method:ident($($argument:expr),*)) => {{
         let memory = $walk.memory.$method(&$walk.key, $($argument),*).await;
-        let redis = $walk.redis.line.$method(&$walk.key, $($argument),*).await;
+        let redis = $walk.redis.queue.$method(&$walk.key, $($argument),*).await;
         same(stringify!($method), memory, redis)?
     }};
 }
@@ -169,7 +169,7 @@ impl Walk<'_> {
             Step::Forget => {
                 let stock = self.observe(1).await?.stock;
                 self.memory.forget(&self.key.sale).await.unwrap();
-                self.redis.line.forget(&self.key.sale).await.unwrap();
+                self.redis.queue.forget(&self.key.sale).await.unwrap();
                 self.find_it_lost().await?;
                 self.begin(stock).await?;
             }
@@ -299,7 +299,7 @@ impl Walk<'_> {
             Loss::Nothing => {}
             Loss::Everything => {
                 self.memory = queue_store::connect("memory:").unwrap();
-                self.redis.line.forget(&self.key.sale).await.unwrap();
+                self.redis.queue.forget(&self.key.sale).await.unwrap();
                 self.find_it_lost().await?;
             }
             Loss::OneKey(which) => {
@@ -312,7 +312,7 @@ impl Walk<'_> {
     }
 
     async fn find_it_lost(&self) -> Walked {
-        prop_assert!(matches!(self.redis.line.life(&self.key.sale).await, Err(StoreError::Lost)));
+        prop_assert!(matches!(self.redis.queue.life(&self.key.sale).await, Err(StoreError::Lost)));
         let asks = [Join { buyer: buyer(1), ticket: None }];
         prop_assert!(both!(self, join(&asks, u64::MAX >> 11, self.now)).is_none());
         prop_assert!(both!(self, observe(1)).is_none());

@@ -12,10 +12,10 @@ use crate::{
 
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
     let world = World::new(settings).await?;
-    let line = world.open_sale(|_| {}).await?;
+    let queue_key = world.open_sale(|_| {}).await?;
     let (front, back) = world.start_line()?;
     // Neither cookie nor key: every request is somebody who was never here.
-    let request = Request::post(format!("/v1/sales/{}/tickets", line.sale));
+    let request = Request::post(format!("/v1/sales/{}/tickets", queue_key.sale));
     let of = |bench, connections| {
         let load = Load::new(&request, connections, settings.seconds());
         Against { bench, process: &front, load, status: 201 }

@@ -27,23 +27,23 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     let used = || redis_info::number(settings, "used_memory");
     let (mut tickets, mut processes) = (Vec::new(), Vec::new());
     for _ in 0..settings.rounds() {
-        let line = world.open_sale(|_| {}).await?;
+        let key = world.open_sale(|_| {}).await?;
         sleep(SETTLES);
         let before = used().await?;
-        let askers = people::join(&world, &line, settings.waiting(), ASKERS).await?;
+        let askers = people::join(&world, &key, settings.waiting(), ASKERS).await?;
         sleep(SETTLES);
         let each = (used().await? - before) / settings.waiting() as f64;
         tickets.push(Round { value: each, ceiling: BYTES_AT_MOST, more: Vec::new() });
         let process = world.start("everything", &[])?;
-        await_frame(&process, &line, |frame| frame.waiting == settings.waiting())?;
+        await_frame(&process, &key, |frame| frame.waiting == settings.waiting())?;
         let bearers: Vec<_> = askers.iter().map(|person| person.bearer(&world.keys)).collect();
-        let request = Request::get(format!("/v1/sales/{}/tickets/self", line.sale));
+        let request = Request::get(format!("/v1/sales/{}/tickets/self", key.sale));
         let each = Some(("Authorization", &bearers[..]));
         Shot::fire(process.address, &Load { each, ..Load::new(&request, CONNECTIONS, settings.seconds()) })?;
         let resident = process.resident()? / MEBIBYTE;
         processes.push(Round { value: resident, ceiling: MEBIBYTES_AT_MOST, more: Vec::new() });
         drop(process);
-        world.forget(&line).await?;
+        world.forget(&key).await?;
     }
     world.close().await?;
     let about = format!("{} wait", settings.waiting());

@@ -27,14 +27,14 @@ const PAGES: [(&str, &str, bool); 4] = [
 
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
     let world = World::new(settings).await?;
-    let line = world.open_sale(|_| {}).await?;
-    let lookers = people::join(&world, &line, WAITING, LOOKERS).await?;
+    let key = world.open_sale(|_| {}).await?;
+    let lookers = people::join(&world, &key, WAITING, LOOKERS).await?;
     let cookies: Vec<_> = lookers.iter().map(|person| person.cookies(&world.keys)).collect();
     let (front, back) = world.start_line()?;
-    await_frame(&front, &line, |frame| frame.waiting == WAITING)?;
+    await_frame(&front, &key, |frame| frame.waiting == WAITING)?;
     let mut figures = Vec::new();
     for (bench, path, packed) in PAGES {
-        let mut request = Request::get(format!("/sales/{}{path}", line.sale)).header("Accept-Language", "ko-KR,ko");
+        let mut request = Request::get(format!("/sales/{}{path}", key.sale)).header("Accept-Language", "ko-KR,ko");
         if packed {
             request = request.header("Accept-Encoding", "gzip, deflate, br");
         }

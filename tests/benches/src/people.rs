@@ -36,21 +36,21 @@ impl Person {
 }
 
 /// Puts `count` buyers into the line. Tells of about `kept` of them, spread over the line.
-pub(crate) async fn join(world: &World, line: &QueueKey, count: u64, kept: u64) -> anyhow::Result<Vec<Person>> {
-    let Raised::To(ceiling) = numbers::raise_ceiling(&world.database, line, count).await? else {
-        bail!("the line began another life");
+pub(crate) async fn join(world: &World, key: &QueueKey, count: u64, kept: u64) -> anyhow::Result<Vec<Person>> {
+    let Raised::To(ceiling) = numbers::raise_ceiling(&world.database, key, count).await? else {
+        bail!("the queue began another life");
     };
     let every = count.div_ceil(kept.max(1)).max(1);
     let (mut people, mut joined) = (Vec::new(), 0);
     while joined < count {
         let sessions: Vec<_> = (0..TOGETHER.min(count - joined)).map(|_| SessionId::random()).collect();
         let asks: Vec<_> = sessions.iter().map(|session| Join { buyer: session.buyer(), ticket: None }).collect();
-        let answers = world.line.join(line, &asks, ceiling, world.database.now()).await?;
+        let answers = world.queue.join(key, &asks, ceiling, world.database.now()).await?;
         for ((session, ask), answer) in sessions.into_iter().zip(&asks).zip(answers) {
             let Joined::New { number, joined_at } = answer else { bail!("a new buyer got {answer:?}") };
             if number % every == 0 {
                 let place = Place { buyer: ask.buyer, number };
-                let ticket = testing::ticket(&line.sale, place, line.epoch, joined_at);
+                let ticket = testing::ticket(&key.sale, place, key.epoch, joined_at);
                 people.push(Person { session, ticket });
             }
         }
@@ -60,24 +60,24 @@ pub(crate) async fn join(world: &World, line: &QueueKey, count: u64, kept: u64) 
 }
 
 /// Puts `count` buyers into the line and lets them in, with their pass rows committed. Nobody else may lead the sale.
-pub(crate) async fn enter(world: &World, line: &QueueKey, count: u64) -> anyhow::Result<Vec<Pass>> {
-    let people = join(world, line, count, count).await?;
+pub(crate) async fn enter(world: &World, key: &QueueKey, count: u64) -> anyhow::Result<Vec<Pass>> {
+    let people = join(world, key, count, count).await?;
     let now = world.database.now();
-    let lead = numbers::lead(&world.database, &line.sale, "bench", now, now.plus_millis(1)).await?;
+    let lead = numbers::lead(&world.database, &key.sale, "bench", now, now.plus_millis(1)).await?;
     let term = lead.context("somebody else leads the sale")?.term;
     let last = people.last().map_or(0, |person| person.ticket.number);
-    numbers::raise_cursor(&world.database, line, term, last).await?;
+    numbers::raise_cursor(&world.database, key, term, last).await?;
     let mut passes = Vec::new();
     for (seq, people) in (1..).zip(people.chunks(usize::try_from(TOGETHER)?)) {
         let (calls, until) = (people.len() as u64, now.plus_seconds(900));
-        let called = world.line.call(line, Batch { term, seq, calls, up_to: last, until }, now).await?;
+        let called = world.queue.call(key, Batch { term, seq, calls, up_to: last, until }, now).await?;
         ensure!(matches!(called, Called::Batch { called, .. } if called == calls), "not all were called: {called:?}");
-        passes.extend(let_in(world, line, people).await?);
+        passes.extend(let_in(world, key, people).await?);
     }
     Ok(passes)
 }
 
-async fn let_in(world: &World, line: &QueueKey, people: &[Person]) -> anyhow::Result<Vec<Pass>> {
+async fn let_in(world: &World, key: &QueueKey, people: &[Person]) -> anyhow::Result<Vec<Pass>> {
     let now = world.database.now();
     // Passes carry whole seconds.
     let issued_at = Timestamp::from_millis(now.as_seconds() * 1_000);
@@ -85,11 +85,11 @@ async fn let_in(world: &World, line: &QueueKey, people: &[Person]) -> anyhow::Re
     let (mut asks, mut given) = (Vec::new(), Vec::new());
     for Person { ticket, .. } in people {
         let place = Place { buyer: ticket.buyer, number: ticket.number };
-        let pass = testing::pass(&line.sale, place, issued_at, expires_at);
+        let pass = testing::pass(&key.sale, place, issued_at, expires_at);
         asks.push(Enter { place, ticket_epoch: ticket.epoch, pass: pass.id, expires_at });
         given.push(pass);
     }
-    let entered = world.line.enter(line, &asks, now).await?;
+    let entered = world.queue.enter(key, &asks, now).await?;
     ensure!(entered.iter().all(|entered| matches!(entered, Entered::Admitted { .. })), "not all were let in");
     passes::give(&world.database, &given).await?;
     Ok(given)

@@ -25,18 +25,18 @@ const COMMANDS_AT_MOST: f64 = 0.001;
 
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
     let world = World::new(settings).await?;
-    let line = world.open_sale(|_| {}).await?;
-    let askers = people::join(&world, &line, settings.waiting(), ASKERS).await?;
+    let key = world.open_sale(|_| {}).await?;
+    let askers = people::join(&world, &key, settings.waiting(), ASKERS).await?;
     let bearers: Vec<_> = askers.iter().map(|person| person.bearer(&world.keys)).collect();
     let (front, back) = world.start_line()?;
-    await_frame(&front, &line, |frame| frame.waiting == settings.waiting())?;
-    let request = Request::get(format!("/v1/sales/{}/tickets/self", line.sale));
+    await_frame(&front, &key, |frame| frame.waiting == settings.waiting())?;
+    let request = Request::get(format!("/v1/sales/{}/tickets/self", key.sale));
     let each = Some(("Authorization", &bearers[..]));
     let load = Load { each, ..Load::new(&request, CONNECTIONS, settings.seconds()) };
     let poll = Against { bench: "poll", process: &front, load: load.clone(), status: 200 };
     let about = format!("; {} wait", settings.waiting());
     let mut figures = vec![poll.measure(settings).await?.wanted(Wanted::AtLeast(0.9))];
-    figures.push(by_tag(settings, &front, &line).await?);
+    figures.push(by_tag(settings, &front, &key).await?);
     figures.push(commands(settings, &front, &load).await?);
     for figure in &mut figures {
         figure.about.push_str(&about);
@@ -46,8 +46,8 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     Ok(figures)
 }
 
-async fn by_tag(settings: &Settings, front: &Process, line: &QueueKey) -> anyhow::Result<Figure> {
-    let request = Request::get(format!("/v1/sales/{}/frame", line.sale));
+async fn by_tag(settings: &Settings, front: &Process, key: &QueueKey) -> anyhow::Result<Figure> {
+    let request = Request::get(format!("/v1/sales/{}/frame", key.sale));
     let tag = request.send(front.address)?.header("etag").unwrap_or_default().to_owned();
     let request = request.header("If-None-Match", tag);
     let load = Load::new(&request, CONNECTIONS, settings.seconds());

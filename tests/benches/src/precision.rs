@@ -58,17 +58,17 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
 
 async fn round(world: &World) -> anyhow::Result<(Round, Round)> {
     let seconds = world.settings.calling_seconds();
-    let line = world.open_sale(|sale| sale.admission.per_minute = PER_SECOND * 60).await?;
+    let key = world.open_sale(|sale| sale.admission.per_minute = PER_SECOND * 60).await?;
     // Called nobody yet: nobody leads.
-    people::join(world, &line, (2 * seconds + CHANGE_SECONDS) * u64::from(PER_SECOND), 0).await?;
+    people::join(world, &key, (2 * seconds + CHANGE_SECONDS) * u64::from(PER_SECOND), 0).await?;
     let mut processes = ["a", "b", "c"].map(|name| world.start(name, &["admission"]));
-    let watch = Watch::of(world, &line).await?;
+    let watch = Watch::of(world, &key).await?;
     let before = watch.run(seconds).await?;
     let leader = processes.iter_mut().flatten().find(|process| leads(process));
     leader.context("nobody leads")?.kill()?;
     let after = watch.run(seconds).await?;
     drop(processes);
-    world.forget(&line).await?;
+    world.forget(&key).await?;
     let errors = [steady_error(&before, seconds, PER_SECOND)?, steady_error(&after, seconds, PER_SECOND)?];
     let all: Vec<_> = before.iter().chain(&after).copied().collect();
     let error = Round {
@@ -81,12 +81,12 @@ async fn round(world: &World) -> anyhow::Result<(Round, Round)> {
 
 async fn slow_round(world: &World) -> anyhow::Result<Round> {
     let seconds = world.settings.calling_seconds();
-    let line = world.open_sale(|sale| sale.admission.per_minute = SLOW_PER_SECOND * 60).await?;
-    people::join(world, &line, (seconds + CHANGE_SECONDS) * u64::from(SLOW_PER_SECOND), 0).await?;
+    let key = world.open_sale(|sale| sale.admission.per_minute = SLOW_PER_SECOND * 60).await?;
+    people::join(world, &key, (seconds + CHANGE_SECONDS) * u64::from(SLOW_PER_SECOND), 0).await?;
     let process = world.start("slow", &["admission"])?;
-    let samples = Watch::of(world, &line).await?.run(seconds).await?;
+    let samples = Watch::of(world, &key).await?.run(seconds).await?;
     drop(process);
-    world.forget(&line).await?;
+    world.forget(&key).await?;
     let error = steady_error(&samples, seconds, SLOW_PER_SECOND)?;
     Ok(Round { value: error, ceiling: PERCENT_AT_MOST, more: Vec::new() })
 }
@@ -102,10 +102,10 @@ struct Watch {
 }
 
 impl Watch {
-    async fn of(world: &World, line: &QueueKey) -> anyhow::Result<Self> {
+    async fn of(world: &World, queue_key: &QueueKey) -> anyhow::Result<Self> {
         let client = redis::Client::open(world.settings.queue_url.as_str())?;
         let connection = client.get_multiplexed_async_connection().await?;
-        Ok(Self { connection, key: format!("openrun:{{{}}}:{}:line", line.sale, line.epoch) })
+        Ok(Self { connection, key: format!("openrun:{{{}}}:{}:line", queue_key.sale, queue_key.epoch) })
     }
 
     /// From now on until there were calls for so many seconds without a rest, and a little longer.

@@ -31,10 +31,10 @@ const TAKES_PER_SECOND: u64 = 50_000;
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
     let world = World::new(settings).await?;
     keeps_what_it_commits(&world.database).await?;
-    let line = world.open_sale(|_| {}).await?;
+    let key = world.open_sale(|_| {}).await?;
     let checkout = world.start("checkout", &["checkout"])?;
-    let gate = Gate::start(&world, &line).await?;
-    let shop = Shop { world: &world, request: wish(&line), line };
+    let gate = Gate::start(&world, &key).await?;
+    let shop = Shop { world: &world, request: wish(&key), key };
     gate.imitate(&shop.order_one(checkout.address).await?);
     let (mut rounds, mut delays) = (Vec::new(), Vec::new());
     for _ in 0..settings.rounds() {
@@ -73,8 +73,8 @@ async fn keeps_what_it_commits(database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn wish(line: &QueueKey) -> Request {
-    let request = Request::post(format!("/v1/sales/{}/orders", line.sale))
+fn wish(key: &QueueKey) -> Request {
+    let request = Request::post(format!("/v1/sales/{}/orders", key.sale))
         .header("Content-Type", "application/json")
         .header("Idempotency-Key", "bench");
     Request { body: r#"{"lines":[{"item":"pair","quantity":1}]}"#.to_owned(), ..request }
@@ -83,7 +83,7 @@ fn wish(line: &QueueKey) -> Request {
 /// Where people with passes order.
 struct Shop<'a> {
     world: &'a World,
-    line: QueueKey,
+    key: QueueKey,
     request: Request,
 }
 
@@ -106,7 +106,7 @@ impl Shop<'_> {
     }
 
     async fn passes(&self, count: u64) -> anyhow::Result<Vec<String>> {
-        let passes = people::enter(self.world, &self.line, count).await?;
+        let passes = people::enter(self.world, &self.key, count).await?;
         passes.iter().map(|pass| Ok(format!("Bearer {}", self.world.passes.sign(pass)?))).collect()
     }
 }

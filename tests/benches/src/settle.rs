@@ -46,10 +46,10 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     let world = World::new(settings).await?;
     let mut rounds = Vec::new();
     for _ in 0..settings.rounds() {
-        let line = world.open_sale(|_| {}).await?;
-        ask_for_payments(&world, &line, settings.orders()).await?;
+        let key = world.open_sale(|_| {}).await?;
+        ask_for_payments(&world, &key, settings.orders()).await?;
         let workers = world.start("workers", &["relay", "payments", "stock"])?;
-        rounds.push(watch(&world, &line, &workers, settings.orders()).await?);
+        rounds.push(watch(&world, &key, &workers, settings.orders()).await?);
     }
     world.close().await?;
     let about = format!("{} orders; relay, payments and stock in one process", settings.orders());
@@ -57,14 +57,14 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
 }
 
 /// Orders as the checkout leaves them: units held at the gate and in the database, a payment asked for.
-async fn ask_for_payments(world: &World, line: &QueueKey, count: u64) -> anyhow::Result<()> {
-    let passes = people::enter(world, line, count).await?;
+async fn ask_for_payments(world: &World, key: &QueueKey, count: u64) -> anyhow::Result<()> {
+    let passes = people::enter(world, key, count).await?;
     for passes in passes.chunks(TOGETHER) {
         let orders: Vec<_> = passes.iter().map(order).collect();
         let takes: Vec<_> = orders.iter().map(take).collect();
-        let taken = world.line.take(line, &takes, world.database.now()).await?;
+        let taken = world.queue.take(key, &takes, world.database.now()).await?;
         ensure!(taken.iter().all(|taken| *taken == Taken::Taken), "the gate refused units");
-        let placed = place::place(&world.database, line, &orders).await?;
+        let placed = place::place(&world.database, key, &orders).await?;
         ensure!(placed.iter().all(|placed| matches!(placed, Placed::Placed { .. })), "the database refused orders");
         let asked = stream::iter(&orders).map(|order| pay(world, order.id)).buffer_unordered(AT_ONCE);
         asked.try_collect::<()>().await?;
@@ -94,12 +94,12 @@ async fn pay(world: &World, order: OrderId) -> anyhow::Result<()> {
 type Seen = (Instant, u64);
 
 /// Counts the paid rows until all are, from the first tenth to the last.
-async fn watch(world: &World, line: &QueueKey, workers: &Process, orders: u64) -> anyhow::Result<Round> {
+async fn watch(world: &World, key: &QueueKey, workers: &Process, orders: u64) -> anyhow::Result<Round> {
     let started = monotonic();
     let (mut first, mut last): (Option<Seen>, Option<Seen>) = (None, None);
     loop {
         sleep(LOOK_EVERY).await;
-        let count = paid(world, line).await?;
+        let count = paid(world, key).await?;
         let seen = (monotonic(), count);
         if count * 10 >= orders {
             first.get_or_insert(seen);
@@ -125,9 +125,9 @@ async fn watch(world: &World, line: &QueueKey, workers: &Process, orders: u64) -
     })
 }
 
-async fn paid(world: &World, line: &QueueKey) -> anyhow::Result<u64> {
+async fn paid(world: &World, key: &QueueKey) -> anyhow::Result<u64> {
     // The count of the units that are sold: one row, where the orders would be thousands.
     const SOLD: &str = "SELECT sold FROM items WHERE sale = $1";
-    let row = sqlx::query(SOLD).bind(line.sale.as_str()).fetch_one(world.database.reader()).await?;
+    let row = sqlx::query(SOLD).bind(key.sale.as_str()).fetch_one(world.database.reader()).await?;
     Ok(u64::try_from(row.try_get::<i64, _>(0)?)?)
 }

@@ -15,11 +15,11 @@ const CONNECTIONS: usize = 256;
 
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
     let world = World::new(settings).await?;
-    let line = world.open_sale(|_| {}).await?;
-    sell_everything(&world.database, line.sale.as_str()).await?;
+    let key = world.open_sale(|_| {}).await?;
+    sell_everything(&world.database, key.sale.as_str()).await?;
     let (front, back) = world.start_line()?;
-    await_frame(&front, &line, |frame| frame.state == sale::SaleState::SoldOut)?;
-    let request = Request::post(format!("/v1/sales/{}/tickets", line.sale));
+    await_frame(&front, &key, |frame| frame.state == sale::SaleState::SoldOut)?;
+    let request = Request::post(format!("/v1/sales/{}/tickets", key.sale));
     let load = Load { refused: true, ..Load::new(&request, CONNECTIONS, settings.seconds()) };
     let against = Against { bench: "sold_out", process: &front, load, status: 410 };
     let figure = against.measure(settings).await?.wanted(Wanted::AtLeast(0.9));

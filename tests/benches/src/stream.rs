@@ -45,17 +45,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
     let world = World::new(settings).await?;
-    let line = world.open_sale(|_| {}).await?;
+    let key = world.open_sale(|_| {}).await?;
     let front = world.start("front", &["waiting-room"])?;
-    let mut frame = await_frame(&front, &line, |_| true)?;
-    change(&world, &line, &mut frame).await?;
-    await_frame(&front, &line, |shown| shown.tick == frame.tick)?;
+    let mut frame = await_frame(&front, &key, |_| true)?;
+    change(&world, &key, &mut frame).await?;
+    await_frame(&front, &key, |shown| shown.tick == frame.tick)?;
     let count = settings.streams().min(most_files()?.saturating_sub(OTHER_FILES));
     // The first ones make room that stays.
     let ears = Ears::default();
-    ears.open(&front, &line, AT_ONCE.min(count)).await?;
+    ears.open(&front, &key, AT_ONCE.min(count)).await?;
     let (before, opened) = (front.resident()?, ears.open.load(Ordering::Relaxed));
-    ears.open(&front, &line, count - opened).await?;
+    ears.open(&front, &key, count - opened).await?;
     sleep(Duration::from_secs(settings.seconds())).await;
     let each = (front.resident()? - before) / (count - opened) as f64;
     let memory = Round { value: each, ceiling: BYTES_AT_MOST, more: vec![("connections", count as f64)] };
@@ -65,7 +65,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
         for step_ms in 0..CHANGES_PER_ROUND {
             // Not in step with the waiting room's own ticks.
             sleep(Duration::from_millis(311 + 37 * step_ms)).await;
-            slowest = slowest.max(ears.hear(&world, &line, &mut frame).await?);
+            slowest = slowest.max(ears.hear(&world, &key, &mut frame).await?);
         }
         delays.push(Round { value: slowest, ceiling: SECONDS_AT_MOST, more: Vec::new() });
     }
@@ -86,10 +86,10 @@ fn most_files() -> anyhow::Result<usize> {
 }
 
 /// Publishes a frame that says something new, as the leader would.
-async fn change(world: &World, line: &QueueKey, frame: &mut Frame) -> anyhow::Result<()> {
+async fn change(world: &World, key: &QueueKey, frame: &mut Frame) -> anyhow::Result<()> {
     frame.tick += 1;
     frame.waiting += 1;
-    let published = world.line.publish(line, LEADERS_TERM, Bytes::from(serde_json::to_vec(frame)?)).await?;
+    let published = world.queue.publish(key, LEADERS_TERM, Bytes::from(serde_json::to_vec(frame)?)).await?;
     ensure!(published == Published::Stored, "another leader reigns");
     Ok(())
 }
@@ -110,8 +110,8 @@ struct Heard {
 }
 
 impl Ears {
-    async fn open(&self, front: &Process, line: &QueueKey, count: usize) -> anyhow::Result<()> {
-        let path = format!("/v1/sales/{}/stream", line.sale);
+    async fn open(&self, front: &Process, key: &QueueKey, count: usize) -> anyhow::Result<()> {
+        let path = format!("/v1/sales/{}/stream", key.sale);
         for nth in 0..count {
             let stream = listen(front.address, &path).await?;
             self.tracker.spawn(hear(stream, Arc::clone(&self.heard)));
@@ -134,11 +134,11 @@ impl Ears {
     }
 
     /// Seconds from the publication of a change until all have heard of it.
-    async fn hear(&self, world: &World, line: &QueueKey, frame: &mut Frame) -> anyhow::Result<f64> {
+    async fn hear(&self, world: &World, key: &QueueKey, frame: &mut Frame) -> anyhow::Result<f64> {
         self.heard.by.store(0, Ordering::Relaxed);
         self.heard.tick.store(frame.tick + 1, Ordering::Relaxed);
         let published = monotonic();
-        change(world, line, frame).await?;
+        change(world, key, frame).await?;
         let heard = self.all_heard(self.open.load(Ordering::Relaxed)).await?;
         Ok(heard.duration_since(published).as_secs_f64())
     }

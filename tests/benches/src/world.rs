@@ -30,7 +30,7 @@ pub(crate) struct World {
     pub(crate) keys: Keys,
     pub(crate) passes: PassBook,
     pub(crate) database: Database,
-    pub(crate) line: Arc<dyn SaleQueueStore>,
+    pub(crate) queue: Arc<dyn SaleQueueStore>,
     pub(crate) environment: BTreeMap<String, String>,
     database_name: String,
     sales: parking_lot::Mutex<Vec<SaleId>>,
@@ -63,7 +63,7 @@ impl World {
             settings: settings.clone(),
             passes: PassBook::new(PUBLIC_URL, &keys)?,
             keys,
-            line: queue_store::connect(&settings.queue_url)?,
+            queue: queue_store::connect(&settings.queue_url)?,
             environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             database,
             database_name,
@@ -83,7 +83,7 @@ impl World {
         self.sales.lock().push(id.clone());
         let mut sale = plain_sale(id, self.database.now());
         change(&mut sale);
-        Ok(testing::create_sale(&self.database, self.line.as_ref(), &sale).await)
+        Ok(testing::create_sale(&self.database, self.queue.as_ref(), &sale).await)
     }
 
     /// Starts a process; it is ready when this returns. `settings` are variables beside those of the world.
@@ -102,17 +102,17 @@ impl World {
     }
 
     /// Takes a sale out of the queue store. It is closed first, so that no guard fills it again.
-    pub(crate) async fn forget(&self, line: &QueueKey) -> anyhow::Result<()> {
+    pub(crate) async fn forget(&self, key: &QueueKey) -> anyhow::Result<()> {
         const CLOSE: &str = "UPDATE sales SET closing = 1, closed = 1 WHERE id = $1";
-        sqlx::query(CLOSE).bind(line.sale.as_str()).execute(self.database.writer()).await?;
-        Ok(self.line.forget(&line.sale).await?)
+        sqlx::query(CLOSE).bind(key.sale.as_str()).execute(self.database.writer()).await?;
+        Ok(self.queue.forget(&key.sale).await?)
     }
 
     /// Forgets what the bench has made on engines that may be somebody else's.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         let sales: Vec<_> = self.sales.lock().drain(..).collect();
         for sale in sales {
-            self.line.forget(&sale).await?;
+            self.queue.forget(&sale).await?;
         }
         self.database.reader().close().await;
         self.database.writer().close().await;
@@ -140,10 +140,10 @@ fn plain_sale(id: SaleId, now: Timestamp) -> Sale {
 /// Waits until a process shows a frame of which `is_so` holds.
 pub(crate) fn await_frame(
     process: &Process,
-    line: &QueueKey,
+    key: &QueueKey,
     is_so: impl Fn(&sale::Frame) -> bool,
 ) -> anyhow::Result<sale::Frame> {
-    let request = Request::get(format!("/v1/sales/{}/frame", line.sale));
+    let request = Request::get(format!("/v1/sales/{}/frame", key.sale));
     let started = monotonic();
     loop {
         let answer = request.send(process.address)?;

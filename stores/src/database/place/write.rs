@@ -88,19 +88,19 @@ const SQLITE: [&str; 6] = [
 pub(super) async fn write(
     database: &Database,
     tx: &mut Tx,
-    line: &QueueKey,
+    key: &QueueKey,
     orders: &[&NewOrder],
     (terms, now): (Terms, Timestamp),
 ) -> Result<bool, StoreError> {
-    let rows: Vec<_> = orders.iter().map(|order| OrderRow::of(order, &line.sale, now)).collect();
+    let rows: Vec<_> = orders.iter().map(|order| OrderRow::of(order, &key.sale, now)).collect();
     let lines: Vec<_> = orders.iter().flat_map(|order| LineRow::of(order)).collect();
-    let batch = Batch { line, rows, lines, limit: terms.limit, now, hold_until: terms.hold_until(now) };
+    let batch = Batch { key, rows, lines, limit: terms.limit, now, hold_until: terms.hold_until(now) };
     if database.is_postgres() { batch.write_to_postgres(tx).await } else { batch.write_to_sqlite(tx).await }
 }
 
 /// What is written together.
 struct Batch<'a> {
-    line: &'a QueueKey,
+    key: &'a QueueKey,
     rows: Vec<OrderRow<'a>>,
     lines: Vec<LineRow<'a>>,
     limit: i64,
@@ -112,8 +112,8 @@ impl Batch<'_> {
     async fn write_to_postgres(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         let (rows, lines) = (&self.rows, &self.lines);
         let statement = sqlx::query(POSTGRES)
-            .bind(self.line.sale.as_str())
-            .bind(self.line.epoch)
+            .bind(self.key.sale.as_str())
+            .bind(self.key.epoch)
             .bind(self.limit)
             .bind(self.now.as_millis())
             .bind(self.hold_until.as_millis())
@@ -146,8 +146,8 @@ impl Batch<'_> {
         let mut written = 0;
         for statement in SQLITE {
             let statement = sqlx::query(statement)
-                .bind(self.line.sale.as_str())
-                .bind(self.line.epoch)
+                .bind(self.key.sale.as_str())
+                .bind(self.key.epoch)
                 .bind(&order_rows)
                 .bind(&line_rows)
                 .bind(self.limit)

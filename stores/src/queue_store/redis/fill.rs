@@ -17,42 +17,42 @@ const CHUNK: usize = 1_000;
 const OLD_LIFE_SECONDS: i64 = 3_600;
 
 /// Writes every key of `life` and begins it. A life that was begun already stays as it is.
-pub(super) async fn fill(link: &Link, line: &QueueKey, life: &Life, begin: &Script) -> Result<(), RedisError> {
+pub(super) async fn fill(link: &Link, key: &QueueKey, life: &Life, begin: &Script) -> Result<(), RedisError> {
     let mut connection = link.connection.clone();
-    let keys = Keys::of(line);
+    let keys = Keys::of(key);
     let stored: (Option<i64>, Option<String>) =
-        cmd("HMGET").arg(Keys::life_of(&line.sale)).arg("epoch").arg("run_id").query_async(&mut connection).await?;
-    let begun = stored.0.is_some_and(|epoch| epoch >= line.epoch) && stored.1.as_ref() == Some(&link.run_id);
+        cmd("HMGET").arg(Keys::life_of(&key.sale)).arg("epoch").arg("run_id").query_async(&mut connection).await?;
+    let begun = stored.0.is_some_and(|epoch| epoch >= key.epoch) && stored.1.as_ref() == Some(&link.run_id);
     if !begun {
-        clear(&mut connection, line, &keys).await?;
+        clear(&mut connection, key, &keys).await?;
         for command in commands(&keys, life) {
             command.exec_async(&mut connection).await?;
         }
     }
     let mut call = begin.prepare_invoke();
     keys.name_in(&mut call);
-    call.arg(line.epoch).arg(&link.run_id);
+    call.arg(key.epoch).arg(&link.run_id);
     // Each with the member that is nobody's.
     call.arg(life.desk.len() + 1).arg(life.holds.len() + 1).arg(life.buyers.len() + 1);
     let before: Option<i64> = call.invoke_async::<String>(&mut connection).await?.parse().ok();
-    if let Some(epoch) = before.filter(|epoch| *epoch != line.epoch) {
-        expire(&mut connection, &QueueKey { sale: line.sale.clone(), epoch }).await?;
+    if let Some(epoch) = before.filter(|epoch| *epoch != key.epoch) {
+        expire(&mut connection, &QueueKey { sale: key.sale.clone(), epoch }).await?;
     }
     Ok(())
 }
 
 /// Empty keys, each with the member that is nobody's; they end by themselves unless the life begins.
-async fn clear(connection: &mut MultiplexedConnection, line: &QueueKey, keys: &Keys) -> Result<(), RedisError> {
+async fn clear(connection: &mut MultiplexedConnection, key: &QueueKey, keys: &Keys) -> Result<(), RedisError> {
     let mut pipe = redis::pipe();
-    pipe.atomic().cmd("UNLINK").arg(keys.contents()).arg(Keys::frame_of(line)).ignore();
+    pipe.atomic().cmd("UNLINK").arg(keys.contents()).arg(Keys::frame_of(key)).ignore();
     for which in [keys::SEATS, keys::CALLED, keys::ACTIVE, keys::MOMENTS] {
         pipe.cmd("ZADD").arg(keys.get(which)).arg(0).arg(".").ignore();
     }
     for which in [keys::LINE, keys::DESK, keys::BUCKETS, keys::STOCK, keys::HOLDS, keys::BUYERS] {
         pipe.cmd("HSET").arg(keys.get(which)).arg(".").arg("").ignore();
     }
-    for key in keys.contents() {
-        pipe.cmd("EXPIRE").arg(key).arg(OLD_LIFE_SECONDS).ignore();
+    for name in keys.contents() {
+        pipe.cmd("EXPIRE").arg(name).arg(OLD_LIFE_SECONDS).ignore();
     }
     pipe.exec_async(connection).await
 }
@@ -120,13 +120,13 @@ fn chunked<A: redis::ToRedisArgs, B: redis::ToRedisArgs>(
     commands
 }
 
-async fn expire(connection: &mut MultiplexedConnection, line: &QueueKey) -> Result<(), RedisError> {
+async fn expire(connection: &mut MultiplexedConnection, key: &QueueKey) -> Result<(), RedisError> {
     let mut pipe = redis::pipe();
-    for key in Keys::of(line).contents() {
-        pipe.cmd("EXPIRE").arg(key).arg(OLD_LIFE_SECONDS).ignore();
+    for name in Keys::of(key).contents() {
+        pipe.cmd("EXPIRE").arg(name).arg(OLD_LIFE_SECONDS).ignore();
     }
-    for key in [Keys::frame_of(line), Keys::departed_of(line)] {
-        pipe.cmd("EXPIRE").arg(key).arg(OLD_LIFE_SECONDS).ignore();
+    for name in [Keys::frame_of(key), Keys::departed_of(key)] {
+        pipe.cmd("EXPIRE").arg(name).arg(OLD_LIFE_SECONDS).ignore();
     }
     pipe.exec_async(connection).await
 }

@@ -23,10 +23,10 @@ const NAMES: [&str; 10] =
 pub(super) struct Keys([String; 11]);
 
 impl Keys {
-    pub(super) fn of(line: &QueueKey) -> Self {
+    pub(super) fn of(key: &QueueKey) -> Self {
         Self(std::array::from_fn(|at| match at.checked_sub(1) {
-            None => Self::life_of(&line.sale),
-            Some(at) => format!("openrun:{{{}}}:{}:{}", line.sale, line.epoch, NAMES[at]),
+            None => Self::life_of(&key.sale),
+            Some(at) => format!("openrun:{{{}}}:{}:{}", key.sale, key.epoch, NAMES[at]),
         }))
     }
 
@@ -34,12 +34,12 @@ impl Keys {
         format!("openrun:{{{sale}}}:life")
     }
 
-    pub(super) fn frame_of(line: &QueueKey) -> String {
-        format!("openrun:{{{}}}:{}:frame", line.sale, line.epoch)
+    pub(super) fn frame_of(key: &QueueKey) -> String {
+        format!("openrun:{{{}}}:{}:frame", key.sale, key.epoch)
     }
 
-    pub(super) fn departed_of(line: &QueueKey) -> String {
-        format!("openrun:{{{}}}:{}:departed", line.sale, line.epoch)
+    pub(super) fn departed_of(key: &QueueKey) -> String {
+        format!("openrun:{{{}}}:{}:departed", key.sale, key.epoch)
     }
 
     /// Matches every key of a sale, whatever its life. Sale ids hold nothing that a pattern would read.

@@ -41,9 +41,9 @@ struct Server {
 }
 
 impl Gate {
-    pub(super) async fn start(world: &World, line: &QueueKey) -> anyhow::Result<Self> {
+    pub(super) async fn start(world: &World, queue_key: &QueueKey) -> anyhow::Result<Self> {
         let tracker = TaskTracker::new();
-        let (queue, key, database) = (Arc::clone(&world.line), line.clone(), world.database.clone());
+        let (queue, key, database) = (Arc::clone(&world.queue), queue_key.clone(), world.database.clone());
         let takes = Batcher::new("take", &tracker, WAITING, move |asks: Vec<Take>| {
             let (queue, key, database) = (Arc::clone(&queue), key.clone(), database.clone());
             Box::pin(async move { queue.take(&key, &asks, database.now()).await })
