@@ -10,6 +10,7 @@ use std::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use rstest::rstest;
+use rstest_reuse::{apply, template};
 use sale::{Event, EventKind, OrderId, Timestamp};
 use stores::{
     StoreError,
@@ -202,10 +203,22 @@ fn sorted(mut events: Vec<Event>) -> Vec<Event> {
     events
 }
 
+/// A test of every adapter.
+#[template]
+#[rstest]
+#[case::local_sqlite(local_sqlite())]
+#[case::live_kafka(live_kafka())]
+fn every_log(#[case] bench: Bench) {}
+
+/// A test of every adapter, and of the Kafka one beside another database.
+#[template]
 #[rstest]
 #[case::local_sqlite(local_sqlite())]
 #[case::live_kafka(live_kafka())]
 #[case::live_kafka_postgres(live_kafka_postgres())]
+fn every_log_and_database(#[case] bench: Bench) {}
+
+#[apply(every_log_and_database)]
 #[tokio::test]
 async fn every_event_reaches_every_group(
     #[future(awt)]
@@ -230,9 +243,7 @@ async fn every_event_reaches_every_group(
     bench.ended().await;
 }
 
-#[rstest]
-#[case::local_sqlite(local_sqlite())]
-#[case::live_kafka(live_kafka())]
+#[apply(every_log)]
 #[tokio::test]
 async fn the_events_of_an_order_come_in_order(
     #[future(awt)]
@@ -258,9 +269,7 @@ async fn the_events_of_an_order_come_in_order(
     bench.ended().await;
 }
 
-#[rstest]
-#[case::local_sqlite(local_sqlite())]
-#[case::live_kafka(live_kafka())]
+#[apply(every_log)]
 #[tokio::test]
 async fn an_event_that_is_put_off_comes_again_and_other_orders_go_on_meanwhile(
     #[future(awt)]
@@ -284,9 +293,7 @@ async fn an_event_that_is_put_off_comes_again_and_other_orders_go_on_meanwhile(
     bench.ended().await;
 }
 
-#[rstest]
-#[case::local_sqlite(local_sqlite())]
-#[case::live_kafka(live_kafka())]
+#[apply(every_log)]
 #[tokio::test]
 async fn a_batch_that_met_trouble_comes_again_as_a_whole_however_often_it_takes(
     #[future(awt)]
@@ -312,10 +319,7 @@ async fn a_batch_that_met_trouble_comes_again_as_a_whole_however_often_it_takes(
     bench.ended().await;
 }
 
-#[rstest]
-#[case::local_sqlite(local_sqlite())]
-#[case::live_kafka(live_kafka())]
-#[case::live_kafka_postgres(live_kafka_postgres())]
+#[apply(every_log_and_database)]
 #[tokio::test]
 async fn a_restarted_reader_goes_on_where_it_stopped(
     #[future(awt)]
@@ -349,9 +353,7 @@ impl Handler for Dying {
     }
 }
 
-#[rstest]
-#[case::local_sqlite(local_sqlite())]
-#[case::live_kafka(live_kafka())]
+#[apply(every_log)]
 #[tokio::test]
 async fn what_a_reader_had_under_way_when_it_died_comes_again(
     #[future(awt)]
@@ -376,9 +378,7 @@ async fn what_a_reader_had_under_way_when_it_died_comes_again(
     bench.ended().await;
 }
 
-#[rstest]
-#[case::local_sqlite(local_sqlite())]
-#[case::live_kafka(live_kafka())]
+#[apply(every_log)]
 #[tokio::test]
 async fn an_event_that_was_appended_twice_reaches_the_handler_twice(
     #[future(awt)]
@@ -399,10 +399,7 @@ async fn an_event_that_was_appended_twice_reaches_the_handler_twice(
     bench.ended().await;
 }
 
-#[rstest]
-#[case::local_sqlite(local_sqlite())]
-#[case::live_kafka(live_kafka())]
-#[case::live_kafka_postgres(live_kafka_postgres())]
+#[apply(every_log_and_database)]
 #[tokio::test]
 async fn what_is_no_event_goes_to_the_dead_letters_and_the_rest_moves_on(
     #[future(awt)]
@@ -438,9 +435,7 @@ async fn what_is_no_event_goes_to_the_dead_letters_and_the_rest_moves_on(
     }
 }
 
-#[rstest]
-#[case::local_sqlite(local_sqlite())]
-#[case::live_kafka(live_kafka())]
+#[apply(every_log)]
 #[tokio::test]
 async fn an_event_that_is_put_off_too_often_goes_to_the_dead_letters(
     #[future(awt)]
@@ -475,9 +470,7 @@ impl Handler for Slow {
     }
 }
 
-#[rstest]
-#[case::local_sqlite(local_sqlite())]
-#[case::live_kafka(live_kafka())]
+#[apply(every_log)]
 #[tokio::test]
 async fn a_slow_reader_gets_a_long_backlog_in_order_and_once(
     #[future(awt)]
@@ -551,9 +544,7 @@ async fn live_kafka_nothing_is_lost_while_readers_come_and_go() {
     bench.ended().await;
 }
 
-#[rstest]
-#[case::local_sqlite(local_sqlite())]
-#[case::live_kafka(live_kafka())]
+#[apply(every_log)]
 #[tokio::test]
 async fn when_one_of_two_readers_stops_the_other_goes_on_for_both(
     #[future(awt)]

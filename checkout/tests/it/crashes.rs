@@ -2,6 +2,7 @@
 
 use checkout::{Refusal, guard, reserve::order_id};
 use rstest::rstest;
+use rstest_reuse::apply;
 use sale::{
     HoldId, OrderState, Pass, Timestamp,
     ids::EventId,
@@ -20,7 +21,7 @@ use stores::{
 
 use crate::{
     process::Process,
-    shop::{Engine, LONG_MS, Shop, parsed},
+    shop::{Engine, LONG_MS, Shop, every_engine, parsed},
     unreliable::{Fault, killed_after},
 };
 
@@ -54,9 +55,7 @@ impl Shop {
     }
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn taken_and_not_placed_is_finished_by_the_same_key(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -69,9 +68,7 @@ async fn taken_and_not_placed_is_finished_by_the_same_key(#[case] engine: Engine
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn taken_and_never_placed_is_freed_by_the_reconciler(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -94,9 +91,7 @@ async fn taken_and_never_placed_is_freed_by_the_reconciler(#[case] engine: Engin
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn more_holds_than_are_read_at_once_are_all_looked_at(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1_300, 1).await;
@@ -116,9 +111,7 @@ fn late_order(pass: &Pass, hold: HoldId) -> NewOrder {
     NewOrder { request_hash: "late".to_owned(), ..testing::new_order(hold.order, pass) }
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn an_answer_of_the_gate_that_is_lost_costs_nothing(#[case] engine: Engine) {
     let shop = Shop::open(engine, 2, 1).await;
@@ -132,9 +125,7 @@ async fn an_answer_of_the_gate_that_is_lost_costs_nothing(#[case] engine: Engine
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_buyer_who_hears_nothing_asks_again(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -152,9 +143,7 @@ async fn a_buyer_who_hears_nothing_asks_again(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_request_that_no_worker_heard_of_is_found(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -179,9 +168,7 @@ fn step(engine: Engine) -> usize {
     }
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_request_that_is_given_up_leaves_no_transaction_behind(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -232,9 +219,7 @@ async fn workers_killed_anywhere_are_taken_over(
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn loops_killed_anywhere_are_taken_over(#[case] engine: Engine) {
     let shop = Shop::open(engine, 400, 1).await;
@@ -260,9 +245,7 @@ async fn loops_killed_anywhere_are_taken_over(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_gate_that_does_not_hear_is_told_again(#[case] engine: Engine) {
     let shop = Shop::open(engine, 4, 1).await;
@@ -281,9 +264,7 @@ async fn a_gate_that_does_not_hear_is_told_again(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 1).await;
@@ -313,9 +294,7 @@ async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) 
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn passes_get_back_the_time_that_a_lost_store_took(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 1).await;
@@ -342,9 +321,7 @@ async fn passes_get_back_the_time_that_a_lost_store_took(#[case] engine: Engine)
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine: Engine) {
     let shop = Shop::open(engine, 200, 1).await;
@@ -363,9 +340,7 @@ async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn the_line_of_a_new_sale_is_left_to_its_maker_unless_that_died(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -381,9 +356,7 @@ async fn the_line_of_a_new_sale_is_left_to_its_maker_unless_that_died(#[case] en
 }
 
 /// Who sees the loss a moment later finds another one at it, and leaves the new life alone.
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_loss_that_several_notice_begins_one_life(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;

@@ -1,11 +1,11 @@
 //! Money that comes when nobody expects it any more, and money that goes back.
 
-use rstest::rstest;
+use rstest_reuse::apply;
 use sale::{HoldState, OrderId, OrderState, PaymentState, ids::charge_key, testing::PRICE};
 use stores::{database::payments, testing};
 
 use crate::{
-    shop::{Engine, Shop},
+    shop::{Engine, Shop, every_engine},
     unreliable::Fault,
 };
 
@@ -37,9 +37,7 @@ impl Shop {
     }
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn late_money_gets_a_unit_while_there_is_one(#[case] engine: Engine) {
     let shop = Shop::open(engine, 2, 1).await;
@@ -55,9 +53,7 @@ async fn late_money_gets_a_unit_while_there_is_one(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn late_money_goes_back_when_there_is_no_unit(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -81,9 +77,7 @@ async fn late_money_goes_back_when_there_is_no_unit(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn late_money_waits_for_a_gate_that_is_away(#[case] engine: Engine) {
     for fault in [Fault::Before, Fault::After] {
@@ -102,9 +96,7 @@ async fn late_money_waits_for_a_gate_that_is_away(#[case] engine: Engine) {
     }
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn what_was_captured_twice_goes_back_once(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -128,9 +120,7 @@ async fn what_was_captured_twice_goes_back_once(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_refund_that_is_refused_too_often_needs_a_person(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -152,9 +142,7 @@ async fn a_refund_that_is_refused_too_often_needs_a_person(#[case] engine: Engin
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn another_amount_than_ours_needs_a_person(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use checkout::mail::MailWorker;
-use rstest::rstest;
+use rstest_reuse::apply;
 use sale::OrderState;
 use stores::{
     StoreError,
@@ -15,7 +15,7 @@ use stores::{
     mail::{Mail, Mailer, Sent},
 };
 
-use crate::shop::{Engine, Shop, wish};
+use crate::shop::{Engine, Shop, every_engine, wish};
 
 /// A mail server that counts, and fails when told to.
 #[derive(Default)]
@@ -44,9 +44,7 @@ impl Shop {
     }
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn each_event_has_its_mail_in_the_buyers_language(#[case] engine: Engine) {
     let shop = Shop::open(engine, 3, 1).await;
@@ -84,9 +82,7 @@ async fn each_event_has_its_mail_in_the_buyers_language(#[case] engine: Engine) 
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_mail_server_in_trouble_touches_no_order(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;

@@ -1,19 +1,17 @@
 //! Every way in which a payment can end.
 
 use checkout::Refusal;
-use rstest::rstest;
+use rstest_reuse::apply;
 use sale::{OrderState, PaymentState};
 use stores::{database::payments, events::Handler};
 use web::{Code, FieldError};
 
 use crate::{
-    shop::{Engine, Shop},
+    shop::{Engine, Shop, every_engine},
     unreliable::Fault,
 };
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn declined_for_good_gives_the_units_back_at_once(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -27,9 +25,7 @@ async fn declined_for_good_gives_the_units_back_at_once(#[case] engine: Engine) 
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn declined_once_may_be_tried_again(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -46,9 +42,7 @@ async fn declined_once_may_be_tried_again(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn declined_once_and_left_alone_expires(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -62,9 +56,7 @@ async fn declined_once_and_left_alone_expires(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_payment_that_is_left_ends_with_the_hold(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -87,9 +79,7 @@ async fn a_payment_that_is_left_ends_with_the_hold(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn no_answer_yet_charged_is_paid(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -101,9 +91,7 @@ async fn no_answer_yet_charged_is_paid(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_slow_bank_is_asked_until_it_answers(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -124,9 +112,7 @@ async fn a_slow_bank_is_asked_until_it_answers(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_charge_that_was_never_sent_does_not_expire(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -143,9 +129,7 @@ async fn a_charge_that_was_never_sent_does_not_expire(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn paying_twice_is_one_payment(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -163,9 +147,7 @@ async fn paying_twice_is_one_payment(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_buyer_may_cancel_until_money_is_taken(#[case] engine: Engine) {
     let shop = Shop::open(engine, 3, 1).await;
@@ -188,9 +170,7 @@ async fn a_buyer_may_cancel_until_money_is_taken(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_void_nobody_confirms_releases_nothing(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -219,9 +199,7 @@ async fn a_void_nobody_confirms_releases_nothing(#[case] engine: Engine) {
 
 const LONG: i64 = 1_000;
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_void_that_comes_too_late_finds_a_paid_order(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -239,9 +217,7 @@ async fn a_void_that_comes_too_late_finds_a_paid_order(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn any_lost_call_or_answer_of_the_provider_is_asked_again(#[case] engine: Engine) {
     let shop = Shop::open(engine, 30, 1).await;
@@ -260,9 +236,7 @@ async fn any_lost_call_or_answer_of_the_provider_is_asked_again(#[case] engine: 
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn every_event_twice_and_in_any_order_changes_nothing(#[case] engine: Engine) {
     let shop = Shop::open(engine, 9, 1).await;

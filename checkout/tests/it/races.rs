@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use checkout::{Refusal, payments::PaymentWorker, stock::StockWorker};
 use futures::future::join_all;
-use rstest::rstest;
+use rstest_reuse::apply;
 use sale::OrderState;
 use stores::{
     database::{holds, payments},
@@ -12,11 +12,9 @@ use stores::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::shop::{Engine, Shop, wish};
+use crate::shop::{Engine, Shop, every_engine, wish};
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_buyers_for_ten_units(#[case] engine: Engine) {
     let shop = Shop::open(engine, 10, 1).await;
@@ -33,9 +31,7 @@ async fn fifty_buyers_for_ten_units(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test(flavor = "multi_thread")]
 async fn one_pass_with_a_hundred_keys_is_one_order(#[case] engine: Engine) {
     let shop = Shop::open(engine, 200, 100).await;
@@ -55,9 +51,7 @@ async fn one_pass_with_a_hundred_keys_is_one_order(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test(flavor = "multi_thread")]
 async fn one_key_a_hundred_times_is_one_order(#[case] engine: Engine) {
     let shop = Shop::open(engine, 200, 100).await;
@@ -81,9 +75,7 @@ async fn one_key_a_hundred_times_is_one_order(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test(flavor = "multi_thread")]
 async fn paying_races_the_deadline_and_the_buyers_own_cancel(#[case] engine: Engine) {
     let shop = Shop::open(engine, 40, 1).await;
@@ -111,9 +103,7 @@ async fn paying_races_the_deadline_and_the_buyers_own_cancel(#[case] engine: Eng
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_double_click_on_pay_is_one_attempt(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -131,9 +121,7 @@ async fn a_double_click_on_pay_is_one_attempt(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test(flavor = "multi_thread")]
 async fn four_workers_do_the_work_of_one(#[case] engine: Engine) {
     let shop = Shop::open(engine, 30, 1).await;

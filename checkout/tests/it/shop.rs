@@ -16,6 +16,7 @@ use checkout::{
     verify::{Report, Verifier},
 };
 use parking_lot::Mutex;
+use rstest_reuse::template;
 use sale::{
     Clock, Event, Keys, OrderId, OrderState, Pass, SaleId, Timestamp,
     sale::Place,
@@ -47,6 +48,13 @@ pub(crate) enum Engine {
     /// PostgreSQL and the queue store of `OPENRUN_TEST_QUEUE_URL`.
     Live,
 }
+
+/// A story that is told on every engine.
+#[template]
+#[rstest::rstest]
+#[case::embedded(crate::shop::Engine::Embedded)]
+#[case::live_engines(crate::shop::Engine::Live)]
+pub(crate) fn every_engine(#[case] engine: Engine) {}
 
 /// Longer than any hold, lease or grace.
 pub(crate) const LONG_MS: i64 = 3_600_000;

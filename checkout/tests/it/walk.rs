@@ -1,16 +1,14 @@
 //! The walk from a pass to a paid order, and the refusals on it.
 
 use checkout::{OrderView, Refusal, Reserve, reserve, reserve::AskedContact};
-use rstest::rstest;
+use rstest_reuse::apply;
 use sale::{HoldState, OrderState, testing::PRICE};
 use stores::{database::sales, testing};
 use web::{Code, FieldError};
 
-use crate::shop::{Engine, LONG_MS, Shop, wish};
+use crate::shop::{Engine, LONG_MS, Shop, every_engine, wish};
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn the_answer_to_a_reservation_is_the_order_as_its_rows_say_it(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 2).await;
@@ -26,9 +24,7 @@ async fn the_answer_to_a_reservation_is_the_order_as_its_rows_say_it(#[case] eng
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn every_event_carries_the_trace_of_the_request(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 1).await;
@@ -48,9 +44,7 @@ async fn every_event_carries_the_trace_of_the_request(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_pass_becomes_a_paid_order(#[case] engine: Engine) {
     let shop = Shop::open(engine, 3, 1).await;
@@ -77,9 +71,7 @@ async fn a_pass_becomes_a_paid_order(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn the_same_key_is_the_same_order(#[case] engine: Engine) {
     let shop = Shop::open(engine, 3, 2).await;
@@ -95,9 +87,7 @@ async fn the_same_key_is_the_same_order(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_refusal_consumes_nothing(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 2).await;
@@ -112,9 +102,7 @@ async fn a_refusal_consumes_nothing(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn what_the_sale_says_counts(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 2).await;
@@ -135,9 +123,7 @@ async fn what_the_sale_says_counts(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn who_is_inside_may_buy_while_the_sale_is_paused_or_closing(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 1).await;
@@ -153,9 +139,7 @@ async fn who_is_inside_may_buy_while_the_sale_is_paused_or_closing(#[case] engin
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn a_hold_ends_at_its_deadline_once(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
@@ -176,9 +160,7 @@ async fn a_hold_ends_at_its_deadline_once(#[case] engine: Engine) {
     shop.close().await;
 }
 
-#[rstest]
-#[case::embedded(Engine::Embedded)]
-#[case::live_engines(Engine::Live)]
+#[apply(every_engine)]
 #[tokio::test]
 async fn an_order_id_follows_from_pass_and_key(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rstest_reuse::template;
 use sale::{
     BuyerId, HoldId, ItemId, OrderId, PassId, SaleId, Timestamp,
     sale::{Line as OrderLine, Place},
@@ -33,6 +34,13 @@ pub(crate) fn live_redis() -> Arc<dyn SaleQueueStore> {
         .expect("OPENRUN_TEST_QUEUE_URL must name a Redis to test with, like redis://127.0.0.1:6379");
     queue_store::connect(&url).unwrap()
 }
+
+/// A test of every adapter.
+#[template]
+#[rstest::rstest]
+#[case::memory(crate::bench::memory())]
+#[case::live_redis(crate::bench::live_redis())]
+pub(crate) fn every_queue(#[case] queue: Arc<dyn SaleQueueStore>) {}
 
 pub(crate) fn random_sale() -> SaleId {
     format!("test-{:032x}", rand::random::<u128>()).parse().unwrap()

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
-use rstest::rstest;
+use rstest_reuse::apply;
 use sale::{BuyerId, HoldId, OrderId, sale::Place};
 use stores::{
     StoreError,
     queue_store::{End, Ending, HeldUnits, HoldsFrom, SaleQueueStore, Snapshot, Take, Taken},
 };
 
-use crate::bench::{Bench, at, count, live_redis, memory, units};
+use crate::bench::{Bench, at, count, every_queue, units};
 
 /// More than two steps read.
 const MANY: u32 = 1_300;
@@ -76,9 +76,7 @@ impl Bench {
     }
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn many_holds_are_all_seen_some_at_a_time(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::with_many_holds(queue).await;
@@ -94,9 +92,7 @@ async fn many_holds_are_all_seen_some_at_a_time(#[case] queue: Arc<dyn SaleQueue
     assert_eq!(bench.queue.some_holds(&bench.key, &HoldsFrom::default()).await.unwrap().holds, []);
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn holds_come_and_end_while_they_are_read(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::with_many_holds(queue).await;
@@ -118,9 +114,7 @@ async fn holds_come_and_end_while_they_are_read(#[case] queue: Arc<dyn SaleQueue
     }
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn holds_of_another_life_are_not_read_on(#[case] queue: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::with_many_holds(queue).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rstest::rstest;
+use rstest_reuse::apply;
 use sale::sale::Place;
 use stores::{
     StoreError,
@@ -12,7 +12,7 @@ use stores::{
     },
 };
 
-use crate::bench::{Bench, at, buyer, count, hold, live_redis, memory, new, random_sale, take, units, waiting};
+use crate::bench::{Bench, at, buyer, count, every_queue, hold, new, random_sale, take, units, waiting};
 
 const OLD: i64 = 1;
 
@@ -25,9 +25,7 @@ fn after_a_loss() -> Snapshot {
     Snapshot { ceiling: 300, cursor: 100, stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn a_sale_without_a_life_is_lost(#[case] queue: Arc<dyn SaleQueueStore>) {
     let key = QueueKey { sale: random_sale(), epoch: 1 };
@@ -43,9 +41,7 @@ async fn a_sale_without_a_life_is_lost(#[case] queue: Arc<dyn SaleQueueStore>) {
     assert!(matches!(queue.holds(&key).await, Err(StoreError::Lost)));
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn only_the_life_that_counts_answers(#[case] queue: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::open(queue).await;
@@ -60,9 +56,7 @@ async fn only_the_life_that_counts_answers(#[case] queue: Arc<dyn SaleQueueStore
     assert_eq!(bench.observe(1).await.last_number, 301, "a life that began is left as it is");
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn old_tickets_come_back_at_their_own_numbers(#[case] queue: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::open(queue).await;
@@ -88,9 +82,7 @@ async fn old_tickets_come_back_at_their_own_numbers(#[case] queue: Arc<dyn SaleQ
     assert_eq!(bench.standing_of(7, old(207), at(0)).await, Seat::Called { until: at(50) });
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] queue: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::open(queue).await;
@@ -118,9 +110,7 @@ async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] queue: Arc
     assert_eq!(bench.observe(1).await.waiting, 3);
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn a_new_life_knows_passes_holds_and_limits(#[case] queue: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::open(queue).await;

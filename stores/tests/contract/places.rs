@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use rstest::rstest;
+use rstest_reuse::apply;
 use stores::queue_store::{Batch, Called, Entered, Join, Joined, Published, SaleQueueStore, Seat, Taken};
 
-use crate::bench::{Bench, CEILING, PASS_ENDS, admitted, at, buyer, live_redis, memory, new, take, units, waiting};
+use crate::bench::{Bench, CEILING, PASS_ENDS, admitted, at, buyer, every_queue, new, take, units, waiting};
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn the_same_buyer_has_the_same_number_and_the_same_moment(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -22,9 +20,7 @@ async fn the_same_buyer_has_the_same_number_and_the_same_moment(#[case] queue: A
     }
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn asks_of_one_batch_are_answered_in_order(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -34,9 +30,7 @@ async fn asks_of_one_batch_are_answered_in_order(#[case] queue: Arc<dyn SaleQueu
     assert_eq!(joined, [new(1, at(0)), new(2, at(0)), seated, new(3, at(0))]);
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn no_number_above_the_ceiling_is_given(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -48,9 +42,7 @@ async fn no_number_above_the_ceiling_is_given(#[case] queue: Arc<dyn SaleQueueSt
     assert_eq!(bench.join(3, at(1)).await, new(3, at(0)));
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn a_large_batch_is_joined_and_called_in_order(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -72,9 +64,7 @@ async fn a_large_batch_is_joined_and_called_in_order(#[case] queue: Arc<dyn Sale
     assert_eq!(swept, [1_000, 1_000]);
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn the_lowest_seated_are_called_and_nobody_above_the_cursor(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -96,9 +86,7 @@ async fn the_lowest_seated_are_called_and_nobody_above_the_cursor(#[case] queue:
     assert_eq!((seen.called, seen.called_total, seen.waiting, seen.nth_number), (3, 3, 1, 5));
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn a_batch_that_is_sent_again_calls_nobody_more(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -115,9 +103,7 @@ async fn a_batch_that_is_sent_again_calls_nobody_more(#[case] queue: Arc<dyn Sal
     assert_eq!(bench.observe(1).await.called_total, 6);
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn a_missed_call_gives_one_return_to_the_front(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -138,9 +124,7 @@ async fn a_missed_call_gives_one_return_to_the_front(#[case] queue: Arc<dyn Sale
     assert_eq!(bench.join(1, at(301)).await, new(5, at(301)));
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn a_window_ends_without_a_sweep_and_counts_until_somebody_asks(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -155,9 +139,7 @@ async fn a_window_ends_without_a_sweep_and_counts_until_somebody_asks(#[case] qu
     assert_eq!(bench.leave(2, 2, at(200)).await, Seat::Expired);
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn who_enters_is_inside_until_the_pass_ends(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -182,9 +164,7 @@ async fn who_enters_is_inside_until_the_pass_ends(#[case] queue: Arc<dyn SaleQue
 
 /// Whoever asks by a clock that is behind, or whose request took its time, comes in only while the leader still counts
 /// them: it may have called somebody else in their place.
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn who_was_counted_out_does_not_come_in(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -203,9 +183,7 @@ async fn who_was_counted_out_does_not_come_in(#[case] queue: Arc<dyn SaleQueueSt
     assert_eq!((taken, inside().await), (vec![Taken::PassEnded], (0, 0)));
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -230,9 +208,7 @@ async fn who_leaves_tells_what_it_had_been_and_starts_anew(#[case] queue: Arc<dy
     assert_eq!(bench.standing(4, 6, at(100)).await, waiting());
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn nothing_is_seen_of_an_empty_line(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -245,9 +221,7 @@ async fn nothing_is_seen_of_an_empty_line(#[case] queue: Arc<dyn SaleQueueStore>
     }
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn only_the_leader_that_reigns_is_heard(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -265,9 +239,7 @@ async fn only_the_leader_that_reigns_is_heard(#[case] queue: Arc<dyn SaleQueueSt
     assert_eq!(frame().await, "third");
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn every_process_hears_who_left_before_being_called(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;

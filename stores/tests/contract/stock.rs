@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use rstest::rstest;
+use rstest_reuse::apply;
 use sale::{HoldId, sale::Place};
 use stores::{
     StoreError,
     queue_store::{End, Ending, Entered, GateHold, SaleQueueStore, Seat, Snapshot, Take, Taken},
 };
 
-use crate::bench::{Bench, PASS_ENDS, at, buyer, count, hold, item, live_redis, memory, take, units};
+use crate::bench::{Bench, PASS_ENDS, at, buyer, count, every_queue, hold, item, take, units};
 
 impl Bench {
     async fn take(&self, ask: Take) -> Taken {
@@ -21,9 +21,7 @@ impl Bench {
     }
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn units_are_taken_once_for_each_hold(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -42,9 +40,7 @@ async fn units_are_taken_once_for_each_hold(#[case] queue: Arc<dyn SaleQueueStor
     assert_eq!(bench.queue.holds(&bench.key).await.unwrap(), [held]);
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn a_pass_works_once_and_only_for_its_own_place(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -63,9 +59,7 @@ async fn a_pass_works_once_and_only_for_its_own_place(#[case] queue: Arc<dyn Sal
     assert_eq!(bench.stock().await, [count("pair", 10, 0, 0)]);
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn a_refusal_consumes_nothing(#[case] queue: Arc<dyn SaleQueueStore>) {
     let snapshot = Snapshot { stock: vec![count("pair", 9, 0, 0), count("lace", 1, 0, 0)], ..Snapshot::default() };
@@ -84,9 +78,7 @@ async fn a_refusal_consumes_nothing(#[case] queue: Arc<dyn SaleQueueStore>) {
     assert_eq!(bench.stock().await, [count("pair", 8, 1, 0), count("lace", 0, 1, 0)]);
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn holds_end_once(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -111,9 +103,7 @@ async fn holds_end_once(#[case] queue: Arc<dyn SaleQueueStore>) {
     assert_eq!(bench.stock().await, [count("pair", 5, 1, 4)]);
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn a_buyer_has_no_more_than_the_limit(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
@@ -137,9 +127,7 @@ async fn a_buyer_has_no_more_than_the_limit(#[case] queue: Arc<dyn SaleQueueStor
     assert_eq!(retake(late(3, 1)).await, Taken::LimitReached, "what was bought counts for ever");
 }
 
-#[rstest]
-#[case::memory(memory())]
-#[case::live_redis(live_redis())]
+#[apply(every_queue)]
 #[tokio::test]
 async fn a_restock_is_told_in_any_order(#[case] queue: Arc<dyn SaleQueueStore>) {
     let snapshot = Snapshot { version: 5, stock: vec![count("pair", 2, 3, 4)], ..Snapshot::default() };
