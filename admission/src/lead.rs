@@ -115,7 +115,7 @@ impl Leader {
         if reign.known.sale.closed {
             return Ok(Stepped::Over);
         }
-        let key = QueueKey { sale: self.sale.clone(), epoch: reign.known.sale.epoch };
+        let key = reign.known.queue_key();
         let trouble = reign.settle(&self.stores, &key, now).await?;
         self.stores.queue.sweep(&key, now).await?;
         let called = reign.call(&self.stores, &key, trouble, started).await?;
@@ -197,7 +197,7 @@ impl Leader {
     async fn begin(&mut self, term: Term, renewed: Instant) -> Result<(), StoreError> {
         self.reign = None;
         let Some(known) = sales::load(&self.stores.database, &self.sale).await? else { return Ok(()) };
-        let key = QueueKey { sale: self.sale.clone(), epoch: known.sale.epoch };
+        let key = known.queue_key();
         let now = self.stores.database.now();
         let fence = Batch { term, seq: 0, calls: 0, up_to: 0, until: now };
         if let Called::OldTerm { term: newer } = self.stores.queue.call(&key, fence, now).await? {
@@ -236,7 +236,7 @@ impl Leader {
             self.reign = None;
             return Ok(());
         };
-        if known.sale.epoch != reign.known.sale.epoch {
+        if known.queue_key() != reign.known.queue_key() {
             let (term, renewed) = (reign.term, reign.renewed);
             return self.begin(term, renewed).await;
         }

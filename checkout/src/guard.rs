@@ -5,7 +5,11 @@ use std::{collections::HashMap, time::Duration};
 use sale::{SaleId, Timestamp};
 use stores::{
     StoreError,
-    database::{Database, numbers, sales, snapshot},
+    database::{
+        Database,
+        numbers::{self, Loss},
+        sales, snapshot,
+    },
     queue_store::SaleQueueStore,
 };
 use tokio_util::sync::CancellationToken;
@@ -57,20 +61,23 @@ impl Guard {
         queue: &dyn SaleQueueStore,
         sale: &SaleId,
     ) -> Result<(), StoreError> {
-        let Some(epoch) = numbers::epoch(database, sale).await? else { return Ok(()) };
+        let Some(key) = numbers::queue_key(database, sale).await? else { return Ok(()) };
         let asked = database.now();
-        match queue.life(sale).await {
-            Ok(life) if life == epoch && epoch > 0 => {
+        let found = match queue.life(sale).await {
+            Ok(life) if life == key && key.epoch > 0 => {
                 self.whole_at.insert(sale.clone(), asked);
                 return Ok(());
             }
-            Ok(_) | Err(StoreError::Lost) => {}
+            Ok(life) => life.epoch,
+            Err(StoreError::Lost) => 0,
             Err(trouble) => return Err(trouble),
-        }
+        };
         let began = sales::epoch_began(database, sale).await?;
         if database.now().millis_since(began) < PATIENCE_MS {
             return Ok(());
         }
-        snapshot::restore(database, queue, sale, epoch, self.whole_at.get(sale).copied()).await.map(|_| ())
+        let whole_at = self.whole_at.get(sale).copied();
+        let loss = Loss { sale: key.sale, epoch: key.epoch, found, whole_at };
+        snapshot::restore(database, queue, &loss).await.map(drop)
     }
 }

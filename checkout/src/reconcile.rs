@@ -62,8 +62,7 @@ impl Reconciler {
     }
 
     async fn compare(&self, sale: &SaleId) -> Result<Vec<Difference>, StoreError> {
-        let Some(epoch) = numbers::epoch(&self.database, sale).await? else { return Ok(Vec::new()) };
-        let key = QueueKey { sale: sale.clone(), epoch };
+        let Some(key) = numbers::queue_key(&self.database, sale).await? else { return Ok(Vec::new()) };
         self.free_orphans(&key).await?;
         let gate = self.queue.observe(&key, 0).await?.stock;
         let Some(known) = sales::load(&self.database, sale).await? else { return Ok(Vec::new()) };

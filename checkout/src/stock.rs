@@ -22,7 +22,7 @@ use stores::{
     },
     events::{Handler, Progress},
     failpoint::{self, Point},
-    queue_store::{End, QueueKey, SaleQueueStore},
+    queue_store::{End, SaleQueueStore},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -166,8 +166,7 @@ impl StockWorker {
     /// Tells one gate. Trouble is left to the loop, and keeps no other gate from hearing.
     async fn tell(&self, sale: SaleId, ends: &[End]) {
         let told = async {
-            let Some(epoch) = numbers::epoch(&self.database, &sale).await? else { return Ok(()) };
-            let key = QueueKey { sale: sale.clone(), epoch };
+            let Some(key) = numbers::queue_key(&self.database, &sale).await? else { return Ok(()) };
             self.queue.end(&key, ends).await?;
             holds::told(&self.database, &key, ends).await
         };

@@ -19,7 +19,7 @@ use stores::{
         sales,
     },
     payments::{Charge, ChargeState, PaymentProvider},
-    queue_store::{QueueKey, SaleQueueStore},
+    queue_store::SaleQueueStore,
 };
 
 use crate::reconcile::differences;
@@ -141,7 +141,7 @@ impl Verifier {
         if stocked.sale.closed {
             return Ok(());
         }
-        let key = QueueKey { sale: sale.clone(), epoch: stocked.sale.epoch };
+        let key = stocked.queue_key();
         let seen = match self.queue.observe(&key, 0).await {
             Ok(seen) => seen,
             Err(StoreError::Lost) => {

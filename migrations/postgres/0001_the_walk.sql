@@ -28,6 +28,8 @@ CREATE TABLE sales (
     closed           BIGINT NOT NULL DEFAULT 0,
     -- One life of the queue store's contents; 0 before it was filled for the first time.
     epoch            BIGINT NOT NULL DEFAULT 0,
+    -- Random at every raise of the epoch, so that one counted a second time is another one.
+    epoch_nonce      BIGINT NOT NULL DEFAULT 0,
     epoch_at         BIGINT NOT NULL DEFAULT 0,
     -- No number above the ceiling was ever given; every number up to the cursor may have been called.
     ceiling          BIGINT NOT NULL DEFAULT 0,

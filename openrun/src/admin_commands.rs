@@ -4,10 +4,7 @@ use anyhow::Context as _;
 use checkout::verify::{GRACE, Verifier};
 use sale::Keys;
 use serde_json::Value;
-use stores::{
-    database::{Database, sales, snapshot},
-    queue_store::QueueKey,
-};
+use stores::database::{Database, sales, snapshot};
 
 use crate::{
     config::Config,
@@ -29,8 +26,7 @@ pub async fn verify_stores(config: &Config, keys: Keys) -> anyhow::Result<Value>
         for sale in sales::running(&services.database).await? {
             let Some(known) = sales::load(&services.database, &sale).await? else { continue };
             let snapshot = snapshot::read(&services.database, &sale).await?;
-            let key = QueueKey { sale, epoch: known.sale.epoch };
-            services.queue.rebuild(&key, &snapshot, services.database.now()).await?;
+            services.queue.rebuild(&known.queue_key(), &snapshot, services.database.now()).await?;
         }
     }
     let verifier = Verifier { database: services.database, queue: services.queue, provider: services.provider };

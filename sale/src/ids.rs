@@ -16,6 +16,36 @@ pub type Epoch = i64;
 /// The first life of a line comes after nothing that could have been lost.
 pub const FIRST_EPOCH: Epoch = 1;
 
+/// A random number beside every epoch. A database that was put back to an older state counts an epoch a second time; the
+/// nonce tells the two apart. All zeros before the first epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EpochNonce(u64);
+
+impl EpochNonce {
+    pub const fn from_bits(bits: i64) -> Self {
+        Self(bits.cast_unsigned())
+    }
+
+    /// As a database column holds it.
+    pub const fn as_bits(self) -> i64 {
+        self.0.cast_signed()
+    }
+}
+
+impl fmt::Display for EpochNonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for EpochNonce {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| BadId)
+    }
+}
+
 /// One reign of an admission leader.
 pub type Term = i64;
 

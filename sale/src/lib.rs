@@ -25,7 +25,7 @@ pub mod token;
 pub use clock::{Clock, Timestamp};
 pub use event::{Event, EventKind};
 pub use frame::Frame;
-pub use ids::{BuyerId, Epoch, HoldId, ItemId, OrderId, PassId, SaleId, SessionId, Term};
+pub use ids::{BuyerId, Epoch, EpochNonce, HoldId, ItemId, OrderId, PassId, SaleId, SessionId, Term};
 pub use keys::Keys;
 pub use language::{Language, Text};
 pub use money::{Currency, Money};

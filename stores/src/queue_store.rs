@@ -12,7 +12,7 @@ mod redis;
 mod stock_gate;
 mod url;
 
-use sale::{Epoch, SaleId};
+use sale::{Epoch, EpochNonce, SaleId};
 
 pub use self::{
     memory::MemoryQueueStore,
@@ -35,6 +35,7 @@ impl<T: Queue + StockGate> SaleQueueStore for T {}
 pub struct QueueKey {
     pub sale: SaleId,
     pub epoch: Epoch,
+    pub nonce: EpochNonce,
 }
 
 /// Joins within this many milliseconds share one recorded time of joining, so that a queue of a million does not store

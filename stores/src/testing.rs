@@ -103,8 +103,7 @@ pub async fn create_sale_without_line(database: &Database, sale: &Sale) {
 /// A sale with its line, in the first life.
 pub async fn create_sale(database: &Database, queue: &dyn SaleQueueStore, sale: &Sale) -> QueueKey {
     create_sale_without_line(database, sale).await;
-    let epoch = must("begin the queue of a sale", snapshot::begin(database, queue, &sale.id).await);
-    QueueKey { sale: sale.id.clone(), epoch }
+    must("begin the queue of a sale", snapshot::begin(database, queue, &sale.id).await)
 }
 
 /// An order of one unit with this pass, as the checkout would place it.

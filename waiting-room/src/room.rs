@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use sale::{
-    Epoch, Frame, Pass, SaleId, SaleState, Timestamp, clock::monotonic, frame::Trouble, ids::FIRST_EPOCH,
+    EpochNonce, Frame, Pass, SaleId, SaleState, Timestamp, clock::monotonic, frame::Trouble, ids::FIRST_EPOCH,
     standing::Sums,
 };
 use stores::{
@@ -143,7 +143,7 @@ struct Shared {
 /// The ceiling as this process knows it, for one epoch.
 #[derive(Clone, Copy)]
 struct Block {
-    epoch: Epoch,
+    epoch: EpochNonce,
     ceiling: u64,
     size: u64,
     raised: std::time::Instant,
@@ -152,7 +152,7 @@ struct Block {
 impl Room {
     pub fn new(database: Database, queue: Arc<dyn SaleQueueStore>, known: StockedSale, tracker: &TaskTracker) -> Self {
         let shown = Arc::new(Shown::unwritten(first_frame(&known, database.now())));
-        let block = Block { epoch: known.sale.epoch, ceiling: known.ceiling, size: LEAST_BLOCK, raised: monotonic() };
+        let block = Block { epoch: known.epoch_nonce, ceiling: known.ceiling, size: LEAST_BLOCK, raised: monotonic() };
         let shared = Arc::new(Shared {
             id: known.sale.id.clone(),
             database,
@@ -262,13 +262,13 @@ impl Room {
 
 impl Shared {
     fn key(&self) -> QueueKey {
-        QueueKey { sale: self.id.clone(), epoch: self.edition.load().known.sale.epoch }
+        self.edition.load().known.queue_key()
     }
 
     async fn reload(&self) -> Result<(), StoreError> {
         let Some(known) = sales::load(&self.database, &self.id).await? else { return Ok(()) };
         let last = Arc::clone(&self.edition.load().known);
-        if known.sale.epoch != last.sale.epoch {
+        if known.queue_key() != last.queue_key() {
             self.left.clear();
             *self.departures.lock() = 0;
             self.seated.clear();
@@ -328,8 +328,8 @@ impl Shared {
     fn ceiling(&self) -> u64 {
         let known = Arc::clone(&self.edition.load().known);
         let mut block = self.block.lock();
-        if block.epoch != known.sale.epoch {
-            *block = Block { epoch: known.sale.epoch, ceiling: known.ceiling, ..*block };
+        if block.epoch != known.epoch_nonce {
+            *block = Block { epoch: known.epoch_nonce, ceiling: known.ceiling, ..*block };
         }
         block.ceiling
     }

@@ -12,7 +12,10 @@ use sale::{
 };
 use stores::{
     StoreError,
-    database::{sales, snapshot},
+    database::{
+        numbers::{self, Loss},
+        sales, snapshot,
+    },
     queue_store::{Batch, Join, MemoryQueueStore, Queue as _, QueueKey, SaleQueueStore, Seat},
     testing::{self, Fresh},
 };
@@ -54,13 +57,14 @@ impl Door {
         door
     }
 
-    fn key(&self, epoch: Epoch) -> QueueKey {
-        QueueKey { sale: self.sale.clone(), epoch }
+    /// The life that the database counts now.
+    async fn key(&self) -> QueueKey {
+        numbers::queue_key(&self.fresh.database, &self.sale).await.unwrap().unwrap()
     }
 
     /// The leader of a life calls up to this number and tells of it.
     async fn serve(&self, epoch: Epoch, serving: u64, trouble: Option<Trouble>) {
-        let (key, now) = (self.key(epoch), self.fresh.database.now());
+        let (key, now) = (self.key().await, self.fresh.database.now());
         let fence = Batch { term: 1, seq: serving, calls: JOINED, up_to: serving, until: now.plus_seconds(60) };
         self.queue.call(&key, fence, now).await.unwrap();
         let seen = self.queue.observe(&key, 1).await.unwrap();
@@ -80,7 +84,8 @@ impl Door {
 
     /// The store is lost and filled again; the two processes do not know of it yet.
     async fn lose(&self) {
-        assert_eq!(snapshot::restore(&self.fresh.database, self.queue.as_ref(), &self.sale, 1, None).await.unwrap(), 2);
+        let loss = Loss { sale: self.sale.clone(), epoch: 1, found: 0, whole_at: None };
+        assert_eq!(snapshot::restore(&self.fresh.database, self.queue.as_ref(), &loss).await.unwrap().epoch, 2);
     }
 
     /// What one process says of my place.

@@ -13,10 +13,7 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderMap, StatusCode, Uri};
-use stores::{
-    database::{reset, sales},
-    queue_store::QueueKey,
-};
+use stores::database::{reset, sales};
 use web::{
     Code, Moment, Problem, Shell,
     answer::{self, see_other},
@@ -94,7 +91,7 @@ async fn list(desk: &Desk<'_>) -> Result<Response, Problem> {
         let Some(known) = sales::load(&shop.database, &id).await.map_err(|fault| store_trouble(&fault))? else {
             continue;
         };
-        let key = QueueKey { sale: id.clone(), epoch: known.sale.epoch };
+        let key = known.queue_key();
         // A queue in trouble still has its row; its own page tells of the trouble.
         let waiting = shop.queue.observe(&key, 1).await.map_or(0, |seen| seen.waiting);
         rows.push(ConsoleSaleRow {

@@ -113,7 +113,7 @@ fn outcome(changed: Changed, before: Option<&Sale>) -> Result<StockedSale, Probl
 
 /// Tells the gate of changed units. Should it not answer, the reconciler does.
 async fn restock(shop: &Shop, after: &StockedSale) {
-    let key = stores::queue_store::QueueKey { sale: after.sale.id.clone(), epoch: after.sale.epoch };
+    let key = after.queue_key();
     for item in &after.sale.items {
         if let Err(fault) = shop.queue.restock(&key, &item.id, item.units, after.sale.version).await {
             tracing::warn!(sale = %after.sale.id, %fault, "the gate hears of the changed units later");
@@ -267,7 +267,7 @@ pub struct Units {
 pub async fn figures(shop: &Shop, id: &str) -> Result<Live, Problem> {
     let known = known(shop, id).await?;
     let now = shop.database.now();
-    let key = stores::queue_store::QueueKey { sale: known.sale.id.clone(), epoch: known.sale.epoch };
+    let key = known.queue_key();
     let seen = shop.queue.observe(&key, 1).await.map_err(|fault| store_trouble(&fault))?;
     let orders = orders::counts(&shop.database, &known.sale.id).await.map_err(|fault| store_trouble(&fault))?;
     let paying = payments::median_ms(&shop.database, &known.sale.id).await.map_err(|fault| store_trouble(&fault))?;

@@ -153,7 +153,7 @@ impl Stores {
             return Ok(vec![Stand::Refused(Refusal::SaleNotFound); asks.len()]);
         };
         let now = self.database.now();
-        let key = QueueKey { sale: sale.sale.id.clone(), epoch: sale.sale.epoch };
+        let key = sale.queue_key();
         let mut passes: Vec<_> = asks.iter().map(|ask| ask.pass.clone()).collect();
         passes::renew(&self.database, &mut passes, now).await?;
         let allowed = asks.into_iter().zip(&passes).map(|(ask, pass)| {

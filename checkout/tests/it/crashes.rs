@@ -4,14 +4,17 @@ use checkout::{Refusal, guard, reserve::order_id};
 use rstest::rstest;
 use rstest_reuse::apply;
 use sale::{
-    HoldId, OrderState, Pass, Timestamp,
+    EpochNonce, HoldId, OrderState, Pass, Timestamp,
     ids::EventId,
     sale::Place,
     testing::{ITEM, buyer, pass},
 };
 use stores::{
+    StoreError,
     database::{
-        Database, inbox, numbers, passes,
+        Database, inbox,
+        numbers::{self, Loss},
+        passes,
         place::{self, NewOrder, Placed},
     },
     events::Group,
@@ -328,9 +331,10 @@ async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine
     for round in 0..10_u8 {
         let key = shop.queue_key().await;
         let orders: Vec<_> = (0..8).map(|n| foreign_order(round, n)).collect();
+        let loss = Loss { sale: shop.sale.clone(), epoch: key.epoch, found: 0, whole_at: None };
         let (placed, raised) = tokio::join!(
             place::place(&shop.database, &key, &orders),
-            numbers::raise_epoch(&shop.database, &shop.sale, key.epoch, None, shop.database.now()),
+            numbers::raise_epoch(&shop.database, &loss, EpochNonce::from_bits(round.into()), shop.database.now()),
         );
         raised.unwrap().unwrap();
         let placed = placed.unwrap();
@@ -345,13 +349,14 @@ async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine
 async fn the_line_of_a_new_sale_is_left_to_its_maker_unless_that_died(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
     let orphan = shop.sale_without_a_line().await;
-    let epoch = async || numbers::epoch(&shop.database, &orphan).await.unwrap().unwrap();
+    let key = async || numbers::queue_key(&shop.database, &orphan).await.unwrap().unwrap();
     let mut guard = guard::Guard::default();
     guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
-    assert_eq!(epoch().await, 0, "its maker is at it");
+    assert_eq!(key().await.epoch, 0, "its maker is at it");
     shop.pass_time(3_000);
     guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
-    assert_eq!((epoch().await, shop.queue.life(&orphan).await.unwrap()), (1, 1));
+    let begun = key().await;
+    assert_eq!((begun.epoch, shop.queue.life(&orphan).await.unwrap()), (1, begun));
     shop.close().await;
 }
 
@@ -377,6 +382,32 @@ async fn a_loss_that_several_notice_begins_one_life(#[case] engine: Engine) {
         assert_eq!(shop.queue_key().await.epoch, before + 1, "the second came {yields} steps later");
     }
     shop.close().await;
+}
+
+/// The database is put back to before the epochs that the store knows, and counts them again.
+#[apply(every_engine)]
+#[tokio::test]
+async fn a_database_that_was_put_back_meets_no_store_of_its_own_epoch(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 5, 1).await;
+    let mut guard = guard::Guard::default();
+    for behind in [0, 1, 2] {
+        let newer = shop.queue_key().await;
+        put_back(&shop, newer.epoch - behind).await;
+        let older = shop.queue_key().await;
+        assert!(matches!(shop.queue.observe(&older, 0).await, Err(StoreError::Lost)), "{behind} behind");
+        shop.pass_time(3_000);
+        guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
+        let restored = shop.queue_key().await;
+        assert_eq!(restored.epoch, newer.epoch + 1, "one look is enough, however far behind the database is");
+        assert_eq!(shop.queue.life(&shop.sale).await.unwrap(), restored);
+        assert!(matches!(shop.queue.observe(&newer, 0).await, Err(StoreError::Lost)));
+    }
+    shop.close().await;
+}
+
+async fn put_back(shop: &Shop, epoch: i64) {
+    let put_back = sqlx::query("UPDATE sales SET epoch = $2, epoch_nonce = 7 WHERE id = $1");
+    put_back.bind(shop.sale.as_str()).bind(epoch).execute(shop.database.writer()).await.unwrap();
 }
 
 async fn restore(database: &Database, shop: &Shop, key: &QueueKey) {

@@ -145,8 +145,7 @@ impl Shop {
     }
 
     pub(crate) async fn queue_key(&self) -> QueueKey {
-        let epoch = numbers::epoch(&self.database, &self.sale).await.unwrap().unwrap();
-        QueueKey { sale: self.sale.clone(), epoch }
+        numbers::queue_key(&self.database, &self.sale).await.unwrap().unwrap()
     }
 
     /// So many buyers join, are called and come in.

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sale::{BuyerId, Epoch, ItemId, Money, OrderId, SaleId, Term, Timestamp, sale::Place};
+use sale::{BuyerId, ItemId, Money, OrderId, SaleId, Term, Timestamp, sale::Place};
 use stores::{
     StoreError,
     payments::{Charge, NewCharge, PaymentProvider},
@@ -82,7 +82,7 @@ impl StockGate for Unreliable<dyn SaleQueueStore> {
 
 #[async_trait]
 impl Queue for Unreliable<dyn SaleQueueStore> {
-    async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError> {
+    async fn life(&self, sale: &SaleId) -> Result<QueueKey, StoreError> {
         self.real.life(sale).await
     }
     async fn join(&self, key: &QueueKey, asks: &[Join], up_to: u64, now: Timestamp) -> Result<Vec<Joined>, StoreError> {

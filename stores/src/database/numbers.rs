@@ -1,10 +1,10 @@
 //! Numbers written ahead: the ceiling before a number is given, the cursor before one is called, the term before a
 //! leader acts. Each is guarded by the epoch, so a process that still believes in a lost store moves none of them.
 
-use sale::{Epoch, SaleId, Term, Timestamp};
-use sqlx::Row as _;
+use sale::{Epoch, EpochNonce, SaleId, Term, Timestamp};
+use sqlx::{Row as _, any::AnyRow};
 
-use super::{Database, Sql};
+use super::{Database, Sql, Tx};
 use crate::{StoreError, queue_store::QueueKey};
 
 /// What became of a move that names its epoch or term.
@@ -15,13 +15,22 @@ pub enum Raised {
     Refused,
 }
 
-/// The epoch that counts for a sale; `None` when there is no such sale.
-pub async fn epoch(database: &Database, sale: &SaleId) -> Result<Option<Epoch>, StoreError> {
-    let row = sqlx::query("SELECT epoch FROM sales WHERE id = $1")
-        .bind(sale.as_str())
-        .fetch_optional(database.reader())
-        .await?;
-    row.map(|row| Ok(row.try_get(0)?)).transpose()
+const QUEUE_KEY: &str = "SELECT epoch, epoch_nonce FROM sales WHERE id = $1";
+
+/// The life of a sale's line that counts; `None` when there is no such sale.
+pub async fn queue_key(database: &Database, sale: &SaleId) -> Result<Option<QueueKey>, StoreError> {
+    let row = sqlx::query(QUEUE_KEY).bind(sale.as_str()).fetch_optional(database.reader()).await?;
+    row.map(|row| read_queue_key(sale, &row)).transpose()
+}
+
+/// The same for a sale that is known to exist.
+pub(super) async fn queue_key_in(tx: &mut Tx, sale: &SaleId) -> Result<QueueKey, StoreError> {
+    read_queue_key(sale, &sqlx::query(QUEUE_KEY).bind(sale.as_str()).fetch_one(&mut **tx).await?)
+}
+
+fn read_queue_key(sale: &SaleId, row: &AnyRow) -> Result<QueueKey, StoreError> {
+    let nonce = EpochNonce::from_bits(row.try_get(1)?);
+    Ok(QueueKey { sale: sale.clone(), epoch: row.try_get(0)?, nonce })
 }
 
 /// Raises the ceiling by `block` numbers, for joins in this epoch.
@@ -105,49 +114,70 @@ pub async fn resign(database: &Database, sale: &SaleId, leader: &str) -> Result<
     Ok(())
 }
 
-/// Raises the epoch of a sale whose store is lost; `None` when another process did so first.
+/// A line whose life is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    pub sale: SaleId,
+    /// The epoch that is lost; 0 when there was none yet.
+    pub epoch: Epoch,
+    /// The epoch of the life that the store holds in its place, 0 for none. A database that was put back to an older state
+    /// meets a store that is ahead of it.
+    pub found: Epoch,
+    /// When the store was last seen whole, by whoever noticed the loss.
+    pub whole_at: Option<Timestamp>,
+}
+
+/// Raises the epoch of a sale whose store is lost, above the one that the store holds, and gives it this nonce; `None`
+/// when another process did so first.
 ///
 /// The items are locked first, as [`place`](super::place::place) locks them: whoever places orders has either finished
 /// before the epoch rises, and is in the snapshot that follows, or sees the new epoch.
 ///
-/// Passes that were good when the store was last seen whole, at `whole_at`, get the time since then back. Who has not
+/// Passes that were good when the store was last seen whole get the time since then back. Who has not
 /// seen it, because it started later, goes by the lead of the sale, which ends within seconds of the last renewal.
 pub async fn raise_epoch(
     database: &Database,
-    sale: &SaleId,
-    from: Epoch,
-    whole_at: Option<Timestamp>,
+    loss: &Loss,
+    nonce: EpochNonce,
     now: Timestamp,
-) -> Result<Option<Epoch>, StoreError> {
+) -> Result<Option<QueueKey>, StoreError> {
+    const RAISE: Sql = Sql {
+        postgres: "UPDATE sales SET epoch = greatest(epoch, $3) + 1, epoch_nonce = $4, epoch_at = $5 \
+                   WHERE id = $1 AND epoch = $2 RETURNING epoch",
+        sqlite: "UPDATE sales SET epoch = max(epoch, $3) + 1, epoch_nonce = $4, epoch_at = $5 \
+                 WHERE id = $1 AND epoch = $2 RETURNING epoch",
+    };
     // A pass carries whole seconds, and so does its row.
     const GIVE_BACK: &str = "UPDATE passes SET expires_at = expires_at + $3 WHERE sale = $1 AND ended = 0 \
          AND expires_at > $2 AND NOT EXISTS (SELECT 1 FROM orders WHERE orders.pass = passes.id)";
     let mut tx = database.begin().await?;
     if database.is_postgres() {
         sqlx::query("SELECT id FROM items WHERE sale = $1 ORDER BY id FOR UPDATE")
-            .bind(sale.as_str())
+            .bind(loss.sale.as_str())
             .execute(&mut *tx)
             .await?;
     }
     let before = sqlx::query("SELECT epoch_at, leads_until FROM sales WHERE id = $1")
-        .bind(sale.as_str())
+        .bind(loss.sale.as_str())
         .fetch_optional(&mut *tx)
         .await?;
-    let row =
-        sqlx::query("UPDATE sales SET epoch = epoch + 1, epoch_at = $3 WHERE id = $1 AND epoch = $2 RETURNING epoch")
-            .bind(sale.as_str())
-            .bind(from)
-            .bind(now.as_millis())
-            .fetch_optional(&mut *tx)
-            .await?;
-    if let Some(before) = before.filter(|_| row.is_some() && from > 0) {
+    let row = sqlx::query(database.sql(RAISE))
+        .bind(loss.sale.as_str())
+        .bind(loss.epoch)
+        .bind(loss.found)
+        .bind(nonce.as_bits())
+        .bind(now.as_millis())
+        .fetch_optional(&mut *tx)
+        .await?;
+    if let Some(before) = before.filter(|_| row.is_some() && loss.epoch > 0) {
         let (began, led): (i64, i64) = (before.try_get(0)?, before.try_get(1)?);
-        let lost_at = whole_at.map_or(led, Timestamp::as_millis).clamp(began, now.as_millis().max(began));
+        let lost_at = loss.whole_at.map_or(led, Timestamp::as_millis).clamp(began, now.as_millis().max(began));
         let away_ms = now.as_millis().saturating_sub(lost_at).saturating_add(999) / 1000 * 1000;
-        sqlx::query(GIVE_BACK).bind(sale.as_str()).bind(lost_at).bind(away_ms).execute(&mut *tx).await?;
+        sqlx::query(GIVE_BACK).bind(loss.sale.as_str()).bind(lost_at).bind(away_ms).execute(&mut *tx).await?;
     }
     tx.commit().await?;
-    row.map_or(Ok(None), |row| Ok(Some(row.try_get(0)?)))
+    let raised = |epoch| QueueKey { sale: loss.sale.clone(), epoch, nonce };
+    row.map(|row| Ok(raised(row.try_get(0)?))).transpose()
 }
 
 /// Numbers are far below 2^63; a larger one is clamped rather than wrapped.

@@ -31,11 +31,12 @@ pub async fn reset(database: &Database, sale: &SaleId, opens_at: Timestamp, act:
         sqlx::query(statement).bind(sale.as_str()).execute(&mut *tx).await?;
     }
     sqlx::query(
-        "UPDATE sales SET opens_at = $2, paused = 0, closing = 0, closed = 0, epoch = epoch + 1, epoch_at = 0, \
-         cursor = ceiling, version = version + 1 WHERE id = $1",
+        "UPDATE sales SET opens_at = $2, paused = 0, closing = 0, closed = 0, epoch = epoch + 1, \
+         epoch_nonce = $3, epoch_at = 0, cursor = ceiling, version = version + 1 WHERE id = $1",
     )
     .bind(sale.as_str())
     .bind(opens_at.as_millis())
+    .bind(rand::random::<i64>())
     .execute(&mut *tx)
     .await?;
     acts::record(&mut tx, sale, act).await?;

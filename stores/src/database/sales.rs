@@ -1,7 +1,7 @@
 //! Sales and their items: what the seller made, and what the units have become.
 
 use sale::{
-    Admission, Currency, Item, Money, Sale, SaleId, Text, Timestamp,
+    Admission, Currency, EpochNonce, Item, Money, Sale, SaleId, Text, Timestamp,
     sale::{Kind, Mode},
 };
 use serde_json::json;
@@ -12,12 +12,17 @@ use super::{
     acts::{self, Act},
     numbers::unsigned,
 };
-use crate::{StoreError, queue_store::StockCount};
+use crate::{
+    StoreError,
+    queue_store::{QueueKey, StockCount},
+};
 
 /// A sale with its units as the database counts them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StockedSale {
     pub sale: Sale,
+    /// The nonce of `sale.epoch`.
+    pub epoch_nonce: EpochNonce,
     /// One per item, in the order of `sale.items`.
     pub stock: Vec<StockCount>,
     /// No number above it was ever given.
@@ -27,6 +32,11 @@ pub struct StockedSale {
 }
 
 impl StockedSale {
+    /// The life of its line that counts.
+    pub fn queue_key(&self) -> QueueKey {
+        QueueKey { sale: self.sale.id.clone(), epoch: self.sale.epoch, nonce: self.epoch_nonce }
+    }
+
     /// Units sold for good.
     pub fn sold(&self) -> u64 {
         self.stock.iter().map(|count| unsigned(count.sold)).fold(0, u64::saturating_add)
@@ -132,10 +142,10 @@ async fn insert_items(database: &Database, tx: &mut Tx, sale: &Sale) -> Result<(
 const SALE: &str = "SELECT s.id, s.kind, s.name_ko, s.name_en, s.message_ko, s.message_en, s.opens_at, s.closes_at, \
     s.per_buyer_limit, s.hold_seconds, s.enter_seconds, s.pass_seconds, s.mode, s.per_minute, s.max_active, \
     s.overcall_permille, s.paused, s.closing, s.closed, s.epoch, s.version, s.created_at, s.ceiling, s.cursor, \
-    i.id, i.name_ko, i.name_en, i.amount, i.currency, i.total, i.held, i.sold \
+    s.epoch_nonce, i.id, i.name_ko, i.name_en, i.amount, i.currency, i.total, i.held, i.sold \
     FROM sales s LEFT JOIN items i ON i.sale = s.id WHERE s.id = $1 ORDER BY i.position";
 /// Where the columns of the item begin.
-const ITEM: usize = 24;
+const ITEM: usize = 25;
 
 /// One sale; `None` when there is none of that name.
 pub async fn load(database: &Database, id: &SaleId) -> Result<Option<StockedSale>, StoreError> {
@@ -325,6 +335,7 @@ fn read_sale(rows: &[AnyRow]) -> Result<Option<StockedSale>, StoreError> {
         stock,
         ceiling: unsigned(row.try_get(22)?),
         cursor: unsigned(row.try_get(23)?),
+        epoch_nonce: EpochNonce::from_bits(row.try_get(24)?),
     }))
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sale::{
-    Epoch, Event, EventKind, HoldId, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp,
+    Event, EventKind, HoldId, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp,
     ids::{EventId, PaymentId},
     order::VoidFor,
     sale::{Line, Place, quantity},
@@ -16,6 +16,7 @@ use sqlx::Row as _;
 use super::{
     Database, Sql, Tx, holds, inbox,
     moves::{self, HoldRow, Units, bad},
+    numbers::queue_key_in,
     outbox,
     payments::{PaymentRow, lock_all},
     refunds,
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     StoreError,
     events::Group,
-    queue_store::{End, Ending, QueueKey, StockGate, Take, Taken},
+    queue_store::{End, Ending, StockGate, Take, Taken},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,12 +270,12 @@ pub async fn take_again(
         return Ok(Retaken::Nothing);
     }
     let take = late(&mut tx, first).await?;
-    let key = QueueKey { sale: first.sale.clone(), epoch: epoch(&mut tx, &first.sale).await? };
+    let key = queue_key_in(&mut tx, &first.sale).await?;
     // Nothing is sold after the end, and the queue of a closed sale is not kept.
     let taken =
         if is_closed(&mut tx, &first.sale).await? { Taken::SoldOut } else { gate.retake(&key, &take, now).await? };
     let has_room = has_room(database, &mut tx, &take, &first.sale).await?;
-    if epoch(&mut tx, &first.sale).await? != key.epoch {
+    if queue_key_in(&mut tx, &first.sale).await? != key {
         return Ok(Retaken::EpochMoved);
     }
     if taken == Taken::Taken && has_room && all.len() == 1 {
@@ -295,11 +296,6 @@ pub async fn take_again(
 async fn is_closed(tx: &mut Tx, sale: &SaleId) -> Result<bool, StoreError> {
     let row = sqlx::query("SELECT closed FROM sales WHERE id = $1").bind(sale.as_str()).fetch_one(&mut **tx).await?;
     Ok(row.try_get::<i64, _>(0)? != 0)
-}
-
-async fn epoch(tx: &mut Tx, sale: &SaleId) -> Result<Epoch, StoreError> {
-    let row = sqlx::query("SELECT epoch FROM sales WHERE id = $1").bind(sale.as_str()).fetch_one(&mut **tx).await?;
-    Ok(row.try_get(0)?)
 }
 
 /// What the gate is asked for.

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use sale::{
-    BuyerId, Epoch, HoldId, OrderId, OrderState, SaleId, Timestamp,
+    BuyerId, EpochNonce, HoldId, OrderId, OrderState, SaleId, Timestamp,
     sale::{Line as OrderLine, Place},
 };
 use sqlx::{Any, Row as _, Transaction};
 
 use super::{
     Database,
-    numbers::{self, unsigned},
+    numbers::{self, Loss, unsigned},
     sales,
 };
 use crate::{
@@ -18,35 +18,29 @@ use crate::{
     queue_store::{HeldUnits, KnownPass, QueueKey, SaleQueueStore, Snapshot},
 };
 
-/// Begins the first life of a new sale in `line`. As [`restore`] says, it may be another process that does.
-pub async fn begin(database: &Database, queue: &dyn SaleQueueStore, sale: &SaleId) -> Result<Epoch, StoreError> {
-    restore(database, queue, sale, 0, None).await
+/// Begins the first life of a new sale in `queue`. As [`restore`] says, it may be another process that does.
+pub async fn begin(database: &Database, queue: &dyn SaleQueueStore, sale: &SaleId) -> Result<QueueKey, StoreError> {
+    restore(database, queue, &Loss { sale: sale.clone(), epoch: 0, found: 0, whole_at: None }).await
 }
 
-/// Restores the sale's life in `line` when the one of the epoch `from` is lost; tells the epoch that counts now.
+/// Restores the sale's life in `queue`; tells the life that counts now.
 ///
 /// Of several processes that notice the loss one raises the epoch; the others are told that the line is still lost. Should
-/// it die before the store is filled, the life stays lost and the next one to look raises it again. `whole_at` is when the
-/// caller last saw the store whole, if it did.
-pub async fn restore(
-    database: &Database,
-    queue_store: &dyn SaleQueueStore,
-    sale: &SaleId,
-    from: Epoch,
-    whole_at: Option<Timestamp>,
-) -> Result<Epoch, StoreError> {
-    let Some(epoch) = numbers::raise_epoch(database, sale, from, whole_at, database.now()).await? else {
+/// it die before the store is filled, the life stays lost and the next one to look raises it again.
+pub async fn restore(database: &Database, queue: &dyn SaleQueueStore, loss: &Loss) -> Result<QueueKey, StoreError> {
+    let nonce = EpochNonce::from_bits(rand::random());
+    let Some(key) = numbers::raise_epoch(database, loss, nonce, database.now()).await? else {
         return Err(StoreError::Lost);
     };
-    let snapshot = read(database, sale).await?;
-    queue_store.rebuild(&QueueKey { sale: sale.clone(), epoch }, &snapshot, database.now()).await?;
-    if from == 0 {
+    let sale = &key.sale;
+    queue.rebuild(&key, &read(database, sale).await?, database.now()).await?;
+    if loss.epoch == 0 {
         tracing::info!(%sale, "the queue of this sale is ready");
     } else {
         metrics::counter!("openrun_stores_lost_total").increment(1);
-        tracing::warn!(%sale, epoch, "the queue store was lost and is filled again from the database");
+        tracing::warn!(%sale, epoch = key.epoch, "the queue store was lost and is filled again from the database");
     }
-    Ok(epoch)
+    Ok(key)
 }
 
 /// Everything that the database knows about a sale, as of one moment.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use sale::{
-    BuyerId, Epoch, HoldId, ItemId, Term, Timestamp,
+    BuyerId, Epoch, EpochNonce, HoldId, ItemId, Term, Timestamp,
     frame::BUCKET,
     sale::{Line as OrderLine, Place},
 };
 
-use crate::queue_store::Snapshot;
+use crate::queue_store::{QueueKey, Snapshot};
 
 /// Where a buyer is who is not plainly waiting. A plain wait is a seat and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Life {
     pub(super) epoch: Epoch,
+    pub(super) nonce: EpochNonce,
     /// The counter at birth: numbers up to it were given by older lives.
     pub(super) born: u64,
     pub(super) counter: u64,
@@ -98,9 +99,10 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) fn begin(epoch: Epoch, snapshot: &Snapshot, now: Timestamp) -> Self {
+    pub(super) fn begin(key: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Self {
         let mut life = Self {
-            epoch,
+            epoch: key.epoch,
+            nonce: key.nonce,
             born: snapshot.ceiling,
             counter: snapshot.ceiling,
             serving: snapshot.cursor,

@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sale::{BuyerId, Epoch, ItemId, SaleId, Term, Timestamp, sale::Place};
+use sale::{BuyerId, ItemId, SaleId, Term, Timestamp, sale::Place};
 
 use super::life::Life;
 use crate::{
@@ -43,7 +43,7 @@ impl MemoryQueueStore {
         let Some(sale) = self.sales.lock().get(&key.sale).map(Arc::clone) else { return Err(StoreError::Lost) };
         let mut life = sale.lock();
         match life.as_mut() {
-            Some(life) if life.epoch == key.epoch => Ok(step(life)),
+            Some(life) if (life.epoch, life.nonce) == (key.epoch, key.nonce) => Ok(step(life)),
             _ => Err(StoreError::Lost),
         }
     }
@@ -55,9 +55,11 @@ fn unknown_item(item: &ItemId) -> StoreError {
 
 #[async_trait]
 impl Queue for MemoryQueueStore {
-    async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError> {
+    async fn life(&self, sale: &SaleId) -> Result<QueueKey, StoreError> {
         let found = self.sales.lock().get(sale).map(Arc::clone);
-        found.and_then(|sale| sale.lock().as_ref().map(|life| life.epoch)).ok_or(StoreError::Lost)
+        let life = found.and_then(|found| found.lock().as_ref().map(|life| (life.epoch, life.nonce)));
+        let (epoch, nonce) = life.ok_or(StoreError::Lost)?;
+        Ok(QueueKey { sale: sale.clone(), epoch, nonce })
     }
 
     async fn join(
@@ -119,10 +121,10 @@ impl Queue for MemoryQueueStore {
     async fn rebuild(&self, key: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
         let sale = self.sale(&key.sale);
         let mut life = sale.lock();
-        match life.as_ref().map(|life| life.epoch) {
-            Some(epoch) if epoch == key.epoch => {}
-            Some(epoch) if epoch > key.epoch => return Err(StoreError::Lost),
-            _ => *life = Some(Life::begin(key.epoch, snapshot, now)),
+        match life.as_ref().map(|life| (life.epoch, life.nonce)) {
+            Some(own) if own == (key.epoch, key.nonce) => {}
+            Some((epoch, _)) if epoch >= key.epoch => return Err(StoreError::Lost),
+            _ => *life = Some(Life::begin(key, snapshot, now)),
         }
         Ok(())
     }

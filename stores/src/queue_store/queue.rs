@@ -2,7 +2,7 @@
 //!
 //! Invariants: a buyer has one place; a number is given once; calls take the lowest numbers seated at that moment; one
 //! entry per ticket. Every method is one atomic step over a slice of asks, answered in the same order. All of them
-//! answer [`StoreError::Lost`] when the store does not hold the life (`epoch`) that the caller names.
+//! answer [`StoreError::Lost`] when the store does not hold the life (epoch and nonce) that the caller names.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -184,7 +184,7 @@ pub struct KnownPass {
 pub trait Queue: Send + Sync {
     /// Which life of the sale's contents the store holds, with every key in place; [`StoreError::Lost`] when it holds
     /// none, only a part of one, or one that was written before the server last started.
-    async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError>;
+    async fn life(&self, sale: &SaleId) -> Result<QueueKey, StoreError>;
 
     /// Finds each buyer's place or gives the next number, in the order of the asks. Nothing above `ceiling` is given.
     /// A place that is over (left, expired, consumed, or admitted with a pass that ran out unused) gives way to a new
@@ -241,7 +241,7 @@ pub trait Queue: Send + Sync {
     /// `seen` of them on. Every process hears of them this way: a frame alone would tell who left that they wait.
     async fn departed(&self, key: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError>;
 
-    /// Fills the new life `key.epoch` and makes it the store's own, last of all. The store's own life is left as it
-    /// is; an older one is not begun ([`StoreError::Lost`]).
+    /// Fills the new life `key` and makes it the store's own, last of all. The store's own life is left as it is; an
+    /// older one is not begun, nor one of the same epoch with another nonce ([`StoreError::Lost`]).
     async fn rebuild(&self, key: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError>;
 }

@@ -1,12 +1,12 @@
 //! The line in Redis 7, shared by every process.
 //!
-//! All keys of a sale carry the hash tag `{sale}`, so they live in one slot. Every key but the first carries the epoch
-//! too: a new life is filled beside the old one and never mixes with it.
+//! All keys of a sale carry the hash tag `{sale}`, so they live in one slot. Every key but the first carries the epoch and
+//! its nonce too: a new life is filled beside the old one and never mixes with it.
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `openrun:{sale}:life` | hash | `epoch` and `run_id`: which life counts, and the server process that it was filled on. Written last |
-//! | `openrun:{sale}:EPOCH:line` | hash | `born` (the counter at birth), `counter`, `serving`, `settled`, `moment`, `called_total`, `admitted_total`; the last batch: `term`, `seq`, `answer_called`, `answer_serving` |
+//! | `openrun:{sale}:life` | hash | `epoch`, `nonce` and `line`, the name of its first key below: which life counts; `run_id`: the server process that it was filled on. Written last |
+//! | `openrun:{sale}:EPOCH-NONCE:line` | hash | `born` (the counter at birth), `counter`, `serving`, `settled`, `moment`, `called_total`, `admitted_total`; the last batch: `term`, `seq`, `answer_called`, `answer_serving` |
 //! | `…:seats` | sorted set | who waits: score the number, member the buyer's 16 bytes. All that a waiting ticket costs |
 //! | `…:desk` | hash | buyer → where somebody is who is not plainly waiting; `place.lua` tells the letters |
 //! | `…:called` | sorted set | who may enter: score the end of the window, member the buyer |
@@ -21,8 +21,9 @@
 //!
 //! **Missing never means zero.** Redis drops a collection with its last member, so each collection keeps a member `.`
 //! that is nobody's (in sorted sets with score 0, below everything), and every step first checks that all keys of its
-//! life exist. A step also compares `run_id` with that of the server it runs on, which the connection read when it was
-//! made: after a restart, a fail-over or an old backup they differ. Either way the answer is LOST.
+//! life exist. A step also compares `line`, and so epoch and nonce, with what its caller names, and `run_id` with that of
+//! the server it runs on, which the connection read when it was made: after a restart, a fail-over or an old backup they
+//! differ. Either way the answer is LOST.
 //!
 //! **Counting buckets.** A bucket counts seats above `serving`, so a seat leaves it when it is called or given up, and
 //! who was late and came back is in none. A new life cannot know who of the older tickets still waits: it counts every
@@ -87,17 +88,18 @@ impl RedisQueueStore {
 
 #[async_trait]
 impl Queue for RedisQueueStore {
-    async fn life(&self, sale: &SaleId) -> Result<Epoch, StoreError> {
+    async fn life(&self, sale: &SaleId) -> Result<QueueKey, StoreError> {
         let link = self.server.link().await?;
-        let stored: Option<Epoch> = redis::cmd("HGET")
+        let stored = redis::cmd("HMGET")
             .arg(Keys::life_of(sale))
-            .arg("epoch")
-            .query_async(&mut link.connection.clone())
+            .arg(&["epoch", "nonce"])
+            .query_async::<(Option<Epoch>, Option<String>)>(&mut link.connection.clone())
             .await
             .map_err(|fault| self.server.trouble(&link, fault))?;
-        let epoch = stored.ok_or(StoreError::Lost)?;
-        self.run(&self.steps.check, &QueueKey { sale: sale.clone(), epoch }, |_| {}).await?;
-        Ok(epoch)
+        let (Some(epoch), Some(nonce)) = stored else { return Err(StoreError::Lost) };
+        let key = QueueKey { sale: sale.clone(), epoch, nonce: nonce.parse().map_err(|_| StoreError::Lost)? };
+        self.run(&self.steps.check, &key, |_| {}).await?;
+        Ok(key)
     }
 
     async fn join(
@@ -224,7 +226,7 @@ impl Queue for RedisQueueStore {
     async fn rebuild(&self, key: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
         // One connection from the first key to the last: should the server die in between, nothing is begun.
         let link = self.server.link().await?;
-        let life = Life::begin(key.epoch, snapshot, now);
+        let life = Life::begin(key, snapshot, now);
         let filled = fill::fill(&link, key, &life, &self.steps.begin).await;
         filled.map_err(|fault| self.server.trouble(&link, fault))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rstest_reuse::template;
 use sale::{
-    BuyerId, HoldId, ItemId, OrderId, PassId, SaleId, Timestamp,
+    BuyerId, EpochNonce, HoldId, ItemId, OrderId, PassId, SaleId, Timestamp,
     sale::{Line as OrderLine, Place},
 };
 use stores::queue_store::{
@@ -75,6 +75,11 @@ pub(crate) fn count(name: &str, free: i64, held: i64, sold: i64) -> StockCount {
     StockCount { item: item(name), free, held, sold }
 }
 
+/// The nonce of an epoch, as good as random.
+pub(crate) fn nonce(epoch: i64) -> EpochNonce {
+    EpochNonce::from_bits(!epoch)
+}
+
 /// The answer to a join that found no place.
 pub(crate) fn new(number: u64, joined_at: Timestamp) -> Joined {
     Joined::New { number, joined_at }
@@ -96,7 +101,7 @@ impl Bench {
     }
 
     pub(crate) async fn with(queue: Arc<dyn SaleQueueStore>, epoch: i64, snapshot: &Snapshot) -> Self {
-        let key = QueueKey { sale: random_sale(), epoch };
+        let key = QueueKey { sale: random_sale(), epoch, nonce: nonce(epoch) };
         queue.rebuild(&key, snapshot, at(0)).await.unwrap();
         Self { queue, key }
     }
@@ -104,6 +109,7 @@ impl Bench {
     /// The next life of the same sale.
     pub(crate) async fn reborn(&mut self, snapshot: &Snapshot, now: Timestamp) {
         self.key.epoch += 1;
+        self.key.nonce = nonce(self.key.epoch);
         self.queue.rebuild(&self.key, snapshot, now).await.unwrap();
     }
 

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use rstest_reuse::apply;
-use sale::sale::Place;
+use sale::{EpochNonce, sale::Place};
 use stores::{
     StoreError,
     queue_store::{
-        Called, Carried, End, Ending, Entered, HeldUnits, Joined, KnownPass, QueueKey, SaleQueueStore, Seat, Snapshot,
-        Taken,
+        Called, Carried, End, Ending, Entered, HeldUnits, Join, Joined, KnownPass, QueueKey, SaleQueueStore, Seat,
+        Snapshot, Taken,
     },
 };
 
-use crate::bench::{Bench, at, buyer, count, every_queue, hold, new, random_sale, take, units, waiting};
+use crate::bench::{
+    Bench, CEILING, at, buyer, count, every_queue, hold, new, nonce, random_sale, take, units, waiting,
+};
 
 const OLD: i64 = 1;
 
@@ -28,13 +30,13 @@ fn after_a_loss() -> Snapshot {
 #[apply(every_queue)]
 #[tokio::test]
 async fn a_sale_without_a_life_is_lost(#[case] queue: Arc<dyn SaleQueueStore>) {
-    let key = QueueKey { sale: random_sale(), epoch: 1 };
+    let key = QueueKey { sale: random_sale(), epoch: 1, nonce: nonce(1) };
     assert!(matches!(queue.life(&key.sale).await, Err(StoreError::Lost)));
     assert!(matches!(queue.join(&key, &[], 5, at(0)).await, Err(StoreError::Lost)));
     assert!(matches!(queue.frame(&key).await, Err(StoreError::Lost)));
     assert!(matches!(queue.observe(&key, 1).await, Err(StoreError::Lost)));
     queue.rebuild(&key, &Snapshot::default(), at(0)).await.unwrap();
-    assert_eq!(queue.life(&key.sale).await.unwrap(), 1);
+    assert_eq!(queue.life(&key.sale).await.unwrap(), key);
     assert_eq!(queue.frame(&key).await.unwrap(), None);
     queue.forget(&key.sale).await.unwrap();
     assert!(matches!(queue.life(&key.sale).await, Err(StoreError::Lost)));
@@ -48,12 +50,38 @@ async fn only_the_life_that_counts_answers(#[case] queue: Arc<dyn SaleQueueStore
     bench.crowd(2).await;
     let first = bench.key.clone();
     bench.reborn(&after_a_loss(), at(0)).await;
-    assert_eq!(bench.queue.life(&first.sale).await.unwrap(), 2);
+    assert_eq!(bench.queue.life(&first.sale).await.unwrap(), bench.key);
     assert!(matches!(bench.queue.join(&first, &[], 5, at(0)).await, Err(StoreError::Lost)));
     assert!(matches!(bench.queue.rebuild(&first, &Snapshot::default(), at(0)).await, Err(StoreError::Lost)));
     assert_eq!(bench.join(9, at(0)).await, new(301, at(0)));
     bench.queue.rebuild(&bench.key, &after_a_loss(), at(0)).await.unwrap();
     assert_eq!(bench.observe(1).await.last_number, 301, "a life that began is left as it is");
+}
+
+/// A database that was put back counts an epoch a second time.
+#[apply(every_queue)]
+#[tokio::test]
+async fn the_same_epoch_with_another_nonce_is_another_life(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let mut bench = Bench::open(queue).await;
+    bench.crowd(2).await;
+    let first = bench.key.clone();
+    let again = QueueKey { nonce: nonce(2), ..first.clone() };
+    for other in [&again, &QueueKey { nonce: EpochNonce::default(), ..first.clone() }] {
+        let (asks, takes) = ([Join { buyer: buyer(1), ticket: None }], [take(1, &[units("pair", 1)])]);
+        assert!(matches!(bench.queue.join(other, &asks, CEILING, at(0)).await, Err(StoreError::Lost)));
+        assert!(matches!(bench.queue.standing(other, &[(buyer(1), old(1))], at(0)).await, Err(StoreError::Lost)));
+        assert!(matches!(bench.queue.observe(other, 1).await, Err(StoreError::Lost)));
+        assert!(matches!(bench.queue.frame(other).await, Err(StoreError::Lost)));
+        assert!(matches!(bench.queue.take(other, &takes, at(0)).await, Err(StoreError::Lost)));
+        assert!(matches!(bench.queue.holds(other).await, Err(StoreError::Lost)));
+        let rebuilt = bench.queue.rebuild(other, &after_a_loss(), at(0)).await;
+        assert!(matches!(rebuilt, Err(StoreError::Lost)), "only a higher epoch replaces a life that is there");
+    }
+    assert_eq!(bench.observe(1).await.last_number, 2, "the life that is there is untouched");
+    bench.key = QueueKey { epoch: first.epoch + 1, ..again };
+    bench.queue.rebuild(&bench.key, &after_a_loss(), at(0)).await.unwrap();
+    assert_eq!(bench.queue.life(&first.sale).await.unwrap(), bench.key);
+    assert!(matches!(bench.queue.observe(&first, 1).await, Err(StoreError::Lost)));
 }
 
 #[apply(every_queue)]

@@ -12,7 +12,7 @@ use stores::{
 };
 use tempfile::TempDir;
 
-use crate::bench::{Bench, at, live_redis, new, random_sale, waiting};
+use crate::bench::{Bench, at, live_redis, new, nonce, random_sale, waiting};
 
 /// A Redis of a test's own, which it may kill.
 struct Server {
@@ -60,7 +60,7 @@ fn run(folder: &TempDir, port: u16) -> Child {
 }
 
 /// Waits until the server answers, which tells what it holds.
-async fn life(queue: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<i64, StoreError> {
+async fn life(queue: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<QueueKey, StoreError> {
     loop {
         match queue.life(sale).await {
             Err(StoreError::Unavailable { .. }) => tokio::task::yield_now().await,
@@ -82,7 +82,7 @@ async fn live_redis_that_restarted_with_old_contents_is_lost_until_it_is_filled_
     assert!(matches!(life(&*bench.queue, &sale).await, Err(StoreError::Lost)));
     assert!(matches!(bench.queue.join(&bench.key, &[], 9, at(0)).await, Err(StoreError::Lost)));
     bench.reborn(&Snapshot { ceiling: 2, ..Snapshot::default() }, at(0)).await;
-    assert_eq!(life(&*bench.queue, &sale).await.unwrap(), 2);
+    assert_eq!(life(&*bench.queue, &sale).await.unwrap(), bench.key);
     assert_eq!(bench.join(3, at(0)).await, new(3, at(0)));
 }
 
@@ -92,7 +92,7 @@ async fn live_redis_that_does_not_answer_is_unavailable() {
     let queue = RedisQueueStore::open(&server.url()).unwrap();
     server.process.kill().unwrap();
     server.process.wait().unwrap();
-    let key = QueueKey { sale: random_sale(), epoch: 1 };
+    let key = QueueKey { sale: random_sale(), epoch: 1, nonce: nonce(1) };
     for _ in 0..2 {
         assert!(matches!(queue.frame(&key).await, Err(StoreError::Unavailable { .. })));
     }

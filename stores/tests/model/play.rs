@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Debug, sync::Arc};
 
 use proptest::{prelude::*, test_runner::TestCaseError};
 use sale::{
-    Frame, SaleId, Timestamp,
+    EpochNonce, Frame, SaleId, Timestamp,
     frame::{BUCKET, Histogram},
     standing::ahead,
 };
@@ -42,7 +42,7 @@ impl Redis {
 
     /// Removes one key of a sale's life, or the one that says which life counts.
     async fn lose_key(&self, key: &QueueKey, which: usize) {
-        let pattern = format!("openrun:{{{}}}:{}:*", key.sale, key.epoch);
+        let pattern = format!("openrun:{{{}}}:{}-{}:*", key.sale, key.epoch, key.nonce);
         let mut connection = self.client.get_multiplexed_async_connection().await.unwrap();
         let mut keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut connection).await.unwrap();
         // The two that are only for showing may be missing.
@@ -72,7 +72,7 @@ pub(crate) async fn walk(redis: &Redis, steps: &[Step]) -> Walked {
     let mut walk = Walk {
         redis,
         memory: queue_store::connect("memory:").unwrap(),
-        key: QueueKey { sale: sale.clone(), epoch: 0 },
+        key: QueueKey { sale: sale.clone(), epoch: 0, nonce: EpochNonce::default() },
         now: Timestamp::from_millis(1_780_000_000_000),
         truth: Truth::default(),
         term: 1,
@@ -120,6 +120,7 @@ fn same<T: Debug>(step: &str, memory: Result<T, StoreError>, redis: Result<T, St
 impl Walk<'_> {
     async fn begin(&mut self, stock: Vec<StockCount>) -> Walked {
         self.key.epoch += 1;
+        self.key.nonce = EpochNonce::from_bits(rand::random());
         self.shown.clear();
         self.term += 1;
         self.last = Batch { term: self.term, seq: 0, ..self.last };

@@ -105,7 +105,10 @@ impl Watch {
     async fn of(world: &World, queue_key: &QueueKey) -> anyhow::Result<Self> {
         let client = redis::Client::open(world.settings.queue_url.as_str())?;
         let connection = client.get_multiplexed_async_connection().await?;
-        Ok(Self { connection, key: format!("openrun:{{{}}}:{}:line", queue_key.sale, queue_key.epoch) })
+        Ok(Self {
+            connection,
+            key: format!("openrun:{{{}}}:{}-{}:line", queue_key.sale, queue_key.epoch, queue_key.nonce),
+        })
     }
 
     /// From now on until there were calls for so many seconds without a rest, and a little longer.

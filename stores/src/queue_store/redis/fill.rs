@@ -34,11 +34,18 @@ pub(super) async fn fill(link: &Link, key: &QueueKey, life: &Life, begin: &Scrip
     call.arg(key.epoch).arg(&link.run_id);
     // Each with the member that is nobody's.
     call.arg(life.desk.len() + 1).arg(life.holds.len() + 1).arg(life.buyers.len() + 1);
-    let before: Option<i64> = call.invoke_async::<String>(&mut connection).await?.parse().ok();
-    if let Some(epoch) = before.filter(|epoch| *epoch != key.epoch) {
-        expire(&mut connection, &QueueKey { sale: key.sale.clone(), epoch }).await?;
+    call.arg(key.nonce.to_string());
+    let before: Vec<String> = call.invoke_async(&mut connection).await?;
+    if let Some(before) = life_before(key, &before).filter(|before| before != key) {
+        expire(&mut connection, &before).await?;
     }
     Ok(())
+}
+
+/// The life that this one replaced, as `begin.lua` tells it.
+fn life_before(key: &QueueKey, told: &[String]) -> Option<QueueKey> {
+    let [epoch, nonce] = told else { return None };
+    Some(QueueKey { sale: key.sale.clone(), epoch: epoch.parse().ok()?, nonce: nonce.parse().ok()? })
 }
 
 /// Empty keys, each with the member that is nobody's; they end by themselves unless the life begins.

@@ -26,7 +26,7 @@ impl Keys {
     pub(super) fn of(key: &QueueKey) -> Self {
         Self(std::array::from_fn(|at| match at.checked_sub(1) {
             None => Self::life_of(&key.sale),
-            Some(at) => format!("openrun:{{{}}}:{}:{}", key.sale, key.epoch, NAMES[at]),
+            Some(at) => Self::key_of(key, NAMES[at]),
         }))
     }
 
@@ -35,11 +35,15 @@ impl Keys {
     }
 
     pub(super) fn frame_of(key: &QueueKey) -> String {
-        format!("openrun:{{{}}}:{}:frame", key.sale, key.epoch)
+        Self::key_of(key, "frame")
     }
 
     pub(super) fn departed_of(key: &QueueKey) -> String {
-        format!("openrun:{{{}}}:{}:departed", key.sale, key.epoch)
+        Self::key_of(key, "departed")
+    }
+
+    fn key_of(key: &QueueKey, name: &str) -> String {
+        format!("openrun:{{{}}}:{}-{}:{name}", key.sale, key.epoch, key.nonce)
     }
 
     /// Matches every key of a sale, whatever its life. Sale ids hold nothing that a pattern would read.

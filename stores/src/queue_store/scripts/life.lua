@@ -6,8 +6,9 @@
 -- RETURNS the error LOST when the store holds no such life
 local LIFE, LINE, SEATS, DESK, CALLED, ACTIVE, BUCKETS, MOMENTS, STOCK, HOLDS, BUYERS = unpack(KEYS)
 
-local life = redis.call('HMGET', LIFE, 'epoch', 'run_id')
-if life[1] ~= ARGV[1] or life[2] ~= ARGV[2] or redis.call('EXISTS', unpack(KEYS, 1, 11)) ~= 11 then
+-- The name of the line tells epoch and nonce.
+local life = redis.call('HMGET', LIFE, 'line', 'run_id')
+if life[1] ~= LINE or life[2] ~= ARGV[2] or redis.call('EXISTS', unpack(KEYS, 1, 11)) ~= 11 then
   return redis.error_reply('LOST this life is not in the store')
 end
 
