@@ -10,7 +10,7 @@ use sale::token::Authority;
 
 use self::ttl::Ttl;
 use crate::{
-    config::{Faults, PublicUrl, Role},
+    config::{ConfigErrors, PublicUrl, Role},
     error_chain::error_chain,
 };
 
@@ -162,7 +162,7 @@ pub struct Terminal<'a> {
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
     #[error(transparent)]
-    Configuration(#[from] Faults),
+    Configuration(#[from] ConfigErrors),
     #[error("{0} differences")]
     Differences(u64),
     #[error("{}", error_chain(.0))]

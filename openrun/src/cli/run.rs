@@ -18,7 +18,7 @@ use super::{Api, Cli, Command, CommandError, ConfigCommand, KeysCommand, SaleCom
 use crate::{
     admin_commands,
     client::{Client, ClientError},
-    config::{self, Config, Faults, Role, Sources},
+    config::{self, Config, ConfigErrors, Role, Sources},
     demo, keys, serve,
     services::OutdatedSchema,
     telemetry,
@@ -70,7 +70,7 @@ fn sources(file: Option<PathBuf>, roles: Vec<Role>) -> Sources {
 fn demo(file: Option<PathBuf>) -> Result<ExitCode, CommandError> {
     let sources = Sources { demo: true, ..sources(file, Vec::new()) };
     if let Some(obstacle) = config::demo_obstacle(&sources) {
-        return Err(Faults(vec![obstacle]).into());
+        return Err(ConfigErrors(vec![obstacle]).into());
     }
     let config = Config::load(&sources)?;
     // Whoever tries the demo reads its terminal: a line for every request of its buyers would bury the addresses.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use super::{DEFAULT_TOML, FILE_NAME, Fault, Sources};
+use super::{ConfigError, FILE_NAME, Sources, declare::Key};
 
 const DEMO_DATA_DIR: &str = "./data/demo";
 
@@ -16,11 +16,11 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// What to call `key` so that the reader finds the place to mend.
-    pub(super) fn name(&self, key: &str) -> String {
+    /// What to call `key` so that the reader finds the place to correct.
+    pub(super) fn name(&self, key: &Key) -> String {
         match self {
-            Self::Default => variable_of(key),
-            Self::File(file) => format!("{key} in {file} ({})", variable_of(key)),
+            Self::Default => key.variable(),
+            Self::File(file) => format!("{} in {file} ({})", key.name, key.variable()),
             Self::Variable(name) => name.clone(),
         }
     }
@@ -32,50 +32,52 @@ pub(super) struct Value {
     pub(super) source: Source,
 }
 
-/// The values in force, by key (`sandbox.seed`), over the defaults. The keys of `default.toml` are all there are.
-#[derive(Debug, Default)]
+/// The values that are set, by the key's name, over the defaults.
+#[derive(Debug)]
 pub(super) struct Layers {
-    defaults: BTreeMap<String, String>,
+    keys: Vec<&'static Key>,
     set: BTreeMap<String, Value>,
+    demo: bool,
 }
 
 impl Layers {
-    /// Reads every layer; what cannot be understood is a fault and left out.
-    pub(super) fn gather(sources: &Sources) -> (Self, Vec<Fault>) {
-        let mut layers = Self::default();
-        let mut faults = Vec::new();
-        layers.defaults = read_toml("default.toml", DEFAULT_TOML, &mut faults).into_iter().collect();
-        if sources.demo {
-            layers.defaults.insert("data_dir".to_owned(), DEMO_DATA_DIR.to_owned());
-        } else {
-            layers.add_file(sources.file.as_deref(), &mut faults);
+    /// Reads every layer; what cannot be understood is an error and left out.
+    pub(super) fn gather(keys: Vec<&'static Key>, sources: &Sources) -> (Self, Vec<ConfigError>) {
+        let mut layers = Self { keys, set: BTreeMap::new(), demo: sources.demo };
+        let mut errors = Vec::new();
+        if !sources.demo {
+            layers.add_file(sources.file.as_deref(), &mut errors);
         }
-        layers.add_environment(&sources.environment, &mut faults);
-        (layers, faults)
+        layers.add_environment(&sources.environment, &mut errors);
+        (layers, errors)
     }
 
-    pub(super) fn value(&self, key: &str) -> Option<Value> {
-        let default = || Some(Value { text: self.defaults.get(key)?.clone(), source: Source::Default });
-        self.set.get(key).cloned().or_else(default)
+    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().copied().find(|key| key.name == name)
     }
 
-    pub(super) fn default_of(&self, key: &str) -> Option<&str> {
-        self.defaults.get(key).map(String::as_str)
+    pub(super) fn value(&self, key: &Key) -> Value {
+        let default = || Value { text: self.default_of(key).to_owned(), source: Source::Default };
+        self.set.get(key.name).cloned().unwrap_or_else(default)
     }
 
-    fn add_file(&mut self, named: Option<&Path>, faults: &mut Vec<Fault>) {
+    pub(super) fn default_of(&self, key: &Key) -> &'static str {
+        if self.demo && key.name == "data_dir" { DEMO_DATA_DIR } else { key.default }
+    }
+
+    fn add_file(&mut self, named: Option<&Path>, errors: &mut Vec<ConfigError>) {
         let path = named.unwrap_or_else(|| Path::new(FILE_NAME));
         let name = path.display().to_string();
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => return faults.push(Fault::new(name, format!("cannot be read: {error}"))),
+            Err(error) => return errors.push(ConfigError::new(name, format!("cannot be read: {error}"))),
         };
-        for (key, text) in read_toml(&name, &text, faults) {
-            if self.defaults.contains_key(&key) {
+        for (key, text) in read_toml(&name, &text, errors) {
+            if self.key(&key).is_some() {
                 self.set.insert(key, Value { text, source: Source::File(name.clone()) });
             } else {
-                faults.push(Fault::new(
+                errors.push(ConfigError::new(
                     format!("{key} in {name}"),
                     "is no key of Openrun; `openrun config print` shows all",
                 ));
@@ -83,36 +85,43 @@ impl Layers {
         }
     }
 
-    fn add_environment(&mut self, environment: &BTreeMap<String, String>, faults: &mut Vec<Fault>) {
+    fn add_environment(&mut self, environment: &BTreeMap<String, String>, errors: &mut Vec<ConfigError>) {
         for name in environment.keys().filter(|name| !is_for_scripts(name)) {
             match self.read_variable(name, environment) {
                 Ok((key, text)) => {
                     self.set.insert(key, Value { text, source: Source::Variable(name.clone()) });
                 }
-                Err(fault) => faults.push(fault),
+                Err(error) => errors.push(error),
             }
         }
     }
 
     /// The key that the variable `name` sets, and its value.
-    fn read_variable(&self, name: &str, environment: &BTreeMap<String, String>) -> Result<(String, String), Fault> {
-        let key_of = |variable: &str| self.defaults.keys().find(|key| variable_of(key) == variable).cloned();
+    fn read_variable(
+        &self,
+        name: &str,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<(String, String), ConfigError> {
+        let key_of = |variable: &str| {
+            let key = self.keys.iter().find(|key| key.variable() == variable)?;
+            Some(key.name.to_owned())
+        };
         let value = environment.get(name).map(String::as_str).unwrap_or_default();
         if value.contains(char::REPLACEMENT_CHARACTER) {
-            return Err(Fault::new(name, "is no UTF-8"));
+            return Err(ConfigError::new(name, "is no UTF-8"));
         }
         // The whole name first: OPENRUN_KEYS_FILE is a variable itself.
         if let Some(key) = key_of(name) {
             return Ok((key, value.to_owned()));
         }
         let Some((variable, key)) = name.strip_suffix("_FILE").and_then(|name| Some((name, key_of(name)?))) else {
-            return Err(Fault::new(name, "is no variable of Openrun; `openrun config print` shows all keys"));
+            return Err(ConfigError::new(name, "is no variable of Openrun; `openrun config print` shows all keys"));
         };
         if environment.contains_key(variable) {
-            return Err(Fault::new(name, format!("and {variable} are both set; keep one")));
+            return Err(ConfigError::new(name, format!("and {variable} are both set; keep one")));
         }
         let text = fs::read_to_string(value)
-            .map_err(|error| Fault::new(name, format!("names {value:?}, which cannot be read: {error}")))?;
+            .map_err(|error| ConfigError::new(name, format!("names {value:?}, which cannot be read: {error}")))?;
         Ok((key, text.trim_end_matches(['\r', '\n']).to_owned()))
     }
 }
@@ -123,19 +132,14 @@ pub(super) fn is_for_scripts(name: &str) -> bool {
         || ["OPENRUN_BIN", "OPENRUN_SCREENSHOTS", "OPENRUN_ENGINES_DIR", "OPENRUN_FAIL_POINT"].contains(&name)
 }
 
-/// `sandbox.seed` → `OPENRUN_SANDBOX_SEED`.
-fn variable_of(key: &str) -> String {
-    format!("OPENRUN_{}", key.replace('.', "_").to_uppercase())
-}
-
 /// The keys and values of a TOML text.
-fn read_toml(name: &str, text: &str, faults: &mut Vec<Fault>) -> Vec<(String, String)> {
+fn read_toml(name: &str, text: &str, errors: &mut Vec<ConfigError>) -> Vec<(String, String)> {
     let table: toml::Table = match text.parse() {
         Ok(table) => table,
         Err(error) => {
             // Only the line's number: the line may hold a password.
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-            faults.push(Fault::new(name, format!("is no TOML: line {line}: {}", error.message())));
+            errors.push(ConfigError::new(name, format!("is no TOML: line {line}: {}", error.message())));
             return Vec::new();
         }
     };
@@ -143,7 +147,9 @@ fn read_toml(name: &str, text: &str, faults: &mut Vec<Fault>) -> Vec<(String, St
     for (key, value) in table.into_iter().flat_map(flatten_section) {
         match text_of(&value) {
             Some(text) => values.push((key, text)),
-            None => faults.push(Fault::new(format!("{key} in {name}"), "is a structure; expected a single value")),
+            None => {
+                errors.push(ConfigError::new(format!("{key} in {name}"), "is a structure; expected a single value"));
+            }
         }
     }
     values

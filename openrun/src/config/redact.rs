@@ -1,6 +1,5 @@
 //! Redacts secrets in URLs.
 
-use serde::Serializer;
 use url::Url;
 
 /// Replaces a secret.
@@ -40,11 +39,6 @@ fn redact_parameters(query: &str) -> String {
 fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     ["pass", "secret", "token", "key"].iter().any(|word| name.contains(word))
-}
-
-/// Serializes a URL without its secrets.
-pub(super) fn serialize_redacted<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&redact(url))
 }
 
 #[cfg(test)]

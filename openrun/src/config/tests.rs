@@ -2,14 +2,14 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::*;
+use super::{declare::Section as _, *};
 
 /// Loads `toml` as the file, with `variables`.
-fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
+fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     load_for(toml, variables, &[])
 }
 
-fn load_for(toml: &str, variables: &[(&str, &str)], roles: &[Role]) -> Result<Config, Faults> {
+fn load_for(toml: &str, variables: &[(&str, &str)], roles: &[Role]) -> Result<Config, ConfigErrors> {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("some.toml");
     fs::write(&file, toml).unwrap();
@@ -17,7 +17,7 @@ fn load_for(toml: &str, variables: &[(&str, &str)], roles: &[Role]) -> Result<Co
     Config::load(&Sources { file: Some(file), environment, roles: roles.to_vec(), demo: false })
 }
 
-fn faults(toml: &str, variables: &[(&str, &str)]) -> Vec<String> {
+fn errors(toml: &str, variables: &[(&str, &str)]) -> Vec<String> {
     load(toml, variables).unwrap_err().0.iter().map(ToString::to_string).collect()
 }
 
@@ -32,45 +32,38 @@ const PRODUCTION: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn the_defaults_are_those_that_are_documented() {
+fn the_defaults_are_the_embedded_mode() {
     let config = load("", &[]).unwrap();
-    let expected = Config {
-        listen: ([127, 0, 0, 1], 8080).into(),
-        public_url: "http://localhost:8080".parse().unwrap(),
-        ops_listen: None,
-        data_dir: "./data".into(),
-        database_url: "sqlite:./data/openrun.db".to_owned(),
-        queue_url: "memory:".to_owned(),
-        events_url: "local:".to_owned(),
-        payments_url: "sandbox:".to_owned(),
-        allow_sandbox: false,
-        mail_url: "mailbox:".to_owned(),
-        keys_file: "./data/keys.json".into(),
-        trusted_proxies: Vec::new(),
-        joins_per_network_per_minute: 6000,
-        log: "info".to_owned(),
-        sandbox: Sandbox {
-            latency_ms: 300,
-            at_once: 0,
-            decline_share: 0.0,
-            leave_share: 0.0,
-            timeout_share: 0.0,
-            seed: None,
-        },
-        roles: Role::ALL.into(),
-    };
-    assert_eq!(config, expected);
-    assert_eq!(load(DEFAULT_TOML, &[]).unwrap(), expected);
+    assert_eq!(config.database_url, "sqlite:./data/openrun.db");
+    assert_eq!(config.keys_file, PathBuf::from("./data/keys.json"));
+    assert_eq!((config.ops_listen, config.sandbox.seed), (None, None));
+    assert!(config.runs_every_role() && config.owns_its_keys());
     assert!(warnings(&config).is_empty());
 }
 
+/// After its own heading, which ends with the first empty line.
 #[test]
-fn every_default_is_printed() {
-    let printed: toml::Table = load("", &[]).unwrap().to_toml().parse().unwrap();
-    let defaults: toml::Table = DEFAULT_TOML.parse().unwrap();
-    assert!(printed.keys().eq(defaults.keys()));
-    let sandbox = |table: &toml::Table| table["sandbox"].as_table().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(sandbox(&printed), sandbox(&defaults));
+fn default_toml_says_what_the_keys_declare() {
+    let file = include_str!("../../default.toml");
+    let keys = &file[file.find("\n\n").unwrap() + 1..];
+    let declared = Config::default_toml();
+    assert_eq!(keys, declared, "openrun/default.toml should have, below its heading:\n{declared}");
+    assert_eq!(load(file, &[]).unwrap(), load("", &[]).unwrap());
+}
+
+#[test]
+fn the_readme_lists_keys_that_are_declared() {
+    let readme = include_str!("../../../README.md");
+    let rows = readme
+        .lines()
+        .skip_while(|line| !line.starts_with("| key |"))
+        .skip(2)
+        .map_while(|line| line.strip_prefix("| `"));
+    let listed: Vec<&str> = rows.map(|row| row.split('`').next().unwrap()).collect();
+    assert!(listed.len() > 5, "{listed:?}");
+    for key in listed {
+        assert!(Config::keys().iter().any(|declared| declared.name == key), "{key}");
+    }
 }
 
 #[test]
@@ -115,17 +108,17 @@ fn a_variable_may_name_a_file() {
     assert_eq!(config.queue_url, "redis://:geheim@queue:6379");
     assert_eq!(config.keys_file, PathBuf::from("/k.json"));
     assert_eq!(
-        faults("", &[("OPENRUN_QUEUE_URL_FILE", secret), ("OPENRUN_QUEUE_URL", "memory:")]),
+        errors("", &[("OPENRUN_QUEUE_URL_FILE", secret), ("OPENRUN_QUEUE_URL", "memory:")]),
         ["OPENRUN_QUEUE_URL_FILE and OPENRUN_QUEUE_URL are both set; keep one"]
     );
-    let missing = faults("", &[("OPENRUN_LISTEN_FILE", "/no/such/file")]);
+    let missing = errors("", &[("OPENRUN_LISTEN_FILE", "/no/such/file")]);
     assert!(missing[0].starts_with("OPENRUN_LISTEN_FILE names \"/no/such/file\", which cannot be read"), "{missing:?}");
 }
 
 #[test]
-fn all_faults_are_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let toml = "lisen = 1\ndata_dir = ''\n[sandbox]\nlatency_ms = 'slow'\ncolour = 1\n[line]\nrate = 1";
-    let told = faults(
+    let told = errors(
         toml,
         &[
             ("OPENRUN_LISTEN", "localhost"),
@@ -155,17 +148,17 @@ fn all_faults_are_told_at_once() {
         "OPENRUN_PAYMENTS_URL names stripe:, which is not supported yet",
         "OPENRUN_COLOUR is no variable of Openrun",
     ] {
-        assert_eq!(told.iter().filter(|fault| fault.starts_with(beginning)).count(), 1, "{beginning}: {told:#?}");
+        assert_eq!(told.iter().filter(|error| error.starts_with(beginning)).count(), 1, "{beginning}: {told:#?}");
     }
     assert_eq!(told.len(), 13, "{told:#?}");
     assert!(
-        told.iter().any(|fault| fault.contains("(OPENRUN_SANDBOX_LATENCY_MS)") && fault.contains("default \"300\""))
+        told.iter().any(|error| error.contains("(OPENRUN_SANDBOX_LATENCY_MS)") && error.contains("default \"300\""))
     );
 }
 
 #[test]
 fn a_broken_file_is_told_by_its_line_without_what_stands_there() {
-    let told = faults("# fine\ndatabase_url = 'postgres://me:geheim@db", &[]);
+    let told = errors("# fine\ndatabase_url = 'postgres://me:geheim@db", &[]);
     assert!(told[0].contains("some.toml is no TOML: line 2"), "{told:?}");
     assert!(!told[0].contains("geheim"));
     let sources = Sources { file: Some("/no/such/openrun.toml".into()), ..Sources::default() };
@@ -175,7 +168,7 @@ fn a_broken_file_is_told_by_its_line_without_what_stands_there() {
 #[test]
 fn a_variable_that_is_no_text_is_told() {
     let value = String::from_utf8_lossy(b"postgres://me:pw\xff@db/openrun");
-    assert_eq!(faults("", &[("OPENRUN_DATABASE_URL", &value)]), ["OPENRUN_DATABASE_URL is no UTF-8"]);
+    assert_eq!(errors("", &[("OPENRUN_DATABASE_URL", &value)]), ["OPENRUN_DATABASE_URL is no UTF-8"]);
 }
 
 #[test]
@@ -208,11 +201,11 @@ fn the_schemes_of_each_store_are_known() {
         }
         for url in bad {
             let told: Vec<String> =
-                faults("", &[(variable, url)]).into_iter().filter(|fault| fault.starts_with(variable)).collect();
+                errors("", &[(variable, url)]).into_iter().filter(|error| error.starts_with(variable)).collect();
             assert!(told.len() == 1 && told[0].contains("expected"), "{url}: {told:?}");
         }
     }
-    assert!(!faults("", &[("OPENRUN_PAYMENTS_URL", "stripe:sk_test_1")])[0].contains("sk_test"));
+    assert!(!errors("", &[("OPENRUN_PAYMENTS_URL", "stripe:sk_test_1")])[0].contains("sk_test"));
 }
 
 #[test]
@@ -242,7 +235,7 @@ fn what_is_impossible_together_is_told() {
 #[test]
 fn stores_of_one_process_are_refused_where_roles_run_in_several() {
     let told = load_for("", &[], &[Role::WaitingRoom, Role::Mail]).unwrap_err();
-    let about: Vec<&str> = told.0.iter().map(|fault| fault.about.as_str()).collect();
+    let about: Vec<&str> = told.0.iter().map(|error| error.about.as_str()).collect();
     assert_eq!(about, ["OPENRUN_DATABASE_URL", "OPENRUN_QUEUE_URL", "OPENRUN_EVENTS_URL"]);
     let config = load_for("", &PRODUCTION, &[Role::WaitingRoom]).unwrap();
     assert!(config.runs(Role::WaitingRoom) && !config.runs(Role::Checkout) && !config.runs_every_role());
