@@ -8,7 +8,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use sale::{Event, EventKind, PaymentState, Timestamp, order::Intent};
+use sale::{Event, EventKind, Timestamp, order::Intent};
 use stores::{
     StoreError,
     batch::{BatchError, Batcher},
@@ -19,14 +19,12 @@ use stores::{
     },
     events::{Handler, Progress},
     failpoint::{self, Point},
-    payments::{Charge, NewCharge, PaymentProvider},
+    payments::{Charge, ChargeRef, ChargeState, NewCharge, NewRefund, PaymentProvider, RefundProgress},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// A provider that does not answer within it has not answered: the outcome is unknown.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a worker may be busy with an attempt before another one asks. Longer than all calls of one attempt.
-const LEASE_MS: i64 = 10_000;
+/// How many calls' time a worker may be busy with an attempt before another one asks. More than one attempt needs.
+const LEASE_CALLS: u32 = 5;
 /// What a hold's deadline leaves to a charge beyond the provider's own time.
 const DEADLINE_GRACE_MS: i64 = 1_000;
 /// Calls to the provider at the same time. At a provider that takes a third of a second this is some three thousand
@@ -43,25 +41,30 @@ const LAST_ASK_MS: i64 = 30_000;
 const REFUND_TRIES: u32 = 30;
 
 /// What is to be done about an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     /// It ended.
     Nothing,
-    /// The first call.
-    Begin,
-    /// It was sent, and nobody knows what became of it.
-    Query,
-    Capture,
-    Void,
+    /// No charge of it was ever confirmed: the first call.
+    Create,
+    /// No charge of it was ever confirmed, and none will be: it ends without a call.
+    GiveUp,
+    /// It may have been confirmed, and nobody knows what became of it.
+    Query(ChargeRef),
+    Capture(ChargeRef),
+    Void(ChargeRef),
 }
 
 fn next_step(payment: &PaymentRow) -> Step {
-    match (payment.state, payment.intent) {
-        (state, _) if !state.is_open() => Step::Nothing,
-        (_, Some(Intent::Void)) => Step::Void,
-        (_, Some(Intent::Capture)) => Step::Capture,
-        (PaymentState::Created, None) if payment.sent_at.is_none() => Step::Begin,
-        (_, None) => Step::Query,
+    if !payment.state.is_open() {
+        return Step::Nothing;
+    }
+    match (payment.charge(), payment.intent) {
+        (None, Some(Intent::Void)) => Step::GiveUp,
+        (None, _) => Step::Create,
+        (Some(charge), None) => Step::Query(charge),
+        (Some(charge), Some(Intent::Capture)) => Step::Capture(charge),
+        (Some(charge), Some(Intent::Void)) => Step::Void(charge),
     }
 }
 
@@ -111,10 +114,16 @@ impl PaymentWorker {
     /// One look at everything whose time has come.
     pub async fn poll(&self) -> Result<(), StoreError> {
         let now = self.database.now();
-        let claimed = payments::claim_due(&self.database, now, now.plus_millis(LEASE_MS), 200).await?;
+        let until = self.lease_from(now);
+        let claimed = payments::claim_due(&self.database, now, until, 200).await?;
         self.advance_all(payments::load_all(&self.database, &claimed).await?).await?;
-        let owed = refunds::claim_due(&self.database, now, now.plus_millis(LEASE_MS), 50).await?;
+        let owed = refunds::claim_due(&self.database, now, until, 50).await?;
         stream::iter(owed).map(|refund| self.give_back(refund)).buffer_unordered(CONCURRENCY).try_collect().await
+    }
+
+    /// Until when nobody else asks about an attempt that this worker begins with now.
+    fn lease_from(&self, now: Timestamp) -> Timestamp {
+        now.plus_millis(millis(self.provider.limits().call.saturating_mul(LEASE_CALLS)))
     }
 
     async fn advance_all(&self, payments: Vec<PaymentRow>) -> Result<(), StoreError> {
@@ -130,7 +139,7 @@ impl PaymentWorker {
             if step == Step::Nothing || step == before {
                 return Ok(());
             }
-            match self.carry_out(step, &payment).await? {
+            match self.carry_out(&step, &payment).await? {
                 Some(next) => payment = next,
                 None => return Ok(()),
             }
@@ -139,58 +148,62 @@ impl PaymentWorker {
     }
 
     /// One step, and the attempt after it; `None` when it ended, another worker does it, or a person has to.
-    async fn carry_out(&self, step: Step, payment: &PaymentRow) -> Result<Option<PaymentRow>, StoreError> {
+    async fn carry_out(&self, step: &Step, payment: &PaymentRow) -> Result<Option<PaymentRow>, StoreError> {
         let now = self.database.now();
-        let key = payment.key();
         let charge = match step {
             Step::Nothing => return Ok(None),
-            Step::Begin => {
-                failpoint::reached(Point::PaymentWritten);
-                if !self.mark_sent(payment, now).await? {
-                    return Ok(None);
-                }
-                let charge = self.begin(payment, now).await;
-                failpoint::reached(Point::ChargeSent);
-                charge
-            }
-            Step::Query => match answer("query", self.provider.query(&key, now)).await {
-                Some(Some(charge)) => Some(charge),
-                Some(None) => self.begin(payment, now).await,
+            Step::GiveUp => return self.record(payment, Told::NeverConfirmed).await,
+            Step::Create => match self.create(payment, now).await {
+                Some(created) if !self.mark_sent(payment, &created, now).await? => return Ok(None),
+                Some(created) => self.confirm_created(payment, created, now).await,
                 None => None,
             },
-            Step::Capture => answer("capture", self.provider.capture(&key, now)).await,
-            Step::Void => match answer("void", self.provider.void(&key, now)).await {
-                Some(None) => return self.record(payment, Told::VoidedBeforehand).await,
-                Some(Some(charge)) => Some(charge),
+            Step::Query(charge) => match self.answer("query", self.provider.query(charge, now)).await {
+                Some(created) => self.confirm_created(payment, created, now).await,
                 None => None,
             },
+            Step::Capture(charge) => self.answer("capture", self.provider.capture(charge, now)).await,
+            Step::Void(charge) => self.answer("void", self.provider.void(charge, now)).await,
         };
         let next = self.record(payment, charge.map_or(Told::Nothing, Told::Charge)).await?;
-        if step == Step::Capture && next.is_none() {
+        if matches!(step, Step::Capture(_)) && next.is_none() {
             failpoint::reached(Point::CaptureRecorded);
         }
         Ok(next)
     }
 
-    async fn mark_sent(&self, payment: &PaymentRow, now: Timestamp) -> Result<bool, StoreError> {
-        let answers_within = i64::try_from(self.provider.answers_within().as_millis()).unwrap_or(i64::MAX);
+    async fn create(&self, payment: &PaymentRow, now: Timestamp) -> Option<Charge> {
+        failpoint::reached(Point::PaymentWritten);
+        let charge = NewCharge { key: payment.key(), money: payment.money, method: payment.method.clone() };
+        let created = self.answer("create", self.provider.create(&charge, now)).await;
+        failpoint::reached(Point::ChargeCreated);
+        created
+    }
+
+    /// Commits the id of a charge before it is confirmed.
+    async fn mark_sent(&self, payment: &PaymentRow, created: &Charge, now: Timestamp) -> Result<bool, StoreError> {
+        let action_ms = millis(self.provider.limits().action);
         let sending = Sending {
             id: payment.id,
             order: payment.order,
-            answer_by: now.plus_millis(answers_within).plus_millis(DEADLINE_GRACE_MS),
-            ask_at: now.plus_millis(LEASE_MS),
+            provider_id: created.provider_id.clone(),
+            answer_by: now.plus_millis(action_ms).plus_millis(DEADLINE_GRACE_MS),
+            ask_at: self.lease_from(now),
         };
-        self.marks.ask(sending).await.map_err(trouble)
+        let is_ours = self.marks.ask(sending).await.map_err(trouble)?;
+        failpoint::reached(Point::ChargeRecorded);
+        Ok(is_ours)
     }
 
-    async fn begin(&self, payment: &PaymentRow, now: Timestamp) -> Option<Charge> {
-        let charge = NewCharge {
-            key: payment.key(),
-            order: payment.order,
-            money: payment.money,
-            method: payment.method.clone(),
-        };
-        answer("begin", self.provider.begin(&charge, now)).await
+    /// Confirms a charge whose id is committed, if that is still to be done.
+    async fn confirm_created(&self, payment: &PaymentRow, charge: Charge, now: Timestamp) -> Option<Charge> {
+        if charge.state != ChargeState::Created || charge.money != payment.money {
+            return Some(charge);
+        }
+        let charge = ChargeRef { key: payment.key(), provider_id: charge.provider_id };
+        let confirmed = self.answer("confirm", self.provider.confirm(&charge, now)).await;
+        failpoint::reached(Point::ChargeSent);
+        confirmed
     }
 
     async fn record(&self, payment: &PaymentRow, told: Told) -> Result<Option<PaymentRow>, StoreError> {
@@ -210,8 +223,9 @@ impl PaymentWorker {
     /// its answer is recorded as any other.
     pub async fn hint(&self, key: &str) -> Result<(), StoreError> {
         let Some(payment) = payments::of_key(&self.database, key).await? else { return Ok(()) };
-        let asked = answer("query", self.provider.query(key, self.database.now())).await;
-        if let Some(Some(charge)) = asked
+        let Some(charge) = payment.charge() else { return Ok(()) };
+        let asked = self.answer("query", self.provider.query(&charge, self.database.now())).await;
+        if let Some(charge) = asked
             && let Some(next) = self.record(&payment, Told::Charge(charge)).await?
         {
             return self.advance(next).await;
@@ -221,13 +235,11 @@ impl PaymentWorker {
 
     async fn give_back(&self, refund: RefundRow) -> Result<(), StoreError> {
         let now = self.database.now();
-        let call = self.provider.refund(&refund.charge_key, &refund.id, refund.money, now);
-        let answer = answer("refund", call).await;
+        let asked = NewRefund { key: refund.id.clone(), money: refund.money };
+        let answer = self.answer("refund", self.provider.refund(&refund.charge, &asked, now)).await;
         failpoint::reached(Point::RefundSent);
-        match answer {
-            Some(charge) if charge.refunded >= refund.money.amount => {
-                refunds::done(&self.database, &refund, self.database.now()).await
-            }
+        match answer.map(|refund| refund.progress) {
+            Some(RefundProgress::Done) => refunds::done(&self.database, &refund, self.database.now()).await,
             _ if refund.tries >= REFUND_TRIES => {
                 tracing::error!(refund.id, "a refund was refused too often; the order needs review");
                 refunds::needs_review(&self.database, &refund, self.database.now()).await
@@ -235,26 +247,30 @@ impl PaymentWorker {
             _ => Ok(()),
         }
     }
+
+    /// The provider's answer to a call; `None` when there was none, which never means no.
+    async fn answer<T>(&self, call: &'static str, asked: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+        match tokio::time::timeout(self.provider.limits().call, asked).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(trouble)) => {
+                tracing::info!(payment.call = call, "the payment provider gave no answer: {trouble}");
+                None
+            }
+            Err(_) => {
+                tracing::info!(payment.call = call, "the payment provider gave no answer in time");
+                None
+            }
+        }
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Trouble of a batch is everybody's in it.
 fn trouble(fault: BatchError) -> StoreError {
     StoreError::unavailable("payments", fault)
-}
-
-/// The provider's answer; `None` when there was none, which never means no.
-async fn answer<T>(what: &'static str, call: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
-        Ok(Ok(told)) => Some(told),
-        Ok(Err(trouble)) => {
-            tracing::info!(payment.call = what, "the payment provider gave no answer: {trouble}");
-            None
-        }
-        Err(_) => {
-            tracing::info!(payment.call = what, "the payment provider gave no answer in time");
-            None
-        }
-    }
 }
 
 #[async_trait]
@@ -264,7 +280,7 @@ impl Handler for PaymentWorker {
             batch.iter().filter(|event| event.kind == EventKind::PaymentRequested).map(|event| event.order).collect();
         // An attempt that was sent is in another worker's hands, or the poller's.
         let mut waiting = payments::open_of(&self.database, &asked).await?;
-        waiting.retain(|payment| matches!(next_step(payment), Step::Begin | Step::Void));
+        waiting.retain(|payment| matches!(next_step(payment), Step::Create | Step::GiveUp | Step::Void(_)));
         self.advance_all(waiting).await?;
         if batch.iter().any(|event| event.kind == EventKind::RefundRequested) {
             self.poll().await?;
@@ -275,33 +291,41 @@ impl Handler for PaymentWorker {
 
 #[cfg(test)]
 mod tests {
-    use sale::{Currency, Money, OrderId, ids::PaymentId};
+    use sale::{
+        Currency, Money, OrderId, PaymentState,
+        ids::{PaymentId, charge_key},
+    };
 
     use super::*;
 
     #[test]
     fn each_state_has_one_next_step() {
+        use Intent as I;
         use PaymentState as P;
         let now = Timestamp::from_millis(1);
+        let order = OrderId::derive(now, &[]);
+        let charge = || ChargeRef { key: charge_key(order, 1), provider_id: "ch".to_owned() };
         let rows = [
-            (P::Created, None, false, Step::Begin),
-            (P::Created, None, true, Step::Query),
-            (P::Unknown, None, true, Step::Query),
-            (P::Authorised, None, true, Step::Query),
-            (P::Authorised, Some(Intent::Capture), true, Step::Capture),
-            (P::Authorised, Some(Intent::Void), true, Step::Void),
-            (P::Created, Some(Intent::Void), false, Step::Void),
-            (P::Unknown, Some(Intent::Void), true, Step::Void),
-            (P::Captured, Some(Intent::Capture), true, Step::Nothing),
-            (P::Captured, Some(Intent::Void), true, Step::Nothing),
+            (P::Created, None, false, Step::Create),
+            (P::Unknown, None, false, Step::Create),
+            (P::Created, Some(I::Void), false, Step::GiveUp),
+            (P::Unknown, Some(I::Void), false, Step::GiveUp),
+            (P::Created, None, true, Step::Query(charge())),
+            (P::Unknown, None, true, Step::Query(charge())),
+            (P::Authorised, None, true, Step::Query(charge())),
+            (P::Authorised, Some(I::Capture), true, Step::Capture(charge())),
+            (P::Authorised, Some(I::Void), true, Step::Void(charge())),
+            (P::Unknown, Some(I::Void), true, Step::Void(charge())),
+            (P::Captured, Some(I::Capture), true, Step::Nothing),
+            (P::Captured, Some(I::Void), true, Step::Nothing),
             (P::Declined, None, true, Step::Nothing),
-            (P::Voided, Some(Intent::Void), true, Step::Nothing),
+            (P::Voided, Some(I::Void), true, Step::Nothing),
             (P::RefundPending, None, true, Step::Nothing),
         ];
         for (state, intent, sent, expected) in rows {
             let payment = PaymentRow {
                 id: PaymentId::derive(now, &[]),
-                order: OrderId::derive(now, &[]),
+                order,
                 sale: "s".parse().unwrap(),
                 attempt: 1,
                 method: String::new(),
@@ -310,7 +334,7 @@ mod tests {
                 intent,
                 void_for: None,
                 last: false,
-                sent_at: sent.then_some(now),
+                provider_id: sent.then(|| "ch".to_owned()),
                 asked: 0,
                 changed_at: now,
             };

@@ -3,33 +3,30 @@
 //! Between two stores that are written one after the other there is always a moment in which they differ. So everything
 //! is read twice, a grace apart, and only what is found both times counts.
 
+mod money;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
 
-use sale::{OrderState, PaymentState, SaleId, ids::charge_key};
+use sale::SaleId;
 use serde::Serialize;
 use stores::{
     StoreError,
-    database::{
-        Database,
-        audit::{self, Sent},
-        sales,
-    },
-    payments::{Charge, ChargeState, PaymentProvider},
+    database::{Database, audit, sales},
+    payments::PaymentProvider,
     queue_store::SaleQueueStore,
 };
 
+pub use self::money::{Books, read_books};
 use crate::reconcile::differences;
 
 /// What `openrun verify` waits between its two reads: longer than any event takes on its way.
 pub const GRACE: Duration = Duration::from_secs(2);
 /// How old an event may be before it should be on the log.
 const EVENT_AGE_MS: i64 = 10_000;
-/// Orders whose charges are asked for at once.
-const PAGE: i64 = 500;
 
 /// What was compared, and what did not fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -88,7 +85,7 @@ impl Verifier {
     async fn look(&self, sale: Option<&SaleId>) -> Result<Look, StoreError> {
         let mut look = Look::default();
         self.look_at_rows(sale, &mut look).await?;
-        self.look_at_payments(sale, &mut look).await?;
+        money::look(self, sale, &mut look).await?;
         self.look_at_events(sale, &mut look).await?;
         let all = match sale {
             Some(sale) => vec![sale.clone()],
@@ -109,20 +106,6 @@ impl Verifier {
             look.find(broken.what, &broken.id, "");
         }
         Ok(())
-    }
-
-    async fn look_at_payments(&self, sale: Option<&SaleId>, look: &mut Look) -> Result<(), StoreError> {
-        let mut after = None;
-        loop {
-            let sent = audit::sent(&self.database, sale, after, PAGE).await?;
-            let Some(last) = sent.last() else { return Ok(()) };
-            after = Some(last.order);
-            let orders: BTreeSet<_> = sent.iter().map(|payment| payment.order).collect();
-            let orders: Vec<_> = orders.into_iter().collect();
-            let charges = self.provider.charges_of(&orders, self.database.now()).await?;
-            look.count("charges", charges.len() as u64);
-            compare_payments(&sent, &charges, look);
-        }
     }
 
     async fn look_at_events(&self, sale: Option<&SaleId>, look: &mut Look) -> Result<(), StoreError> {
@@ -176,38 +159,6 @@ fn compare(first: &[Found], second: Look) -> Report {
     let found: Vec<_> =
         second.found.into_iter().filter(|found| before.contains(&(found.what, found.id.as_str()))).collect();
     Report { differences: found.len(), checked: second.checked, found }
-}
-
-/// Each order's attempts against what the provider knows.
-fn compare_payments(sent: &[Sent], charges: &[Charge], look: &mut Look) {
-    let mut by_key: HashMap<&str, &Charge> = charges.iter().map(|charge| (charge.key.as_str(), charge)).collect();
-    let mut paid: BTreeMap<_, (OrderState, u32)> = BTreeMap::new();
-    for payment in sent {
-        let charge = by_key.remove(charge_key(payment.order, payment.attempt).as_str());
-        let is_captured = charge.is_some_and(|charge| charge.state == ChargeState::Captured);
-        let is_kept = charge.is_some_and(|charge| is_captured && charge.refunded < charge.money.amount.max(1));
-        let kept = paid.entry(payment.order).or_insert((payment.order_state, 0));
-        kept.1 = kept.1.saturating_add(u32::from(is_kept && payment.state != PaymentState::RefundPending));
-        if payment.state == PaymentState::Captured && !is_captured {
-            look.find("captured_here_only", &payment.payment, "the provider knows of no captured charge");
-        }
-        if let Some(charge) = charge
-            && (charge.money.amount != payment.amount || charge.money.currency.as_str() != payment.currency)
-        {
-            look.find("other_amount", &payment.payment, format!("{:?}", charge.money));
-        }
-    }
-    for charge in by_key.values().filter(|charge| charge.state == ChargeState::Captured) {
-        look.find("charge_without_payment", &charge.key, "");
-    }
-    for (order, (state, kept)) in paid {
-        match (state, kept) {
-            (OrderState::Paid, 1) | (OrderState::PaymentUnknown | OrderState::NeedsReview, _) => {}
-            (OrderState::Paid, _) => look.find("paid_not_once", &order, format!("{kept} captured charges")),
-            (_, 0) => {}
-            _ => look.find("charged_not_paid", &order, format!("{} with {kept} captured charges", state.as_str())),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -226,28 +226,34 @@ CREATE TABLE leases (
     until   BIGINT NOT NULL
 );
 
--- The ledger of the sandbox provider, as if it were another company's.
+-- The ledger of the sandbox provider, as if it were another company's: its ids are its own, and of ours it knows the key.
 CREATE TABLE sandbox_charges (
-    key         TEXT COLLATE "C" PRIMARY KEY,
-    order_id    TEXT COLLATE "C" NOT NULL,
+    id          TEXT COLLATE "C" PRIMARY KEY,
+    key         TEXT COLLATE "C" NOT NULL,
+    -- Whether the key still names this charge: providers forget keys after some time, though not what they were.
+    remembered  BIGINT NOT NULL DEFAULT 1 CHECK (remembered IN (0, 1)),
     method      TEXT NOT NULL,
-    amount      BIGINT NOT NULL,
+    amount      BIGINT NOT NULL CHECK (amount >= 0),
     currency    TEXT NOT NULL,
     state       TEXT NOT NULL,
-    final       BIGINT NOT NULL DEFAULT 0,
-    -- When the buyer's bank answers; NULL when it never does.
+    -- Declined for good.
+    last        BIGINT NOT NULL DEFAULT 0,
+    -- When the buyer's bank answers; NULL when it never does, and until the charge is confirmed.
     answers_at  BIGINT,
-    created_at  BIGINT NOT NULL,
-    changed_at  BIGINT NOT NULL
+    refunded    BIGINT NOT NULL DEFAULT 0 CHECK (refunded BETWEEN 0 AND amount),
+    created_at  BIGINT NOT NULL
 ) WITH (fillfactor = 50);
-CREATE INDEX sandbox_charges_of_order ON sandbox_charges (order_id);
+CREATE UNIQUE INDEX sandbox_charges_by_key ON sandbox_charges (key) WHERE remembered = 1;
+CREATE INDEX sandbox_charges_by_time ON sandbox_charges (created_at, id);
 
 CREATE TABLE sandbox_refunds (
-    key         TEXT COLLATE "C" PRIMARY KEY,
-    charge_key  TEXT COLLATE "C" NOT NULL REFERENCES sandbox_charges (key),
+    id          TEXT COLLATE "C" PRIMARY KEY,
+    key         TEXT COLLATE "C" NOT NULL UNIQUE,
+    charge_id   TEXT COLLATE "C" NOT NULL REFERENCES sandbox_charges (id),
     amount      BIGINT NOT NULL CHECK (amount > 0),
     created_at  BIGINT NOT NULL
 );
+CREATE INDEX sandbox_refunds_by_time ON sandbox_refunds (created_at, id);
 
 -- The embedded mailbox. Recipient, subject and body are personal data: AES-256-GCM.
 CREATE TABLE mails (

@@ -21,7 +21,7 @@ pub enum Point {
     EventPublished,
     /// 5: an attempt is asked for, its provider was not called.
     PaymentWritten,
-    /// 6: the provider was called, its answer is not recorded.
+    /// 6: a charge was confirmed, the provider's answer is not recorded.
     ChargeSent,
     /// 7: the capture is recorded, the stock does not know.
     CaptureRecorded,
@@ -37,11 +37,15 @@ pub enum Point {
     CursorRaised,
     /// 13: tickets entered in the queue store, their passes have no rows.
     TicketEntered,
+    /// 16: the provider has created a charge, its id is not committed.
+    ChargeCreated,
+    /// 17: the id of a charge is committed, the charge is not confirmed.
+    ChargeRecorded,
 }
 
 impl Point {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::UnitsTaken,
         Self::OrderCommitted,
         Self::EventWritten,
@@ -55,6 +59,8 @@ impl Point {
         Self::RefundSent,
         Self::CursorRaised,
         Self::TicketEntered,
+        Self::ChargeCreated,
+        Self::ChargeRecorded,
     ];
 
     /// Its name in `OPENRUN_FAIL_POINT`.
@@ -73,6 +79,8 @@ impl Point {
             Self::RefundSent => "refund_sent",
             Self::CursorRaised => "cursor_raised",
             Self::TicketEntered => "ticket_entered",
+            Self::ChargeCreated => "charge_created",
+            Self::ChargeRecorded => "charge_recorded",
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod mail;
 pub mod outage;
 pub mod payments;
 pub mod queue_store;
+mod row;
 #[cfg(feature = "testing")]
 pub mod testing;
 

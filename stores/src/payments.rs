@@ -1,29 +1,48 @@
 //! Port: the payment provider.
 //!
-//! Money is first authorised, then captured or voided. Every call carries a key of its own, so that asking again is the
-//! same call. An `Err` means *unknown*, never *failed*.
+//! A charge is made in two steps. [`PaymentProvider::create`] registers it and moves no money; the provider's id is then
+//! committed here; only then [`PaymentProvider::confirm`] asks for the money. A key that the provider has forgotten is so
+//! never a second charge: at worst it is a second one that nobody confirms.
+//!
+//! Money is first authorised, then captured or voided. An `Err` means *unknown*, never *failed*.
+//!
+//! A further provider is one adapter beside `sandbox`, its settings, a line in [`connect`], and a case
+//! of the contract in `stores/tests/payments.rs`.
 
 mod sandbox;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use sale::{Money, OrderId, Timestamp};
+use sale::{Money, Timestamp};
 
 pub use self::sandbox::{Sandbox, SandboxSettings};
 use crate::{StoreError, database::Database};
 
-/// A charge to begin. `key` is `pay:{order}:{attempt}`.
+/// A charge to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCharge {
+    /// `pay:{purchase}:{attempt}`: the same key is the same charge, for as long as the provider remembers it.
     pub key: String,
-    pub order: OrderId,
     pub money: Money,
     pub method: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What names a charge that was created: our key, and the id that the provider gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChargeRef {
+    pub key: String,
+    pub provider_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChargeState {
+    /// Registered and not confirmed: no money moves.
+    Created,
+    /// The buyer has to go on at this address.
+    RequiresAction {
+        url: String,
+    },
     /// The buyer or the bank has not decided.
     Pending,
     Authorised,
@@ -38,42 +57,113 @@ pub enum ChargeState {
 /// A charge as the provider knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
-    pub key: String,
+    /// Our key; `None` on a charge that this program did not make.
+    pub key: Option<String>,
     pub provider_id: String,
-    pub order: OrderId,
     pub money: Money,
     pub state: ChargeState,
+    /// Minor units taken.
+    pub captured: i64,
     /// Minor units given back.
     pub refunded: i64,
+    /// Until when an authorised charge can be captured.
+    pub authorised_until: Option<Timestamp>,
+    /// Why it was declined, in the provider's words.
+    pub failure: Option<String>,
+}
+
+/// Money to give back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRefund {
+    /// `refund:{payment}:{n}`: the same key is the same refund, however late it comes again.
+    pub key: String,
+    pub money: Money,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefundProgress {
+    /// The provider has it and will carry it out.
+    Pending,
+    Done,
+    /// The provider will not carry it out. Asking again may change that.
+    Refused {
+        reason: String,
+    },
+}
+
+/// A refund as the provider knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refund {
+    /// Our key; `None` on a refund that this program did not ask for.
+    pub key: Option<String>,
+    /// `None` while it is refused: there is no refund then.
+    pub provider_id: Option<String>,
+    /// The provider's id of the charge.
+    pub charge_id: String,
+    pub money: Money,
+    pub progress: RefundProgress,
+}
+
+/// From when to when something was made by the provider's clock, `until` not included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
+/// A page of the provider's books.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Charges that were created in the span, as they are now.
+    pub charges: Vec<Charge>,
+    /// Refunds that were made in the span.
+    pub refunds: Vec<Refund>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<String>,
+}
+
+/// How long to wait before the outcome counts as unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLimits {
+    /// For the answer to one call.
+    pub call: Duration,
+    /// For the buyer, and the buyer's bank, once a charge is confirmed. A hold lives at least so long after that.
+    pub action: Duration,
 }
 
 #[async_trait]
 pub trait PaymentProvider: Send + Sync {
-    /// Begins a charge, or tells how far the one with this key is.
-    async fn begin(&self, charge: &NewCharge, now: Timestamp) -> Result<Charge, StoreError>;
-
-    /// The charge with this key; `None` when the provider never heard of it.
-    async fn query(&self, key: &str, now: Timestamp) -> Result<Option<Charge>, StoreError>;
-
-    /// Captures an authorised charge. The answer tells what became of it; a captured one stays captured.
-    async fn capture(&self, key: &str, now: Timestamp) -> Result<Charge, StoreError>;
-
-    /// Voids a charge that is not captured, a pending one too. A charge that was never begun is voided beforehand:
-    /// `None`, and a later `begin` with this key must not charge.
-    async fn void(&self, key: &str, now: Timestamp) -> Result<Option<Charge>, StoreError>;
-
-    /// Gives back `money` of a captured charge, once per `refund_key` (`refund:{payment}:{n}`).
-    async fn refund(&self, key: &str, refund_key: &str, money: Money, now: Timestamp) -> Result<Charge, StoreError>;
-
-    /// How long a charge may be under way before it is fair to call it back. A hold lives at least so long after its
-    /// charge was sent.
-    fn answers_within(&self) -> Duration;
+    /// Its name in the rows of payments.
+    fn name(&self) -> &'static str;
 
     /// The methods that a buyer can choose.
     fn methods(&self) -> &'static [&'static str];
 
-    /// Every charge of these orders, for verification.
-    async fn charges_of(&self, orders: &[OrderId], now: Timestamp) -> Result<Vec<Charge>, StoreError>;
+    fn limits(&self) -> TimeLimits;
+
+    /// Registers a charge, or answers the one with this key. No money moves before it is confirmed.
+    async fn create(&self, charge: &NewCharge, now: Timestamp) -> Result<Charge, StoreError>;
+
+    /// Asks for the money of a created charge. Once confirmed it stays so: a second time answers what became of it, and a
+    /// voided charge stays voided.
+    async fn confirm(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError>;
+
+    /// What has become of a charge. A charge that the provider does not know is an error: nothing is known of it.
+    async fn query(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError>;
+
+    /// Captures an authorised charge. The answer is what became of it; a captured one stays captured.
+    async fn capture(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError>;
+
+    /// Voids a charge that is not captured, also a pending one or one that was never confirmed. The answer is what became
+    /// of it.
+    async fn void(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError>;
+
+    /// Gives money of a captured charge back, once per key. All refunds together never exceed what was captured.
+    async fn refund(&self, charge: &ChargeRef, refund: &NewRefund, now: Timestamp) -> Result<Refund, StoreError>;
+
+    /// The provider's own books of a span, in an order that does not change, from `cursor` on. What is made while
+    /// somebody reads may be missing.
+    async fn list(&self, span: Span, cursor: Option<&str>, now: Timestamp) -> Result<Page, StoreError>;
 }
 
 /// A URL that names no provider of this build.
@@ -90,7 +180,7 @@ pub fn connect(
     match url.split_once(':') {
         Some(("sandbox", "")) => Ok(Arc::new(Sandbox::new(database.clone(), settings))),
         Some(("stripe", _)) => Err(BadPaymentsUrl(
-            "OPENRUN_PAYMENTS_URL names Stripe, which this version does not speak yet; use `sandbox:`".to_owned(),
+            "OPENRUN_PAYMENTS_URL names Stripe, which this version does not support yet; use `sandbox:`".to_owned(),
         )),
         _ => Err(BadPaymentsUrl("OPENRUN_PAYMENTS_URL must be `sandbox:`".to_owned())),
     }

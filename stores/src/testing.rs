@@ -141,3 +141,9 @@ pub async fn force_charge_amount(database: &Database, key: &str, amount: i64) {
         .await;
     must("change a charge of the sandbox", changed);
 }
+
+/// The sandbox forgets all keys, as a provider does after some time: the same key makes another charge from now on.
+pub async fn forget_keys(database: &Database) {
+    let changed = sqlx::query("UPDATE sandbox_charges SET remembered = 0").execute(database.writer()).await;
+    must("make the sandbox forget", changed);
+}

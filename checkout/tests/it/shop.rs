@@ -13,7 +13,7 @@ use checkout::{
     cancel::cancel,
     pay,
     reserve::{AskedContact, AskedLine, ReserveBody},
-    verify::{Report, Verifier},
+    verify::{self, Books, Report, Verifier},
 };
 use parking_lot::Mutex;
 use rstest_reuse::template;
@@ -224,6 +224,17 @@ impl Shop {
 
     pub(crate) async fn state(&self, order: OrderId) -> OrderState {
         self.view(order).await.state
+    }
+
+    /// The provider's books.
+    pub(crate) async fn books(&self) -> Books {
+        let until = self.database.now().plus_millis(LONG_MS);
+        verify::read_books(self.provider.as_ref(), Timestamp::default(), until).await.unwrap()
+    }
+
+    /// What the provider has taken altogether.
+    pub(crate) async fn captured(&self) -> i64 {
+        self.books().await.charges.iter().map(|charge| charge.captured).sum()
     }
 
     /// Free, held and sold units, which gate and database must agree on.

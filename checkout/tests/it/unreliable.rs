@@ -10,10 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sale::{BuyerId, ItemId, Money, OrderId, SaleId, Term, Timestamp, sale::Place};
+use sale::{BuyerId, ItemId, SaleId, Term, Timestamp, sale::Place};
 use stores::{
     StoreError,
-    payments::{Charge, NewCharge, PaymentProvider},
+    payments::{Charge, ChargeRef, NewCharge, NewRefund, Page, PaymentProvider, Refund, Span, TimeLimits},
     queue_store::{
         Batch, Called, Carried, End, Enter, Entered, HoldsFrom, Join, Joined, Observation, Published, Queue, QueueKey,
         SaleQueueStore, Seat, Snapshot, SomeHolds, StockGate, Take, Taken,
@@ -130,29 +130,35 @@ impl Queue for Unreliable<dyn SaleQueueStore> {
 
 #[async_trait]
 impl PaymentProvider for Unreliable<dyn PaymentProvider> {
-    async fn begin(&self, charge: &NewCharge, now: Timestamp) -> Result<Charge, StoreError> {
-        self.carry(self.real.begin(charge, now)).await
-    }
-    async fn query(&self, key: &str, now: Timestamp) -> Result<Option<Charge>, StoreError> {
-        self.carry(self.real.query(key, now)).await
-    }
-    async fn capture(&self, key: &str, now: Timestamp) -> Result<Charge, StoreError> {
-        self.carry(self.real.capture(key, now)).await
-    }
-    async fn void(&self, key: &str, now: Timestamp) -> Result<Option<Charge>, StoreError> {
-        self.carry(self.real.void(key, now)).await
-    }
-    async fn refund(&self, key: &str, refund_key: &str, money: Money, now: Timestamp) -> Result<Charge, StoreError> {
-        self.carry(self.real.refund(key, refund_key, money, now)).await
-    }
-    fn answers_within(&self) -> std::time::Duration {
-        self.real.answers_within()
+    fn name(&self) -> &'static str {
+        self.real.name()
     }
     fn methods(&self) -> &'static [&'static str] {
         self.real.methods()
     }
-    async fn charges_of(&self, orders: &[OrderId], now: Timestamp) -> Result<Vec<Charge>, StoreError> {
-        self.real.charges_of(orders, now).await
+    fn limits(&self) -> TimeLimits {
+        self.real.limits()
+    }
+    async fn create(&self, charge: &NewCharge, now: Timestamp) -> Result<Charge, StoreError> {
+        self.carry(self.real.create(charge, now)).await
+    }
+    async fn confirm(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError> {
+        self.carry(self.real.confirm(charge, now)).await
+    }
+    async fn query(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError> {
+        self.carry(self.real.query(charge, now)).await
+    }
+    async fn capture(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError> {
+        self.carry(self.real.capture(charge, now)).await
+    }
+    async fn void(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError> {
+        self.carry(self.real.void(charge, now)).await
+    }
+    async fn refund(&self, charge: &ChargeRef, refund: &NewRefund, now: Timestamp) -> Result<Refund, StoreError> {
+        self.carry(self.real.refund(charge, refund, now)).await
+    }
+    async fn list(&self, span: Span, cursor: Option<&str>, now: Timestamp) -> Result<Page, StoreError> {
+        self.real.list(span, cursor, now).await
     }
 }
 

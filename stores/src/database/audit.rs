@@ -136,7 +136,7 @@ pub async fn count(database: &Database, sale: Option<&SaleId>) -> Result<Counted
 pub struct Sent {
     pub payment: PaymentId,
     pub order: OrderId,
-    pub attempt: u32,
+    pub provider_id: String,
     pub amount: i64,
     pub currency: String,
     pub state: PaymentState,
@@ -151,7 +151,7 @@ pub async fn sent(
     limit: i64,
 ) -> Result<Vec<Sent>, StoreError> {
     let rows = sqlx::query(
-        "SELECT p.id, p.order_id, p.attempt, p.amount, p.currency, p.state, o.state FROM payments p \
+        "SELECT p.id, p.order_id, p.provider_id, p.amount, p.currency, p.state, o.state FROM payments p \
          JOIN orders o ON o.id = p.order_id WHERE ($1 = '' OR o.sale = $1) AND p.sent_at IS NOT NULL AND p.order_id IN ( \
            SELECT q.id FROM orders q WHERE ($1 = '' OR q.sale = $1) AND q.id > $2 \
            AND EXISTS (SELECT 1 FROM payments s WHERE s.order_id = q.id AND s.sent_at IS NOT NULL) \
@@ -167,7 +167,7 @@ pub async fn sent(
             Ok(Sent {
                 payment: PaymentId::parse(row.try_get(0)?).ok_or_else(|| bad("payment id"))?,
                 order: order_id(row.try_get(1)?)?,
-                attempt: u32::try_from(row.try_get::<i64, _>(2)?).map_err(|_| bad("attempt"))?,
+                provider_id: row.try_get(2)?,
                 amount: row.try_get(3)?,
                 currency: row.try_get(4)?,
                 state: PaymentState::parse(row.try_get(5)?).ok_or_else(|| bad("payment state"))?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sale::{HoldId, HoldState, OrderId, OrderState, SaleId, Timestamp, order::VoidFor};
+use sale::{HoldId, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp, order::VoidFor};
 use sqlx::Row as _;
 
 use super::{
@@ -271,12 +271,12 @@ pub async fn overrun(
             .fetch_optional(&mut *tx)
             .await?;
     let Some(row) = row else { return Err(bad("hold that is paid by nothing")) };
-    let state = sale::PaymentState::parse(row.try_get(0)?).ok_or_else(|| bad("payment state"))?;
+    let state = PaymentState::parse(row.try_get(0)?).ok_or_else(|| bad("payment state"))?;
     let is_sent = row.try_get::<Option<i64>, _>(1)?.is_some();
     if !state.is_open() {
         return Ok(Overrun::Settle);
     }
-    if !is_sent {
+    if !is_sent && state == PaymentState::Created {
         return Ok(Overrun::Nothing);
     }
     if row.try_get::<Option<&str>, _>(2)?.is_none() {

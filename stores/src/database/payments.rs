@@ -18,7 +18,7 @@ use super::{
     Database, Sql, Tx,
     moves::{bad, list, order_id},
 };
-use crate::StoreError;
+use crate::{StoreError, payments::ChargeRef};
 
 pub use pay::{Choice, Paying, pay};
 pub use record::{Answer, Recorded, Told, record};
@@ -45,8 +45,8 @@ pub struct PaymentRow {
     pub void_for: Option<VoidFor>,
     /// Declined for good: no other attempt is allowed.
     pub last: bool,
-    /// When the provider was first called.
-    pub sent_at: Option<Timestamp>,
+    /// The provider's id of the charge, written down before it is confirmed: without one no money can move.
+    pub provider_id: Option<String>,
     /// How often it was asked since.
     pub asked: u32,
     pub changed_at: Timestamp,
@@ -57,6 +57,11 @@ impl PaymentRow {
     pub fn key(&self) -> String {
         charge_key(self.order, self.attempt)
     }
+
+    /// What names the charge at the provider, once it may have been confirmed.
+    pub fn charge(&self) -> Option<ChargeRef> {
+        self.provider_id.clone().map(|provider_id| ChargeRef { key: self.key(), provider_id })
+    }
 }
 
 /// The columns that [`read_row`] reads, in its order.
@@ -64,7 +69,7 @@ macro_rules! select_payments {
     ($rest:literal) => {
         concat!(
             "SELECT p.id, p.order_id, o.sale, p.attempt, p.method, p.amount, p.currency, p.state, p.intent, p.void_for, ",
-            "p.final, p.sent_at, p.asked, p.changed_at FROM payments p JOIN orders o ON o.id = p.order_id ",
+            "p.final, p.provider_id, p.asked, p.changed_at FROM payments p JOIN orders o ON o.id = p.order_id ",
             $rest
         )
     };
@@ -85,7 +90,7 @@ fn read_row(row: &AnyRow) -> Result<PaymentRow, StoreError> {
         intent: row.try_get::<Option<&str>, _>(8)?.and_then(Intent::parse),
         void_for: row.try_get::<Option<&str>, _>(9)?.and_then(VoidFor::parse),
         last: row.try_get::<i64, _>(10)? != 0,
-        sent_at: row.try_get::<Option<i64>, _>(11)?.map(Timestamp::from_millis),
+        provider_id: row.try_get(11)?,
         asked: u32::try_from(row.try_get::<i64, _>(12)?).unwrap_or(u32::MAX),
         changed_at: Timestamp::from_millis(row.try_get(13)?),
     })

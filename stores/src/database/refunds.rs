@@ -13,7 +13,7 @@ use super::{
     outbox,
     payments::PaymentRow,
 };
-use crate::StoreError;
+use crate::{StoreError, payments::ChargeRef};
 
 /// A refund to carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub struct RefundRow {
     pub id: String,
     pub payment: PaymentId,
     pub order: OrderId,
-    /// The key of the charge that is given back.
-    pub charge_key: String,
+    /// The charge that is given back.
+    pub charge: ChargeRef,
     pub money: Money,
     /// How often the provider was asked, this time included.
     pub tries: u32,
@@ -77,9 +77,9 @@ pub async fn claim_due(
                    SELECT id FROM refunds WHERE ask_at <= $1 ORDER BY ask_at LIMIT $3) RETURNING id",
     };
     const READ: Sql = Sql {
-        postgres: "SELECT r.id, r.payment_id, r.order_id, p.attempt, r.amount, p.currency, r.tries FROM refunds r \
+        postgres: "SELECT r.id, r.payment_id, r.order_id, p.attempt, r.amount, p.currency, r.tries, p.provider_id FROM refunds r \
                    JOIN payments p ON p.id = r.payment_id WHERE r.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
-        sqlite: "SELECT r.id, r.payment_id, r.order_id, p.attempt, r.amount, p.currency, r.tries FROM refunds r \
+        sqlite: "SELECT r.id, r.payment_id, r.order_id, p.attempt, r.amount, p.currency, r.tries, p.provider_id FROM refunds r \
                  JOIN payments p ON p.id = r.payment_id WHERE r.id IN (SELECT value FROM json_each($1))",
     };
     let claimed = sqlx::query(database.sql(CLAIM))
@@ -101,7 +101,7 @@ pub async fn claim_due(
                 id: row.try_get(0)?,
                 payment: PaymentId::parse(row.try_get(1)?).ok_or_else(|| bad("payment id"))?,
                 order,
-                charge_key: charge_key(order, attempt),
+                charge: ChargeRef { key: charge_key(order, attempt), provider_id: row.try_get(7)? },
                 money: Money {
                     amount: row.try_get(4)?,
                     currency: Currency::parse(row.try_get(5)?).ok_or_else(|| bad("currency"))?,

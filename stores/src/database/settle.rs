@@ -447,7 +447,7 @@ mod tests {
             intent: Some(Intent::Capture),
             void_for: None,
             last: false,
-            sent_at: Some(NOW),
+            provider_id: Some("ch".to_owned()),
             asked: 0,
             changed_at: NOW,
         }

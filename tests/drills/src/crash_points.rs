@@ -36,7 +36,7 @@ const AWAY: Duration = Duration::from_secs(2);
 
 pub(crate) const DRILL: Drill = Drill {
     name: "crash-points",
-    does: "kill -9 at each of the crash points 1 to 13, then of Redis (14), the database and Kafka (15)",
+    does: "kill -9 at each of the crash points 1 to 13, 16 and 17, and of Redis (14), the database and Kafka (15)",
     promises: "whatever was left behind is repaired by whoever ARCHITECTURE.md names, without hands, within 30 s",
     seconds: 150,
     short_seconds: 110,
@@ -48,7 +48,12 @@ const fn role_of(point: Point) -> &'static str {
     match point {
         Point::UnitsTaken | Point::OrderCommitted => "checkout-",
         Point::EventWritten | Point::EventPublished => "relay-",
-        Point::PaymentWritten | Point::ChargeSent | Point::CaptureRecorded | Point::RefundSent => "payments-",
+        Point::PaymentWritten
+        | Point::ChargeCreated
+        | Point::ChargeRecorded
+        | Point::ChargeSent
+        | Point::CaptureRecorded
+        | Point::RefundSent => "payments-",
         Point::StockCommitted | Point::HoldReleased | Point::EffectDone => "stock-",
         Point::CursorRaised => "admission-",
         Point::TicketEntered => "waiting-room-",

@@ -133,7 +133,7 @@ mod tests {
             intent: None,
             void_for: None,
             last,
-            sent_at: None,
+            provider_id: None,
             asked: 0,
             changed_at: now,
         };

@@ -23,8 +23,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Told {
     Charge(Charge),
-    /// It never heard of this charge, or will refuse it from now on: no money can move.
-    VoidedBeforehand,
+    /// Nothing, because it was not called: the charge was never confirmed and never will be.
+    NeverConfirmed,
     /// No answer, or not in time.
     Nothing,
 }
@@ -202,8 +202,8 @@ async fn write(
 fn forward(state: PaymentState, last: bool, told: &Told) -> (PaymentState, bool) {
     let has_money = matches!(state, PaymentState::Captured | PaymentState::RefundPending | PaymentState::Refunded);
     let charge = match told {
-        Told::Charge(charge) => charge.state,
-        Told::VoidedBeforehand => ChargeState::Voided,
+        Told::Charge(charge) => &charge.state,
+        Told::NeverConfirmed => &ChargeState::Voided,
         Told::Nothing if state == PaymentState::Created => return (PaymentState::Unknown, last),
         Told::Nothing => return (state, last),
     };
@@ -211,10 +211,12 @@ fn forward(state: PaymentState, last: bool, told: &Told) -> (PaymentState, bool)
         _ if has_money => (state, last),
         ChargeState::Captured => (PaymentState::Captured, last),
         _ if !state.is_open() => (state, last),
-        ChargeState::Pending if state == PaymentState::Unknown => (PaymentState::Created, last),
-        ChargeState::Pending => (state, last),
+        ChargeState::Created | ChargeState::RequiresAction { .. } | ChargeState::Pending => {
+            let known = if state == PaymentState::Unknown { PaymentState::Created } else { state };
+            (known, last)
+        }
         ChargeState::Authorised => (PaymentState::Authorised, last),
-        ChargeState::Declined { last } => (PaymentState::Declined, last),
+        ChargeState::Declined { last } => (PaymentState::Declined, *last),
         ChargeState::Voided => (PaymentState::Voided, last),
     }
 }
@@ -237,12 +239,14 @@ mod tests {
 
     fn charge(state: ChargeState) -> Charge {
         Charge {
-            key: String::new(),
+            key: None,
             provider_id: String::new(),
-            order: OrderId::derive(Timestamp::from_millis(1), &[]),
             money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
             state,
+            captured: 0,
             refunded: 0,
+            authorised_until: None,
+            failure: None,
         }
     }
 
@@ -251,7 +255,10 @@ mod tests {
         use ChargeState as C;
         use PaymentState as P;
         let rows = [
+            (P::Created, C::Created, P::Created),
             (P::Created, C::Pending, P::Created),
+            (P::Unknown, C::RequiresAction { url: String::new() }, P::Created),
+            (P::Authorised, C::Created, P::Authorised),
             (P::Created, C::Authorised, P::Authorised),
             (P::Created, C::Captured, P::Captured),
             (P::Created, C::Declined { last: true }, P::Declined),
@@ -270,11 +277,11 @@ mod tests {
             (P::RefundPending, C::Captured, P::RefundPending),
         ];
         for (before, told, after) in rows {
-            let answer = Told::Charge(charge(told));
+            let answer = Told::Charge(charge(told.clone()));
             assert_eq!(forward(before, false, &answer).0, after, "{before:?} told {told:?}");
         }
         assert_eq!(forward(P::Created, false, &Told::Nothing).0, P::Unknown);
         assert_eq!(forward(P::Authorised, false, &Told::Nothing).0, P::Authorised);
-        assert_eq!(forward(P::Unknown, false, &Told::VoidedBeforehand).0, P::Voided);
+        assert_eq!(forward(P::Unknown, false, &Told::NeverConfirmed).0, P::Voided);
     }
 }

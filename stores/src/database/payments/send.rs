@@ -1,4 +1,7 @@
 //! Who calls the provider about which attempt.
+//!
+//! A charge is created before anything is written here, because that moves no money; it is confirmed only after its id
+//! was committed by [`mark_sent`].
 
 use std::collections::HashSet;
 
@@ -12,28 +15,33 @@ use super::super::{
 };
 use crate::StoreError;
 
-/// An attempt that is about to be sent.
+/// An attempt whose charge is about to be confirmed.
 #[derive(Clone, Debug)]
 pub struct Sending {
     pub id: PaymentId,
     pub order: OrderId,
+    /// The provider's id of the charge that was created.
+    pub provider_id: String,
     /// When the provider will have answered if it ever does: the hold does not end before.
     pub answer_by: Timestamp,
     /// Until when nobody else asks, should the caller die.
     pub ask_at: Timestamp,
 }
 
-/// Notes that the provider is about to be called for the first time, and moves the holds' deadlines behind the time that
-/// it needs for an answer. Of several callers only one is told yes: that one calls.
+/// Writes down the ids of charges that are about to be confirmed, and moves the holds' deadlines behind the time that the
+/// provider needs for an answer. Of several callers only one gets a yes: that one confirms.
 pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> Result<Vec<bool>, StoreError> {
     const MARK: Sql = Sql {
-        postgres: "UPDATE payments SET sent_at = $2, due_at = greatest(due_at, r.ask_at), asked = 0, changed_at = $2 \
-                   FROM json_to_recordset($1::json) AS r(id text, hold text, ask_at bigint) \
-                   WHERE payments.id = r.id AND state = 'created' AND sent_at IS NULL AND intent IS NULL \
+        postgres: "UPDATE payments SET state = 'created', provider_id = r.provider_id, sent_at = $2, \
+                     due_at = greatest(due_at, r.ask_at), asked = 0, changed_at = $2 \
+                   FROM json_to_recordset($1::json) AS r(id text, hold text, provider_id text, ask_at bigint) \
+                   WHERE payments.id = r.id AND state IN ('created', 'unknown') AND sent_at IS NULL AND intent IS NULL \
                    AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') RETURNING payments.id",
-        sqlite: "UPDATE payments SET sent_at = $2, due_at = max(due_at, r.value ->> 'ask_at'), asked = 0, changed_at = $2 \
+        sqlite: "UPDATE payments SET state = 'created', provider_id = r.value ->> 'provider_id', sent_at = $2, \
+                   due_at = max(due_at, r.value ->> 'ask_at'), asked = 0, changed_at = $2 \
                  FROM json_each($1) AS r \
-                 WHERE payments.id = r.value ->> 'id' AND state = 'created' AND sent_at IS NULL AND intent IS NULL \
+                 WHERE payments.id = r.value ->> 'id' AND state IN ('created', 'unknown') AND sent_at IS NULL \
+                 AND intent IS NULL \
                  AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.value ->> 'hold' AND h.state = 'paying') \
                  RETURNING payments.id",
     };
@@ -50,7 +58,7 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
     let row = |sending: &Sending| {
         json!({
             "id": sending.id.to_string(), "hold": HoldId::of(sending.order).to_string(),
-            "ask_at": sending.ask_at.as_millis(), "answer_by": sending.answer_by.as_millis(),
+            "provider_id": sending.provider_id, "ask_at": sending.ask_at.as_millis(), "answer_by": sending.answer_by.as_millis(),
         })
     };
     // In the order that others lock them in: the statement takes the rows as they come.

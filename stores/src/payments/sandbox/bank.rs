@@ -1,14 +1,15 @@
 //! How the banks behind the sandbox's methods behave.
 
-use sale::ids::parse_charge_key;
+use parking_lot::Mutex;
+use sale::{Timestamp, ids::parse_charge_key};
 use sha2::{Digest as _, Sha256};
 
-use super::SandboxSettings;
+use super::{SandboxSettings, charges::Standing};
 
 /// The slow bank's time, longer than a worker waits for one call.
 const SLOW_MS: i64 = 3_000;
 
-/// How the bank behind a charge behaves; the `method` column of the ledger.
+/// How the bank behind a charge behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bank {
     Authorises,
@@ -71,11 +72,28 @@ impl Bank {
     }
 
     /// What the ledger keeps of it: how the bank answers, and whether for good.
-    pub(super) const fn verdict(self) -> (&'static str, bool) {
+    pub(super) const fn verdict(self) -> (Standing, bool) {
         match self {
-            Self::Authorises | Self::LosesTheAnswer | Self::IsSlow | Self::Leaves => ("authorised", false),
-            Self::Declines { last } => ("declined", last),
+            Self::Authorises | Self::LosesTheAnswer | Self::IsSlow | Self::Leaves => (Standing::Authorised, false),
+            Self::Declines { last } => (Standing::Declined, last),
         }
+    }
+}
+
+/// When each of the bank's clerks is free again; empty when there is one for everybody.
+pub(super) struct Clerks(Mutex<Vec<Timestamp>>);
+
+impl Clerks {
+    pub(super) fn new(at_once: u32) -> Self {
+        Self(Mutex::new((0..at_once).map(|_| Timestamp::default()).collect()))
+    }
+
+    /// When a charge that comes now is answered, if it takes so long: once the first of the clerks is free.
+    pub(super) fn answer_at(&self, takes_ms: i64, now: Timestamp) -> Timestamp {
+        let mut clerks = self.0.lock();
+        let Some(first) = clerks.iter_mut().min() else { return now.plus_millis(takes_ms) };
+        *first = (*first).max(now).plus_millis(takes_ms);
+        *first
     }
 }
 

@@ -1,272 +1,341 @@
-//! The ledger: what was begun, captured and voided, many calls in one transaction.
+//! The ledger: what was created, confirmed, captured and voided, many calls in one transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+};
 
-use sale::{Currency, Money, OrderId, Timestamp};
+use sale::{Currency, Money, Timestamp};
 use serde_json::json;
-use sqlx::{Row as _, any::AnyRow};
 
 use super::{
-    super::{Charge, ChargeState, NewCharge},
-    bank::Bank,
+    super::{NewCharge, Page, Span},
+    SandboxSettings,
+    bank::{Bank, Clerks},
+    charges::{Entry, Standing},
+    refunds,
 };
 use crate::{
     StoreError,
     database::{Database, Sql, Tx},
+    row::row,
 };
 
-/// What is to be written into the ledger, and when it was asked for.
+/// Charges on a page of the list.
+const PAGE: i64 = 500;
+
+/// What is asked of the ledger, and when. All but the first name a charge by its id.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
-    /// Write the charge down unless its key is known.
-    Begin(NewCharge, Promise),
-    /// Only read it.
-    Read(String),
+    Create(NewCharge, Timestamp),
+    Confirm(String, Timestamp),
     Capture(String, Timestamp),
+    Void(String, Timestamp),
+    Read(String),
 }
 
-/// What the bank behind a charge that begins `now` will do.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Promise {
-    pub(super) bank: Bank,
-    pub(super) now: Timestamp,
-    pub(super) answers_at: Option<Timestamp>,
-}
-
-/// The entry after a call, if there is one, and whether the call made it.
-pub(super) type Written = (Option<Entry>, bool);
+/// The entry after a call, if there is one, and whether the call moved it.
+pub(super) type Written = Option<(Entry, bool)>;
 
 impl Call {
-    fn key(&self) -> &str {
+    /// What the call names its charge by: our key, or the id.
+    pub(super) fn name(&self) -> &str {
         match self {
-            Self::Begin(charge, ..) => &charge.key,
-            Self::Read(key) | Self::Capture(key, _) => key,
-        }
-    }
-
-    /// The row of a charge that begins.
-    fn row(&self) -> Option<serde_json::Value> {
-        let Self::Begin(charge, Promise { bank, now, answers_at }) = self else { return None };
-        let (state, last) = bank.verdict();
-        Some(json!({
-            "key": charge.key, "order_id": charge.order.to_string(), "method": charge.method,
-            "amount": charge.money.amount, "currency": charge.money.currency.as_str(), "state": state,
-            "final": i64::from(last), "answers_at": answers_at.map(Timestamp::as_millis), "at": now.as_millis(),
-        }))
-    }
-}
-
-/// A row of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) order: OrderId,
-    /// `None` on a charge that was voided before it was begun.
-    pub(super) money: Option<Money>,
-    /// `authorised` and `declined` count from `answers_at` on; `captured` and `voided` at once.
-    pub(super) state: String,
-    pub(super) last: bool,
-    pub(super) answers_at: Option<Timestamp>,
-    pub(super) refunded: i64,
-}
-
-/// What has become of a charge by `now`.
-pub(super) fn state_at(entry: &Entry, now: Timestamp) -> ChargeState {
-    let answered = entry.answers_at.is_some_and(|at| at <= now);
-    match entry.state.as_str() {
-        "captured" => ChargeState::Captured,
-        "voided" => ChargeState::Voided,
-        "declined" if answered => ChargeState::Declined { last: entry.last },
-        "authorised" if answered => ChargeState::Authorised,
-        _ => ChargeState::Pending,
-    }
-}
-
-impl Entry {
-    pub(super) fn charge(&self, money: Money, now: Timestamp) -> Charge {
-        Charge {
-            key: self.key.clone(),
-            provider_id: format!("sandbox:{}", self.key),
-            order: self.order,
-            money,
-            state: state_at(self, now),
-            refunded: self.refunded,
+            Self::Create(charge, _) => &charge.key,
+            Self::Confirm(id, _) | Self::Capture(id, _) | Self::Void(id, _) | Self::Read(id) => id,
         }
     }
 }
 
-/// Writes the ledger, many calls in one transaction.
-#[derive(Clone, Debug)]
+/// Writes the ledger.
 pub(super) struct Ledger {
     pub(super) database: Database,
+    pub(super) settings: SandboxSettings,
+    pub(super) clerks: Clerks,
 }
 
 impl Ledger {
     pub(super) async fn carry_out(&self, calls: &[Call]) -> Result<Vec<Written>, StoreError> {
         let mut tx = self.database.begin().await?;
-        let mut new = self.begin(&mut tx, calls).await?;
-        self.capture(&mut tx, calls).await?;
-        let keys: Vec<_> = calls.iter().map(Call::key).collect();
-        let entries = read_all(&self.database, &mut tx, &keys).await?;
+        let mut created = self.create(&mut tx, calls).await?;
+        let ids: BTreeSet<_> = calls.iter().filter(|call| !matches!(call, Call::Create(..))).map(Call::name).collect();
+        let mut entries: HashMap<_, _> =
+            lock_all(&self.database, &mut tx, &ids).await?.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
+        let mut moved = BTreeMap::new();
+        let written = calls
+            .iter()
+            .map(|call| match call {
+                Call::Create(charge, _) => created.get_mut(&charge.key).map(|(entry, is_new)| {
+                    let is_first = std::mem::take(is_new);
+                    (entry.clone(), is_first)
+                }),
+                _ => entries.get_mut(call.name()).map(|entry| {
+                    let has_moved = self.carry_out_one(call, entry);
+                    if has_moved {
+                        moved.insert(entry.id.clone(), entry.clone());
+                    }
+                    (entry.clone(), has_moved)
+                }),
+            })
+            .collect();
+        let moved: Vec<_> = moved.into_values().collect();
+        save(&self.database, &mut tx, &moved).await?;
         tx.commit().await?;
-        let by_key: HashMap<_, _> = entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
-        let written = calls.iter().map(|call| {
-            let is_new = matches!(call, Call::Begin(..)) && new.remove(call.key());
-            (by_key.get(call.key()).cloned(), is_new)
-        });
-        Ok(written.collect())
+        Ok(written)
     }
 
-    /// Writes new charges down and tells their keys.
-    async fn begin(&self, tx: &mut Tx, calls: &[Call]) -> Result<HashSet<String>, StoreError> {
-        const BEGIN: Sql = Sql {
-            postgres: "INSERT INTO sandbox_charges (key, order_id, method, amount, currency, state, final, answers_at, \
-                         created_at, changed_at) \
-                       SELECT r.key, r.order_id, r.method, r.amount, r.currency, r.state, r.final, r.answers_at, r.at, r.at \
-                       FROM json_to_recordset($1::json) AS r(key text, order_id text, method text, amount bigint, \
-                         currency text, state text, final bigint, answers_at bigint, at bigint) ORDER BY r.key \
-                       ON CONFLICT (key) DO NOTHING RETURNING key",
-            sqlite: "INSERT INTO sandbox_charges (key, order_id, method, amount, currency, state, final, answers_at, \
-                       created_at, changed_at) \
-                     SELECT value ->> 'key', value ->> 'order_id', value ->> 'method', value ->> 'amount', \
-                       value ->> 'currency', value ->> 'state', value ->> 'final', value ->> 'answers_at', \
-                       value ->> 'at', value ->> 'at' \
-                     FROM json_each($1) WHERE true ON CONFLICT (key) DO NOTHING RETURNING key",
-        };
-        let rows: Vec<_> = calls.iter().filter_map(Call::row).collect();
-        if rows.is_empty() {
-            return Ok(HashSet::new());
+    /// Carries a call out on the entry that it names; says whether that moved it.
+    fn carry_out_one(&self, call: &Call, entry: &mut Entry) -> bool {
+        match call {
+            Call::Create(..) | Call::Read(_) => false,
+            Call::Capture(_, now) => entry.capture(*now),
+            Call::Void(_, now) => entry.void(*now),
+            Call::Confirm(_, now) => {
+                let bank = Bank::of(&entry.method, &entry.key, &self.settings);
+                let Some(bank) = bank.filter(|_| entry.standing == Standing::Created) else { return false };
+                let takes_ms = bank.answers_after_ms(i64::from(self.settings.latency_ms));
+                entry.confirm(bank, takes_ms.map(|takes_ms| self.clerks.answer_at(takes_ms, *now)));
+                true
+            }
         }
-        let rows = serde_json::Value::from(rows).to_string();
-        let written = sqlx::query(self.database.sql(BEGIN)).bind(rows).fetch_all(&mut **tx).await?;
-        written.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// Captures what the banks have authorised by then.
-    async fn capture(&self, tx: &mut Tx, calls: &[Call]) -> Result<(), StoreError> {
-        const LOCK: &str = "SELECT key FROM sandbox_charges WHERE key = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
-                            ORDER BY key FOR UPDATE";
-        const CAPTURE: Sql = Sql {
-            postgres: "UPDATE sandbox_charges SET state = 'captured', changed_at = r.at \
-                       FROM json_to_recordset($1::json) AS r(key text, at bigint) \
-                       WHERE sandbox_charges.key = r.key AND state = 'authorised' AND answers_at <= r.at",
-            sqlite: "UPDATE sandbox_charges SET state = 'captured', changed_at = r.value ->> 'at' \
-                     FROM json_each($1) AS r WHERE sandbox_charges.key = r.value ->> 'key' \
-                     AND state = 'authorised' AND answers_at <= r.value ->> 'at'",
+    /// The entries of the charges to create, by key, and whether each is new.
+    async fn create(&self, tx: &mut Tx, calls: &[Call]) -> Result<HashMap<String, (Entry, bool)>, StoreError> {
+        const CREATE: Sql = Sql {
+            postgres: "INSERT INTO sandbox_charges (id, key, method, amount, currency, state, created_at) \
+                       SELECT r.id, r.key, r.method, r.amount, r.currency, 'created', r.at \
+                       FROM json_to_recordset($1::json) AS r(id text, key text, method text, amount bigint, \
+                         currency text, at bigint) ORDER BY r.key ON CONFLICT (key) WHERE remembered = 1 DO NOTHING \
+                       RETURNING id, key, method, amount, currency, state, last, answers_at, refunded, created_at",
+            sqlite: "INSERT INTO sandbox_charges (id, key, method, amount, currency, state, created_at) \
+                     SELECT value ->> 'id', value ->> 'key', value ->> 'method', value ->> 'amount', \
+                       value ->> 'currency', 'created', value ->> 'at' \
+                     FROM json_each($1) WHERE true ON CONFLICT (key) WHERE remembered = 1 DO NOTHING \
+                     RETURNING id, key, method, amount, currency, state, last, answers_at, refunded, created_at",
         };
-        let row = |call: &Call| match call {
-            Call::Capture(key, at) => Some(json!({"key": key, "at": at.as_millis()})),
-            Call::Begin(..) | Call::Read(_) => None,
-        };
-        let rows: Vec<_> = calls.iter().filter_map(row).collect();
+        let rows: Vec<_> = calls
+            .iter()
+            .filter_map(|call| match call {
+                Call::Create(charge, now) => Some(json!({
+                    "id": new_id("ch"), "key": charge.key, "method": charge.method, "amount": charge.money.amount,
+                    "currency": charge.money.currency.as_str(), "at": now.as_millis(),
+                })),
+                Call::Confirm(..) | Call::Capture(..) | Call::Void(..) | Call::Read(_) => None,
+            })
+            .collect();
         if rows.is_empty() {
-            return Ok(());
+            return Ok(HashMap::new());
         }
-        if self.database.is_postgres() {
-            let keys: Vec<_> = calls.iter().map(Call::key).collect();
-            sqlx::query(LOCK).bind(json!(keys).to_string()).execute(&mut **tx).await?;
-        }
+        let keys: BTreeSet<_> = calls.iter().filter(|call| matches!(call, Call::Create(..))).map(Call::name).collect();
         let rows = serde_json::Value::from(rows).to_string();
-        sqlx::query(self.database.sql(CAPTURE)).bind(rows).execute(&mut **tx).await?;
-        Ok(())
+        let new: Vec<EntryRow> = sqlx::query_as(self.database.sql(CREATE)).bind(rows).fetch_all(&mut **tx).await?;
+        let mut created = by_key(new, true)?;
+        let known: Vec<_> = keys.into_iter().filter(|key| !created.contains_key(*key)).collect();
+        if !known.is_empty() {
+            created.extend(by_key(read_by_key(&self.database, tx, &known).await?, false)?);
+        }
+        Ok(created)
     }
 }
 
-/// The columns that [`read_entry`] reads, in its order; `$sum` adds up a charge's refunds.
+/// An id as another company would give it: nothing about it follows from ours.
+pub(super) fn new_id(prefix: &str) -> String {
+    format!("{prefix}_{:032x}", rand::random::<u128>())
+}
+
+row! {
+    struct EntryRow {
+        id: String,
+        key: String,
+        method: String,
+        amount: i64,
+        currency: String,
+        state: String,
+        last: i64,
+        answers_at: Option<i64>,
+        refunded: i64,
+        created_at: i64,
+    }
+}
+
+impl TryFrom<EntryRow> for Entry {
+    type Error = StoreError;
+
+    fn try_from(row: EntryRow) -> Result<Self, StoreError> {
+        let corrupt = |what: &str| StoreError::unexpected("sandbox", format!("a charge with a bad {what}"));
+        let currency = Currency::parse(&row.currency).ok_or_else(|| corrupt("currency"))?;
+        Ok(Self {
+            id: row.id,
+            key: row.key,
+            method: row.method,
+            money: Money { amount: row.amount, currency },
+            standing: Standing::parse(&row.state).ok_or_else(|| corrupt("state"))?,
+            last: row.last != 0,
+            answers_at: row.answers_at.map(Timestamp::from_millis),
+            refunded: row.refunded,
+        })
+    }
+}
+
+fn entries(rows: Vec<EntryRow>) -> Result<Vec<Entry>, StoreError> {
+    rows.into_iter().map(Entry::try_from).collect()
+}
+
+fn by_key(rows: Vec<EntryRow>, is_new: bool) -> Result<HashMap<String, (Entry, bool)>, StoreError> {
+    Ok(entries(rows)?.into_iter().map(|entry| (entry.key.clone(), (entry, is_new))).collect())
+}
+
 macro_rules! select_entries {
-    ($sum:literal, $rest:literal) => {
+    ($rest:literal) => {
         concat!(
-            "SELECT c.key, c.order_id, c.amount, c.currency, c.state, c.final, c.answers_at, coalesce((SELECT ",
-            $sum,
-            " FROM sandbox_refunds r WHERE r.charge_key = c.key), 0) FROM sandbox_charges c ",
+            "SELECT id, key, method, amount, currency, state, last, answers_at, refunded, created_at FROM sandbox_charges ",
             $rest
         )
     };
 }
 
-/// The entries with these keys, locked until the transaction ends.
-pub(super) async fn read_all(database: &Database, tx: &mut Tx, keys: &[&str]) -> Result<Vec<Entry>, StoreError> {
+async fn read_by_key(database: &Database, tx: &mut Tx, keys: &[&str]) -> Result<Vec<EntryRow>, StoreError> {
     const READ: Sql = Sql {
         postgres: select_entries!(
-            "sum(r.amount)::bigint",
-            "WHERE c.key = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY c.key FOR UPDATE"
+            "WHERE key = ANY (ARRAY(SELECT json_array_elements_text($1::json))) AND remembered = 1"
         ),
-        sqlite: select_entries!("sum(r.amount)", "WHERE c.key IN (SELECT value FROM json_each($1))"),
+        sqlite: select_entries!("WHERE key IN (SELECT value FROM json_each($1)) AND remembered = 1"),
     };
-    let rows = sqlx::query(database.sql(READ)).bind(json!(keys).to_string()).fetch_all(&mut **tx).await?;
-    rows.iter().map(read_entry).collect()
+    Ok(sqlx::query_as(database.sql(READ)).bind(json!(keys).to_string()).fetch_all(&mut **tx).await?)
 }
 
-/// The entries of these orders.
-pub(super) async fn entries_of(database: &Database, orders: &[OrderId]) -> Result<Vec<Entry>, StoreError> {
-    const READ: Sql = Sql {
+/// The entries with these ids, locked until the transaction ends.
+pub(super) async fn lock_all(database: &Database, tx: &mut Tx, ids: &BTreeSet<&str>) -> Result<Vec<Entry>, StoreError> {
+    const LOCK: Sql = Sql {
         postgres: select_entries!(
-            "sum(r.amount)::bigint",
-            "WHERE c.order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY c.key"
+            "WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY id FOR UPDATE"
         ),
-        sqlite: select_entries!(
-            "sum(r.amount)",
-            "WHERE c.order_id IN (SELECT value FROM json_each($1)) ORDER BY c.key"
-        ),
+        sqlite: select_entries!("WHERE id IN (SELECT value FROM json_each($1))"),
     };
-    let rows = sqlx::query(database.sql(READ)).bind(json!(orders).to_string()).fetch_all(database.reader()).await?;
-    rows.iter().map(read_entry).collect()
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    entries(sqlx::query_as(database.sql(LOCK)).bind(json!(ids).to_string()).fetch_all(&mut **tx).await?)
 }
 
-pub(super) async fn set_state(tx: &mut Tx, key: &str, state: &'static str, now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query("UPDATE sandbox_charges SET state = $2, changed_at = $3 WHERE key = $1")
-        .bind(key)
-        .bind(state)
-        .bind(now.as_millis())
-        .execute(&mut **tx)
-        .await?;
+/// Writes locked entries down.
+pub(super) async fn save(database: &Database, tx: &mut Tx, moved: &[Entry]) -> Result<(), StoreError> {
+    const SAVE: Sql = Sql {
+        postgres: "UPDATE sandbox_charges SET state = r.state, last = r.last, answers_at = r.answers_at, \
+                     refunded = r.refunded \
+                   FROM json_to_recordset($1::json) AS r(id text, state text, last bigint, answers_at bigint, \
+                     refunded bigint) WHERE sandbox_charges.id = r.id",
+        sqlite: "UPDATE sandbox_charges SET state = r.value ->> 'state', last = r.value ->> 'last', \
+                   answers_at = r.value ->> 'answers_at', refunded = r.value ->> 'refunded' \
+                 FROM json_each($1) AS r WHERE sandbox_charges.id = r.value ->> 'id'",
+    };
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let row = |entry: &Entry| {
+        json!({
+            "id": entry.id, "state": entry.standing.as_str(), "last": i64::from(entry.last),
+            "answers_at": entry.answers_at.map(Timestamp::as_millis), "refunded": entry.refunded,
+        })
+    };
+    let rows = serde_json::Value::from(moved.iter().map(row).collect::<Vec<_>>()).to_string();
+    sqlx::query(database.sql(SAVE)).bind(rows).execute(&mut **tx).await?;
     Ok(())
 }
 
-fn read_entry(row: &AnyRow) -> Result<Entry, StoreError> {
-    let bad = |what: &str| StoreError::unexpected("sandbox", format!("a charge with a bad {what}"));
-    let currency = Currency::parse(row.try_get(3)?);
-    let amount = row.try_get(2)?;
-    Ok(Entry {
-        key: row.try_get(0)?,
-        order: OrderId::parse(row.try_get(1)?).ok_or_else(|| bad("order"))?,
-        money: currency.map(|currency| Money { amount, currency }),
-        state: row.try_get(4)?,
-        last: row.try_get::<i64, _>(5)? != 0,
-        answers_at: row.try_get::<Option<i64>, _>(6)?.map(Timestamp::from_millis),
-        refunded: row.try_get(7)?,
-    })
+/// The charges of the span after this place, by time and id.
+async fn charges(database: &Database, span: Span, after: &Place, now: Timestamp) -> Result<Page, StoreError> {
+    let rows: Vec<EntryRow> = sqlx::query_as(select_entries!(
+        "WHERE created_at < $3 AND (created_at > $1 OR (created_at = $1 AND id > $2)) ORDER BY created_at, id LIMIT $4"
+    ))
+    .bind(after.at.as_millis())
+    .bind(after.id.as_str())
+    .bind(span.until.as_millis())
+    .bind(PAGE)
+    .fetch_all(database.reader())
+    .await?;
+    let last = rows.last().map(|row| Place { at: Timestamp::from_millis(row.created_at), id: row.id.clone() });
+    let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE);
+    let next = match last.filter(|_| is_full) {
+        Some(place) => Cursor::Charges(place),
+        None => Cursor::Refunds(Place::beginning_of(span)),
+    };
+    let charges = entries(rows)?.iter().map(|entry| entry.charge(now)).collect();
+    Ok(Page { charges, refunds: Vec::new(), next: Some(next.to_string()) })
+}
+
+/// A page of the books: first all charges of the span, then all refunds.
+pub(super) async fn list(
+    database: &Database,
+    span: Span,
+    cursor: Option<&str>,
+    now: Timestamp,
+) -> Result<Page, StoreError> {
+    match cursor.map_or(Some(Cursor::Charges(Place::beginning_of(span))), Cursor::parse) {
+        Some(Cursor::Charges(after)) => charges(database, span, &after, now).await,
+        Some(Cursor::Refunds(after)) => {
+            let (refunds, last) = refunds::list(database, span, &after, PAGE).await?;
+            Ok(Page { charges: Vec::new(), refunds, next: last.map(|place| Cursor::Refunds(place).to_string()) })
+        }
+        None => Err(StoreError::unexpected("sandbox", "no such page")),
+    }
+}
+
+/// Where a page begins: after an entry of that time and id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) at: Timestamp,
+    pub(super) id: String,
+}
+
+impl Place {
+    const fn beginning_of(span: Span) -> Self {
+        Self { at: span.from, id: String::new() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Cursor {
+    Charges(Place),
+    Refunds(Place),
+}
+
+impl Cursor {
+    fn parse(text: &str) -> Option<Self> {
+        let (kind, place) = text.split_once(':')?;
+        let (at, id) = place.split_once(':')?;
+        let place = Place { at: Timestamp::from_millis(at.parse().ok()?), id: id.to_owned() };
+        match kind {
+            "charges" => Some(Self::Charges(place)),
+            "refunds" => Some(Self::Refunds(place)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, place) = match self {
+            Self::Charges(place) => ("charges", place),
+            Self::Refunds(place) => ("refunds", place),
+        };
+        write!(f, "{kind}:{}:{}", place.at.as_millis(), place.id)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(state: &str, answers_at: Option<i64>) -> Entry {
-        Entry {
-            key: String::new(),
-            order: OrderId::derive(Timestamp::from_millis(1), &[]),
-            money: None,
-            state: state.to_owned(),
-            last: true,
-            answers_at: answers_at.map(Timestamp::from_millis),
-            refunded: 0,
-        }
-    }
-
     #[test]
-    fn a_charge_is_what_its_row_and_the_time_say() {
-        let rows = [
-            ("authorised", Some(10), 9, ChargeState::Pending),
-            ("authorised", Some(10), 10, ChargeState::Authorised),
-            ("authorised", None, i64::MAX, ChargeState::Pending),
-            ("declined", Some(10), 9, ChargeState::Pending),
-            ("declined", Some(10), 10, ChargeState::Declined { last: true }),
-            ("captured", Some(10), 0, ChargeState::Captured),
-            ("voided", None, 0, ChargeState::Voided),
-        ];
-        for (state, answers_at, now, expected) in rows {
-            assert_eq!(state_at(&entry(state, answers_at), Timestamp::from_millis(now)), expected, "{state} at {now}");
+    fn a_cursor_reads_back() {
+        let place = Place { at: Timestamp::from_millis(7), id: "ch_1".to_owned() };
+        for cursor in [Cursor::Charges(place.clone()), Cursor::Refunds(place)] {
+            assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
+        }
+        for bad in ["", "charges", "charges:x:ch_1", "mails:7:ch_1"] {
+            assert_eq!(Cursor::parse(bad), None, "{bad}");
         }
     }
 }
