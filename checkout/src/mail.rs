@@ -9,7 +9,7 @@ mod ko;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sale::{Event, EventKind, Keys, Language, Money, OrderState, Timestamp, ids::EventId, secret};
+use sale::{Event, EventKind, Keys, Language, OrderState, Timestamp, ids::EventId, secret};
 use stores::{
     StoreError,
     database::{
@@ -20,6 +20,7 @@ use stores::{
     events::{Group, Handler, Progress},
     mail::{Mail, Mailer, Sent},
 };
+use web::format::amount;
 
 use crate::reserve::contact_place;
 
@@ -191,14 +192,6 @@ fn message_id(event: EventId, public_url: &str) -> String {
     format!("{event}@{host}")
 }
 
-fn amount(money: Money, language: Language) -> String {
-    let shown = web::Money { amount: u64::try_from(money.amount).unwrap_or(0), currency: money.currency.to_string() };
-    shown.words(match language {
-        Language::Ko => web::Lang::Ko,
-        Language::En => web::Lang::En,
-    })
-}
-
 /// A moment as mails show it. They do not know the reader's time zone, so they name theirs.
 fn clock(at: Timestamp) -> String {
     let utc = at.to_utc();
@@ -207,7 +200,7 @@ fn clock(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sale::{Currency, OrderId};
+    use sale::{OrderId, testing::won};
 
     use super::*;
 
@@ -217,7 +210,7 @@ mod tests {
             subject,
             sale_name: "Limited sneaker".to_owned(),
             lines: vec![("One pair".to_owned(), 1), ("Laces".to_owned(), 2)],
-            total: amount(Money { amount: 189_000, currency: Currency::parse("KRW").unwrap() }, Language::Ko),
+            total: amount(won(189_000), Language::Ko),
             hold_until: Some(clock(Timestamp::from_millis(1_780_000_300_000))),
             order: order.to_string(),
             link: format!("https://line.example.com/orders/{order}"),
@@ -237,15 +230,6 @@ mod tests {
                 .collect();
             insta::assert_snapshot!(format!("mails_{}", language.tag()), all.join("\n----\n"));
         }
-    }
-
-    #[test]
-    fn amounts_read_as_people_write_them() {
-        let money = |amount, currency| Money { amount, currency: Currency::parse(currency).unwrap() };
-        assert_eq!(amount(money(189_000, "KRW"), Language::Ko), "189,000원");
-        assert_eq!(amount(money(189_000, "KRW"), Language::En), "₩189,000");
-        assert_eq!(amount(money(123_405, "USD"), Language::Ko), "USD 1,234.05");
-        assert_eq!(amount(money(0, "USD"), Language::En), "USD 0.00");
     }
 
     #[test]

@@ -2,15 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
+    /// Korean, in plain 합니다체.
     #[default]
     Ko,
     En,
 }
 
 impl Language {
+    /// Every language, in the order in which pages offer them.
+    pub const ALL: [Self; 2] = [Self::Ko, Self::En];
+
     /// The BCP 47 tag.
     pub const fn tag(self) -> &'static str {
         match self {
@@ -19,12 +23,10 @@ impl Language {
         }
     }
 
+    /// Reads a BCP 47 tag by its primary subtag, so `ko-KR` is Korean.
     pub fn parse(tag: &str) -> Option<Self> {
-        match tag.get(..2)?.to_ascii_lowercase().as_str() {
-            "ko" => Some(Self::Ko),
-            "en" => Some(Self::En),
-            _ => None,
-        }
+        let primary = tag.trim().split(['-', '_']).next()?;
+        Self::ALL.into_iter().find(|language| primary.eq_ignore_ascii_case(language.tag()))
     }
 }
 
@@ -41,6 +43,20 @@ impl Text {
         match language {
             Language::Ko => &self.ko,
             Language::En => &self.en,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_read_by_its_primary_subtag() {
+        assert_eq!(Language::parse("ko-KR"), Some(Language::Ko));
+        assert_eq!(Language::parse(" EN_us"), Some(Language::En));
+        for other in ["", "kok", "korean", "e", "fr-KO"] {
+            assert_eq!(Language::parse(other), None, "{other}");
         }
     }
 }

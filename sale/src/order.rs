@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+/// An enum of states with their names in the API and the database.
 macro_rules! states {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
@@ -26,6 +27,8 @@ macro_rules! states {
         }
     };
 }
+
+pub(crate) use states;
 
 states! {
     /// What the buyer sees of an order.

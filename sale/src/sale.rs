@@ -7,6 +7,7 @@ use crate::{
     ids::{BuyerId, Epoch, ItemId, SaleId},
     language::Text,
     money::{Currency, Money},
+    order::states,
 };
 
 /// How the line is ordered.
@@ -19,31 +20,31 @@ pub enum Kind {
     Raffle,
 }
 
-/// What the outside sees of a sale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SaleState {
-    Scheduled,
-    Lobby,
-    Open,
-    Paused,
-    /// Closed to newcomers while those inside finish.
-    Draining,
-    SoldOut,
-    Closed,
+states! {
+    /// What the outside sees of a sale.
+    SaleState {
+        Scheduled = "scheduled",
+        /// Before the opening, and people gather already.
+        Lobby = "lobby",
+        Open = "open",
+        /// The seller stopped the calls.
+        Paused = "paused",
+        /// Closed to newcomers while those inside finish.
+        Draining = "draining",
+        SoldOut = "sold_out",
+        Closed = "closed",
+    }
 }
 
 impl SaleState {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheduled => "scheduled",
-            Self::Lobby => "lobby",
-            Self::Open => "open",
-            Self::Paused => "paused",
-            Self::Draining => "draining",
-            Self::SoldOut => "sold_out",
-            Self::Closed => "closed",
-        }
+    /// Whether the opening still lies ahead.
+    pub const fn is_before_opening(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Lobby)
+    }
+
+    /// Whether people can join the line now.
+    pub const fn is_joinable(self) -> bool {
+        matches!(self, Self::Open | Self::Paused)
     }
 }
 

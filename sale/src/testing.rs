@@ -91,9 +91,13 @@ impl SaleBuilder {
 }
 
 fn item(id: &str, units: u32) -> Item {
-    let currency = Currency::parse("KRW").expect("a currency");
     let id: ItemId = id.parse().expect("the id of an item");
-    Item { id, name: text("한 켤레", "One pair"), price: Money { amount: PRICE, currency }, units }
+    Item { id, name: text("한 켤레", "One pair"), price: won(PRICE), units }
+}
+
+/// An amount in Korean won.
+pub fn won(amount: i64) -> Money {
+    Money { amount, currency: Currency::parse("KRW").expect("a currency") }
 }
 
 fn text(ko: &str, en: &str) -> Text {

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use sale::{Language, SaleState};
 use stores::database::sales::StockedSale;
-use web::{
-    Lang,
-    mold::Mold,
-    pages::{LineShape, SaleState},
-};
+use web::{mold::Mold, pages::LineShape};
 
 use crate::room::Shown;
 
@@ -27,8 +24,8 @@ impl Edition {
 /// A page of an edition: all who see it see the same, except for what is said to each alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    Sale { lang: Lang, state: SaleState, has_ticket: bool },
-    Line { lang: Lang, state: SaleState, shape: LineShape },
+    Sale { language: Language, state: SaleState, has_ticket: bool },
+    Line { language: Language, state: SaleState, shape: LineShape },
 }
 
 /// The molds of the forms that somebody has asked for. Few: an edition is a moment of a sale.
@@ -66,8 +63,8 @@ mod tests {
     fn a_form_is_cast_once() {
         let molds = Molds::default();
         let mut casts = 0;
-        for lang in [Lang::Ko, Lang::En, Lang::Ko, Lang::En] {
-            let form = Form::Line { lang, state: SaleState::Open, shape: LineShape::Waiting };
+        for language in [Language::Ko, Language::En, Language::Ko, Language::En] {
+            let form = Form::Line { language, state: SaleState::Open, shape: LineShape::Waiting };
             molds.of(form, || {
                 casts += 1;
                 None

@@ -2,11 +2,11 @@
 //! rendered and packed once per edition. Views that few people see are rendered for each.
 
 use http::{Response, StatusCode, header};
-use sale::{SaleId, SaleState, SessionId, frame::ItemLeft, standing::TicketState};
+use sale::{Language, SaleId, SaleState, SessionId, frame::ItemLeft, standing::TicketState};
 use web::{
-    Body, Code, Lang, Moment, Money, Problem,
+    Body, Code, Problem,
     answer::{Visit, see_other},
-    pages::{self, Eta, ItemCard, LinePage, LineView, LineVisitor, SalePage, SaleVisitor, WayOn},
+    pages::{ItemCard, LinePage, LineView, LineVisitor, SalePage, SaleVisitor, WayOn},
 };
 
 use crate::{
@@ -49,15 +49,15 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
     let (known, frame) = (&edition.known.sale, &edition.shown.frame);
     let visit = visit(door, request);
     let (shell, join_key) = (visit.shell(), SessionId::random().reveal());
-    let (lang, opens_at) = (shell.lang, Moment(known.opens_at.as_millis()));
-    let state = state(room.state(visit.now));
+    let (language, opens_at) = (shell.language, known.opens_at);
+    let state = room.state(visit.now);
     let page = || SalePage {
         shell: shell.clone(),
         sale: sale.to_string(),
-        name: known.name.in_language(lang.into()).to_owned(),
+        name: known.name.in_language(language).to_owned(),
         state,
         opens_at,
-        items: known.items.iter().map(|item| card(item, &frame.items, lang)).collect(),
+        items: known.items.iter().map(|item| card(item, &frame.items, language)).collect(),
         per_buyer_limit: known.per_buyer_limit.into(),
         enter_seconds: known.enter_seconds.into(),
         hold_seconds: known.hold_seconds.into(),
@@ -65,10 +65,10 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
         number,
         join_key: join_key.clone(),
     };
-    let form = Form::Sale { lang, state, has_ticket: number.is_some() };
+    let form = Form::Sale { language, state, has_ticket: number.is_some() };
     let mut response = if let Some(mold) = edition.molds.of(form, || page().mold()) {
         let (nonce, join_key) = (&shell.nonce, &join_key);
-        let visitor = SaleVisitor { lang, nonce, now: shell.now, opens_at, number, join_key };
+        let visitor = SaleVisitor { language, nonce, now: shell.now, opens_at, number, join_key };
         visit.filled(nonce, &mold, &visitor.texts())
     } else {
         visit.page(&shell.nonce, StatusCode::OK, page().render())
@@ -93,37 +93,38 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
     let (known, frame) = (&edition.known.sale, &edition.shown.frame);
     let visit = visit(door, request);
     let (shell, join_key) = (visit.shell(), SessionId::random().reveal());
-    let (lang, opens_at) = (shell.lang, Moment(known.opens_at.as_millis()));
+    let (language, opens_at) = (shell.language, known.opens_at);
     let sale_state = room.state(visit.now);
     // In trouble the last frame still says how many may be ahead, and the page says that there is trouble.
     let most_ahead = standing.ahead.or_else(|| edition.shown.ahead(standing.number));
     let view = view(&standing, most_ahead.unwrap_or(0), sale_state, order);
     let left = frame.items.iter().map(|item| item.left).fold(0, u64::saturating_add);
     let held = frame.items.iter().map(|item| item.held).fold(0, u64::saturating_add);
-    let (number, state) = (standing.number, state(sale_state));
+    let number = standing.number;
     let page = || LinePage {
         shell: shell.clone(),
         sale: sale.to_string(),
-        sale_name: known.name.in_language(lang.into()).to_owned(),
+        sale_name: known.name.in_language(language).to_owned(),
         ticket: standing.id.clone(),
         number,
         epoch: frame.epoch.to_string(),
-        sale_state: state,
+        sale_state,
         view: view.clone(),
         at_front: most_ahead.is_none(),
         slower: None,
         trouble: frame.trouble.is_some(),
-        message: known.message.as_ref().map(|message| message.in_language(lang.into()).to_owned()),
+        message: known.message.as_ref().map(|message| message.in_language(language).to_owned()),
         left,
         held,
         opens_at,
         enter_seconds: known.enter_seconds.into(),
         join_key: join_key.clone(),
     };
-    let form = view.shape().map(|shape| Form::Line { lang, state, shape });
+    let form = view.shape().map(|shape| Form::Line { language, state: sale_state, shape });
     Ok(if let Some(mold) = form.and_then(|form| edition.molds.of(form, || page().mold())) {
         let (nonce, ticket, view, join_key) = (&shell.nonce, &standing.id, &view, &join_key);
-        let visitor = LineVisitor { lang, nonce, now: shell.now, opens_at, ticket, number, view, left, held, join_key };
+        let visitor =
+            LineVisitor { language, nonce, now: shell.now, opens_at, ticket, number, view, left, held, join_key };
         visit.filled(nonce, &mold, &visitor.texts())
     } else {
         visit.page(&shell.nonce, StatusCode::OK, page().render())
@@ -188,27 +189,12 @@ fn session(door: &WaitingRoom, request: Request<'_>) -> (SessionId, bool) {
     }
 }
 
-fn card(item: &sale::Item, left: &[ItemLeft], lang: Lang) -> ItemCard {
+fn card(item: &sale::Item, left: &[ItemLeft], language: Language) -> ItemCard {
     ItemCard {
-        name: item.name.in_language(lang.into()).to_owned(),
-        price: Money {
-            amount: u64::try_from(item.price.amount).unwrap_or(0),
-            currency: item.price.currency.to_string(),
-        },
+        name: item.name.in_language(language).to_owned(),
+        price: item.price,
         units: item.units.into(),
         left: left.iter().find(|count| count.id == item.id).map_or(0, |count| count.left),
-    }
-}
-
-const fn state(state: SaleState) -> pages::SaleState {
-    match state {
-        SaleState::Scheduled => pages::SaleState::Scheduled,
-        SaleState::Lobby => pages::SaleState::Lobby,
-        SaleState::Open => pages::SaleState::Open,
-        SaleState::Paused => pages::SaleState::Paused,
-        SaleState::Draining => pages::SaleState::Draining,
-        SaleState::SoldOut => pages::SaleState::SoldOut,
-        SaleState::Closed => pages::SaleState::Closed,
     }
 }
 
@@ -220,13 +206,9 @@ fn view(standing: &Standing, ahead: u64, sale: SaleState, order: Option<String>)
             SaleState::Closed | SaleState::Draining => LineView::Closed,
             SaleState::Scheduled | SaleState::Lobby => LineView::Lobby,
             SaleState::Paused => LineView::Paused { ahead },
-            SaleState::Open => {
-                LineView::Waiting { ahead, eta: standing.eta_seconds.map(|eta| Eta { p50: eta.p50, p90: eta.p90 }) }
-            }
+            SaleState::Open => LineView::Waiting { ahead, eta: standing.eta_seconds },
         },
-        TicketState::Called => {
-            standing.called_until.map_or(LineView::Late, |until| LineView::Called { until: Moment(until.as_millis()) })
-        }
+        TicketState::Called => standing.called_until.map_or(LineView::Late, |until| LineView::Called { until }),
         TicketState::Late => LineView::Late,
         TicketState::Admitted => LineView::Admitted,
         TicketState::Consumed => LineView::Consumed { order },

@@ -3,7 +3,7 @@
 
 use std::{fs, io, path::PathBuf};
 
-use web::Lang;
+use sale::Language;
 
 #[path = "../tests/pages/samples.rs"]
 mod samples;
@@ -11,9 +11,9 @@ mod samples;
 fn main() -> io::Result<()> {
     let folder = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| "target/gallery".to_owned()));
     fs::create_dir_all(&folder)?;
-    for lang in Lang::ALL {
-        for sample in samples::all(lang) {
-            fs::write(folder.join(format!("{}.{}.html", sample.name, lang.tag())), sample.html)?;
+    for language in Language::ALL {
+        for sample in samples::all(language) {
+            fs::write(folder.join(format!("{}.{}.html", sample.name, language.tag())), sample.html)?;
         }
     }
     Ok(())

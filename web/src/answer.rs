@@ -10,7 +10,7 @@ use rand::RngExt as _;
 use sale::Timestamp;
 
 use crate::{
-    Body, Moment, Shell, Site, asking, csp,
+    Body, Shell, Site, asking, csp,
     mold::{Mold, Texts},
     pages::{Notice, Reason, WayOn},
     problem::Problem,
@@ -32,10 +32,10 @@ impl Visit<'_> {
     /// What the page has around its own content.
     pub fn shell(&self) -> Shell {
         Shell {
-            lang: self.site.language(self.headers, self.uri.query()),
+            language: self.site.language(self.headers, self.uri.query()),
             nonce: URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 12]>()),
             path: self.uri.path().to_owned(),
-            now: Moment(self.now.as_millis()),
+            now: self.now,
         }
     }
 

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use ipnet::IpNet;
 use rand::RngExt as _;
-use sale::{SaleId, SessionId};
+use sale::{Language, SaleId, SessionId};
 
 use crate::{
-    language::Lang,
+    language::negotiate,
     problem::{Code, Problem},
 };
 
@@ -83,7 +83,7 @@ impl Site {
         self.set("-console", secret, seconds)
     }
 
-    pub fn set_language(&self, language: Lang) -> HeaderValue {
+    pub fn set_language(&self, language: Language) -> HeaderValue {
         self.set("-lang", language.tag(), COOKIE_SECONDS)
     }
 
@@ -95,10 +95,10 @@ impl Site {
     }
 
     /// The language to speak: the visible switch (`?lang=`) first, then the cookie it left, then what the browser asks for.
-    pub fn language(&self, headers: &HeaderMap, query: Option<&str>) -> Lang {
+    pub fn language(&self, headers: &HeaderMap, query: Option<&str>) -> Language {
         let kept = || cookie(headers, &format!("{}-lang", self.prefix()));
-        let chosen = chosen_language(query).map(Lang::tag).or_else(kept);
-        Lang::of(chosen, text(headers, &header::ACCEPT_LANGUAGE))
+        let chosen = chosen_language(query).map(Language::tag).or_else(kept);
+        negotiate(chosen, text(headers, &header::ACCEPT_LANGUAGE))
     }
 
     /// Refuses a write that another site's page made the browser send. Browsers tell where it comes from; a request
@@ -137,8 +137,8 @@ impl Site {
 }
 
 /// The language of the visible switch, if the address names one.
-pub fn chosen_language(query: Option<&str>) -> Option<Lang> {
-    query?.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Lang::from_tag)
+pub fn chosen_language(query: Option<&str>) -> Option<Language> {
+    query?.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Language::parse)
 }
 
 /// The value of a cookie.
@@ -237,8 +237,8 @@ mod tests {
     #[test]
     fn the_language_is_the_switch_then_the_cookie_then_the_browser() {
         let both = headers(&[("cookie", "x=1; __Host-openrun-lang=en"), ("accept-language", "ko-KR,en;q=0.5")]);
-        assert_eq!(site().language(&both, Some("a=1&lang=ko")), Lang::Ko);
-        assert_eq!(site().language(&both, None), Lang::En);
-        assert_eq!(site().language(&headers(&[("accept-language", "fr, en-GB")]), None), Lang::En);
+        assert_eq!(site().language(&both, Some("a=1&lang=ko")), Language::Ko);
+        assert_eq!(site().language(&both, None), Language::En);
+        assert_eq!(site().language(&headers(&[("accept-language", "fr, en-GB")]), None), Language::En);
     }
 }

@@ -7,13 +7,12 @@
 pub mod answer;
 pub mod asking;
 pub mod body;
+pub mod format;
 pub mod mold;
 pub mod pages;
 pub mod problem;
 
 mod language;
-mod moment;
-mod money;
 mod shell;
 
 mod assets;
@@ -21,8 +20,5 @@ mod words;
 
 pub use asking::Site;
 pub use body::Body;
-pub use language::Lang;
-pub use moment::Moment;
-pub use money::{Money, minor_digits};
 pub use problem::{Code, FieldError, Problem};
 pub use shell::{Shell, csp};

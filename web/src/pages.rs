@@ -4,16 +4,16 @@ mod sales;
 pub use sales::{Demo, SaleRow, SalesPage};
 
 mod sale;
-pub use sale::{ItemCard, SalePage, SaleState, SaleVisitor};
+pub use self::sale::{ItemCard, SalePage, SaleVisitor};
 
 mod line;
-pub use line::{Eta, LinePage, LineShape, LineView, LineVisitor, Slower};
+pub use line::{LinePage, LineShape, LineView, LineVisitor, Slower};
 
 mod checkout;
 pub use checkout::{CheckoutPage, CheckoutState, Choice, HeldOrder};
 
 mod order;
-pub use order::{HistoryEntry, OrderLine, OrderPage, OrderState};
+pub use order::{HistoryEntry, OrderLine, OrderPage};
 
 mod notice;
 pub use notice::{Notice, Reason, WayOn};
@@ -24,6 +24,9 @@ pub use docs::{Call, CallGroup, DocsPage};
 pub mod console;
 
 mod payment_method;
+mod tone;
+
+pub(crate) use tone::Tone;
 
 use crate::words::Words;
 

@@ -1,9 +1,10 @@
 //! What every page has around its own content: language, nonce, server time, the address for the language switch.
 
+use sale::{Language, Money, Timestamp};
+
 use crate::{
-    language::Lang,
-    moment::{Moment, Precision, countdown},
-    money::Money,
+    format::{self, Precision, clock_element, countdown, seconds_until, time_element},
+    language::{self, own_name},
     words::{Plain, Words},
 };
 
@@ -11,50 +12,55 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Shell {
     /// The language of the whole page.
-    pub lang: Lang,
+    pub language: Language,
     /// The CSP nonce of this response; see [`csp`].
     pub nonce: String,
     /// A path (with query) that GET answers, for the language switch. After a failed POST: the page to go back to.
     pub path: String,
     /// The server's clock at rendering; scripts carry it on.
-    pub now: Moment,
+    pub now: Timestamp,
 }
 
 impl Shell {
     /// The texts of the page's language.
     pub(crate) const fn words(&self) -> &'static Words {
-        self.lang.words()
+        language::words(self.language)
     }
 
     /// The same page in another language.
-    pub(crate) fn in_language(&self, lang: impl Plain<Lang>) -> String {
+    pub(crate) fn in_language(&self, language: impl Plain<Language>) -> String {
         let joint = if self.path.contains('?') { '&' } else { '?' };
-        format!("{}{joint}lang={}", self.path, lang.plain().tag())
+        format!("{}{joint}lang={}", self.path, language.plain().tag())
     }
 
-    /// A moment to the minute, as a `<time>` element.
-    pub(crate) fn plan(&self, moment: impl Plain<Moment>) -> String {
-        moment.plain().html(self.lang, Precision::Minute)
+    /// Every language with what it calls itself, for the switch at the top of the page.
+    pub(crate) fn languages() -> [(Language, &'static str); Language::ALL.len()] {
+        Language::ALL.map(|language| (language, own_name(language)))
     }
 
-    /// A moment to the second, as a `<time>` element.
-    pub(crate) fn fact(&self, moment: impl Plain<Moment>) -> String {
-        moment.plain().html(self.lang, Precision::Second)
+    /// A time to the minute, as a `<time>` element.
+    pub(crate) fn plan(&self, at: impl Plain<Timestamp>) -> String {
+        time_element(at.plain(), self.language, Precision::Minute)
+    }
+
+    /// A time to the second, as a `<time>` element.
+    pub(crate) fn fact(&self, at: impl Plain<Timestamp>) -> String {
+        time_element(at.plain(), self.language, Precision::Second)
     }
 
     /// The server's time of day, as a `<time>` element.
     pub(crate) fn clock(&self) -> String {
-        self.now.clock_html(self.lang)
+        clock_element(self.now, self.language)
     }
 
     /// An amount in the page's language.
     pub(crate) fn money(&self, money: &Money) -> String {
-        money.words(self.lang)
+        format::amount(*money, self.language)
     }
 
     /// The figures of a countdown as they stand now.
-    pub(crate) fn until(&self, moment: impl Plain<Moment>) -> String {
-        countdown(moment.plain().seconds_after(self.now), self.lang)
+    pub(crate) fn until(&self, at: impl Plain<Timestamp>) -> String {
+        countdown(seconds_until(at.plain(), self.now), self.language)
     }
 }
 

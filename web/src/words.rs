@@ -5,7 +5,10 @@ pub(crate) mod ko;
 
 use std::fmt::Display;
 
+use sale::{OrderState, SaleState};
 use serde::Serialize;
+
+use crate::format::grouped;
 
 /// A plain value however a template hands it over: templates pass what they loop over by reference.
 pub(crate) trait Plain<T> {
@@ -85,40 +88,11 @@ impl Plural {
     }
 }
 
-/// A number with a comma at every thousand, as both languages write it.
-pub(crate) fn grouped(n: impl Plain<u64>) -> String {
-    let digits = n.plain().to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    let (first, mut rest) = digits.split_at((digits.len() - 1) % 3 + 1);
-    grouped.push_str(first);
-    while let Some((three, after)) = rest.split_at_checked(3) {
-        grouped.push(',');
-        grouped.push_str(three);
-        rest = after;
-    }
-    grouped
-}
-
-/// A waiting time as people say it, from the median and the time nine in ten do not exceed.
-pub(crate) fn waiting_time(words: &LineWords, p50: u64, p90: u64) -> String {
-    let (low, high) = (p50 / 60, p90.max(p50).div_ceil(60));
-    match (low, high) {
-        (_, 0 | 1) => words.eta_minute.to_owned(),
-        (0 | 1, high) if high <= 90 => words.eta_up_to_minutes.of(high),
-        (low, high) if high <= 90 && low < high => words.eta_minutes.with_two(low, high),
-        (_, high) if high <= 90 => words.eta_up_to_minutes.of(high),
-        (low, high) if low / 60 >= 1 && low / 60 < high.div_ceil(60) => {
-            words.eta_hours.with_two(low / 60, high.div_ceil(60))
-        }
-        (_, high) => words.eta_up_to_hours.of(high.div_ceil(60)),
-    }
-}
-
 /// All texts of a language.
 #[derive(Debug)]
 pub(crate) struct Words {
     pub(crate) common: CommonWords,
-    pub(crate) state: SaleStateWords,
+    pub(crate) sale_state: SaleStateWords,
     pub(crate) home: HomeWords,
     pub(crate) sale: SaleWords,
     pub(crate) line: LineWords,
@@ -160,6 +134,20 @@ pub(crate) struct SaleStateWords {
     pub(crate) draining: &'static str,
     pub(crate) sold_out: &'static str,
     pub(crate) closed: &'static str,
+}
+
+impl SaleStateWords {
+    pub(crate) fn label(&self, state: impl Plain<SaleState>) -> &'static str {
+        match state.plain() {
+            SaleState::Scheduled => self.scheduled,
+            SaleState::Lobby => self.lobby,
+            SaleState::Open => self.open,
+            SaleState::Paused => self.paused,
+            SaleState::Draining => self.draining,
+            SaleState::SoldOut => self.sold_out,
+            SaleState::Closed => self.closed,
+        }
+    }
 }
 
 /// The list of sales.
@@ -403,6 +391,23 @@ pub(crate) struct OrderWords {
     pub(crate) keep_address: &'static str,
 }
 
+impl OrderWords {
+    pub(crate) fn state(&self, state: impl Plain<OrderState>) -> &OrderStateWords {
+        match state.plain() {
+            OrderState::PendingPayment => &self.pending_payment,
+            OrderState::PaymentProcessing => &self.payment_processing,
+            OrderState::PaymentUnknown => &self.payment_unknown,
+            OrderState::Paid => &self.paid,
+            OrderState::PaymentFailed => &self.payment_failed,
+            OrderState::Expired => &self.expired,
+            OrderState::Cancelled => &self.cancelled,
+            OrderState::RefundPending => &self.refund_pending,
+            OrderState::Refunded => &self.refunded,
+            OrderState::NeedsReview => &self.needs_review,
+        }
+    }
+}
+
 /// The seller's side.
 #[derive(Debug)]
 pub(crate) struct ConsoleWords {
@@ -535,23 +540,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_and_plurals_right() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1,234,567");
+    fn a_plural_has_the_form_of_its_number() {
         assert_eq!(en::WORDS.line.ahead.of(1), "1 person ahead");
         assert_eq!(en::WORDS.line.ahead.of(4213), "4,213 people ahead");
         assert_eq!(ko::WORDS.line.ahead.of(12), "앞에 12명");
-    }
-
-    #[test]
-    fn waiting_times_are_ranges() {
-        let words = &en::WORDS.line;
-        assert_eq!(waiting_time(words, 5, 40), "Less than a minute");
-        assert_eq!(waiting_time(words, 50, 170), "Up to 3 minutes");
-        assert_eq!(waiting_time(words, 200, 290), "About 3 to 5 minutes");
-        assert_eq!(waiting_time(words, 5400, 8000), "About 1 to 3 hours");
-        assert_eq!(waiting_time(words, 3000, 6000), "Up to 2 hours");
-        assert_eq!(waiting_time(&ko::WORDS.line, 200, 290), "약 3~5분");
     }
 }

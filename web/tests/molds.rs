@@ -4,41 +4,32 @@ use std::io::Read as _;
 
 use flate2::read::GzDecoder;
 use proptest::{collection::vec, option, prelude::*, sample::select};
+use sale::{Language, SaleState, Timestamp, standing::Eta, testing::won};
 use web::{
-    Lang, Moment, Money, Shell,
+    Shell,
     mold::{Mold, Texts},
-    pages::{Eta, ItemCard, LinePage, LineView, LineVisitor, SalePage, SaleState, SaleVisitor},
+    pages::{ItemCard, LinePage, LineView, LineVisitor, SalePage, SaleVisitor},
 };
 
 /// One request, one packet flight: what a phone gets before it has to answer.
 const WAITING_PAGE_BYTES: usize = 14 * 1024;
 
-const STATES: [SaleState; 7] = [
-    SaleState::Scheduled,
-    SaleState::Lobby,
-    SaleState::Open,
-    SaleState::Paused,
-    SaleState::Draining,
-    SaleState::SoldOut,
-    SaleState::Closed,
-];
-
-fn lang() -> impl Strategy<Value = Lang> {
-    select(Lang::ALL.as_slice())
+fn language() -> impl Strategy<Value = Language> {
+    select(Language::ALL.as_slice())
 }
 
 fn state() -> impl Strategy<Value = SaleState> {
-    select(STATES.as_slice())
+    select(SaleState::ALL)
 }
 
 /// From before the opening to after it, days and fractions of a second away.
 fn shell(path: &'static str) -> impl Strategy<Value = Shell> {
     let now = prop_oneof![OPENING - 100_000..OPENING + 1_000, OPENING - 1_000_000_000..OPENING + 1_000_000_000];
-    (lang(), "[-_0-9A-Za-z]{16}", now).prop_map(|(lang, nonce, now)| Shell {
-        lang,
+    (language(), "[-_0-9A-Za-z]{16}", now).prop_map(|(language, nonce, now)| Shell {
+        language,
         nonce,
         path: path.to_owned(),
-        now: Moment(now),
+        now: Timestamp::from_millis(now),
     })
 }
 
@@ -55,9 +46,9 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn item() -> impl Strategy<Value = ItemCard> {
-    (name(), number(), number(), number()).prop_map(|(name, amount, units, left)| ItemCard {
+    (name(), 0..10_000_000_i64, number(), number()).prop_map(|(name, amount, units, left)| ItemCard {
         name,
-        price: Money { amount, currency: "KRW".to_owned() },
+        price: won(amount),
         units,
         left,
     })
@@ -73,7 +64,7 @@ prop_compose! {
         number in option::of(number()),
         join_key in "[-_0-9A-Za-z]{22}",
     ) -> SalePage {
-        let (sale, opens_at) = ("sneaker".to_owned(), Moment(OPENING));
+        let (sale, opens_at) = ("sneaker".to_owned(), Timestamp::from_millis(OPENING));
         SalePage { shell, sale, name, state, opens_at, items, per_buyer_limit, enter_seconds, hold_seconds, waiting, number, join_key }
     }
 }
@@ -108,14 +99,14 @@ prop_compose! {
             epoch: epoch.to_string(),
             at_front: false,
             slower: None,
-            opens_at: Moment(OPENING),
+            opens_at: Timestamp::from_millis(OPENING),
         }
     }
 }
 
 fn sale_texts(page: &SalePage) -> Texts {
     SaleVisitor {
-        lang: page.shell.lang,
+        language: page.shell.language,
         nonce: &page.shell.nonce,
         now: page.shell.now,
         opens_at: page.opens_at,
@@ -127,7 +118,7 @@ fn sale_texts(page: &SalePage) -> Texts {
 
 fn line_texts(page: &LinePage) -> Texts {
     LineVisitor {
-        lang: page.shell.lang,
+        language: page.shell.language,
         nonce: &page.shell.nonce,
         now: page.shell.now,
         opens_at: page.opens_at,
@@ -155,7 +146,7 @@ proptest! {
     fn the_page_of_a_sale_is_the_same_from_its_mold(cast_from in sale_page(), other in sale_page()) {
         let mold = cast_from.clone().mold().unwrap();
         is_the_page(&mold, &sale_texts(&cast_from), &cast_from.render())?;
-        let shell = Shell { lang: cast_from.shell.lang, ..other.shell };
+        let shell = Shell { language: cast_from.shell.language, ..other.shell };
         let number = cast_from.number.and(other.number.or(Some(0)));
         let next = SalePage { shell, number, join_key: other.join_key, ..cast_from };
         is_the_page(&mold, &sale_texts(&next), &next.render())?;
@@ -171,7 +162,7 @@ proptest! {
             same => same,
         };
         prop_assert_eq!(view.shape(), cast_from.view.shape());
-        let shell = Shell { lang: cast_from.shell.lang, ..other.shell };
+        let shell = Shell { language: cast_from.shell.language, ..other.shell };
         let next = LinePage { shell, number: other.number, ticket: other.ticket, view, join_key: other.join_key, ..cast_from };
         let texts = line_texts(&next);
         is_the_page(&mold, &texts, &next.render())?;
@@ -180,9 +171,13 @@ proptest! {
 
 #[test]
 fn the_waiting_page_from_its_mold_fits_into_fourteen_kilobytes() {
-    for lang in Lang::ALL {
-        let shell =
-            Shell { lang, nonce: "n".repeat(16), path: "/sales/sneaker/line".to_owned(), now: Moment(OPENING + 1) };
+    for language in Language::ALL {
+        let shell = Shell {
+            language,
+            nonce: "n".repeat(16),
+            path: "/sales/sneaker/line".to_owned(),
+            now: Timestamp::from_millis(OPENING + 1),
+        };
         let page = LinePage {
             shell,
             sale: "sneaker".to_owned(),
@@ -198,12 +193,12 @@ fn the_waiting_page_from_its_mold_fits_into_fourteen_kilobytes() {
             message: Some("현장 수령은 오늘만 됩니다.".to_owned()),
             left: 912,
             held: 31,
-            opens_at: Moment(OPENING),
+            opens_at: Timestamp::from_millis(OPENING),
             enter_seconds: 120,
             join_key: "k".repeat(22),
         };
         let packed = page.clone().mold().unwrap().packed(&line_texts(&page));
-        println!("{}: {} of {}", lang.tag(), packed.len(), page.render().len());
-        assert!(packed.len() <= WAITING_PAGE_BYTES, "{}: {} bytes", lang.tag(), packed.len());
+        println!("{}: {} of {}", language.tag(), packed.len(), page.render().len());
+        assert!(packed.len() <= WAITING_PAGE_BYTES, "{}: {} bytes", language.tag(), packed.len());
     }
 }

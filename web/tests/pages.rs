@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
-use web::Lang;
+use sale::Language;
 
 #[path = "pages/samples.rs"]
 mod samples;
@@ -13,8 +13,10 @@ use samples::Sample;
 /// One request, one packet flight: what a phone gets before it has to answer.
 const WAITING_PAGE_BYTES: usize = 14 * 1024;
 
-fn everything() -> impl Iterator<Item = (Lang, Sample)> {
-    Lang::ALL.into_iter().flat_map(|lang| samples::all(lang).into_iter().map(move |sample| (lang, sample)))
+fn everything() -> impl Iterator<Item = (Language, Sample)> {
+    Language::ALL
+        .into_iter()
+        .flat_map(|language| samples::all(language).into_iter().map(move |sample| (language, sample)))
 }
 
 /// The page without head, scripts, the language switch and what stands in fields: what the page itself says.
@@ -36,15 +38,15 @@ fn is_hangul(letter: char) -> bool {
 
 #[test]
 fn every_page_is_whole_and_in_its_language() {
-    for (lang, sample) in everything() {
+    for (language, sample) in everything() {
         let html = &sample.html;
-        let name = format!("{} {}", sample.name, lang.tag());
-        assert!(html.starts_with(&format!("<!doctype html>\n<html lang=\"{}\"", lang.tag())), "{name}: start");
+        let name = format!("{} {}", sample.name, language.tag());
+        assert!(html.starts_with(&format!("<!doctype html>\n<html lang=\"{}\"", language.tag())), "{name}: start");
         assert!(html.trim_end().ends_with("</html>"), "{name}: end");
         assert!(!html.contains("{{") && !html.contains("{%"), "{name}: template left over");
         assert_eq!(html.matches("<h1").count(), 1, "{name}: one h1");
         assert_eq!(html.matches("<main").count(), 1, "{name}: one main");
-        for other in Lang::ALL {
+        for other in Language::ALL {
             assert!(
                 html.contains(&format!("lang={}\" lang=\"{0}\"", other.tag())),
                 "{name}: switch to {}",
@@ -56,19 +58,19 @@ fn every_page_is_whole_and_in_its_language() {
 
 #[test]
 fn no_gap_is_left_in_a_sentence() {
-    for (lang, sample) in everything() {
+    for (language, sample) in everything() {
         let text = said(&sample.html);
-        assert!(!text.contains("{}") && !text.contains("{n}"), "{} {}: {text}", sample.name, lang.tag());
+        assert!(!text.contains("{}") && !text.contains("{n}"), "{} {}: {text}", sample.name, language.tag());
     }
 }
 
 #[test]
 fn no_page_mixes_languages() {
-    for sample in samples::all(Lang::En) {
+    for sample in samples::all(Language::En) {
         let text = said(&sample.html);
         assert!(!text.chars().any(is_hangul), "{}: {text}", sample.name);
     }
-    for sample in samples::all(Lang::Ko) {
+    for sample in samples::all(Language::Ko) {
         let text = said(&sample.html);
         assert!(text.chars().any(is_hangul), "{}: {text}", sample.name);
         for word in [" the ", " your ", " and ", " is ", " are ", " was "] {
@@ -83,16 +85,16 @@ fn no_page_mixes_languages() {
 
 #[test]
 fn nobody_is_shouted_at() {
-    for (lang, sample) in everything() {
-        assert!(!said(&sample.html).contains('!'), "{} {}", sample.name, lang.tag());
+    for (language, sample) in everything() {
+        assert!(!said(&sample.html).contains('!'), "{} {}", sample.name, language.tag());
     }
 }
 
 /// A style or script without the nonce would be blocked; an inline handler or style attribute too.
 #[test]
 fn everything_inline_carries_the_nonce() {
-    for (lang, sample) in everything() {
-        let name = format!("{} {}", sample.name, lang.tag());
+    for (language, sample) in everything() {
+        let name = format!("{} {}", sample.name, language.tag());
         for piece in sample.html.split("<script").skip(1).chain(sample.html.split("<style").skip(1)) {
             let allowed = piece.starts_with(" nonce=\"bm9uY2U\"") || piece.starts_with(" type=\"application/json\"");
             assert!(allowed, "{name}: {}", piece.chars().take(80).collect::<String>());
@@ -106,12 +108,12 @@ fn everything_inline_carries_the_nonce() {
 
 #[test]
 fn the_waiting_page_fits_into_fourteen_kilobytes() {
-    for lang in Lang::ALL {
-        for sample in samples::line(lang) {
+    for language in Language::ALL {
+        for sample in samples::line(language) {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
             encoder.write_all(sample.html.as_bytes()).unwrap();
             let size = encoder.finish().unwrap().len();
-            assert!(size <= WAITING_PAGE_BYTES, "{} {}: {size} bytes", sample.name, lang.tag());
+            assert!(size <= WAITING_PAGE_BYTES, "{} {}: {size} bytes", sample.name, language.tag());
         }
     }
 }
@@ -119,8 +121,8 @@ fn the_waiting_page_fits_into_fourteen_kilobytes() {
 /// Nobody knows how many come back before somebody who had been called in a lost life of the line.
 #[test]
 fn who_stands_at_the_front_again_is_not_told_to_be_next() {
-    for (lang, next) in [(Lang::Ko, "바로 다음 차례입니다</p>"), (Lang::En, "You are next</p>")] {
-        let samples = samples::line(lang);
+    for (language, next) in [(Language::Ko, "바로 다음 차례입니다</p>"), (Language::En, "You are next</p>")] {
+        let samples = samples::line(language);
         let tells = |name| samples.iter().find(|sample| sample.name == name).unwrap().html.contains(next);
         assert!(tells("line-next"));
         assert!(!tells("line-front"));
@@ -130,14 +132,15 @@ fn who_stands_at_the_front_again_is_not_told_to_be_next() {
 /// The waiting page carries the blocks of all views; only those of its own are shown, also without the script.
 #[test]
 fn only_the_blocks_of_the_view_are_shown() {
-    for (lang, sample) in Lang::ALL.into_iter().flat_map(|lang| samples::line(lang).into_iter().map(move |s| (lang, s)))
+    for (language, sample) in
+        Language::ALL.into_iter().flat_map(|language| samples::line(language).into_iter().map(move |s| (language, s)))
     {
         let view = sample.html.split("data-view=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
         for block in sample.html.split("data-when=\"").skip(1) {
             let (views, rest) = block.split_once('"').unwrap();
             let hidden = rest.split('>').next().unwrap().contains("hidden");
             let shown = views.split(' ').any(|one| one == view);
-            assert_eq!(shown, !hidden, "{} {}: block of {views}", sample.name, lang.tag());
+            assert_eq!(shown, !hidden, "{} {}: block of {views}", sample.name, language.tag());
         }
     }
 }
@@ -145,13 +148,14 @@ fn only_the_blocks_of_the_view_are_shown() {
 /// What a buyer writes or a seller names cannot become markup, in text, attributes or script data.
 #[test]
 fn foreign_text_stays_text() {
+    use sale::SaleState;
     use web::{
         Shell,
-        pages::{LinePage, LineView, SaleState},
+        pages::{LinePage, LineView},
     };
     let evil = "</script><img src=x onerror=alert(1)>\"'";
     let page = LinePage {
-        shell: Shell { lang: Lang::En, nonce: "n".into(), path: "/\"><b>".into(), now: samples::NOW },
+        shell: Shell { language: Language::En, nonce: "n".into(), path: "/\"><b>".into(), now: samples::NOW },
         sale: "sneaker".into(),
         sale_name: evil.into(),
         ticket: evil.into(),
@@ -185,9 +189,9 @@ fn the_words_of_key_pages() {
         "order-payment_unknown",
         "notice-storeunavailable",
     ];
-    for (lang, sample) in everything().filter(|(_, sample)| key.contains(&sample.name.as_str())) {
+    for (language, sample) in everything().filter(|(_, sample)| key.contains(&sample.name.as_str())) {
         let text = said(&sample.html);
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        insta::assert_snapshot!(format!("{}-{}", sample.name, lang.tag()), lines.join("\n"));
+        insta::assert_snapshot!(format!("{}-{}", sample.name, language.tag()), lines.join("\n"));
     }
 }

@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderMap, StatusCode, Uri};
-use sale::{HoldState, Language, OrderState, Pass, PaymentState, SaleId, SaleState, SessionId, Timestamp};
+use sale::{HoldState, Language, Money, OrderState, Pass, PaymentState, SaleId, SaleState, SessionId, Timestamp};
 use serde::Deserialize;
 use stores::database::{
     orders::{self, Order},
@@ -18,18 +18,18 @@ use stores::database::{
     sales::{self, StockedSale},
 };
 use web::{
-    Code, Moment, Money, Problem, answer,
+    Code, Problem, answer,
     asking::trace_id,
     pages::{
-        self, CheckoutPage, CheckoutState, Choice, Demo, HeldOrder, HistoryEntry, ItemCard, OrderLine, OrderPage,
-        Reason, SaleRow, SalesPage, WayOn,
+        CheckoutPage, CheckoutState, Choice, Demo, HeldOrder, HistoryEntry, ItemCard, OrderLine, OrderPage, Reason,
+        SaleRow, SalesPage, WayOn,
     },
 };
 
 use super::{
     Shop,
     asked::{Form, Path},
-    console::{page_state, to},
+    console::to,
     orders::{own, pass},
     sales::known,
     store_trouble,
@@ -95,7 +95,7 @@ async fn sales_page(visit: &Visit<'_>) -> Result<Response, Problem> {
     let mut rows = Vec::with_capacity(ids.len());
     for id in ids {
         if let Some(known) = sales::load(&shop.database, &id).await.map_err(|fault| store_trouble(&fault))? {
-            rows.push(row(&known, shell.lang.into(), shop.database.now()));
+            rows.push(row(&known, shell.language, shop.database.now()));
         }
     }
     let demo = shop.demo.then(|| Demo { console_url: "/console".to_owned() });
@@ -105,21 +105,17 @@ async fn sales_page(visit: &Visit<'_>) -> Result<Response, Problem> {
 fn row(known: &StockedSale, language: Language, now: Timestamp) -> SaleRow {
     let items = known.sale.items.iter().zip(&known.stock).map(|(item, count)| ItemCard {
         name: item.name.in_language(language).to_owned(),
-        price: money(item.price),
+        price: item.price,
         units: item.units.into(),
         left: u64::try_from(count.free).unwrap_or(0),
     });
     SaleRow {
         id: known.sale.id.to_string(),
         name: known.sale.name.in_language(language).to_owned(),
-        state: page_state(known.state(now)),
-        opens_at: Moment(known.sale.opens_at.as_millis()),
+        state: known.state(now),
+        opens_at: known.sale.opens_at,
         items: items.collect(),
     }
-}
-
-fn money(money: sale::Money) -> Money {
-    Money { amount: u64::try_from(money.amount).unwrap_or(0), currency: money.currency.to_string() }
 }
 
 async fn checkout(State(shop): State<Shop>, Path(sale): Path<String>, headers: HeaderMap, uri: Uri) -> Response {
@@ -144,7 +140,7 @@ async fn carried(shop: &Shop, sale: &SaleId, headers: &HeaderMap) -> Result<Pass
 fn checkout_page(visit: &Visit<'_>, known: &StockedSale, state: CheckoutState, status: StatusCode) -> Response {
     let shell = visit.shell();
     let nonce = shell.nonce.clone();
-    let sale_name = known.sale.name.in_language(shell.lang.into()).to_owned();
+    let sale_name = known.sale.name.in_language(shell.language).to_owned();
     let html = CheckoutPage { shell, sale: known.sale.id.to_string(), sale_name, state }.render();
     visit.page(&nonce, status, html)
 }
@@ -164,7 +160,7 @@ async fn stands(visit: &Visit<'_>, known: &StockedSale, pass: &Pass) -> Result<C
         return Err(Code::SaleClosed.into());
     }
     if known.stock.iter().all(|count| count.free <= 0) {
-        return Ok(CheckoutState::SoldOut { pass_until: Moment(pass.expires_at.as_millis()) });
+        return Ok(CheckoutState::SoldOut { pass_until: pass.expires_at });
     }
     Ok(choosing(visit, known, pass, &Typing::default()))
 }
@@ -177,7 +173,7 @@ struct Typing {
 }
 
 fn choosing(visit: &Visit<'_>, known: &StockedSale, pass: &Pass, typing: &Typing) -> CheckoutState {
-    let language: Language = visit.shell().lang.into();
+    let language = visit.shell().language;
     let limit = u64::from(known.sale.per_buyer_limit);
     let choices = known.sale.items.iter().zip(&known.stock).enumerate().map(|(at, (item, count))| {
         let most = u64::try_from(count.free).unwrap_or(0).min(limit);
@@ -185,14 +181,14 @@ fn choosing(visit: &Visit<'_>, known: &StockedSale, pass: &Pass, typing: &Typing
         Choice {
             id: item.id.to_string(),
             name: item.name.in_language(language).to_owned(),
-            price: money(item.price),
+            price: item.price,
             most,
             quantity: typed.unwrap_or_else(|| u64::from(at == 0).min(most)),
         }
     });
     CheckoutState::Choosing {
         choices: choices.collect(),
-        pass_until: Moment(pass.expires_at.as_millis()),
+        pass_until: pass.expires_at,
         per_buyer_limit: limit,
         hold_seconds: known.sale.hold_seconds.into(),
         email: typing.typed.get("email").cloned().unwrap_or_default(),
@@ -222,12 +218,12 @@ fn ordered(visit: &Visit<'_>, known: &StockedSale, order: &Order) -> CheckoutSta
 }
 
 fn held(visit: &Visit<'_>, known: &StockedSale, order: &Order) -> HeldOrder {
-    let language: Language = visit.shell().lang.into();
+    let language = visit.shell().language;
     HeldOrder {
         order: order.id.to_string(),
         lines: lines(known, order, language),
-        total: money(order.total),
-        until: Moment(order.hold.map_or(0, |hold| hold.deadline.as_millis())),
+        total: order.total,
+        until: order.hold.map_or(Timestamp::default(), |hold| hold.deadline),
         methods: visit.shop.provider.methods().iter().map(|method| (*method).to_owned()).collect(),
         key: fresh_key(),
     }
@@ -240,10 +236,7 @@ fn lines(known: &StockedSale, order: &Order, language: Language) -> Vec<OrderLin
             .item(&line.item)
             .map_or_else(|| line.item.to_string(), |item| item.name.in_language(language).to_owned()),
         quantity: line.quantity.into(),
-        total: Money {
-            amount: u64::try_from(line.amount.saturating_mul(i64::from(line.quantity))).unwrap_or(0),
-            currency: order.total.currency.to_string(),
-        },
+        total: Money { amount: line.amount.saturating_mul(i64::from(line.quantity)), currency: order.total.currency },
     });
     lines.collect()
 }
@@ -317,7 +310,7 @@ fn body(visit: &Visit<'_>, typed: &Typed) -> ReserveBody {
         lines.retain(|line| line.quantity != 0);
     }
     let email = typed.get("email").map(|email| email.trim()).filter(|email| !email.is_empty());
-    let locale = Some(visit.shell().lang.tag().to_owned());
+    let locale = Some(visit.shell().language.tag().to_owned());
     ReserveBody { lines, contact: email.map(|email| AskedContact { email: email.to_owned(), locale }) }
 }
 
@@ -333,7 +326,7 @@ async fn order(State(shop): State<Shop>, Path(id): Path<String>, headers: Header
 async fn order_page(visit: &Visit<'_>, order: &Order) -> Result<Response, Problem> {
     let known = known(visit.shop, order.sale.as_str()).await?;
     let shell = visit.shell();
-    let (language, nonce): (Language, String) = (shell.lang.into(), shell.nonce.clone());
+    let (language, nonce) = (shell.language, shell.nonce.clone());
     let now = visit.shop.database.now();
     let payable = order.state == OrderState::PendingPayment && order.hold.is_some_and(|hold| now < hold.deadline);
     let is_paying = order.hold.is_some_and(|hold| hold.state == HoldState::Paying);
@@ -343,38 +336,18 @@ async fn order_page(visit: &Visit<'_>, order: &Order) -> Result<Response, Proble
         order: order.id.to_string(),
         sale: order.sale.to_string(),
         sale_name: known.sale.name.in_language(language).to_owned(),
-        state: state(order.state),
+        state: order.state,
         lines: lines(&known, order, language),
-        total: money(order.total),
+        total: order.total,
         payment: payable.then(|| held(visit, &known, order)),
         attempt: order.payment.as_ref().map(|attempt| attempt.state.as_str().to_owned()),
         redirect_url: None,
         delayed: is_paying && late && order.payment.as_ref().is_some_and(|attempt| !attempt.sent),
         cancellable: order.state == OrderState::PendingPayment,
-        history: order
-            .history
-            .iter()
-            .map(|step| HistoryEntry { state: state(step.state), at: Moment(step.at.as_millis()) })
-            .collect(),
+        history: order.history.iter().map(|step| HistoryEntry { state: step.state, at: step.at }).collect(),
     }
     .render();
     Ok(visit.page(&nonce, StatusCode::OK, html))
-}
-
-/// The state as the pages name it.
-pub const fn state(state: OrderState) -> pages::OrderState {
-    match state {
-        OrderState::PendingPayment => pages::OrderState::PendingPayment,
-        OrderState::PaymentProcessing => pages::OrderState::PaymentProcessing,
-        OrderState::PaymentUnknown => pages::OrderState::PaymentUnknown,
-        OrderState::Paid => pages::OrderState::Paid,
-        OrderState::PaymentFailed => pages::OrderState::PaymentFailed,
-        OrderState::Expired => pages::OrderState::Expired,
-        OrderState::Cancelled => pages::OrderState::Cancelled,
-        OrderState::RefundPending => pages::OrderState::RefundPending,
-        OrderState::Refunded => pages::OrderState::Refunded,
-        OrderState::NeedsReview => pages::OrderState::NeedsReview,
-    }
 }
 
 #[derive(Deserialize)]

@@ -15,10 +15,10 @@ use axum::{
 use http::{HeaderMap, StatusCode, Uri};
 use stores::database::{reset, sales};
 use web::{
-    Code, Moment, Problem, Shell,
+    Code, Problem, Shell,
     answer::{self, see_other},
     pages::{
-        self, WayOn,
+        WayOn,
         console::{ConsoleSaleRow, ConsoleSalesPage, SignIn},
     },
 };
@@ -96,9 +96,9 @@ async fn list(desk: &Desk<'_>) -> Result<Response, Problem> {
         let waiting = shop.queue.observe(&key, 1).await.map_or(0, |seen| seen.waiting);
         rows.push(ConsoleSaleRow {
             id: id.to_string(),
-            name: known.sale.name.in_language(shell.lang.into()).to_owned(),
-            state: page_state(known.state(shop.database.now())),
-            opens_at: Moment(known.sale.opens_at.as_millis()),
+            name: known.sale.name.in_language(shell.language).to_owned(),
+            state: known.state(shop.database.now()),
+            opens_at: known.sale.opens_at,
             waiting,
             sold: known.sold(),
             units: known.sale.units(),
@@ -107,19 +107,6 @@ async fn list(desk: &Desk<'_>) -> Result<Response, Problem> {
     let nonce = shell.nonce.clone();
     let html = ConsoleSalesPage { shell, sales: rows, demo: shop.demo }.render();
     Ok(desk.page(&nonce, StatusCode::OK, html))
-}
-
-/// The state as the pages name it.
-pub const fn page_state(state: sale::SaleState) -> pages::SaleState {
-    match state {
-        sale::SaleState::Scheduled => pages::SaleState::Scheduled,
-        sale::SaleState::Lobby => pages::SaleState::Lobby,
-        sale::SaleState::Open => pages::SaleState::Open,
-        sale::SaleState::Paused => pages::SaleState::Paused,
-        sale::SaleState::Draining => pages::SaleState::Draining,
-        sale::SaleState::SoldOut => pages::SaleState::SoldOut,
-        sale::SaleState::Closed => pages::SaleState::Closed,
-    }
 }
 
 /// Opens the demo's sale anew, as if nobody had ever been there.

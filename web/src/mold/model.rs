@@ -2,8 +2,7 @@
 //! contain them.
 
 use rand::RngExt as _;
-
-use crate::Moment;
+use sale::Timestamp;
 
 /// For nonces, keys and ids.
 pub(crate) fn name() -> String {
@@ -16,7 +15,7 @@ pub(crate) fn number() -> u64 {
 }
 
 /// Centuries before any opening, so that a countdown to it is long, in a year of four digits.
-pub(crate) fn moment() -> Moment {
+pub(crate) fn moment() -> Timestamp {
     const YEAR_MS: i64 = 365 * 24 * 3_600_000;
-    Moment(rand::rng().random_range(-800 * YEAR_MS..-200 * YEAR_MS))
+    Timestamp::from_millis(rand::rng().random_range(-800 * YEAR_MS..-200 * YEAR_MS))
 }

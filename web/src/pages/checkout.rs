@@ -1,9 +1,10 @@
 //! `/sales/{sale}/checkout`: choose, reserve, and pay while the hold lives.
 
 use askama::Template;
+use sale::{Money, Timestamp};
 
 use super::{OrderLine, limit_words, payment_method::is_test, rendered};
-use crate::{Moment, Money, Shell, assets, words::Plain};
+use crate::{Shell, assets, words::Plain};
 
 /// The checkout of one buyer.
 #[derive(Clone, Debug, Template)]
@@ -27,7 +28,7 @@ pub enum CheckoutState {
         /// What can be had.
         choices: Vec<Choice>,
         /// The end of the pass.
-        pass_until: Moment,
+        pass_until: Timestamp,
         /// Units that one buyer may have of all items together.
         per_buyer_limit: u64,
         /// Time to pay after reserving.
@@ -53,7 +54,7 @@ pub enum CheckoutState {
     /// The last free unit went while choosing; the pass is still good.
     SoldOut {
         /// The end of the pass.
-        pass_until: Moment,
+        pass_until: Timestamp,
     },
     /// The pass led to an order already.
     PassUsed {
@@ -89,7 +90,7 @@ pub struct HeldOrder {
     /// All of it.
     pub total: Money,
     /// The end of the hold.
-    pub until: Moment,
+    pub until: Timestamp,
     /// Ids of payment methods; the first is chosen.
     pub methods: Vec<String>,
     /// Idempotency key of the payment.

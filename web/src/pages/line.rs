@@ -1,14 +1,16 @@
 //! `/sales/{sale}/line`: the waiting page. People look at it longer than at all others together.
 
 use askama::Template;
+use sale::{Language, SaleState, Timestamp, standing::Eta};
 use serde_json::json;
 
 use super::{limit_words, rendered, script_json};
 use crate::{
-    Lang, Moment, Shell, assets,
+    Shell, assets,
+    format::{clock_element, countdown, grouped, seconds_until, waiting_time},
+    language::words,
     mold::{Mold, Texts, model},
-    moment::countdown,
-    words::{LineWords, grouped, waiting_time},
+    words::LineWords,
 };
 
 /// Where a ticket stands, as its owner sees it.
@@ -31,7 +33,7 @@ pub enum LineView {
     /// It is this person's turn.
     Called {
         /// Until when to enter.
-        until: Moment,
+        until: Timestamp,
     },
     /// Missed the turn once; called again next.
     Late,
@@ -69,15 +71,6 @@ pub enum LineShape {
     Closed,
 }
 
-/// A waiting time as a range, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Eta {
-    /// The median.
-    pub p50: u64,
-    /// Nine in ten do not wait longer.
-    pub p90: u64,
-}
-
 /// Why the estimate grew since it was last said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slower {
@@ -106,7 +99,7 @@ pub struct LinePage {
     /// The epoch of the frame this page was made from, as its JSON value is written.
     pub epoch: String,
     /// The state of the sale.
-    pub sale_state: super::SaleState,
+    pub sale_state: SaleState,
     /// Where the ticket stands.
     pub view: LineView,
     /// Whether the number was called in a life of the line that is lost: it stands at the front again, among others of
@@ -123,7 +116,7 @@ pub struct LinePage {
     /// Held units of all items.
     pub held: u64,
     /// The opening.
-    pub opens_at: Moment,
+    pub opens_at: Timestamp,
     /// Time to enter after being called.
     pub enter_seconds: u64,
     /// Key for joining again after leaving.
@@ -227,13 +220,13 @@ fn stock(words: &LineWords, view: &LineView, left: u64, held: u64) -> String {
 #[derive(Clone, Copy, Debug)]
 pub struct LineVisitor<'v> {
     /// The language of the page.
-    pub lang: Lang,
+    pub language: Language,
     /// The CSP nonce of this response.
     pub nonce: &'v str,
     /// The server's clock.
-    pub now: Moment,
+    pub now: Timestamp,
     /// The opening, which the page counts down to.
-    pub opens_at: Moment,
+    pub opens_at: Timestamp,
     /// Id of the ticket.
     pub ticket: &'v str,
     /// Its number.
@@ -251,15 +244,15 @@ pub struct LineVisitor<'v> {
 impl LineVisitor<'_> {
     /// The texts that fill the holes of [`LinePage::mold`].
     pub fn texts(&self) -> Texts {
-        let words = &self.lang.words().line;
+        let words = &words(self.language).line;
         let (ahead, eta) = (self.view.ahead(), self.view.eta());
         let mut texts = Texts::default();
         texts.add(self.nonce);
         texts.add(self.join_key);
         texts.add(self.ticket);
-        texts.add(self.now.0);
-        texts.add(self.now.clock_html(self.lang));
-        texts.add(countdown(self.opens_at.seconds_after(self.now), self.lang));
+        texts.add(self.now.as_millis());
+        texts.add(clock_element(self.now, self.language));
+        texts.add(countdown(seconds_until(self.opens_at, self.now), self.language));
         texts.add(grouped(self.number));
         texts.add(self.number);
         texts.add_some(ahead.map(grouped));
@@ -291,7 +284,7 @@ impl LinePage {
             self.left = model::number();
         }
         let visitor = LineVisitor {
-            lang: self.shell.lang,
+            language: self.shell.language,
             nonce: &self.shell.nonce,
             now: self.shell.now,
             opens_at: self.opens_at,
@@ -322,7 +315,7 @@ impl LinePage {
         self.view.eta()
     }
 
-    const fn until(&self) -> Option<Moment> {
+    const fn until(&self) -> Option<Timestamp> {
         if let LineView::Called { until } = self.view { Some(until) } else { None }
     }
 
@@ -366,13 +359,13 @@ impl LinePage {
             "ticket": self.ticket,
             "number": self.number,
             "epoch": self.epoch,
-            "sale_state": self.sale_state.code(),
+            "sale_state": self.sale_state.as_str(),
             "view": self.view.code(),
             "ahead": self.ahead(),
             "p50": self.eta().map(|eta| eta.p50),
             "p90": self.eta().map(|eta| eta.p90),
-            "until": self.until().map(|until| until.0),
-            "opens_at": self.opens_at.0,
+            "until": self.until().map(Timestamp::as_millis),
+            "opens_at": self.opens_at.as_millis(),
             "words": self.shell.words().line,
         }))
     }

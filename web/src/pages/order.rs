@@ -1,38 +1,11 @@
 //! `/orders/{order}`: is my money safe, is my unit safe, what happens next and until when.
 
 use askama::Template;
+use sale::{Money, OrderState, Timestamp};
 use serde_json::json;
 
-use super::{HeldOrder, rendered, script_json};
-use crate::{
-    Moment, Money, Shell, assets,
-    words::{OrderStateWords, Words},
-};
-
-/// Where an order stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrderState {
-    /// Held, not paid.
-    PendingPayment,
-    /// The payment is under way.
-    PaymentProcessing,
-    /// Paid.
-    Paid,
-    /// The hold ran out.
-    Expired,
-    /// Cancelled before payment.
-    Cancelled,
-    /// Declined for good.
-    PaymentFailed,
-    /// Nobody knows yet whether it was charged.
-    PaymentUnknown,
-    /// A person has to look.
-    NeedsReview,
-    /// The money is on its way back.
-    RefundPending,
-    /// The money is back.
-    Refunded,
-}
+use super::{HeldOrder, Tone as _, rendered, script_json};
+use crate::{Shell, assets};
 
 /// One line of an order.
 #[derive(Clone, Debug)]
@@ -51,7 +24,7 @@ pub struct HistoryEntry {
     /// The state.
     pub state: OrderState,
     /// Since when.
-    pub at: Moment,
+    pub at: Timestamp,
 }
 
 /// The page of one order.
@@ -86,87 +59,6 @@ pub struct OrderPage {
     pub history: Vec<HistoryEntry>,
 }
 
-impl OrderState {
-    /// Every state.
-    pub const ALL: [Self; 10] = [
-        Self::PendingPayment,
-        Self::PaymentProcessing,
-        Self::Paid,
-        Self::Expired,
-        Self::Cancelled,
-        Self::PaymentFailed,
-        Self::PaymentUnknown,
-        Self::NeedsReview,
-        Self::RefundPending,
-        Self::Refunded,
-    ];
-
-    /// Snake case, as in the API.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::PendingPayment => "pending_payment",
-            Self::PaymentProcessing => "payment_processing",
-            Self::Paid => "paid",
-            Self::Expired => "expired",
-            Self::Cancelled => "cancelled",
-            Self::PaymentFailed => "payment_failed",
-            Self::PaymentUnknown => "payment_unknown",
-            Self::NeedsReview => "needs_review",
-            Self::RefundPending => "refund_pending",
-            Self::Refunded => "refunded",
-        }
-    }
-
-    /// Reads the code.
-    pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.code() == code)
-    }
-
-    /// The four answers in words.
-    pub(crate) const fn words(self, words: &Words) -> &OrderStateWords {
-        match self {
-            Self::PendingPayment => &words.order.pending_payment,
-            Self::PaymentProcessing => &words.order.payment_processing,
-            Self::Paid => &words.order.paid,
-            Self::Expired => &words.order.expired,
-            Self::Cancelled => &words.order.cancelled,
-            Self::PaymentFailed => &words.order.payment_failed,
-            Self::PaymentUnknown => &words.order.payment_unknown,
-            Self::NeedsReview => &words.order.needs_review,
-            Self::RefundPending => &words.order.refund_pending,
-            Self::Refunded => &words.order.refunded,
-        }
-    }
-
-    /// How the state is coloured; its words say the same.
-    pub(crate) const fn tone(self) -> &'static str {
-        match self {
-            Self::Paid => "good",
-            Self::PendingPayment | Self::PaymentProcessing => "accent",
-            Self::PaymentUnknown | Self::NeedsReview | Self::RefundPending => "warning",
-            Self::PaymentFailed => "trouble",
-            Self::Expired | Self::Cancelled | Self::Refunded => "quiet",
-        }
-    }
-
-    /// Whether it may still change by itself, so that the page asks.
-    const fn is_moving(self) -> bool {
-        matches!(
-            self,
-            Self::PendingPayment
-                | Self::PaymentProcessing
-                | Self::PaymentUnknown
-                | Self::NeedsReview
-                | Self::RefundPending
-        )
-    }
-
-    /// Whether joining the line again is the way on.
-    const fn leads_back(self) -> bool {
-        matches!(self, Self::Expired | Self::Cancelled | Self::PaymentFailed | Self::Refunded)
-    }
-}
-
 impl OrderPage {
     /// The page as HTML.
     pub fn render(&self) -> String {
@@ -178,7 +70,7 @@ impl OrderPage {
         if self.is_declined() {
             self.shell.words().checkout.declined
         } else {
-            self.state.words(self.shell.words()).state
+            self.shell.words().order.state(self.state).state
         }
     }
 
@@ -186,12 +78,32 @@ impl OrderPage {
         self.state == OrderState::PendingPayment && self.attempt.as_deref() == Some("declined")
     }
 
+    /// Whether the state may still change by itself, so that the page asks.
+    const fn is_moving(&self) -> bool {
+        matches!(
+            self.state,
+            OrderState::PendingPayment
+                | OrderState::PaymentProcessing
+                | OrderState::PaymentUnknown
+                | OrderState::NeedsReview
+                | OrderState::RefundPending
+        )
+    }
+
+    /// Whether the next thing to do is to join the line again.
+    const fn leads_back(&self) -> bool {
+        matches!(
+            self.state,
+            OrderState::Expired | OrderState::Cancelled | OrderState::PaymentFailed | OrderState::Refunded
+        )
+    }
+
     fn data(&self) -> String {
         script_json(&json!({
             "order": self.order,
-            "state": self.state.code(),
+            "state": self.state.as_str(),
             "attempt": self.attempt,
-            "moving": self.state.is_moving(),
+            "moving": self.is_moving(),
         }))
     }
 }

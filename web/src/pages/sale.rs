@@ -1,34 +1,15 @@
 //! `/sales/{sale}`: the countdown, then the button to join.
 
 use askama::Template;
+use sale::{Language, Money, SaleState, Timestamp};
 use serde_json::json;
 
-use super::{limit_words, rendered, script_json};
+use super::{Tone as _, limit_words, rendered, script_json};
 use crate::{
-    Lang, Moment, Money, Shell, assets,
+    Shell, assets,
+    format::{countdown, grouped, seconds_until},
     mold::{Mold, Texts, model},
-    moment::countdown,
-    words::{Words, grouped},
 };
-
-/// Where a sale stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SaleState {
-    /// Before the opening.
-    Scheduled,
-    /// Before the opening, people gather (draws).
-    Lobby,
-    /// Selling.
-    Open,
-    /// The seller stopped the calls.
-    Paused,
-    /// Ending: who is in line is served, nobody new joins.
-    Draining,
-    /// Every unit is sold.
-    SoldOut,
-    /// Over.
-    Closed,
-}
 
 /// One item as buyers see it.
 #[derive(Clone, Debug)]
@@ -56,7 +37,7 @@ pub struct SalePage {
     /// Where it stands.
     pub state: SaleState,
     /// The opening.
-    pub opens_at: Moment,
+    pub opens_at: Timestamp,
     /// What it sells.
     pub items: Vec<ItemCard>,
     /// Units that one buyer may have.
@@ -78,13 +59,13 @@ pub struct SalePage {
 #[derive(Clone, Copy, Debug)]
 pub struct SaleVisitor<'v> {
     /// The language of the page.
-    pub lang: Lang,
+    pub language: Language,
     /// The CSP nonce of this response.
     pub nonce: &'v str,
     /// The server's clock.
-    pub now: Moment,
+    pub now: Timestamp,
     /// The opening, which the page counts down to.
-    pub opens_at: Moment,
+    pub opens_at: Timestamp,
     /// The number of the own ticket.
     pub number: Option<u64>,
     /// Key of the join.
@@ -97,61 +78,10 @@ impl SaleVisitor<'_> {
         let mut texts = Texts::default();
         texts.add(self.nonce);
         texts.add(self.join_key);
-        texts.add(self.now.0);
-        texts.add(countdown(self.opens_at.seconds_after(self.now), self.lang));
+        texts.add(self.now.as_millis());
+        texts.add(countdown(seconds_until(self.opens_at, self.now), self.language));
         texts.add_some(self.number.map(grouped));
         texts
-    }
-}
-
-impl SaleState {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Scheduled, Self::Lobby, Self::Open, Self::Paused, Self::Draining, Self::SoldOut, Self::Closed];
-
-    /// Snake case, as in the API.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Scheduled => "scheduled",
-            Self::Lobby => "lobby",
-            Self::Open => "open",
-            Self::Paused => "paused",
-            Self::Draining => "draining",
-            Self::SoldOut => "sold_out",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// The state as a label.
-    pub(crate) const fn label(self, words: &Words) -> &'static str {
-        match self {
-            Self::Scheduled => words.state.scheduled,
-            Self::Lobby => words.state.lobby,
-            Self::Open => words.state.open,
-            Self::Paused => words.state.paused,
-            Self::Draining => words.state.draining,
-            Self::SoldOut => words.state.sold_out,
-            Self::Closed => words.state.closed,
-        }
-    }
-
-    /// How the label is coloured; its words say the same.
-    pub(crate) const fn tone(self) -> &'static str {
-        match self {
-            Self::Open => "good",
-            Self::Paused | Self::Draining => "warning",
-            Self::Scheduled | Self::Lobby => "accent",
-            Self::SoldOut | Self::Closed => "quiet",
-        }
-    }
-
-    /// Whether the opening still lies ahead.
-    pub(crate) const fn is_before(self) -> bool {
-        matches!(self, Self::Scheduled | Self::Lobby)
-    }
-
-    /// Whether people can join now.
-    pub(crate) const fn is_joinable(self) -> bool {
-        matches!(self, Self::Open | Self::Paused)
     }
 }
 
@@ -168,7 +98,7 @@ impl SalePage {
         self.join_key = model::name();
         self.number = self.number.map(|_| model::number());
         let visitor = SaleVisitor {
-            lang: self.shell.lang,
+            language: self.shell.language,
             nonce: &self.shell.nonce,
             now: self.shell.now,
             opens_at: self.opens_at,
@@ -205,8 +135,8 @@ impl SalePage {
     fn data(&self) -> String {
         script_json(&json!({
             "sale": self.sale,
-            "state": self.state.code(),
-            "opens_at": self.opens_at.0,
+            "state": self.state.as_str(),
+            "opens_at": self.opens_at.as_millis(),
             "key": self.join_key,
             "joined": self.number.is_some(),
             "open_now": self.shell.words().sale.open_now,

@@ -1,9 +1,10 @@
 //! `/`: every sale, and what to do now.
 
 use askama::Template;
+use sale::{SaleState, Timestamp};
 
-use super::{ItemCard, SaleState, rendered};
-use crate::{Moment, Shell, assets, words::HomeWords};
+use super::{ItemCard, Tone as _, rendered};
+use crate::{Shell, assets, words::HomeWords};
 
 /// The list of sales.
 #[derive(Clone, Debug, Template)]
@@ -27,7 +28,7 @@ pub struct SaleRow {
     /// Where it stands.
     pub state: SaleState,
     /// When it opens or opened.
-    pub opens_at: Moment,
+    pub opens_at: Timestamp,
     /// What it sells.
     pub items: Vec<ItemCard>,
 }

@@ -8,7 +8,7 @@ use super::{
 /// Every sentence in Korean.
 pub(crate) const WORDS: Words = Words {
     common: COMMON,
-    state: STATE,
+    sale_state: STATE,
     home: HOME,
     sale: SALE,
     line: LINE,

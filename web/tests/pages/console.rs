@@ -2,32 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use web::{
-    Lang,
-    pages::{
-        OrderState, SaleState,
-        console::{
-            Admission, Change, ConsoleOrderRow, ConsoleOrdersPage, ConsoleSalePage, ConsoleSaleRow, ConsoleSalesPage,
-            Fault, FieldFault, Live, MailPage, MailRow, MailboxPage, Purpose, SaleFormPage, SignIn, SignInPage,
-            Trouble,
-        },
-    },
+use sale::{Language, OrderState, SaleState, testing::won};
+use web::pages::console::{
+    Admission, Change, ConsoleOrderRow, ConsoleOrdersPage, ConsoleSalePage, ConsoleSaleRow, ConsoleSalesPage, Fault,
+    FieldFault, Live, MailPage, MailRow, MailboxPage, Purpose, SaleFormPage, SignIn, SignInPage, Trouble,
 };
 
-use super::{Sample, after, pick, sale_name, sample, shell, won};
+use super::{Sample, after, pick, sale_name, sample, shell};
 
-pub(super) fn all(lang: Lang) -> Vec<Sample> {
-    let mut samples = sign_in(lang);
-    samples.extend(sales(lang));
-    samples.extend(sale(lang));
-    samples.extend(form(lang));
-    samples.extend(orders(lang));
-    samples.extend(mailbox(lang));
+pub(super) fn all(language: Language) -> Vec<Sample> {
+    let mut samples = sign_in(language);
+    samples.extend(sales(language));
+    samples.extend(sale(language));
+    samples.extend(form(language));
+    samples.extend(orders(language));
+    samples.extend(mailbox(language));
     samples
 }
 
-fn sign_in(lang: Lang) -> Vec<Sample> {
-    let page = |state| SignInPage { shell: shell(lang, "/console"), state }.render();
+fn sign_in(language: Language) -> Vec<Sample> {
+    let page = |state| SignInPage { shell: shell(language, "/console"), state }.render();
     vec![
         sample("console-sign-in", page(SignIn::Explained { demo: true })),
         sample("console-sign-in-confirm", page(SignIn::Confirm { token: "example-token".to_owned() })),
@@ -35,7 +29,7 @@ fn sign_in(lang: Lang) -> Vec<Sample> {
     ]
 }
 
-fn sales(lang: Lang) -> Vec<Sample> {
+fn sales(language: Language) -> Vec<Sample> {
     let row = |id: &str, name, state, sold| ConsoleSaleRow {
         id: id.to_owned(),
         name,
@@ -46,10 +40,10 @@ fn sales(lang: Lang) -> Vec<Sample> {
         units: 1000,
     };
     let rows = vec![
-        row("sneaker", sale_name(lang), SaleState::Open, 657),
-        row("vase", pick(lang, "백자 달항아리", "Moon jar"), SaleState::Scheduled, 0),
+        row("sneaker", sale_name(language), SaleState::Open, 657),
+        row("vase", pick(language, "백자 달항아리", "Moon jar"), SaleState::Scheduled, 0),
     ];
-    let page = |sales, demo| ConsoleSalesPage { shell: shell(lang, "/console"), sales, demo }.render();
+    let page = |sales, demo| ConsoleSalesPage { shell: shell(language, "/console"), sales, demo }.render();
     vec![sample("console-sales", page(rows, true)), sample("console-sales-none", page(Vec::new(), false))]
 }
 
@@ -76,11 +70,11 @@ fn live() -> Live {
     }
 }
 
-fn sale(lang: Lang) -> Vec<Sample> {
+fn sale(language: Language) -> Vec<Sample> {
     let page = |state| ConsoleSalePage {
-        shell: shell(lang, "/console/sales/sneaker"),
+        shell: shell(language, "/console/sales/sneaker"),
         sale: "sneaker".to_owned(),
-        name: sale_name(lang),
+        name: sale_name(language),
         state,
         opens_at: after(-900),
         live: live(),
@@ -89,9 +83,9 @@ fn sale(lang: Lang) -> Vec<Sample> {
         changes: vec![
             Change {
                 at: after(-140),
-                words: pick(lang, "분당 호출을 300에서 600으로", "Calls per minute from 300 to 600"),
+                words: pick(language, "분당 호출을 300에서 600으로", "Calls per minute from 300 to 600"),
             },
-            Change { at: after(-900), words: pick(lang, "판매를 오픈했습니다", "The sale opened") },
+            Change { at: after(-900), words: pick(language, "판매를 오픈했습니다", "The sale opened") },
         ],
         saved: false,
         faults: Vec::new(),
@@ -119,7 +113,7 @@ fn sale(lang: Lang) -> Vec<Sample> {
     ]
 }
 
-fn form(lang: Lang) -> Vec<Sample> {
+fn form(language: Language) -> Vec<Sample> {
     let values = [
         ("id", "sneaker"),
         ("name_ko", "한정판 운동화"),
@@ -139,7 +133,7 @@ fn form(lang: Lang) -> Vec<Sample> {
     ];
     // The Korean name of a sale stands in the English form too; the test of languages leaves fields out.
     let page = |purpose| SaleFormPage {
-        shell: shell(lang, "/console/sales/new"),
+        shell: shell(language, "/console/sales/new"),
         purpose,
         values: values.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         items: 1,
@@ -167,8 +161,8 @@ fn form(lang: Lang) -> Vec<Sample> {
     ]
 }
 
-fn orders(lang: Lang) -> Vec<Sample> {
-    let rows = OrderState::ALL.into_iter().enumerate().map(|(index, state)| ConsoleOrderRow {
+fn orders(language: Language) -> Vec<Sample> {
+    let rows = OrderState::ALL.iter().enumerate().map(|(index, &state)| ConsoleOrderRow {
         id: format!("01JD22222222222222222222{index:02}"),
         state,
         units: 1,
@@ -176,9 +170,9 @@ fn orders(lang: Lang) -> Vec<Sample> {
         placed_at: after(-60),
     });
     let page = |orders, next_cursor| ConsoleOrdersPage {
-        shell: shell(lang, "/console/sales/sneaker/orders"),
+        shell: shell(language, "/console/sales/sneaker/orders"),
         sale: "sneaker".to_owned(),
-        name: sale_name(lang),
+        name: sale_name(language),
         orders,
         next_cursor,
     };
@@ -188,17 +182,21 @@ fn orders(lang: Lang) -> Vec<Sample> {
     ]
 }
 
-fn mailbox(lang: Lang) -> Vec<Sample> {
+fn mailbox(language: Language) -> Vec<Sample> {
     let mail = MailRow {
         id: "01JD4444444444444444444444".to_owned(),
         to: "me@example.com".to_owned(),
-        subject: pick(lang, "결제되었습니다: 한정판 운동화", "Paid: Limited sneaker"),
+        subject: pick(language, "결제되었습니다: 한정판 운동화", "Paid: Limited sneaker"),
         at: after(-30),
     };
-    let text = pick(lang, "결제되었습니다.\n\n주문 01JD2222", "Your payment went through.\n\nOrder 01JD2222");
-    let list = |mails| MailboxPage { shell: shell(lang, "/console/mailbox"), mails }.render();
-    let one =
-        MailPage { shell: shell(lang, "/console/mailbox/1"), mail: mail.clone(), language: lang.tag().into(), text };
+    let text = pick(language, "결제되었습니다.\n\n주문 01JD2222", "Your payment went through.\n\nOrder 01JD2222");
+    let list = |mails| MailboxPage { shell: shell(language, "/console/mailbox"), mails }.render();
+    let one = MailPage {
+        shell: shell(language, "/console/mailbox/1"),
+        mail: mail.clone(),
+        language: language.tag().into(),
+        text,
+    };
     vec![
         sample("console-mailbox", list(vec![mail])),
         sample("console-mailbox-none", list(Vec::new())),

@@ -1,23 +1,21 @@
 //! Checkout and order.
 
-use web::{
-    Lang,
-    pages::{CheckoutPage, CheckoutState, Choice, HeldOrder, HistoryEntry, OrderLine, OrderPage, OrderState, Reason},
-};
+use sale::{Language, OrderState, testing::won};
+use web::pages::{CheckoutPage, CheckoutState, Choice, HeldOrder, HistoryEntry, OrderLine, OrderPage, Reason};
 
-use super::{Sample, after, pick, sale_name, sample, shell, won};
+use super::{Sample, after, pick, sale_name, sample, shell};
 
 const ORDER: &str = "01JD2222222222222222222222";
 
-fn lines(lang: Lang) -> Vec<OrderLine> {
-    vec![OrderLine { name: pick(lang, "흰색 한 켤레", "One pair, white"), quantity: 1, total: won(189_000) }]
+fn lines(language: Language) -> Vec<OrderLine> {
+    vec![OrderLine { name: pick(language, "흰색 한 켤레", "One pair, white"), quantity: 1, total: won(189_000) }]
 }
 
-fn held(lang: Lang) -> HeldOrder {
+fn held(language: Language) -> HeldOrder {
     let methods = ["ok", "declined", "declined_once", "leave", "timeout", "slow", "random"];
     HeldOrder {
         order: ORDER.to_owned(),
-        lines: lines(lang),
+        lines: lines(language),
         total: won(189_000),
         until: after(278),
         methods: methods.map(|method| format!("sandbox_{method}")).into(),
@@ -25,17 +23,17 @@ fn held(lang: Lang) -> HeldOrder {
     }
 }
 
-pub(super) fn checkout(lang: Lang) -> Vec<Sample> {
+pub(super) fn checkout(language: Language) -> Vec<Sample> {
     let page = |state| {
         let (sale, path) = ("sneaker".to_owned(), "/sales/sneaker/checkout");
-        CheckoutPage { shell: shell(lang, path), sale, sale_name: sale_name(lang), state }.render()
+        CheckoutPage { shell: shell(language, path), sale, sale_name: sale_name(language), state }.render()
     };
     let choice =
         |id: &str, name, most, quantity| Choice { id: id.to_owned(), name, price: won(189_000), most, quantity };
     let choosing = |email: &str, error| CheckoutState::Choosing {
         choices: vec![
-            choice("white", pick(lang, "흰색 한 켤레", "One pair, white"), 2, 1),
-            choice("ink", pick(lang, "먹색 한 켤레", "One pair, ink"), 0, 0),
+            choice("white", pick(language, "흰색 한 켤레", "One pair, white"), 2, 1),
+            choice("ink", pick(language, "먹색 한 켤레", "One pair, ink"), 0, 0),
         ],
         pass_until: after(583),
         per_buyer_limit: 2,
@@ -47,8 +45,8 @@ pub(super) fn checkout(lang: Lang) -> Vec<Sample> {
     vec![
         sample("checkout-choosing", page(choosing("", None))),
         sample("checkout-choosing-error", page(choosing("me@example.com", Some(Reason::InvalidQuantity)))),
-        sample("checkout-held", page(CheckoutState::Held(held(lang)))),
-        sample("checkout-declined", page(CheckoutState::Declined(held(lang)))),
+        sample("checkout-held", page(CheckoutState::Held(held(language)))),
+        sample("checkout-declined", page(CheckoutState::Declined(held(language)))),
         sample("checkout-paying", page(CheckoutState::Paying { order: ORDER.to_owned() })),
         sample("checkout-hold-expired", page(CheckoutState::HoldExpired)),
         sample("checkout-sold-out", page(CheckoutState::SoldOut { pass_until: after(241) })),
@@ -58,7 +56,7 @@ pub(super) fn checkout(lang: Lang) -> Vec<Sample> {
     ]
 }
 
-fn page(lang: Lang, state: OrderState) -> OrderPage {
+fn page(language: Language, state: OrderState) -> OrderPage {
     let entry = |state, seconds| HistoryEntry { state, at: after(seconds) };
     let mut history = vec![entry(OrderState::PendingPayment, -64)];
     if state != OrderState::PendingPayment {
@@ -66,14 +64,14 @@ fn page(lang: Lang, state: OrderState) -> OrderPage {
         history.push(entry(state, -4));
     }
     OrderPage {
-        shell: shell(lang, "/orders/01JD2222222222222222222222"),
+        shell: shell(language, "/orders/01JD2222222222222222222222"),
         order: ORDER.to_owned(),
         sale: "sneaker".to_owned(),
-        sale_name: sale_name(lang),
+        sale_name: sale_name(language),
         state,
-        lines: lines(lang),
+        lines: lines(language),
         total: won(189_000),
-        payment: (state == OrderState::PendingPayment).then(|| held(lang)),
+        payment: (state == OrderState::PendingPayment).then(|| held(language)),
         attempt: None,
         redirect_url: None,
         delayed: false,
@@ -82,16 +80,16 @@ fn page(lang: Lang, state: OrderState) -> OrderPage {
     }
 }
 
-pub(super) fn order(lang: Lang) -> Vec<Sample> {
+pub(super) fn order(language: Language) -> Vec<Sample> {
     let mut samples: Vec<Sample> = OrderState::ALL
-        .into_iter()
-        .map(|state| sample(format!("order-{}", state.code()), page(lang, state).render()))
+        .iter()
+        .map(|&state| sample(format!("order-{}", state.as_str()), page(language, state).render()))
         .collect();
-    let declined = OrderPage { attempt: Some("declined".to_owned()), ..page(lang, OrderState::PendingPayment) };
-    let delayed = OrderPage { delayed: true, ..page(lang, OrderState::PaymentProcessing) };
+    let declined = OrderPage { attempt: Some("declined".to_owned()), ..page(language, OrderState::PendingPayment) };
+    let delayed = OrderPage { delayed: true, ..page(language, OrderState::PaymentProcessing) };
     let redirect = OrderPage {
         redirect_url: Some("https://pay.example.com/confirm".to_owned()),
-        ..page(lang, OrderState::PaymentProcessing)
+        ..page(language, OrderState::PaymentProcessing)
     };
     samples.push(sample("order-declined", declined.render()));
     samples.push(sample("order-delayed", delayed.render()));

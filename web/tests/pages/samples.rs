@@ -1,8 +1,9 @@
 //! Every page in every state that people can meet, in both languages. The tests read them, the gallery writes them out.
 
+use sale::{Language, SaleState, Timestamp, standing::Eta, testing::won};
 use web::{
-    Lang, Moment, Money, Shell,
-    pages::{Demo, Eta, ItemCard, LinePage, LineView, Notice, Reason, SalePage, SaleRow, SaleState, SalesPage, Slower},
+    Shell,
+    pages::{Demo, ItemCard, LinePage, LineView, Notice, Reason, SalePage, SaleRow, SalesPage, Slower},
 };
 
 mod console;
@@ -17,18 +18,18 @@ pub(crate) struct Sample {
 }
 
 /// The moment at which every sample was rendered: Saturday, 21 November 2026, 18:00:12 in Korea.
-pub(crate) const NOW: Moment = Moment(1_795_251_612_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_251_612_000);
 
 /// Every sample in a language.
-pub(crate) fn all(lang: Lang) -> Vec<Sample> {
+pub(crate) fn all(language: Language) -> Vec<Sample> {
     let mut samples = Vec::new();
-    samples.extend(sales(lang));
-    samples.extend(sale(lang));
-    samples.extend(line(lang));
-    samples.extend(order::checkout(lang));
-    samples.extend(order::order(lang));
-    samples.extend(notices(lang));
-    samples.extend(console::all(lang));
+    samples.extend(sales(language));
+    samples.extend(sale(language));
+    samples.extend(line(language));
+    samples.extend(order::checkout(language));
+    samples.extend(order::order(language));
+    samples.extend(notices(language));
+    samples.extend(console::all(language));
     samples
 }
 
@@ -36,53 +37,49 @@ fn sample(name: impl Into<String>, html: String) -> Sample {
     Sample { name: name.into(), html }
 }
 
-fn shell(lang: Lang, path: &str) -> Shell {
-    Shell { lang, nonce: "bm9uY2U".to_owned(), path: path.to_owned(), now: NOW }
+fn shell(language: Language, path: &str) -> Shell {
+    Shell { language, nonce: "bm9uY2U".to_owned(), path: path.to_owned(), now: NOW }
 }
 
-fn pick(lang: Lang, ko: &str, en: &str) -> String {
-    match lang {
-        Lang::Ko => ko.to_owned(),
-        Lang::En => en.to_owned(),
+fn pick(language: Language, ko: &str, en: &str) -> String {
+    match language {
+        Language::Ko => ko.to_owned(),
+        Language::En => en.to_owned(),
     }
 }
 
-fn after(seconds: i64) -> Moment {
-    Moment(NOW.0 + seconds * 1000)
+fn after(seconds: i64) -> Timestamp {
+    NOW.plus_seconds(seconds)
 }
 
-fn won(amount: u64) -> Money {
-    Money { amount, currency: "KRW".to_owned() }
+fn sale_name(language: Language) -> String {
+    pick(language, "한정판 운동화", "Limited sneaker")
 }
 
-fn sale_name(lang: Lang) -> String {
-    pick(lang, "한정판 운동화", "Limited sneaker")
-}
-
-fn items(lang: Lang, left: u64) -> Vec<ItemCard> {
+fn items(language: Language, left: u64) -> Vec<ItemCard> {
     let card = |name, price, left| ItemCard { name, price: won(price), units: 1000, left };
     vec![
-        card(pick(lang, "흰색 한 켤레", "One pair, white"), 189_000, left),
-        card(pick(lang, "먹색 한 켤레", "One pair, ink"), 199_000, left / 2),
+        card(pick(language, "흰색 한 켤레", "One pair, white"), 189_000, left),
+        card(pick(language, "먹색 한 켤레", "One pair, ink"), 199_000, left / 2),
     ]
 }
 
-fn sales(lang: Lang) -> Vec<Sample> {
+fn sales(language: Language) -> Vec<Sample> {
     let row = |id: &str, name, state, opens, left| SaleRow {
         id: id.to_owned(),
         name,
         state,
         opens_at: after(opens),
-        items: items(lang, left),
+        items: items(language, left),
     };
     let rows = vec![
-        row("sneaker", sale_name(lang), SaleState::Open, -90, 312),
-        row("vase", pick(lang, "백자 달항아리", "Moon jar"), SaleState::Scheduled, 93_600, 1000),
-        row("lamp", pick(lang, "황동 등", "Brass lamp"), SaleState::Paused, -3600, 40),
-        row("print", pick(lang, "판화 100점", "A hundred prints"), SaleState::SoldOut, -7200, 0),
-        row("book", pick(lang, "사진집", "Book of photographs"), SaleState::Closed, -86_400, 12),
+        row("sneaker", sale_name(language), SaleState::Open, -90, 312),
+        row("vase", pick(language, "백자 달항아리", "Moon jar"), SaleState::Scheduled, 93_600, 1000),
+        row("lamp", pick(language, "황동 등", "Brass lamp"), SaleState::Paused, -3600, 40),
+        row("print", pick(language, "판화 100점", "A hundred prints"), SaleState::SoldOut, -7200, 0),
+        row("book", pick(language, "사진집", "Book of photographs"), SaleState::Closed, -86_400, 12),
     ];
-    let page = |sales, demo| SalesPage { shell: shell(lang, "/"), sales, demo }.render();
+    let page = |sales, demo| SalesPage { shell: shell(language, "/"), sales, demo }.render();
     let demo = Demo { console_url: "/console/sign-in/demo".to_owned() };
     vec![
         sample("sales", page(rows.clone(), None)),
@@ -91,15 +88,15 @@ fn sales(lang: Lang) -> Vec<Sample> {
     ]
 }
 
-fn sale(lang: Lang) -> Vec<Sample> {
+fn sale(language: Language) -> Vec<Sample> {
     let page = |state, opens, left, number| {
         SalePage {
-            shell: shell(lang, "/sales/sneaker"),
+            shell: shell(language, "/sales/sneaker"),
             sale: "sneaker".to_owned(),
-            name: sale_name(lang),
+            name: sale_name(language),
             state,
             opens_at: after(opens),
-            items: items(lang, left),
+            items: items(language, left),
             per_buyer_limit: 1,
             enter_seconds: 120,
             hold_seconds: 300,
@@ -124,11 +121,11 @@ fn sale(lang: Lang) -> Vec<Sample> {
 }
 
 /// The waiting page of somebody with the number 4,213; `change` makes the state.
-fn line_page(lang: Lang, view: LineView, change: impl FnOnce(&mut LinePage)) -> String {
+fn line_page(language: Language, view: LineView, change: impl FnOnce(&mut LinePage)) -> String {
     let mut page = LinePage {
-        shell: shell(lang, "/sales/sneaker/line"),
+        shell: shell(language, "/sales/sneaker/line"),
         sale: "sneaker".to_owned(),
-        sale_name: sale_name(lang),
+        sale_name: sale_name(language),
         ticket: "01JD1111111111111111111111".to_owned(),
         number: 4213,
         epoch: "1".to_owned(),
@@ -149,12 +146,12 @@ fn line_page(lang: Lang, view: LineView, change: impl FnOnce(&mut LinePage)) -> 
 }
 
 /// Every state of the waiting page.
-pub(crate) fn line(lang: Lang) -> Vec<Sample> {
+pub(crate) fn line(language: Language) -> Vec<Sample> {
     let waiting =
         |ahead, eta: Option<(u64, u64)>| LineView::Waiting { ahead, eta: eta.map(|(p50, p90)| Eta { p50, p90 }) };
-    let message = pick(lang, "현장 수령은 오늘만 됩니다.", "Pick-up in the shop is possible today only.");
-    let plain = |view| line_page(lang, view, |_| {});
-    let of_sale = |view, state| line_page(lang, view, |page| page.sale_state = state);
+    let message = pick(language, "현장 수령은 오늘만 됩니다.", "Pick-up in the shop is possible today only.");
+    let plain = |view| line_page(language, view, |_| {});
+    let of_sale = |view, state| line_page(language, view, |page| page.sale_state = state);
     let none_free = |page: &mut LinePage| (page.left, page.held) = (0, 31);
     let all_sold = |page: &mut LinePage| (page.sale_state, page.left, page.held) = (SaleState::SoldOut, 0, 0);
     vec![
@@ -162,14 +159,14 @@ pub(crate) fn line(lang: Lang) -> Vec<Sample> {
         sample("line-waiting", plain(waiting(312, Some((200, 290))))),
         sample("line-waiting-one", plain(waiting(1, Some((5, 30))))),
         sample("line-next", plain(waiting(0, Some((2, 20))))),
-        sample("line-front", line_page(lang, waiting(0, None), |page| page.at_front = true)),
-        sample("line-unlikely", line_page(lang, waiting(4212, None), |page| page.message = Some(message))),
-        sample("line-in-hands", line_page(lang, waiting(12, None), none_free)),
+        sample("line-front", line_page(language, waiting(0, None), |page| page.at_front = true)),
+        sample("line-unlikely", line_page(language, waiting(4212, None), |page| page.message = Some(message))),
+        sample("line-in-hands", line_page(language, waiting(12, None), none_free)),
         sample(
             "line-slower",
-            line_page(lang, waiting(312, Some((900, 1500))), |page| page.slower = Some(Slower::Rate)),
+            line_page(language, waiting(312, Some((900, 1500))), |page| page.slower = Some(Slower::Rate)),
         ),
-        sample("line-trouble", line_page(lang, waiting(312, None), |page| page.trouble = true)),
+        sample("line-trouble", line_page(language, waiting(312, None), |page| page.trouble = true)),
         sample("line-paused", of_sale(LineView::Paused { ahead: 312 }, SaleState::Paused)),
         sample("line-called", plain(LineView::Called { until: after(113) })),
         sample("line-late", plain(LineView::Late)),
@@ -177,14 +174,14 @@ pub(crate) fn line(lang: Lang) -> Vec<Sample> {
         sample("line-consumed", plain(LineView::Consumed { order: Some("01JD2222222222222222222222".to_owned()) })),
         sample("line-expired", plain(LineView::Expired)),
         sample("line-left", plain(LineView::Left)),
-        sample("line-sold-out", line_page(lang, LineView::SoldOut, all_sold)),
+        sample("line-sold-out", line_page(language, LineView::SoldOut, all_sold)),
         sample("line-closed", of_sale(LineView::Closed, SaleState::Closed)),
     ]
 }
 
-fn notices(lang: Lang) -> Vec<Sample> {
+fn notices(language: Language) -> Vec<Sample> {
     let page = |reason| Notice {
-        shell: shell(lang, "/"),
+        shell: shell(language, "/"),
         reason,
         way_on: reason.way_on(Some("sneaker"), Some("01JD2222222222222222222222")),
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),

@@ -9,10 +9,11 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderMap, StatusCode, Uri};
-use sale::Sale;
+use sale::{Sale, Timestamp};
 use serde_json::{Value, json};
 use web::{
-    Code, Moment, Problem,
+    Code, Problem,
+    format::{from_korean_input, korean_input},
     pages::console::{Fault, FieldFault, Purpose, SaleFormPage},
 };
 
@@ -45,7 +46,7 @@ async fn blank(State(shop): State<Shop>, headers: HeaderMap, uri: Uri) -> Respon
     let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
     let answered = async {
         authority(&shop, &headers).await?;
-        let opens_at = Moment(shop.database.now().plus_seconds(600).as_millis() / 60_000 * 60_000);
+        let opens_at = shop.database.now().plus_seconds(600).as_millis() / 60_000 * 60_000;
         let mut values: Typed = [
             ("per_buyer_limit", "1"),
             ("hold_seconds", "300"),
@@ -58,7 +59,7 @@ async fn blank(State(shop): State<Shop>, headers: HeaderMap, uri: Uri) -> Respon
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-        values.insert("opens_at".to_owned(), opens_at.korean_input());
+        values.insert("opens_at".to_owned(), korean_input(Timestamp::from_millis(opens_at)));
         Ok(form(&desk, Purpose::Create, values, Vec::new()))
     };
     desk.finish(answered.await)
@@ -153,7 +154,7 @@ fn document(typed: &Typed, is_new: bool) -> Value {
     };
     let time = |name: &str| match text(name) {
         "" => Value::Null,
-        typed => Value::from(Moment::from_korean_input(typed).map_or_else(|| typed.to_owned(), Moment::rfc3339)),
+        typed => Value::from(from_korean_input(typed).map_or_else(|| typed.to_owned(), |at| at.to_string())),
     };
     let overcall = text("overcall").parse::<f64>().map_or_else(|_| Value::from(text("overcall")), Value::from);
     let items: Vec<Value> = (0..item_count(typed))
@@ -192,8 +193,8 @@ fn values(sale: &Sale) -> Typed {
         ("id", sale.id.to_string()),
         ("name_ko", sale.name.ko.clone()),
         ("name_en", sale.name.en.clone()),
-        ("opens_at", Moment(sale.opens_at.as_millis()).korean_input()),
-        ("closes_at", sale.closes_at.map(|at| Moment(at.as_millis()).korean_input()).unwrap_or_default()),
+        ("opens_at", korean_input(sale.opens_at)),
+        ("closes_at", sale.closes_at.map(korean_input).unwrap_or_default()),
         ("per_buyer_limit", sale.per_buyer_limit.to_string()),
         ("hold_seconds", sale.hold_seconds.to_string()),
         ("enter_seconds", sale.enter_seconds.to_string()),
@@ -240,7 +241,7 @@ fn fault(pointer: &str, code: Code, typed: &Typed) -> FieldFault {
 fn named_fault(field: &str, value: &str) -> Fault {
     let part = field.rsplit('_').next().unwrap_or(field);
     match (field, part) {
-        ("closes_at", _) if Moment::from_korean_input(value).is_some() => Fault::OrderOfTimes,
+        ("closes_at", _) if from_korean_input(value).is_some() => Fault::OrderOfTimes,
         ("opens_at" | "closes_at", _) => Fault::Time,
         (_, "id") => Fault::Id,
         (_, "currency") => Fault::Currency,

@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use sale::Language;
 use stores::mail::mailbox::{Letter, Mailbox};
 use web::{
-    Code, Moment,
+    Code,
     pages::console::{MailPage, MailRow, MailboxPage},
 };
 
@@ -58,10 +58,5 @@ fn language_of(text: &str) -> Language {
 }
 
 fn mail_row(mail: &Letter) -> MailRow {
-    MailRow {
-        id: mail.id.to_string(),
-        to: mail.to.clone(),
-        subject: mail.subject.clone(),
-        at: Moment(mail.at.as_millis()),
-    }
+    MailRow { id: mail.id.to_string(), to: mail.to.clone(), subject: mail.subject.clone(), at: mail.at }
 }

@@ -3,16 +3,13 @@
 use axum::{Router, extract::State, response::Response, routing::get};
 use http::{HeaderMap, StatusCode, Uri};
 use stores::database::orders::Order;
-use web::{
-    Moment, Money,
-    pages::console::{ConsoleOrderRow, ConsoleOrdersPage},
-};
+use web::pages::console::{ConsoleOrderRow, ConsoleOrdersPage};
 
 use super::{
     super::{
         Shop,
         asked::{Path, Query},
-        buying, orders,
+        orders,
         sales::{Cursor, known},
         sellers::authority,
     },
@@ -37,7 +34,7 @@ async fn list(
         let (orders, next_cursor) = orders::page(&shop, &id, cursor.cursor.as_deref()).await?;
         let shell = desk.shell();
         let nonce = shell.nonce.clone();
-        let name = known.sale.name.in_language(shell.lang.into()).to_owned();
+        let name = known.sale.name.in_language(shell.language).to_owned();
         let orders = orders.iter().map(order_row).collect();
         let html = ConsoleOrdersPage { shell, sale: id.clone(), name, orders, next_cursor }.render();
         Ok(desk.page(&nonce, StatusCode::OK, html))
@@ -48,12 +45,9 @@ async fn list(
 fn order_row(order: &Order) -> ConsoleOrderRow {
     ConsoleOrderRow {
         id: order.id.to_string(),
-        state: buying::state(order.state),
+        state: order.state,
         units: order.lines.iter().map(|line| u64::from(line.quantity)).sum(),
-        total: Money {
-            amount: u64::try_from(order.total.amount).unwrap_or(0),
-            currency: order.total.currency.to_string(),
-        },
-        placed_at: Moment(order.created_at.as_millis()),
+        total: order.total,
+        placed_at: order.created_at,
     }
 }

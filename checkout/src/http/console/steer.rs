@@ -18,11 +18,8 @@ use stores::{
     queue_store::StockCount,
 };
 use web::{
-    FieldError, Moment, Problem,
-    pages::{
-        self,
-        console::{Admission, Change, ConsoleSalePage, Fault, FieldFault, Live, Trouble},
-    },
+    FieldError, Problem,
+    pages::console::{Admission, Change, ConsoleSalePage, Fault, FieldFault, Live, Trouble},
 };
 
 use super::{
@@ -34,7 +31,7 @@ use super::{
         sellers::authority,
         store_trouble,
     },
-    Desk, form, page_state, to,
+    Desk, form, to,
 };
 
 /// Acts that the page of a sale shows.
@@ -94,7 +91,7 @@ async fn sale_page(desk: &Desk<'_>, id: &str, shown: Shown) -> Result<Response, 
         trouble.push(Trouble::Events(waiting_events));
     }
     let shell = desk.shell();
-    let (lang, nonce): (Language, String) = (shell.lang.into(), shell.nonce.clone());
+    let (language, nonce) = (shell.language, shell.nonce.clone());
     let acts = acts::latest(&shop.database, &known.sale.id, ACTS).await.map_err(|fault| store_trouble(&fault))?;
     let in_force = known.sale.admission;
     let typed = shown.typed.unwrap_or_else(|| AdmissionForm {
@@ -106,13 +103,13 @@ async fn sale_page(desk: &Desk<'_>, id: &str, shown: Shown) -> Result<Response, 
     let html = ConsoleSalePage {
         shell,
         sale: id.to_owned(),
-        name: known.sale.name.in_language(lang).to_owned(),
-        state: page_state(known.state(shop.database.now())),
-        opens_at: Moment(known.sale.opens_at.as_millis()),
+        name: known.sale.name.in_language(language).to_owned(),
+        state: known.state(shop.database.now()),
+        opens_at: known.sale.opens_at,
         live,
         admission: Admission { per_minute: typed.per_minute, max_active: typed.max_active, overcall: typed.overcall },
         trouble,
-        changes: acts.iter().map(|act| change(act, lang)).collect(),
+        changes: acts.iter().map(|act| change(act, language)).collect(),
         saved: shown.saved,
         faults: shown.faults,
     }
@@ -122,8 +119,7 @@ async fn sale_page(desk: &Desk<'_>, id: &str, shown: Shown) -> Result<Response, 
 
 fn live(figures: &seller::Live) -> Live {
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
-    let orders =
-        figures.orders.iter().filter_map(|(state, orders)| Some((pages::OrderState::from_code(state)?, *orders)));
+    let orders = figures.orders.iter().filter_map(|(state, orders)| Some((OrderState::parse(state)?, *orders)));
     Live {
         waiting: figures.waiting,
         called: figures.called,
@@ -191,7 +187,7 @@ fn change(act: &Act, language: Language) -> Change {
         (other, _) => other,
     };
     let detail = if act.act == "admission" { settings_words(&act.detail, language) } else { String::new() };
-    Change { at: Moment(act.at.as_millis()), words: format!("{words}{detail}") }
+    Change { at: act.at, words: format!("{words}{detail}") }
 }
 
 fn settings_words(detail: &str, language: Language) -> String {

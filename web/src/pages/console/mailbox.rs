@@ -1,8 +1,9 @@
 //! `/console/mailbox`: the mails of an installation without a mail server.
 
 use askama::Template;
+use sale::Timestamp;
 
-use crate::{Moment, Shell, assets, pages::rendered};
+use crate::{Shell, assets, pages::rendered};
 
 /// The list of mails.
 #[derive(Clone, Debug, Template)]
@@ -24,7 +25,7 @@ pub struct MailRow {
     /// Its subject.
     pub subject: String,
     /// When.
-    pub at: Moment,
+    pub at: Timestamp,
 }
 
 /// One mail.

@@ -1,10 +1,11 @@
 //! `/console/sales/{sale}/orders`: the orders of a sale.
 
 use askama::Template;
+use sale::{Money, OrderState, Timestamp};
 
 use crate::{
-    Moment, Money, Shell, assets,
-    pages::{OrderState, rendered},
+    Shell, assets,
+    pages::{Tone as _, rendered},
 };
 
 /// The list.
@@ -35,7 +36,7 @@ pub struct ConsoleOrderRow {
     /// All of it.
     pub total: Money,
     /// When it was placed.
-    pub placed_at: Moment,
+    pub placed_at: Timestamp,
 }
 
 impl ConsoleOrdersPage {

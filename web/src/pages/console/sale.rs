@@ -1,11 +1,12 @@
 //! `/console/sales/{sale}`: one sale, live, and its controls.
 
 use askama::Template;
+use sale::{OrderState, SaleState, Timestamp};
 use serde_json::json;
 
 use crate::{
-    Moment, Shell, assets,
-    pages::{OrderState, SaleState, rendered, script_json},
+    Shell, assets,
+    pages::{Tone, rendered, script_json},
 };
 
 /// One sale.
@@ -21,7 +22,7 @@ pub struct ConsoleSalePage {
     /// Where it stands.
     pub state: SaleState,
     /// The opening.
-    pub opens_at: Moment,
+    pub opens_at: Timestamp,
     /// The figures as `GET /v1/sales/{sale}/live` gives them.
     pub live: Live,
     /// The settings in force.
@@ -99,7 +100,7 @@ pub enum Trouble {
 #[derive(Clone, Debug)]
 pub struct Change {
     /// When.
-    pub at: Moment,
+    pub at: Timestamp,
     /// What and why, in words.
     pub words: String,
 }
@@ -139,16 +140,16 @@ impl ConsoleSalePage {
     fn data(&self) -> String {
         let words = self.shell.words();
         let labels: serde_json::Map<String, serde_json::Value> = OrderState::ALL
-            .into_iter()
-            .map(|state| (state.code().to_owned(), state.words(words).label.into()))
+            .iter()
+            .map(|state| (state.as_str().to_owned(), words.order.state(state).label.into()))
             .collect();
         let states: serde_json::Map<String, serde_json::Value> = SaleState::ALL
-            .into_iter()
-            .map(|state| (state.code().to_owned(), json!([state.label(words), state.tone()])))
+            .iter()
+            .map(|state| (state.as_str().to_owned(), json!([words.sale_state.label(state), state.tone()])))
             .collect();
         script_json(&json!({
             "sale": self.sale,
-            "state": self.state.code(),
+            "state": self.state.as_str(),
             "states": states,
             "called_total": self.live.called_total,
             "rate": self.live.rate_per_minute,

@@ -9,7 +9,7 @@ use crate::{Shell, assets, pages::rendered, words::ConsoleWords};
 /// The form. Fields: `id`, `name_ko`, `name_en`, `opens_at`, `closes_at`, `per_buyer_limit`, `hold_seconds`,
 /// `enter_seconds`, `pass_seconds`, `per_minute`, `max_active`, `overcall`, and for each item from 0 on `item_0_id`,
 /// `item_0_name_ko`, `item_0_name_en`, `item_0_amount`, `item_0_currency`, `item_0_units`. Times are
-/// `datetime-local` in Korean time; see [`crate::Moment::from_korean_input`].
+/// `datetime-local` in Korean time; see [`crate::format::from_korean_input`].
 #[derive(Clone, Debug, Template)]
 #[template(path = "console/sale_form.html")]
 pub struct SaleFormPage {

@@ -1,10 +1,11 @@
 //! `/console`: every sale of the seller.
 
 use askama::Template;
+use sale::{SaleState, Timestamp};
 
 use crate::{
-    Moment, Shell, assets,
-    pages::{SaleState, rendered},
+    Shell, assets,
+    pages::{Tone as _, rendered},
 };
 
 /// The list.
@@ -29,7 +30,7 @@ pub struct ConsoleSaleRow {
     /// Where it stands.
     pub state: SaleState,
     /// The opening.
-    pub opens_at: Moment,
+    pub opens_at: Timestamp,
     /// People waiting.
     pub waiting: u64,
     /// Units sold.

@@ -1,0 +1,58 @@
+//! Numbers, and waiting times as people say them.
+
+use crate::words::{LineWords, Plain};
+
+/// A number with a comma at every thousand, as both languages write it.
+pub(crate) fn grouped(n: impl Plain<u64>) -> String {
+    let digits = n.plain().to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    let (first, mut rest) = digits.split_at((digits.len() - 1) % 3 + 1);
+    grouped.push_str(first);
+    while let Some((three, after)) = rest.split_at_checked(3) {
+        grouped.push(',');
+        grouped.push_str(three);
+        rest = after;
+    }
+    grouped
+}
+
+/// A waiting time as people say it, from the median and the time nine in ten do not exceed.
+pub(crate) fn waiting_time(words: &LineWords, p50: u64, p90: u64) -> String {
+    let (low, high) = (p50 / 60, p90.max(p50).div_ceil(60));
+    match (low, high) {
+        (_, 0 | 1) => words.eta_minute.to_owned(),
+        (0 | 1, high) if high <= 90 => words.eta_up_to_minutes.of(high),
+        (low, high) if high <= 90 && low < high => words.eta_minutes.with_two(low, high),
+        (_, high) if high <= 90 => words.eta_up_to_minutes.of(high),
+        (low, high) if low / 60 >= 1 && low / 60 < high.div_ceil(60) => {
+            words.eta_hours.with_two(low / 60, high.div_ceil(60))
+        }
+        (_, high) => words.eta_up_to_hours.of(high.div_ceil(60)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sale::Language;
+
+    use super::*;
+    use crate::language::words;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn waiting_times_are_ranges() {
+        let english = &words(Language::En).line;
+        assert_eq!(waiting_time(english, 5, 40), "Less than a minute");
+        assert_eq!(waiting_time(english, 50, 170), "Up to 3 minutes");
+        assert_eq!(waiting_time(english, 200, 290), "About 3 to 5 minutes");
+        assert_eq!(waiting_time(english, 5400, 8000), "About 1 to 3 hours");
+        assert_eq!(waiting_time(english, 3000, 6000), "Up to 2 hours");
+        assert_eq!(waiting_time(&words(Language::Ko).line, 200, 290), "약 3~5분");
+    }
+}

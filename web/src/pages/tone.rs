@@ -1,0 +1,31 @@
+//! The colour of a state. Its words say the same, so a colour is never all that tells two states apart.
+
+use sale::{OrderState, SaleState};
+
+/// A state with a class of the stylesheet: `good`, `accent`, `warning`, `trouble` or `quiet`.
+pub(crate) trait Tone {
+    fn tone(&self) -> &'static str;
+}
+
+impl Tone for SaleState {
+    fn tone(&self) -> &'static str {
+        match self {
+            Self::Open => "good",
+            Self::Paused | Self::Draining => "warning",
+            Self::Scheduled | Self::Lobby => "accent",
+            Self::SoldOut | Self::Closed => "quiet",
+        }
+    }
+}
+
+impl Tone for OrderState {
+    fn tone(&self) -> &'static str {
+        match self {
+            Self::Paid => "good",
+            Self::PendingPayment | Self::PaymentProcessing => "accent",
+            Self::PaymentUnknown | Self::NeedsReview | Self::RefundPending => "warning",
+            Self::PaymentFailed => "trouble",
+            Self::Expired | Self::Cancelled | Self::Refunded => "quiet",
+        }
+    }
+}
