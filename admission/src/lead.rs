@@ -19,7 +19,7 @@ use stores::{
         sales::{self, StockedSale},
     },
     failpoint::{self, Point},
-    queue_store::{Batch, Called, Observation, Published, QueueKey, SaleQueueStore, StockCount},
+    queue_store::{CallBatch, CallOutcome, Observation, PublishOutcome, QueueKey, SaleQueueStore, StockCount},
 };
 use tokio::time::sleep;
 
@@ -78,7 +78,7 @@ struct Reign {
     cursor: u64,
     bucket: Bucket,
     /// A batch whose answer never came: it is sent again as it was, with the same seq.
-    unanswered: Option<Batch>,
+    unanswered: Option<CallBatch>,
     units_per_order: f64,
     /// More events wait than the relay can have in its hands.
     is_behind: bool,
@@ -131,7 +131,7 @@ impl Leader {
         reign.show(&self.sale, &called.seen);
         let term = reign.term;
         let composed = frame::compose(&reign.known, &called.seen, trouble, now);
-        if self.publish(&key, term, composed).await? == Published::OldTerm {
+        if self.publish(&key, term, composed).await? == PublishOutcome::StaleTerm {
             self.reign = None;
             return Ok(Stepped::Following);
         }
@@ -199,8 +199,8 @@ impl Leader {
         let Some(known) = sales::load(&self.stores.database, &self.sale).await? else { return Ok(()) };
         let key = known.queue_key();
         let now = self.stores.database.now();
-        let fence = Batch { term, seq: 0, calls: 0, up_to: 0, until: now };
-        if let Called::OldTerm { term: newer } = self.stores.queue.call(&key, fence, now).await? {
+        let fence = CallBatch { term, seq: 0, calls: 0, up_to: 0, until: now };
+        if let CallOutcome::StaleTerm { term: newer } = self.stores.queue.call(&key, fence, now).await? {
             return Err(StoreError::unexpected("queue store", format!("term {newer} reigns already, ours is {term}")));
         }
         let bytes = self.stores.queue.frame(&key).await?;
@@ -253,15 +253,15 @@ impl Leader {
         Ok(())
     }
 
-    async fn publish(&mut self, key: &QueueKey, term: Term, composed: Frame) -> Result<Published, StoreError> {
+    async fn publish(&mut self, key: &QueueKey, term: Term, composed: Frame) -> Result<PublishOutcome, StoreError> {
         let Some(next) = frame::next(self.frame.as_ref(), self.is_stored, composed) else {
-            return Ok(Published::Stored);
+            return Ok(PublishOutcome::Stored);
         };
         let bytes = serde_json::to_vec(&next).map_err(|fault| StoreError::unexpected("frame", fault.to_string()))?;
         // An answer that is lost says nothing: the frame may be shown by now, and no other one may have its tick.
         (self.frame, self.is_stored) = (Some(next), false);
         let published = self.stores.queue.publish(key, term, bytes.into()).await?;
-        self.is_stored = published == Published::Stored;
+        self.is_stored = published == PublishOutcome::Stored;
         Ok(published)
     }
 }
@@ -290,7 +290,7 @@ impl Reign {
         match self.settled_at {
             Some(at) if now < at => Ok(Some(Trouble::Restoring)),
             Some(_) => {
-                stores.queue.settle(key).await?;
+                stores.queue.end_grace_period(key).await?;
                 self.settled_at = None;
                 Ok(self.is_behind.then_some(Trouble::PaymentsDelayed))
             }
@@ -330,7 +330,7 @@ impl Reign {
         }
         self.seq = self.seq.saturating_add(1);
         let until = now.plus_seconds(i64::from(self.known.sale.enter_seconds));
-        let batch = Batch { term: self.term, seq: self.seq, calls, up_to: self.cursor, until };
+        let batch = CallBatch { term: self.term, seq: self.seq, calls, up_to: self.cursor, until };
         // What was prepared ahead of its time waits for it, no longer than AHEAD.
         if let Some(wait) = self.bucket.wait(since(started)) {
             sleep(wait).await;
@@ -348,19 +348,19 @@ impl Reign {
         &mut self,
         stores: &Stores,
         key: &QueueKey,
-        batch: Batch,
+        batch: CallBatch,
         started: Instant,
     ) -> Result<End, StoreError> {
         let answer = stores.queue.call(key, batch, stores.database.now()).await;
         self.bucket.charge(batch.calls, since(started));
         match answer? {
-            Called::Batch { called, serving } => {
+            CallOutcome::Called { called, serving } => {
                 self.unanswered = None;
                 metrics::counter!("openrun_calls_total", "sale" => key.sale.to_string()).increment(called);
                 tracing::debug!(sale = %key.sale, seq = batch.seq, called, serving, "called");
                 Ok(End::InTime)
             }
-            Called::OldTerm { term } => {
+            CallOutcome::StaleTerm { term } => {
                 tracing::info!(sale = %key.sale, ours = self.term, term, "another process leads now");
                 Ok(End::Stale)
             }

@@ -63,7 +63,7 @@ impl Guard {
     ) -> Result<(), StoreError> {
         let Some(key) = numbers::queue_key(database, sale).await? else { return Ok(()) };
         let asked = database.now();
-        let found = match queue.life(sale).await {
+        let found = match queue.current_key(sale).await {
             Ok(life) if life == key && key.epoch > 0 => {
                 self.whole_at.insert(sale.clone(), asked);
                 return Ok(());

@@ -11,7 +11,7 @@ use stores::{
         numbers,
         sales::{self, StockedSale},
     },
-    queue_store::{End, Ending, GateHold, HoldsFrom, QueueKey, SaleQueueStore, StockCount},
+    queue_store::{GateHold, HoldEnd, HoldEnding, HoldsCursor, QueueKey, SaleQueueStore, StockCount},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -85,9 +85,9 @@ impl Reconciler {
     /// Ends every hold of the gate that the database knows as ended, or does not know after the grace. Some at a time: one
     /// that is taken meanwhile may be left to the next look, and one that is seen twice ends once.
     pub async fn free_orphans(&self, key: &QueueKey) -> Result<(), StoreError> {
-        let mut from = Some(HoldsFrom::default());
+        let mut from = Some(HoldsCursor::default());
         while let Some(here) = from {
-            let some = self.queue.some_holds(key, &here).await?;
+            let some = self.queue.holds_page(key, &here).await?;
             self.free_orphans_of(key, &some.holds).await?;
             from = some.next;
         }
@@ -110,9 +110,9 @@ impl Reconciler {
         if !orphans.is_empty() {
             let marked = holds::bury(&self.database, &key.sale, &orphans, now).await?;
             tracing::info!(sale = %key.sale, orphans = marked.len(), "units of orders that were never placed go back");
-            ends.extend(marked.into_iter().map(|hold| End { hold, ending: Ending::NeverPlaced }));
+            ends.extend(marked.into_iter().map(|hold| HoldEnd { hold, ending: HoldEnding::NeverPlaced }));
         }
-        if ends.is_empty() { Ok(()) } else { self.queue.end(key, &ends).await }
+        if ends.is_empty() { Ok(()) } else { self.queue.end_holds(key, &ends).await }
     }
 }
 
@@ -129,9 +129,9 @@ fn is_orphan(hold: &GateHold, known: &HashMap<HoldId, Known>, now: Timestamp) ->
 }
 
 /// How the gate has to end a hold that the database knows; `None` while it lives.
-fn end_of(hold: HoldId, known: Known) -> Option<End> {
-    let ending = if known.is_mark { Ending::NeverPlaced } else { ending(known.state)? };
-    Some(End { hold, ending })
+fn end_of(hold: HoldId, known: Known) -> Option<HoldEnd> {
+    let ending = if known.is_mark { HoldEnding::NeverPlaced } else { ending(known.state)? };
+    Some(HoldEnd { hold, ending })
 }
 
 /// An item that gate and database count differently.

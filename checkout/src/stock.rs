@@ -22,7 +22,7 @@ use stores::{
     },
     events::{Handler, Progress},
     failpoint::{self, Point},
-    queue_store::{End, SaleQueueStore},
+    queue_store::{HoldEnd, SaleQueueStore},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -99,7 +99,7 @@ impl StockWorker {
         }
         let settled = settle::settle(&self.database, causes, self.database.now()).await?;
         let mut has_moved = false;
-        let mut ends: BTreeMap<SaleId, Vec<End>> = BTreeMap::new();
+        let mut ends: BTreeMap<SaleId, Vec<HoldEnd>> = BTreeMap::new();
         let mut late = Vec::new();
         for (cause, became) in causes.iter().zip(settled) {
             match became {
@@ -164,10 +164,10 @@ impl StockWorker {
     }
 
     /// Tells one gate. Trouble is left to the loop, and keeps no other gate from hearing.
-    async fn tell(&self, sale: SaleId, ends: &[End]) {
+    async fn tell(&self, sale: SaleId, ends: &[HoldEnd]) {
         let told = async {
             let Some(key) = numbers::queue_key(&self.database, &sale).await? else { return Ok(()) };
-            self.queue.end(&key, ends).await?;
+            self.queue.end_holds(&key, ends).await?;
             holds::told(&self.database, &key, ends).await
         };
         if let Err(trouble) = told.await {

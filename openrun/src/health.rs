@@ -77,7 +77,7 @@ impl Health {
         };
         let mut notes = String::new();
         for sale in running.iter().take(MOST_NOTES) {
-            match tokio::time::timeout(TIMEOUT, self.queue.life(sale)).await {
+            match tokio::time::timeout(TIMEOUT, self.queue.current_key(sale)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(StoreError::Lost)) => _ = writeln!(notes, "the line of {sale} is being restored"),
                 Ok(Err(_)) | Err(_) => return "the queue store does not answer\n".to_owned(),

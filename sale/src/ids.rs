@@ -253,26 +253,26 @@ uuid_id! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HoldId {
     pub order: OrderId,
-    pub retaken: bool,
+    pub reacquired: bool,
 }
 
 impl HoldId {
     pub const fn of(order: OrderId) -> Self {
-        Self { order, retaken: false }
+        Self { order, reacquired: false }
     }
 
-    pub const fn retaken(order: OrderId) -> Self {
-        Self { order, retaken: true }
+    pub const fn reacquired(order: OrderId) -> Self {
+        Self { order, reacquired: true }
     }
 
     /// Every hold that an order can have, the first one first.
     pub const fn all_of(order: OrderId) -> [Self; 2] {
-        [Self::of(order), Self::retaken(order)]
+        [Self::of(order), Self::reacquired(order)]
     }
 
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_suffix(":2") {
-            Some(order) => OrderId::parse(order).map(Self::retaken),
+            Some(order) => OrderId::parse(order).map(Self::reacquired),
             None => OrderId::parse(text).map(Self::of),
         }
     }
@@ -292,7 +292,7 @@ pub fn parse_charge_key(key: &str) -> Option<(OrderId, u32)> {
 impl fmt::Display for HoldId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.order.fmt(f)?;
-        if self.retaken { f.write_str(":2") } else { Ok(()) }
+        if self.reacquired { f.write_str(":2") } else { Ok(()) }
     }
 }
 
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(first, OrderId::derive(now, &[b"pass", b"key"]));
         assert_ne!(first, OrderId::derive(now, &[b"passk", b"ey"]));
         assert_eq!(OrderId::parse(&first.to_string()), Some(first));
-        assert_eq!(HoldId::parse(&format!("{first}:2")), Some(HoldId::retaken(first)));
+        assert_eq!(HoldId::parse(&format!("{first}:2")), Some(HoldId::reacquired(first)));
     }
 
     #[test]

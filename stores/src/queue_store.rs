@@ -5,7 +5,7 @@
 //! `stores/tests/contract.rs` and the model test `stores/tests/model.rs`, which are integration tests because they run
 //! against real servers.
 
-mod life;
+mod epoch_state;
 mod memory;
 mod queue;
 mod redis;
@@ -17,11 +17,11 @@ use sale::{Epoch, EpochNonce, SaleId};
 pub use self::{
     memory::MemoryQueueStore,
     queue::{
-        Batch, Called, Carried, Enter, Entered, HeldUnits, Join, Joined, KnownPass, Observation, Published, Queue,
-        Seat, Snapshot, StockCount,
+        CallBatch, CallOutcome, EnterOutcome, EnterRequest, JoinOutcome, JoinRequest, Observation, PublishOutcome,
+        Queue, Snapshot, SnapshotHold, SnapshotPass, StockCount, TicketClaims, TicketStatus,
     },
     redis::RedisQueueStore,
-    stock_gate::{End, Ending, GateHold, HoldsFrom, SomeHolds, StockGate, Take, Taken},
+    stock_gate::{GateHold, HoldEnd, HoldEnding, HoldsCursor, HoldsPage, Reservation, ReservationOutcome, StockGate},
     url::{QueueUrlError, connect},
 };
 
@@ -40,11 +40,11 @@ pub struct QueueKey {
 
 /// Joins within this many milliseconds share one recorded time of joining, so that a queue of a million does not store
 /// a million of them.
-const MOMENT_MS: i64 = 100;
+const JOIN_TIME_RESOLUTION_MS: i64 = 100;
 
 /// Call windows that one sweep ends at most, so that one step does not block the store for long.
-const SWEEP_MOST: usize = 1_000;
+const MAX_SWEPT: usize = 1_000;
 
 /// Holds that one step reads, approximately, so that neither the store nor the database that looks them up is blocked
 /// for long.
-const HOLDS_AT_ONCE: usize = 500;
+const HOLDS_PER_PAGE: usize = 500;

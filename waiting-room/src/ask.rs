@@ -1,7 +1,7 @@
 //! Who is at the door: the session, the ticket it carries, and the place that the ticket names.
 
 use sale::{BuyerId, SaleId, SessionId, Ticket};
-use stores::queue_store::Carried;
+use stores::queue_store::TicketClaims;
 use web::{Code, Problem, asking::bearer};
 
 use crate::{Request, WaitingRoom};
@@ -13,8 +13,8 @@ pub struct Asked<'r> {
 }
 
 impl Asked<'_> {
-    pub fn carried(&self) -> (BuyerId, Carried) {
-        (self.ticket.buyer, Carried { number: self.ticket.number, epoch: self.ticket.epoch })
+    pub fn carried(&self) -> (BuyerId, TicketClaims) {
+        (self.ticket.buyer, TicketClaims { number: self.ticket.number, epoch: self.ticket.epoch })
     }
 }
 

@@ -3,7 +3,7 @@
 use http::{Response, StatusCode, header};
 use sale::{Pass, SaleId, SaleState, Ticket, Timestamp, sale::Place};
 use serde::Serialize;
-use stores::queue_store::{Enter, Seat};
+use stores::queue_store::{EnterRequest, TicketStatus};
 use web::{Body, Code, Problem};
 
 use crate::{
@@ -54,7 +54,7 @@ pub async fn come_in(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result
     let pass_seconds = i64::from(room.edition().known.sale.pass_seconds);
     // Passes carry whole seconds; the row says the same.
     let issued_at = Timestamp::from_millis(now.as_seconds().saturating_mul(1000));
-    let enter = Enter {
+    let enter = EnterRequest {
         place: Place { buyer: ticket.buyer, number: ticket.number },
         ticket_epoch: ticket.epoch,
         pass: ticket.pass_id(),
@@ -70,18 +70,18 @@ pub async fn come_in(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result
             metrics::counter!("openrun_passes_total").increment(u64::from(is_new));
             Ok(Given { pass, text, is_new })
         }
-        CameIn::NotCalled(seat) => {
-            tracing::trace!(?seat, "asked to enter too early");
+        CameIn::NotCalled(status) => {
+            tracing::trace!(?status, "asked to enter too early");
             Err(Problem::from(Code::NotCalled).retry_after(ASK_AGAIN_SECONDS))
         }
-        CameIn::Gone(seat) => Err(Problem::from(Code::TicketGone).detail(why_gone(seat))),
+        CameIn::Gone(status) => Err(Problem::from(Code::TicketGone).detail(why_gone(status))),
     }
 }
 
-const fn why_gone(seat: Seat) -> &'static str {
-    match seat {
-        Seat::Consumed { .. } => "Its pass was used for an order.",
-        Seat::Left => "Its holder left the line.",
+const fn why_gone(status: TicketStatus) -> &'static str {
+    match status {
+        TicketStatus::Consumed { .. } => "Its pass was used for an order.",
+        TicketStatus::Left => "Its holder left the line.",
         _ => "Both calls were missed.",
     }
 }

@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use metrics::Counter;
 use sale::{BuyerId, SaleId, SaleState, SessionId, Ticket, Timestamp, standing::TicketState, ticket::session_of_key};
 use serde::Serialize;
-use stores::queue_store::{Join, Joined};
+use stores::queue_store::{JoinOutcome, JoinRequest};
 use web::{
     Body, Code, Problem,
     asking::{IDEMPOTENCY_KEY, idempotency_key},
@@ -94,17 +94,17 @@ pub async fn take_place(
     let buyer = joiner.session.buyer();
     let answer = room
         .joins
-        .ask(Join { buyer, ticket: carried.as_ref().map(|asked| asked.carried().1) })
+        .ask(JoinRequest { buyer, ticket: carried.as_ref().map(|asked| asked.carried().1) })
         .await
         .map_err(|fault| trouble(&fault))?;
     JOINS.increment(1);
     let (number, joined_at, state, is_new) = match answer {
-        Joined::New { number, joined_at } => (number, joined_at, TicketState::Waiting, true),
-        Joined::Seated { number, joined_at, seat } => {
+        JoinOutcome::New { number, joined_at } => (number, joined_at, TicketState::Waiting, true),
+        JoinOutcome::Existing { number, joined_at, status } => {
             let at = joined_at.or_else(|| carried.as_ref().map(|asked| asked.ticket.joined_at));
-            (number, at.unwrap_or_else(|| earliest(&room)), state_of(seat), false)
+            (number, at.unwrap_or_else(|| earliest(&room)), state_of(status), false)
         }
-        Joined::CeilingReached => return Err(Code::StoreUnavailable.into()),
+        JoinOutcome::AllocationReached => return Err(Code::StoreUnavailable.into()),
     };
     let kept = carried.filter(|asked| asked.ticket.number == number && asked.ticket.bound == joiner.by_cookie);
     let (ticket, text) = match kept {

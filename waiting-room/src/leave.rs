@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode, header};
 use sale::{SaleId, Ticket, sale::Place};
-use stores::{database::passes, queue_store::Seat};
+use stores::{database::passes, queue_store::TicketStatus};
 use web::{Body, Problem};
 
 use crate::{
@@ -31,10 +31,10 @@ pub async fn give_up(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result
         .leave(&room.key(), &[place], door.database.now())
         .await
         .map_err(|fault| store_trouble(&fault))?;
-    if had.first() == Some(&Seat::Admitted) {
+    if had.first() == Some(&TicketStatus::Admitted) {
         passes::end(&door.database, &ticket.sale, ticket.number).await.map_err(|fault| store_trouble(&fault))?;
     }
-    if !matches!(had.first(), Some(Seat::Consumed { .. })) {
+    if !matches!(had.first(), Some(TicketStatus::Consumed { .. })) {
         room.remember_left(ticket.number);
     }
     metrics::counter!("openrun_leaves_total").increment(1);

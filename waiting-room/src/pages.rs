@@ -137,7 +137,7 @@ async fn ordered(door: &WaitingRoom, room: &Room, asked: &ask::Asked<'_>, state:
         return None;
     }
     match room.standings.ask(asked.carried()).await {
-        Ok(stores::queue_store::Seat::Consumed { hold }) => Some(hold.order.to_string()),
+        Ok(stores::queue_store::TicketStatus::Consumed { hold }) => Some(hold.order.to_string()),
         Ok(_) => None,
         Err(fault) => {
             tracing::debug!(sale = %room.key().sale, %fault, now = %door.database.now(), "the order is not linked");

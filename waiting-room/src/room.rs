@@ -24,7 +24,9 @@ use stores::{
         sales::{self, StockedSale},
     },
     failpoint::{self, Point},
-    queue_store::{Carried, Enter, Entered, Join, Joined, QueueKey, SaleQueueStore, Seat},
+    queue_store::{
+        EnterOutcome, EnterRequest, JoinOutcome, JoinRequest, QueueKey, SaleQueueStore, TicketClaims, TicketStatus,
+    },
 };
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -101,7 +103,7 @@ impl Shown {
 /// A ticket's way in: the ask of the store, and whether the pass is bound to a cookie.
 #[derive(Clone, Copy, Debug)]
 pub struct WayIn {
-    pub enter: Enter,
+    pub enter: EnterRequest,
     pub bound: bool,
     pub issued_at: Timestamp,
 }
@@ -111,14 +113,14 @@ pub struct WayIn {
 pub enum CameIn {
     /// The pass, and whether this ask made it.
     In(Pass, bool),
-    NotCalled(Seat),
-    Gone(Seat),
+    NotCalled(TicketStatus),
+    Gone(TicketStatus),
 }
 
 pub struct Room {
     shared: Arc<Shared>,
-    pub joins: Batcher<Join, Joined>,
-    pub standings: Batcher<(sale::BuyerId, Carried), Seat>,
+    pub joins: Batcher<JoinRequest, JoinOutcome>,
+    pub standings: Batcher<(sale::BuyerId, TicketClaims), TicketStatus>,
     pub ways_in: Batcher<WayIn, CameIn>,
 }
 
@@ -301,15 +303,15 @@ impl Shared {
 
     /// Joins in the order of the asks. Whoever meets the ceiling joins again once it is raised; a store that began a new
     /// life is asked once more under it.
-    async fn join(&self, asks: Vec<Join>) -> Result<Vec<Joined>, StoreError> {
-        let mut answers: Vec<Joined> = Vec::with_capacity(asks.len());
+    async fn join(&self, asks: Vec<JoinRequest>) -> Result<Vec<JoinOutcome>, StoreError> {
+        let mut answers: Vec<JoinOutcome> = Vec::with_capacity(asks.len());
         let mut reloaded = false;
         loop {
             let (key, ceiling) = (self.key(), self.ceiling());
             let rest = &asks[answers.len()..];
             match self.queue.join(&key, rest, ceiling, self.database.now()).await {
                 Ok(joined) => {
-                    let given = joined.iter().position(|answer| *answer == Joined::CeilingReached);
+                    let given = joined.iter().position(|answer| *answer == JoinOutcome::AllocationReached);
                     answers.extend(joined.into_iter().take(given.unwrap_or(rest.len())));
                     if given.is_none() {
                         return Ok(answers);
@@ -358,14 +360,14 @@ impl Shared {
 
     /// Lets tickets in and commits their pass rows before anybody hears of it.
     async fn enter(&self, asks: Vec<WayIn>) -> Result<Vec<CameIn>, StoreError> {
-        let enters: Vec<Enter> = asks.iter().map(|ask| ask.enter).collect();
+        let enters: Vec<EnterRequest> = asks.iter().map(|ask| ask.enter).collect();
         let entered = self.queue.enter(&self.key(), &enters, self.database.now()).await?;
         let admitted: Vec<Pass> = asks
             .iter()
             .zip(&entered)
             .filter_map(|(ask, entered)| match entered {
                 // The end that the store counts by, also when the process that was told it first died before the row.
-                Entered::Admitted { expires_at } => Some(Pass {
+                EnterOutcome::Admitted { expires_at } => Some(Pass {
                     id: ask.enter.pass,
                     sale: self.id.clone(),
                     buyer: ask.enter.place.buyer,
@@ -374,7 +376,7 @@ impl Shared {
                     expires_at: *expires_at,
                     bound: ask.bound,
                 }),
-                Entered::NotCalled(_) | Entered::Gone(_) => None,
+                EnterOutcome::NotCalled(_) | EnterOutcome::Gone(_) => None,
             })
             .collect();
         if !admitted.is_empty() {
@@ -384,12 +386,12 @@ impl Shared {
         entered
             .into_iter()
             .map(|entered| match entered {
-                Entered::Admitted { .. } => given
+                EnterOutcome::Admitted { .. } => given
                     .next()
                     .map(|(pass, is_new)| CameIn::In(pass, is_new))
                     .ok_or_else(|| StoreError::unexpected("database", "fewer passes than were given")),
-                Entered::NotCalled(seat) => Ok(CameIn::NotCalled(seat)),
-                Entered::Gone(seat) => Ok(CameIn::Gone(seat)),
+                EnterOutcome::NotCalled(status) => Ok(CameIn::NotCalled(status)),
+                EnterOutcome::Gone(status) => Ok(CameIn::Gone(status)),
             })
             .collect()
     }

@@ -6,7 +6,7 @@ use sale::{
     standing::{Eta, TicketState, eta},
 };
 use serde::Serialize;
-use stores::queue_store::Seat;
+use stores::queue_store::TicketStatus;
 use web::{Body, Problem};
 
 use crate::{
@@ -70,12 +70,13 @@ pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<S
     if let Some(standing) = waits(door, room, ticket) {
         return Ok(standing);
     }
-    let (buyer, carried) = (ticket.buyer, stores::queue_store::Carried { number: ticket.number, epoch: ticket.epoch });
-    let seat = room.standings.ask((buyer, carried)).await.map_err(|fault| trouble(&fault))?;
-    if seat == Seat::Waiting {
+    let (buyer, carried) =
+        (ticket.buyer, stores::queue_store::TicketClaims { number: ticket.number, epoch: ticket.epoch });
+    let status = room.standings.ask((buyer, carried)).await.map_err(|fault| trouble(&fault))?;
+    if status == TicketStatus::Waiting {
         room.remember_seated(ticket.number);
     }
-    Ok(of_seat(ticket, seat, room, door.database.now()))
+    Ok(of_status(ticket, status, room, door.database.now()))
 }
 
 /// The standing of a seated ticket, by what is shown; `ahead` of `None` where that does not tell.
@@ -92,34 +93,34 @@ fn at_place(ticket: &Ticket, ahead: Option<u64>, shown: &Shown, room: &Room, now
     }
 }
 
-/// A seat as its holder hears of it.
-pub fn of_seat(ticket: &Ticket, seat: Seat, room: &Room, now: Timestamp) -> Standing {
+/// A status as its holder hears of it.
+pub fn of_status(ticket: &Ticket, status: TicketStatus, room: &Room, now: Timestamp) -> Standing {
     let shown = &room.edition().shown;
     let seated = |ahead| at_place(ticket, ahead, shown, room, now);
     let plain = |state| Standing { state, ..seated(None) };
-    match seat {
-        Seat::Waiting => seated(shown.ahead(ticket.number)),
+    match status {
+        TicketStatus::Waiting => seated(shown.ahead(ticket.number)),
         // At the front, where others who come back may still sit down before this one.
-        Seat::Late => match seated(None) {
+        TicketStatus::Late => match seated(None) {
             closed @ Standing { state: TicketState::Closed, .. } => closed,
             standing => Standing { state: TicketState::Late, ..standing },
         },
-        Seat::Called { until } => Standing { called_until: Some(until), ..plain(TicketState::Called) },
-        Seat::Admitted => plain(TicketState::Admitted),
-        Seat::Consumed { .. } => plain(TicketState::Consumed),
-        Seat::Left => plain(TicketState::Left),
-        Seat::Expired => plain(TicketState::Expired),
+        TicketStatus::Called { until } => Standing { called_until: Some(until), ..plain(TicketState::Called) },
+        TicketStatus::Admitted => plain(TicketState::Admitted),
+        TicketStatus::Consumed { .. } => plain(TicketState::Consumed),
+        TicketStatus::Left => plain(TicketState::Left),
+        TicketStatus::Expired => plain(TicketState::Expired),
     }
 }
 
-pub const fn state_of(seat: Seat) -> TicketState {
-    match seat {
-        Seat::Waiting => TicketState::Waiting,
-        Seat::Called { .. } => TicketState::Called,
-        Seat::Late => TicketState::Late,
-        Seat::Admitted => TicketState::Admitted,
-        Seat::Consumed { .. } => TicketState::Consumed,
-        Seat::Left => TicketState::Left,
-        Seat::Expired => TicketState::Expired,
+pub const fn state_of(status: TicketStatus) -> TicketState {
+    match status {
+        TicketStatus::Waiting => TicketState::Waiting,
+        TicketStatus::Called { .. } => TicketState::Called,
+        TicketStatus::Late => TicketState::Late,
+        TicketStatus::Admitted => TicketState::Admitted,
+        TicketStatus::Consumed { .. } => TicketState::Consumed,
+        TicketStatus::Left => TicketState::Left,
+        TicketStatus::Expired => TicketState::Expired,
     }
 }

@@ -16,13 +16,13 @@ use stores::{
         numbers::{self, Loss},
         sales, snapshot,
     },
-    queue_store::{Batch, Join, MemoryQueueStore, Queue as _, QueueKey, SaleQueueStore, Seat},
+    queue_store::{CallBatch, JoinRequest, MemoryQueueStore, Queue as _, QueueKey, SaleQueueStore, TicketStatus},
     testing::{self, Fresh},
 };
 use tokio_util::task::TaskTracker;
 use waiting_room::{
     room::Room,
-    standing::{Standing, of_seat},
+    standing::{Standing, of_status},
 };
 
 /// The number of the buyer whose place is watched.
@@ -52,7 +52,7 @@ impl Door {
         let rooms = [room(), room()];
         let door = Self { fresh, queue, sale, rooms };
         for n in 1..=JOINED {
-            door.rooms[0].joins.ask(Join { buyer: buyer(n), ticket: None }).await.unwrap();
+            door.rooms[0].joins.ask(JoinRequest { buyer: buyer(n), ticket: None }).await.unwrap();
         }
         door
     }
@@ -65,7 +65,7 @@ impl Door {
     /// The leader of a life calls up to this number and tells of it.
     async fn serve(&self, epoch: Epoch, serving: u64, trouble: Option<Trouble>) {
         let (key, now) = (self.key().await, self.fresh.database.now());
-        let fence = Batch { term: 1, seq: serving, calls: JOINED, up_to: serving, until: now.plus_seconds(60) };
+        let fence = CallBatch { term: 1, seq: serving, calls: JOINED, up_to: serving, until: now.plus_seconds(60) };
         self.queue.call(&key, fence, now).await.unwrap();
         let seen = self.queue.observe(&key, 1).await.unwrap();
         let mut frame = Frame {
@@ -92,7 +92,7 @@ impl Door {
     fn standing(&self, room: usize) -> Standing {
         let now = self.fresh.database.now();
         let ticket = ticket(&self.sale, Place { buyer: buyer(MINE), number: MINE }, 1, now);
-        of_seat(&ticket, Seat::Waiting, &self.rooms[room], now)
+        of_status(&ticket, TicketStatus::Waiting, &self.rooms[room], now)
     }
 
     fn frame(&self, room: usize) -> Frame {

@@ -16,7 +16,7 @@ use stores::{
         sales,
     },
     failpoint::{self, Point},
-    queue_store::{End, Ending, QueueKey, SaleQueueStore, Take, Taken},
+    queue_store::{HoldEnd, HoldEnding, QueueKey, Reservation, ReservationOutcome, SaleQueueStore},
 };
 use tokio_util::task::TaskTracker;
 
@@ -173,7 +173,7 @@ impl Stores {
         });
         let allowed: Vec<Result<NewOrder, Refusal>> = allowed.collect();
         let takes: Vec<_> = allowed.iter().flatten().map(|order| take_of(order, sale.sale.per_buyer_limit)).collect();
-        let taken = if takes.is_empty() { Vec::new() } else { self.queue.take(&key, &takes, now).await? };
+        let taken = if takes.is_empty() { Vec::new() } else { self.queue.reserve(&key, &takes, now).await? };
         let mut taken = taken.into_iter();
         let stands = allowed.into_iter().map(|order| match order {
             Ok(order) => taken.next().map(|taken| stand(taken, &key, order)),
@@ -210,42 +210,44 @@ impl Stores {
 
     /// Gives the units of refused orders back, those first marked as never to be placed. One that cannot be marked was
     /// placed by the same request in another process meanwhile.
-    async fn give_back(&self, key: &QueueKey, back: &[End]) -> Result<(), StoreError> {
+    async fn give_back(&self, key: &QueueKey, back: &[HoldEnd]) -> Result<(), StoreError> {
         if back.is_empty() {
             return Ok(());
         }
         let ids: Vec<_> = back.iter().map(|end| end.hold).collect();
         let marked = holds::bury(&self.database, &key.sale, &ids, self.database.now()).await?;
         let ends: Vec<_> = back.iter().filter(|end| marked.contains(&end.hold)).copied().collect();
-        self.queue.end(key, &ends).await
+        self.queue.end_holds(key, &ends).await
     }
 }
 
 /// What an order stands at after the gate has answered.
-fn stand(taken: Taken, key: &QueueKey, order: NewOrder) -> Stand {
+fn stand(taken: ReservationOutcome, key: &QueueKey, order: NewOrder) -> Stand {
     match taken {
-        Taken::Taken => Stand::Taken(key.clone(), Box::new(order)),
-        Taken::Ended => Stand::Marked,
-        Taken::PassUsed { hold } => Stand::Refused(Refusal::PassUsed { order: hold.map(|hold| hold.order) }),
-        Taken::PassEnded => Stand::Refused(Refusal::PassExpired),
-        Taken::SoldOut => Stand::Refused(Refusal::SoldOut),
-        Taken::LimitReached => Stand::Refused(Refusal::LimitReached),
+        ReservationOutcome::Reserved => Stand::Taken(key.clone(), Box::new(order)),
+        ReservationOutcome::HoldEnded => Stand::Marked,
+        ReservationOutcome::PassUsed { hold } => {
+            Stand::Refused(Refusal::PassUsed { order: hold.map(|hold| hold.order) })
+        }
+        ReservationOutcome::PassExpired => Stand::Refused(Refusal::PassExpired),
+        ReservationOutcome::SoldOut => Stand::Refused(Refusal::SoldOut),
+        ReservationOutcome::LimitReached => Stand::Refused(Refusal::LimitReached),
     }
 }
 
 /// How the gate has to end the hold of an order that was not placed; `None` when it keeps its units, or never had any.
-fn give_back(order: &NewOrder, placed: &Placed) -> Option<End> {
+fn give_back(order: &NewOrder, placed: &Placed) -> Option<HoldEnd> {
     let ending = match placed {
-        Placed::PassUsed { .. } => Ending::Released,
-        Placed::OutOfStock | Placed::LimitReached | Placed::Ended => Ending::NeverPlaced,
+        Placed::PassUsed { .. } => HoldEnding::Released,
+        Placed::OutOfStock | Placed::LimitReached | Placed::Ended => HoldEnding::NeverPlaced,
         Placed::Placed { .. } | Placed::Existing | Placed::KeyReused | Placed::EpochMoved => return None,
     };
-    Some(End { hold: HoldId::of(order.id), ending })
+    Some(HoldEnd { hold: HoldId::of(order.id), ending })
 }
 
-fn take_of(order: &NewOrder, limit: u32) -> Take {
+fn take_of(order: &NewOrder, limit: u32) -> Reservation {
     let lines = order.lines.iter();
-    Take {
+    Reservation {
         hold: HoldId::of(order.id),
         place: Place { buyer: order.buyer, number: order.number },
         lines: lines.map(|line| sale::sale::Line { item: line.item.clone(), quantity: line.quantity }).collect(),

@@ -18,7 +18,7 @@ use stores::{
         place::{self, NewOrder, Placed},
     },
     events::Group,
-    queue_store::{Queue as _, QueueKey, StockGate as _, Take, Taken},
+    queue_store::{Queue as _, QueueKey, Reservation, ReservationOutcome, StockGate as _},
     testing,
 };
 
@@ -36,15 +36,15 @@ impl Shop {
     }
 
     async fn take_only_for(&self, passes: &[Pass], key: &str) {
-        let ask = |pass: &Pass| Take {
+        let ask = |pass: &Pass| Reservation {
             hold: HoldId::of(order_id(pass, key, 0)),
             place: Place { buyer: pass.buyer, number: pass.number },
             lines: vec![sale::sale::Line { item: ITEM.parse().unwrap(), quantity: 1 }],
             limit: 1,
         };
         let asks: Vec<_> = passes.iter().map(ask).collect();
-        let taken = self.queue.take(&self.queue_key().await, &asks, self.database.now()).await.unwrap();
-        assert!(taken.iter().all(|taken| *taken == Taken::Taken), "{taken:?}");
+        let taken = self.queue.reserve(&self.queue_key().await, &asks, self.database.now()).await.unwrap();
+        assert!(taken.iter().all(|taken| *taken == ReservationOutcome::Reserved), "{taken:?}");
     }
 
     /// What a process that was killed leaves to the others: events come again, leases run out.
@@ -356,7 +356,7 @@ async fn the_line_of_a_new_sale_is_left_to_its_maker_unless_that_died(#[case] en
     shop.pass_time(3_000);
     guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
     let begun = key().await;
-    assert_eq!((begun.epoch, shop.queue.life(&orphan).await.unwrap()), (1, begun));
+    assert_eq!((begun.epoch, shop.queue.current_key(&orphan).await.unwrap()), (1, begun));
     shop.close().await;
 }
 
@@ -399,7 +399,7 @@ async fn a_database_that_was_put_back_meets_no_store_of_its_own_epoch(#[case] en
         guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
         let restored = shop.queue_key().await;
         assert_eq!(restored.epoch, newer.epoch + 1, "one look is enough, however far behind the database is");
-        assert_eq!(shop.queue.life(&shop.sale).await.unwrap(), restored);
+        assert_eq!(shop.queue.current_key(&shop.sale).await.unwrap(), restored);
         assert!(matches!(shop.queue.observe(&newer, 0).await, Err(StoreError::Lost)));
     }
     shop.close().await;

@@ -33,7 +33,7 @@ use stores::{
     },
     events::Record,
     payments::{PaymentProvider, Sandbox, SandboxSettings},
-    queue_store::{self, Batch, Enter, Join, Joined, Queue as _, QueueKey, SaleQueueStore},
+    queue_store::{self, CallBatch, EnterRequest, JoinOutcome, JoinRequest, Queue as _, QueueKey, SaleQueueStore},
     testing::{self, Fresh},
 };
 use tokio_util::task::TaskTracker;
@@ -154,13 +154,13 @@ impl Shop {
         numbers::raise_ceiling(&self.database, &key, u64::from(count)).await.unwrap();
         let first = self.buyers.fetch_add(count, Ordering::Relaxed);
         let all: Vec<_> = (first..first + count).map(|n| buyer(n.into())).collect();
-        let joins: Vec<_> = all.iter().map(|buyer| Join { buyer: *buyer, ticket: None }).collect();
+        let joins: Vec<_> = all.iter().map(|buyer| JoinRequest { buyer: *buyer, ticket: None }).collect();
         let joined = self.queue.join(&key, &joins, u64::MAX >> 1, now).await.unwrap();
         let places: Vec<_> = all
             .iter()
             .zip(joined)
             .map(|(buyer, joined)| match joined {
-                Joined::New { number, .. } => Place { buyer: *buyer, number },
+                JoinOutcome::New { number, .. } => Place { buyer: *buyer, number },
                 other => panic!("a new buyer was given {other:?}"),
             })
             .collect();
@@ -173,7 +173,7 @@ impl Shop {
         let term = lead.unwrap().term;
         let last = self.queue.observe(key, 0).await.unwrap().last_number;
         numbers::raise_cursor(&self.database, key, term, last).await.unwrap();
-        let batch = Batch { term, seq: last, calls: last, up_to: last, until: now.plus_millis(LONG_MS) };
+        let batch = CallBatch { term, seq: last, calls: last, up_to: last, until: now.plus_millis(LONG_MS) };
         self.queue.call(key, batch, now).await.unwrap();
     }
 
@@ -183,7 +183,7 @@ impl Shop {
         let enters: Vec<_> = passes
             .iter()
             .zip(places)
-            .map(|(pass, place)| Enter {
+            .map(|(pass, place)| EnterRequest {
                 place: *place,
                 ticket_epoch: key.epoch,
                 pass: pass.id,

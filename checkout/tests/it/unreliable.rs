@@ -15,8 +15,9 @@ use stores::{
     StoreError,
     payments::{Charge, ChargeRef, NewCharge, NewRefund, Page, PaymentProvider, Refund, Span, TimeLimits},
     queue_store::{
-        Batch, Called, Carried, End, Enter, Entered, HoldsFrom, Join, Joined, Observation, Published, Queue, QueueKey,
-        SaleQueueStore, Seat, Snapshot, SomeHolds, StockGate, Take, Taken,
+        CallBatch, CallOutcome, EnterOutcome, EnterRequest, HoldEnd, HoldsCursor, HoldsPage, JoinOutcome, JoinRequest,
+        Observation, PublishOutcome, Queue, QueueKey, Reservation, ReservationOutcome, SaleQueueStore, Snapshot,
+        StockGate, TicketClaims, TicketStatus,
     },
 };
 
@@ -60,20 +61,30 @@ impl<T: ?Sized> Unreliable<T> {
 
 #[async_trait]
 impl StockGate for Unreliable<dyn SaleQueueStore> {
-    async fn take(&self, key: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
-        self.carry(self.real.take(key, asks, now)).await
+    async fn reserve(
+        &self,
+        key: &QueueKey,
+        asks: &[Reservation],
+        now: Timestamp,
+    ) -> Result<Vec<ReservationOutcome>, StoreError> {
+        self.carry(self.real.reserve(key, asks, now)).await
     }
-    async fn retake(&self, key: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
-        self.carry(self.real.retake(key, ask, now)).await
+    async fn reacquire(
+        &self,
+        key: &QueueKey,
+        ask: &Reservation,
+        now: Timestamp,
+    ) -> Result<ReservationOutcome, StoreError> {
+        self.carry(self.real.reacquire(key, ask, now)).await
     }
-    async fn end(&self, key: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
-        self.carry(self.real.end(key, ends)).await
+    async fn end_holds(&self, key: &QueueKey, ends: &[HoldEnd]) -> Result<(), StoreError> {
+        self.carry(self.real.end_holds(key, ends)).await
     }
     async fn restock(&self, key: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError> {
         self.real.restock(key, item, total, version).await
     }
-    async fn some_holds(&self, key: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError> {
-        self.real.some_holds(key, from).await
+    async fn holds_page(&self, key: &QueueKey, from: &HoldsCursor) -> Result<HoldsPage, StoreError> {
+        self.real.holds_page(key, from).await
     }
     async fn forget(&self, sale: &SaleId) -> Result<(), StoreError> {
         self.real.forget(sale).await
@@ -82,36 +93,47 @@ impl StockGate for Unreliable<dyn SaleQueueStore> {
 
 #[async_trait]
 impl Queue for Unreliable<dyn SaleQueueStore> {
-    async fn life(&self, sale: &SaleId) -> Result<QueueKey, StoreError> {
-        self.real.life(sale).await
+    async fn current_key(&self, sale: &SaleId) -> Result<QueueKey, StoreError> {
+        self.real.current_key(sale).await
     }
-    async fn join(&self, key: &QueueKey, asks: &[Join], up_to: u64, now: Timestamp) -> Result<Vec<Joined>, StoreError> {
+    async fn join(
+        &self,
+        key: &QueueKey,
+        asks: &[JoinRequest],
+        up_to: u64,
+        now: Timestamp,
+    ) -> Result<Vec<JoinOutcome>, StoreError> {
         self.real.join(key, asks, up_to, now).await
     }
     async fn standing(
         &self,
         key: &QueueKey,
-        asks: &[(BuyerId, Carried)],
+        asks: &[(BuyerId, TicketClaims)],
         now: Timestamp,
-    ) -> Result<Vec<Seat>, StoreError> {
+    ) -> Result<Vec<TicketStatus>, StoreError> {
         self.real.standing(key, asks, now).await
     }
-    async fn call(&self, key: &QueueKey, batch: Batch, now: Timestamp) -> Result<Called, StoreError> {
+    async fn call(&self, key: &QueueKey, batch: CallBatch, now: Timestamp) -> Result<CallOutcome, StoreError> {
         self.real.call(key, batch, now).await
     }
     async fn sweep(&self, key: &QueueKey, now: Timestamp) -> Result<u64, StoreError> {
         self.real.sweep(key, now).await
     }
-    async fn enter(&self, key: &QueueKey, asks: &[Enter], now: Timestamp) -> Result<Vec<Entered>, StoreError> {
+    async fn enter(
+        &self,
+        key: &QueueKey,
+        asks: &[EnterRequest],
+        now: Timestamp,
+    ) -> Result<Vec<EnterOutcome>, StoreError> {
         self.real.enter(key, asks, now).await
     }
-    async fn leave(&self, key: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<Seat>, StoreError> {
+    async fn leave(&self, key: &QueueKey, places: &[Place], now: Timestamp) -> Result<Vec<TicketStatus>, StoreError> {
         self.real.leave(key, places, now).await
     }
     async fn observe(&self, key: &QueueKey, nth: u64) -> Result<Observation, StoreError> {
         self.real.observe(key, nth).await
     }
-    async fn publish(&self, key: &QueueKey, term: Term, frame: Bytes) -> Result<Published, StoreError> {
+    async fn publish(&self, key: &QueueKey, term: Term, frame: Bytes) -> Result<PublishOutcome, StoreError> {
         self.real.publish(key, term, frame).await
     }
     async fn frame(&self, key: &QueueKey) -> Result<Option<Bytes>, StoreError> {
@@ -120,8 +142,8 @@ impl Queue for Unreliable<dyn SaleQueueStore> {
     async fn departed(&self, key: &QueueKey, seen: u64) -> Result<Vec<u64>, StoreError> {
         self.real.departed(key, seen).await
     }
-    async fn settle(&self, key: &QueueKey) -> Result<(), StoreError> {
-        self.real.settle(key).await
+    async fn end_grace_period(&self, key: &QueueKey) -> Result<(), StoreError> {
+        self.real.end_grace_period(key).await
     }
     async fn rebuild(&self, key: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
         self.real.rebuild(key, snapshot, now).await

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     StoreError,
-    queue_store::{End, Ending, QueueKey},
+    queue_store::{HoldEnd, HoldEnding, QueueKey},
 };
 
 /// What became of a buyer's wish to let an order go.
@@ -169,11 +169,11 @@ pub async fn find(database: &Database, ids: &[HoldId]) -> Result<Vec<HoldRow>, S
 }
 
 /// How the gate has to end a hold in this state; `None` while it lives.
-pub const fn ending(state: HoldState) -> Option<Ending> {
+pub const fn ending(state: HoldState) -> Option<HoldEnding> {
     match state {
         HoldState::Held | HoldState::Paying => None,
-        HoldState::Committed => Some(Ending::Committed),
-        HoldState::Released | HoldState::Expired => Some(Ending::Released),
+        HoldState::Committed => Some(HoldEnding::Committed),
+        HoldState::Released | HoldState::Expired => Some(HoldEnding::Released),
     }
 }
 
@@ -189,7 +189,7 @@ pub async fn untold_sales(database: &Database) -> Result<Vec<SaleId>, StoreError
 }
 
 /// What the gate of a sale has still to hear, oldest order first.
-pub async fn untold(database: &Database, sale: &SaleId, limit: i64) -> Result<Vec<End>, StoreError> {
+pub async fn untold(database: &Database, sale: &SaleId, limit: i64) -> Result<Vec<HoldEnd>, StoreError> {
     let rows = sqlx::query(
         "SELECT id, sale, buyer, state, deadline FROM holds WHERE sale = $1 AND gate_told = 0 ORDER BY id LIMIT $2",
     )
@@ -201,14 +201,14 @@ pub async fn untold(database: &Database, sale: &SaleId, limit: i64) -> Result<Ve
 }
 
 /// What the gates have still to hear of these orders.
-pub async fn untold_of(database: &Database, orders: &[OrderId]) -> Result<BTreeMap<SaleId, Vec<End>>, StoreError> {
+pub async fn untold_of(database: &Database, orders: &[OrderId]) -> Result<BTreeMap<SaleId, Vec<HoldEnd>>, StoreError> {
     const READ: Sql = Sql {
         postgres: "SELECT id, sale, buyer, state, deadline FROM holds \
                    WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) AND gate_told = 0 ORDER BY id",
         sqlite: "SELECT id, sale, buyer, state, deadline FROM holds \
                  WHERE id IN (SELECT value FROM json_each($1)) AND gate_told = 0 ORDER BY id",
     };
-    let mut ends: BTreeMap<SaleId, Vec<End>> = BTreeMap::new();
+    let mut ends: BTreeMap<SaleId, Vec<HoldEnd>> = BTreeMap::new();
     if orders.is_empty() {
         return Ok(ends);
     }
@@ -222,12 +222,12 @@ pub async fn untold_of(database: &Database, orders: &[OrderId]) -> Result<BTreeM
 }
 
 /// A hold that lives and is told of has a payment nobody knows the end of.
-fn to_tell(hold: &HoldRow) -> End {
-    End { hold: hold.id, ending: ending(hold.state).unwrap_or(Ending::Inactive) }
+fn to_tell(hold: &HoldRow) -> HoldEnd {
+    HoldEnd { hold: hold.id, ending: ending(hold.state).unwrap_or(HoldEnding::Inactive) }
 }
 
 /// Notes that the gate was told in the epoch `key.epoch`. In another life nothing is noted: the new one is told again.
-pub async fn told(database: &Database, key: &QueueKey, ends: &[End]) -> Result<(), StoreError> {
+pub async fn told(database: &Database, key: &QueueKey, ends: &[HoldEnd]) -> Result<(), StoreError> {
     const NOTE: Sql = Sql {
         postgres: "UPDATE holds SET gate_told = 1 FROM json_to_recordset($2::json) AS r(id text, live bigint) \
                    WHERE holds.id = r.id AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
@@ -239,7 +239,7 @@ pub async fn told(database: &Database, key: &QueueKey, ends: &[End]) -> Result<(
     };
     let told: Vec<_> = ends
         .iter()
-        .map(|end| serde_json::json!({"id": end.hold.to_string(), "live": i64::from(end.ending == Ending::Inactive)}))
+        .map(|end| serde_json::json!({"id": end.hold.to_string(), "live": i64::from(end.ending == HoldEnding::Inactive)}))
         .collect();
     sqlx::query(database.sql(NOTE))
         .bind(key.sale.as_str())

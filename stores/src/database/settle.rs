@@ -24,7 +24,7 @@ use super::{
 use crate::{
     StoreError,
     events::Group,
-    queue_store::{End, Ending, StockGate, Take, Taken},
+    queue_store::{HoldEnd, HoldEnding, Reservation, ReservationOutcome, StockGate},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Settled {
     /// Nothing to do, or not yet.
     Nothing,
     /// Units and order have moved; if the hold ended, the gate of the sale has to be told.
-    Moved(Option<(SaleId, End)>),
+    Moved(Option<(SaleId, HoldEnd)>),
     /// Money came after the units had gone back: call [`take_again`].
     Late,
 }
@@ -85,8 +85,8 @@ pub async fn settle(database: &Database, causes: &[Cause], now: Timestamp) -> Re
         let settled = match decision {
             Decision::Late => Settled::Late,
             Decision::Nothing => Settled::Nothing,
-            Decision::Commit(_) => ended(first, Ending::Committed),
-            Decision::Release(..) => ended(first, Ending::Released),
+            Decision::Commit(_) => ended(first, HoldEnding::Committed),
+            Decision::Release(..) => ended(first, HoldEnding::Released),
             Decision::TryAgain => Settled::Moved(None),
         };
         outcome.insert(cause.order, settled);
@@ -105,8 +105,8 @@ pub async fn settle(database: &Database, causes: &[Cause], now: Timestamp) -> Re
     Ok(causes.iter().map(|cause| outcome.remove(&cause.order).unwrap_or(Settled::Nothing)).collect())
 }
 
-fn ended(hold: &HoldRow, ending: Ending) -> Settled {
-    Settled::Moved(Some((hold.sale.clone(), End { hold: hold.id, ending })))
+fn ended(hold: &HoldRow, ending: HoldEnding) -> Settled {
+    Settled::Moved(Some((hold.sale.clone(), HoldEnd { hold: hold.id, ending })))
 }
 
 /// What the orders of one transaction ask for, gathered so that each kind of move is one statement.
@@ -196,7 +196,7 @@ fn decide(first: &HoldRow, second: Option<&HoldRow>, payments: &[PaymentRow], no
 
 /// What is told of a hold whose units are sold. The gate hears of it without an event: nobody waits for sold units.
 fn paid_event(hold: &HoldRow, now: Timestamp) -> Event {
-    Event::about(EventKind::OrderPaid, &hold.sale, hold.id.order, now, u32::from(hold.id.retaken))
+    Event::about(EventKind::OrderPaid, &hold.sale, hold.id.order, now, u32::from(hold.id.reacquired))
 }
 
 /// The one attempt that pays for the units.
@@ -272,13 +272,16 @@ pub async fn take_again(
     let take = late(&mut tx, first).await?;
     let key = queue_key_in(&mut tx, &first.sale).await?;
     // Nothing is sold after the end, and the queue of a closed sale is not kept.
-    let taken =
-        if is_closed(&mut tx, &first.sale).await? { Taken::SoldOut } else { gate.retake(&key, &take, now).await? };
+    let taken = if is_closed(&mut tx, &first.sale).await? {
+        ReservationOutcome::SoldOut
+    } else {
+        gate.reacquire(&key, &take, now).await?
+    };
     let has_room = has_room(database, &mut tx, &take, &first.sale).await?;
     if queue_key_in(&mut tx, &first.sale).await? != key {
         return Ok(Retaken::EpochMoved);
     }
-    if taken == Taken::Taken && has_room && all.len() == 1 {
+    if taken == ReservationOutcome::Reserved && has_room && all.len() == 1 {
         sell_second(database, &mut tx, first, &take, now).await?;
         mark_settled(database, &mut tx, &[order]).await?;
         database.commit(tx).await?;
@@ -287,8 +290,8 @@ pub async fn take_again(
     owe_back(database, &mut tx, first, &payments, now).await?;
     mark_settled(database, &mut tx, &[order]).await?;
     database.commit(tx).await?;
-    if taken == Taken::Taken {
-        gate.end(&key, &[End { hold: take.hold, ending: Ending::Released }]).await?;
+    if taken == ReservationOutcome::Reserved {
+        gate.end_holds(&key, &[HoldEnd { hold: take.hold, ending: HoldEnding::Released }]).await?;
     }
     Ok(Retaken::Refused)
 }
@@ -299,7 +302,7 @@ async fn is_closed(tx: &mut Tx, sale: &SaleId) -> Result<bool, StoreError> {
 }
 
 /// What the gate is asked for.
-async fn late(tx: &mut Tx, hold: &HoldRow) -> Result<Take, StoreError> {
+async fn late(tx: &mut Tx, hold: &HoldRow) -> Result<Reservation, StoreError> {
     let rows = sqlx::query(
         "SELECT o.number, s.per_buyer_limit, l.item, l.quantity FROM orders o JOIN sales s ON s.id = o.sale \
          JOIN order_lines l ON l.order_id = o.id WHERE o.id = $1 ORDER BY l.item",
@@ -314,8 +317,8 @@ async fn late(tx: &mut Tx, hold: &HoldRow) -> Result<Take, StoreError> {
             quantity: u32::try_from(row.try_get::<i64, _>(3)?).map_err(|_| bad("quantity"))?,
         })
     });
-    Ok(Take {
-        hold: HoldId::retaken(hold.id.order),
+    Ok(Reservation {
+        hold: HoldId::reacquired(hold.id.order),
         place: Place {
             buyer: hold.buyer.ok_or_else(|| bad("buyer"))?,
             number: super::numbers::unsigned(first.try_get(0)?),
@@ -326,7 +329,7 @@ async fn late(tx: &mut Tx, hold: &HoldRow) -> Result<Take, StoreError> {
 }
 
 /// Locks the items and the buyer, and tells whether the units are free and within the limit.
-async fn has_room(database: &Database, tx: &mut Tx, take: &Take, sale: &SaleId) -> Result<bool, StoreError> {
+async fn has_room(database: &Database, tx: &mut Tx, take: &Reservation, sale: &SaleId) -> Result<bool, StoreError> {
     const ITEMS: Sql = Sql {
         postgres: "SELECT i.total - i.held - i.sold - l.quantity FROM items i \
                    JOIN order_lines l ON l.sale = i.sale AND l.item = i.id WHERE l.order_id = $1 \
@@ -357,7 +360,7 @@ async fn sell_second(
     database: &Database,
     tx: &mut Tx,
     first: &HoldRow,
-    take: &Take,
+    take: &Reservation,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query(
@@ -408,7 +411,7 @@ async fn owe_back(
         "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
          VALUES ($1, $2, $3, '', 'released', $4, $4) ON CONFLICT DO NOTHING",
     )
-    .bind(HoldId::retaken(order).to_string())
+    .bind(HoldId::reacquired(order).to_string())
     .bind(order.to_string())
     .bind(first.sale.as_str())
     .bind(now.as_millis())
@@ -485,7 +488,7 @@ mod tests {
         for (hold, payments, expected) in rows {
             assert_eq!(decide(&hold, None, &payments, NOW), expected, "{hold:?} {payments:?}");
         }
-        let second = HoldRow { id: HoldId::retaken(OrderId::derive(NOW, &[])), ..hold(H::Committed, 0) };
+        let second = HoldRow { id: HoldId::reacquired(OrderId::derive(NOW, &[])), ..hold(H::Committed, 0) };
         assert_eq!(decide(&hold(H::Expired, 0), Some(&second), &[payment(1, P::Captured)], NOW), D::Nothing);
     }
 }

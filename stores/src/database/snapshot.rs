@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     StoreError,
-    queue_store::{HeldUnits, KnownPass, QueueKey, SaleQueueStore, Snapshot},
+    queue_store::{QueueKey, SaleQueueStore, Snapshot, SnapshotHold, SnapshotPass},
 };
 
 /// Begins the first life of a new sale in `queue`. As [`restore`] says, it may be another process that does.
@@ -50,8 +50,8 @@ pub async fn read(database: &Database, sale: &SaleId) -> Result<Snapshot, StoreE
         return Err(StoreError::unexpected("database", "a sale that is gone"));
     };
     Ok(Snapshot {
-        ceiling: known.ceiling,
-        cursor: known.cursor,
+        allocated_up_to: known.ceiling,
+        called_up_to: known.cursor,
         version: known.sale.version,
         stock: known.stock,
         holds: live_holds(&mut tx, sale).await?,
@@ -60,7 +60,7 @@ pub async fn read(database: &Database, sale: &SaleId) -> Result<Snapshot, StoreE
     })
 }
 
-async fn live_holds(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<HeldUnits>, StoreError> {
+async fn live_holds(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<SnapshotHold>, StoreError> {
     let rows = sqlx::query(
         "SELECT h.id, h.buyer, o.state, l.item, l.quantity FROM holds h \
          JOIN orders o ON o.id = h.order_id JOIN order_lines l ON l.order_id = o.id \
@@ -69,7 +69,7 @@ async fn live_holds(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<
     .bind(sale.as_str())
     .fetch_all(&mut **tx)
     .await?;
-    let mut holds: Vec<HeldUnits> = Vec::new();
+    let mut holds: Vec<SnapshotHold> = Vec::new();
     for row in rows {
         let hold = HoldId::parse(row.try_get(0)?).ok_or_else(|| bad("hold id"))?;
         let item = row.try_get::<&str, _>(3)?.parse().map_err(|_| bad("item"))?;
@@ -77,7 +77,7 @@ async fn live_holds(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<
         let units = OrderLine { item, quantity };
         match holds.last_mut() {
             Some(last) if last.hold == hold => last.lines.push(units),
-            _ => holds.push(HeldUnits {
+            _ => holds.push(SnapshotHold {
                 hold,
                 buyer: buyer(row.try_get(1)?)?,
                 lines: vec![units],
@@ -101,7 +101,7 @@ async fn buyers(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<(Buy
         .collect()
 }
 
-async fn passes(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<KnownPass>, StoreError> {
+async fn passes(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<SnapshotPass>, StoreError> {
     let rows = sqlx::query(
         "SELECT p.number, p.buyer, p.expires_at, p.ended, o.id FROM passes p LEFT JOIN orders o ON o.pass = p.id \
          WHERE p.sale = $1 ORDER BY p.number",
@@ -110,10 +110,10 @@ async fn passes(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<Know
     .fetch_all(&mut **tx)
     .await?;
     let mut newest: HashMap<BuyerId, usize> = HashMap::new();
-    let mut passes: Vec<KnownPass> = Vec::with_capacity(rows.len());
+    let mut passes: Vec<SnapshotPass> = Vec::with_capacity(rows.len());
     for row in rows {
         let order = row.try_get::<Option<&str>, _>(4)?.map(|id| OrderId::parse(id).ok_or_else(|| bad("order id")));
-        let pass = KnownPass {
+        let pass = SnapshotPass {
             place: Place { number: unsigned(row.try_get(0)?), buyer: buyer(row.try_get(1)?)? },
             expires_at: Timestamp::from_millis(row.try_get(2)?),
             ended: row.try_get::<i64, _>(3)? != 0,

@@ -1,6 +1,6 @@
-//! Port: the stock gate, the fast copy of stock before the database decides.
+//! The stock gate: the fast copy of a sale's stock, checked before the database decides.
 //!
-//! It may refuse too much, never give too much. A refusal consumes nothing.
+//! Invariant: it may refuse too much, it never gives too much. A refusal changes nothing.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,12 @@ use sale::{
     sale::{Line, Place},
 };
 
-use crate::{StoreError, queue_store::QueueKey};
+use super::QueueKey;
+use crate::StoreError;
 
-/// Units wanted by the holder of a pass.
+/// Units that the holder of a pass asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Take {
+pub struct Reservation {
     pub hold: HoldId,
     pub place: Place,
     pub lines: Vec<Line>,
@@ -23,41 +24,41 @@ pub struct Take {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// Taken now, or before by the same hold.
-    Taken,
-    /// This hold was taken before and has ended since; the database knows how.
-    Ended,
+pub enum ReservationOutcome {
+    /// Reserved now, or before by the same hold.
+    Reserved,
+    /// This hold reserved units before and has ended since; the database knows how.
+    HoldEnded,
     /// The pass was used for this other hold, or its buyer left (`None`).
     PassUsed {
         hold: Option<HoldId>,
     },
     /// The pass was swept before it was used.
-    PassEnded,
+    PassExpired,
     SoldOut,
     LimitReached,
 }
 
-/// How a hold ended. Telling it twice changes nothing.
+/// How a hold ended. Ending it a second time changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum HoldEnding {
     /// The units are sold.
     Committed,
-    /// The units go back.
+    /// The units are free again.
     Released,
-    /// It was never placed: the units go back and the pass is good again.
+    /// The order was never placed: the units are free and the pass is valid again.
     NeverPlaced,
-    /// The payment is unknown: the units stay held, but the buyer does not count as inside any more.
+    /// The payment is unknown: the units stay held, but the buyer no longer counts as active.
     Inactive,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
+pub struct HoldEnd {
     pub hold: HoldId,
-    pub ending: Ending,
+    pub ending: HoldEnding,
 }
 
-/// A hold as the gate remembers it.
+/// A hold as the gate stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateHold {
     pub hold: HoldId,
@@ -65,51 +66,62 @@ pub struct GateHold {
     pub lines: Vec<Line>,
 }
 
-/// Where a reading of the holds goes on; the default is the beginning. Only the store that gave it can read it.
+/// Where a page of holds begins; the default is the first one. Opaque: only the store that returned it can read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HoldsFrom(pub(crate) String);
+pub struct HoldsCursor(pub(crate) String);
 
-/// Some of the holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SomeHolds {
+pub struct HoldsPage {
     pub holds: Vec<GateHold>,
-    /// Where the others are; `None` after the last ones.
-    pub next: Option<HoldsFrom>,
+    /// The next page; `None` after the last one.
+    pub next: Option<HoldsCursor>,
 }
 
 #[async_trait]
 pub trait StockGate: Send + Sync {
-    /// Checks each pass, the units and the buyer's limit, and takes the units of all lines or none. An item that the
-    /// sale does not have fails the whole slice before anything is taken.
-    /// The pass must have been entered in this store and not be swept; its time is the caller's to check.
-    async fn take(&self, key: &QueueKey, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError>;
+    /// Checks each pass, the units and the buyer's limit, and reserves the units of all lines or of none. The pass must
+    /// have been entered in this store and not be swept; its time is the caller's to check.
+    ///
+    /// # Errors
+    /// [`StoreError::Unexpected`] for an item that the sale does not have, before anything is reserved.
+    async fn reserve(
+        &self,
+        key: &QueueKey,
+        requests: &[Reservation],
+        now: Timestamp,
+    ) -> Result<Vec<ReservationOutcome>, StoreError>;
 
-    /// Takes units for an order whose hold had ended (a payment that succeeded late), under the id `{order}:2`. No pass
-    /// is asked for. Answers `Taken`, `SoldOut` or `LimitReached`.
-    async fn retake(&self, key: &QueueKey, ask: &Take, now: Timestamp) -> Result<Taken, StoreError>;
+    /// Reserves units for an order whose hold had ended (a payment that succeeded late), under the id `{order}:2` and
+    /// without a pass. Returns `Reserved`, `SoldOut` or `LimitReached`.
+    async fn reacquire(
+        &self,
+        key: &QueueKey,
+        request: &Reservation,
+        now: Timestamp,
+    ) -> Result<ReservationOutcome, StoreError>;
 
-    /// Ends holds. Unknown ones have been told before and are passed over.
-    async fn end(&self, key: &QueueKey, ends: &[End]) -> Result<(), StoreError>;
+    /// Ends holds. Unknown ones have ended before and are skipped.
+    async fn end_holds(&self, key: &QueueKey, ends: &[HoldEnd]) -> Result<(), StoreError>;
 
-    /// Makes `total` the units that exist of an item, as of the sale's `version`; an older version changes nothing. An
-    /// item that the sale did not have comes after the others.
+    /// Sets the number of units that exist of an item, as of the sale's `version`; an earlier version changes nothing. A
+    /// new item is appended after the others.
     async fn restock(&self, key: &QueueKey, item: &ItemId, total: u32, version: i64) -> Result<(), StoreError>;
 
-    /// Some hundreds of the holds that have not ended, for reconciliation. Whoever goes on until there is no `next` has
-    /// seen every hold that was there all the time, perhaps twice; one that came or ended meanwhile may be missing.
-    async fn some_holds(&self, key: &QueueKey, from: &HoldsFrom) -> Result<SomeHolds, StoreError>;
+    /// A page of some hundred holds that have not ended, for reconciliation. All pages together contain every hold that
+    /// existed throughout, possibly twice; one that began or ended meanwhile may be missing.
+    async fn holds_page(&self, key: &QueueKey, from: &HoldsCursor) -> Result<HoldsPage, StoreError>;
 
-    /// Every hold that has not ended, each once and in order, read some at a time.
+    /// Every hold that has not ended, each once and in order, read page by page.
     async fn holds(&self, key: &QueueKey) -> Result<Vec<GateHold>, StoreError> {
-        let (mut all, mut from) = (BTreeMap::new(), Some(HoldsFrom::default()));
-        while let Some(here) = from {
-            let some = self.some_holds(key, &here).await?;
-            all.extend(some.holds.into_iter().map(|held| (held.hold, held)));
-            from = some.next;
+        let (mut all, mut from) = (BTreeMap::new(), Some(HoldsCursor::default()));
+        while let Some(cursor) = from {
+            let page = self.holds_page(key, &cursor).await?;
+            all.extend(page.holds.into_iter().map(|held| (held.hold, held)));
+            from = page.next;
         }
         Ok(all.into_values().collect())
     }
 
-    /// Forgets a sale, all lives of it (the demo is reset).
+    /// Removes a sale with all its epochs (when the demo is reset).
     async fn forget(&self, sale: &SaleId) -> Result<(), StoreError>;
 }

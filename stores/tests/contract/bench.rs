@@ -8,11 +8,11 @@ use sale::{
     sale::{Line as OrderLine, Place},
 };
 use stores::queue_store::{
-    self, Batch, Called, Carried, Enter, Entered, Join, Joined, Observation, QueueKey, SaleQueueStore, Seat, Snapshot,
-    StockCount, Take,
+    self, CallBatch, CallOutcome, EnterOutcome, EnterRequest, JoinOutcome, JoinRequest, Observation, QueueKey,
+    Reservation, SaleQueueStore, Snapshot, StockCount, TicketClaims, TicketStatus,
 };
 
-/// Enough for every test but those about the ceiling.
+/// Enough for every test but those about the allocation of numbers.
 pub(crate) const CEILING: u64 = 1_000;
 pub(crate) const LIMIT: u32 = 4;
 /// When the passes of the tests end, in milliseconds of their own time.
@@ -81,17 +81,17 @@ pub(crate) fn nonce(epoch: i64) -> EpochNonce {
 }
 
 /// The answer to a join that found no place.
-pub(crate) fn new(number: u64, joined_at: Timestamp) -> Joined {
-    Joined::New { number, joined_at }
+pub(crate) fn new(number: u64, joined_at: Timestamp) -> JoinOutcome {
+    JoinOutcome::New { number, joined_at }
 }
 
-pub(crate) fn waiting() -> Seat {
-    Seat::Waiting
+pub(crate) fn waiting() -> TicketStatus {
+    TicketStatus::Waiting
 }
 
 /// The answer to whoever enters.
-pub(crate) fn admitted() -> Entered {
-    Entered::Admitted { expires_at: at(PASS_ENDS) }
+pub(crate) fn admitted() -> EnterOutcome {
+    EnterOutcome::Admitted { expires_at: at(PASS_ENDS) }
 }
 
 impl Bench {
@@ -113,49 +113,49 @@ impl Bench {
         self.queue.rebuild(&self.key, snapshot, now).await.unwrap();
     }
 
-    pub(crate) async fn join(&self, n: u8, now: Timestamp) -> Joined {
+    pub(crate) async fn join(&self, n: u8, now: Timestamp) -> JoinOutcome {
         self.join_with(n, None, now).await
     }
 
-    pub(crate) async fn join_with(&self, n: u8, ticket: Option<Carried>, now: Timestamp) -> Joined {
-        let asks = [Join { buyer: buyer(n), ticket }];
+    pub(crate) async fn join_with(&self, n: u8, ticket: Option<TicketClaims>, now: Timestamp) -> JoinOutcome {
+        let asks = [JoinRequest { buyer: buyer(n), ticket }];
         self.queue.join(&self.key, &asks, CEILING, now).await.unwrap().remove(0)
     }
 
     /// Buyers 1 to `n` join in order.
     pub(crate) async fn crowd(&self, n: u8) {
-        let asks: Vec<_> = (1..=n).map(|n| Join { buyer: buyer(n), ticket: None }).collect();
+        let asks: Vec<_> = (1..=n).map(|n| JoinRequest { buyer: buyer(n), ticket: None }).collect();
         let joined = self.queue.join(&self.key, &asks, CEILING, at(0)).await.unwrap();
         let numbers: Vec<_> = (1..=n).map(|n| new(n.into(), at(0))).collect();
         assert_eq!(joined, numbers);
     }
 
-    pub(crate) async fn standing(&self, n: u8, number: u64, now: Timestamp) -> Seat {
-        self.standing_of(n, Carried { number, epoch: self.key.epoch }, now).await
+    pub(crate) async fn standing(&self, n: u8, number: u64, now: Timestamp) -> TicketStatus {
+        self.standing_of(n, TicketClaims { number, epoch: self.key.epoch }, now).await
     }
 
-    pub(crate) async fn standing_of(&self, n: u8, carried: Carried, now: Timestamp) -> Seat {
+    pub(crate) async fn standing_of(&self, n: u8, carried: TicketClaims, now: Timestamp) -> TicketStatus {
         self.queue.standing(&self.key, &[(buyer(n), carried)], now).await.unwrap().remove(0)
     }
 
     /// A batch of the first term, for everybody.
-    pub(crate) async fn call(&self, seq: u64, calls: u64, until: Timestamp) -> Called {
-        let batch = Batch { term: 1, seq, calls, up_to: u64::MAX >> 11, until };
+    pub(crate) async fn call(&self, seq: u64, calls: u64, until: Timestamp) -> CallOutcome {
+        let batch = CallBatch { term: 1, seq, calls, up_to: u64::MAX >> 11, until };
         self.queue.call(&self.key, batch, at(0)).await.unwrap()
     }
 
     /// Enters for a pass that ends at [`PASS_ENDS`].
-    pub(crate) async fn enter(&self, n: u8, number: u64, now: Timestamp) -> Entered {
+    pub(crate) async fn enter(&self, n: u8, number: u64, now: Timestamp) -> EnterOutcome {
         self.enter_until(n, number, now, at(PASS_ENDS)).await
     }
 
-    pub(crate) async fn enter_until(&self, n: u8, number: u64, now: Timestamp, expires_at: Timestamp) -> Entered {
+    pub(crate) async fn enter_until(&self, n: u8, number: u64, now: Timestamp, expires_at: Timestamp) -> EnterOutcome {
         let place = Place { buyer: buyer(n), number };
-        let ask = Enter { place, ticket_epoch: self.key.epoch, pass: pass(n), expires_at };
+        let ask = EnterRequest { place, ticket_epoch: self.key.epoch, pass: pass(n), expires_at };
         self.queue.enter(&self.key, &[ask], now).await.unwrap().remove(0)
     }
 
-    pub(crate) async fn leave(&self, n: u8, number: u64, now: Timestamp) -> Seat {
+    pub(crate) async fn leave(&self, n: u8, number: u64, now: Timestamp) -> TicketStatus {
         let place = Place { buyer: buyer(n), number };
         self.queue.leave(&self.key, &[place], now).await.unwrap().remove(0)
     }
@@ -179,6 +179,11 @@ impl Bench {
 }
 
 /// An ask of buyer `n`, whose number is `n`, for a hold of the same name.
-pub(crate) fn take(n: u8, lines: &[OrderLine]) -> Take {
-    Take { hold: hold(n), place: Place { buyer: buyer(n), number: n.into() }, lines: lines.to_vec(), limit: LIMIT }
+pub(crate) fn take(n: u8, lines: &[OrderLine]) -> Reservation {
+    Reservation {
+        hold: hold(n),
+        place: Place { buyer: buyer(n), number: n.into() },
+        lines: lines.to_vec(),
+        limit: LIMIT,
+    }
 }

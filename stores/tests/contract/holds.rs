@@ -6,7 +6,9 @@ use rstest_reuse::apply;
 use sale::{BuyerId, HoldId, OrderId, sale::Place};
 use stores::{
     StoreError,
-    queue_store::{End, Ending, HeldUnits, HoldsFrom, SaleQueueStore, Snapshot, Take, Taken},
+    queue_store::{
+        HoldEnd, HoldEnding, HoldsCursor, Reservation, ReservationOutcome, SaleQueueStore, Snapshot, SnapshotHold,
+    },
 };
 
 use crate::bench::{Bench, at, count, every_queue, units};
@@ -31,8 +33,12 @@ fn ids(ns: Range<u32>) -> BTreeSet<HoldId> {
 impl Bench {
     /// A life with holds 0 to `MANY`, and as many units again that are free.
     async fn with_many_holds(queue: Arc<dyn SaleQueueStore>) -> Self {
-        let held =
-            |n| HeldUnits { hold: nth_hold(n), buyer: nth_buyer(n), lines: vec![units("pair", 1)], active: n % 2 == 0 };
+        let held = |n| SnapshotHold {
+            hold: nth_hold(n),
+            buyer: nth_buyer(n),
+            lines: vec![units("pair", 1)],
+            active: n % 2 == 0,
+        };
         let snapshot = Snapshot {
             stock: vec![count("pair", MANY.into(), MANY.into(), 0)],
             holds: (0..MANY).map(held).collect(),
@@ -43,8 +49,8 @@ impl Bench {
     }
 
     /// What one step reads, and where the next one begins.
-    async fn some_holds(&self, from: &HoldsFrom) -> (Vec<HoldId>, Option<HoldsFrom>) {
-        let some = self.queue.some_holds(&self.key, from).await.unwrap();
+    async fn holds_page(&self, from: &HoldsCursor) -> (Vec<HoldId>, Option<HoldsCursor>) {
+        let some = self.queue.holds_page(&self.key, from).await.unwrap();
         assert!(some.holds.len() <= AT_ONCE, "{} at once", some.holds.len());
         assert!(some.holds.iter().all(|held| held.taken_at == at(0) || held.taken_at == at(8)));
         assert!(some.holds.iter().all(|held| held.lines == [units("pair", 1)]));
@@ -52,10 +58,10 @@ impl Bench {
     }
 
     /// Every hold that is seen from here to the end.
-    async fn the_other_holds(&self, from: Option<HoldsFrom>) -> BTreeSet<HoldId> {
+    async fn the_other_holds(&self, from: Option<HoldsCursor>) -> BTreeSet<HoldId> {
         let (mut seen, mut from) = (BTreeSet::new(), from);
         while let Some(here) = from {
-            let (holds, next) = self.some_holds(&here).await;
+            let (holds, next) = self.holds_page(&here).await;
             seen.extend(holds);
             from = next;
         }
@@ -63,15 +69,15 @@ impl Bench {
     }
 
     async fn end_holds(&self, ns: Range<u32>) {
-        let ends: Vec<_> = ns.map(|n| End { hold: nth_hold(n), ending: Ending::Released }).collect();
-        self.queue.end(&self.key, &ends).await.unwrap();
+        let ends: Vec<_> = ns.map(|n| HoldEnd { hold: nth_hold(n), ending: HoldEnding::Released }).collect();
+        self.queue.end_holds(&self.key, &ends).await.unwrap();
     }
 
     async fn take_holds(&self, ns: Range<u32>) {
         for n in ns {
             let place = Place { buyer: nth_buyer(n), number: n.into() };
-            let ask = Take { hold: nth_hold(n), place, lines: vec![units("pair", 1)], limit: 1 };
-            assert_eq!(self.queue.retake(&self.key, &ask, at(8)).await.unwrap(), Taken::Taken);
+            let ask = Reservation { hold: nth_hold(n), place, lines: vec![units("pair", 1)], limit: 1 };
+            assert_eq!(self.queue.reacquire(&self.key, &ask, at(8)).await.unwrap(), ReservationOutcome::Reserved);
         }
     }
 }
@@ -80,7 +86,7 @@ impl Bench {
 #[tokio::test]
 async fn many_holds_are_all_seen_some_at_a_time(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::with_many_holds(queue).await;
-    let (first, next) = bench.some_holds(&HoldsFrom::default()).await;
+    let (first, next) = bench.holds_page(&HoldsCursor::default()).await;
     assert!(next.is_some(), "{} of {MANY} were all", first.len());
     let mut seen = bench.the_other_holds(next).await;
     seen.extend(first);
@@ -89,24 +95,24 @@ async fn many_holds_are_all_seen_some_at_a_time(#[case] queue: Arc<dyn SaleQueue
     let all: Vec<_> = bench.queue.holds(&bench.key).await.unwrap().iter().map(|held| held.hold).collect();
     assert_eq!(all, in_order, "each once and in order");
     bench.end_holds(0..MANY).await;
-    assert_eq!(bench.queue.some_holds(&bench.key, &HoldsFrom::default()).await.unwrap().holds, []);
+    assert_eq!(bench.queue.holds_page(&bench.key, &HoldsCursor::default()).await.unwrap().holds, []);
 }
 
 #[apply(every_queue)]
 #[tokio::test]
 async fn holds_come_and_end_while_they_are_read(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::with_many_holds(queue).await;
-    let (first, next) = bench.some_holds(&HoldsFrom::default()).await;
+    let (first, next) = bench.holds_page(&HoldsCursor::default()).await;
     // So many come and so many end that a table of them grows and shrinks meanwhile.
     bench.take_holds(MANY..MANY + 900).await;
     bench.end_holds(0..200).await;
-    let (second, next) = bench.some_holds(&next.unwrap()).await;
+    let (second, next) = bench.holds_page(&next.unwrap()).await;
     bench.end_holds(200..1_200).await;
     let mut seen = bench.the_other_holds(next).await;
     seen.extend(first.into_iter().chain(second));
     assert!(seen.is_superset(&ids(1_200..MANY)), "who was there all the time is seen");
     assert!(seen.is_subset(&ids(0..MANY + 900)), "nothing else is seen");
-    let now = bench.the_other_holds(Some(HoldsFrom::default())).await;
+    let now = bench.the_other_holds(Some(HoldsCursor::default())).await;
     assert_eq!(now, ids(1_200..MANY + 900));
     for _ in 0..2 {
         bench.end_holds(0..MANY + 900).await;
@@ -118,11 +124,11 @@ async fn holds_come_and_end_while_they_are_read(#[case] queue: Arc<dyn SaleQueue
 #[tokio::test]
 async fn holds_of_another_life_are_not_read_on(#[case] queue: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::with_many_holds(queue).await;
-    let (_, next) = bench.some_holds(&HoldsFrom::default()).await;
+    let (_, next) = bench.holds_page(&HoldsCursor::default()).await;
     let old = bench.key.clone();
     bench.reborn(&Snapshot { stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }, at(0)).await;
-    for from in [HoldsFrom::default(), next.unwrap()] {
-        assert!(matches!(bench.queue.some_holds(&old, &from).await, Err(StoreError::Lost)));
+    for from in [HoldsCursor::default(), next.unwrap()] {
+        assert!(matches!(bench.queue.holds_page(&old, &from).await, Err(StoreError::Lost)));
     }
     assert!(matches!(bench.queue.holds(&old).await, Err(StoreError::Lost)));
     assert_eq!(bench.queue.holds(&bench.key).await.unwrap(), []);

@@ -7,8 +7,8 @@ use sale::{EpochNonce, sale::Place};
 use stores::{
     StoreError,
     queue_store::{
-        Called, Carried, End, Ending, Entered, HeldUnits, Join, Joined, KnownPass, QueueKey, SaleQueueStore, Seat,
-        Snapshot, Taken,
+        CallOutcome, EnterOutcome, HoldEnd, HoldEnding, JoinOutcome, JoinRequest, QueueKey, ReservationOutcome,
+        SaleQueueStore, Snapshot, SnapshotHold, SnapshotPass, TicketClaims, TicketStatus,
     },
 };
 
@@ -18,28 +18,28 @@ use crate::bench::{
 
 const OLD: i64 = 1;
 
-fn old(number: u64) -> Carried {
-    Carried { number, epoch: OLD }
+fn old(number: u64) -> TicketClaims {
+    TicketClaims { number, epoch: OLD }
 }
 
 /// Three hundred numbers may have been given, a hundred called.
 fn after_a_loss() -> Snapshot {
-    Snapshot { ceiling: 300, cursor: 100, stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }
+    Snapshot { allocated_up_to: 300, called_up_to: 100, stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }
 }
 
 #[apply(every_queue)]
 #[tokio::test]
 async fn a_sale_without_a_life_is_lost(#[case] queue: Arc<dyn SaleQueueStore>) {
     let key = QueueKey { sale: random_sale(), epoch: 1, nonce: nonce(1) };
-    assert!(matches!(queue.life(&key.sale).await, Err(StoreError::Lost)));
+    assert!(matches!(queue.current_key(&key.sale).await, Err(StoreError::Lost)));
     assert!(matches!(queue.join(&key, &[], 5, at(0)).await, Err(StoreError::Lost)));
     assert!(matches!(queue.frame(&key).await, Err(StoreError::Lost)));
     assert!(matches!(queue.observe(&key, 1).await, Err(StoreError::Lost)));
     queue.rebuild(&key, &Snapshot::default(), at(0)).await.unwrap();
-    assert_eq!(queue.life(&key.sale).await.unwrap(), key);
+    assert_eq!(queue.current_key(&key.sale).await.unwrap(), key);
     assert_eq!(queue.frame(&key).await.unwrap(), None);
     queue.forget(&key.sale).await.unwrap();
-    assert!(matches!(queue.life(&key.sale).await, Err(StoreError::Lost)));
+    assert!(matches!(queue.current_key(&key.sale).await, Err(StoreError::Lost)));
     assert!(matches!(queue.holds(&key).await, Err(StoreError::Lost)));
 }
 
@@ -50,7 +50,7 @@ async fn only_the_life_that_counts_answers(#[case] queue: Arc<dyn SaleQueueStore
     bench.crowd(2).await;
     let first = bench.key.clone();
     bench.reborn(&after_a_loss(), at(0)).await;
-    assert_eq!(bench.queue.life(&first.sale).await.unwrap(), bench.key);
+    assert_eq!(bench.queue.current_key(&first.sale).await.unwrap(), bench.key);
     assert!(matches!(bench.queue.join(&first, &[], 5, at(0)).await, Err(StoreError::Lost)));
     assert!(matches!(bench.queue.rebuild(&first, &Snapshot::default(), at(0)).await, Err(StoreError::Lost)));
     assert_eq!(bench.join(9, at(0)).await, new(301, at(0)));
@@ -67,12 +67,12 @@ async fn the_same_epoch_with_another_nonce_is_another_life(#[case] queue: Arc<dy
     let first = bench.key.clone();
     let again = QueueKey { nonce: nonce(2), ..first.clone() };
     for other in [&again, &QueueKey { nonce: EpochNonce::default(), ..first.clone() }] {
-        let (asks, takes) = ([Join { buyer: buyer(1), ticket: None }], [take(1, &[units("pair", 1)])]);
+        let (asks, takes) = ([JoinRequest { buyer: buyer(1), ticket: None }], [take(1, &[units("pair", 1)])]);
         assert!(matches!(bench.queue.join(other, &asks, CEILING, at(0)).await, Err(StoreError::Lost)));
         assert!(matches!(bench.queue.standing(other, &[(buyer(1), old(1))], at(0)).await, Err(StoreError::Lost)));
         assert!(matches!(bench.queue.observe(other, 1).await, Err(StoreError::Lost)));
         assert!(matches!(bench.queue.frame(other).await, Err(StoreError::Lost)));
-        assert!(matches!(bench.queue.take(other, &takes, at(0)).await, Err(StoreError::Lost)));
+        assert!(matches!(bench.queue.reserve(other, &takes, at(0)).await, Err(StoreError::Lost)));
         assert!(matches!(bench.queue.holds(other).await, Err(StoreError::Lost)));
         let rebuilt = bench.queue.rebuild(other, &after_a_loss(), at(0)).await;
         assert!(matches!(rebuilt, Err(StoreError::Lost)), "only a higher epoch replaces a life that is there");
@@ -80,7 +80,7 @@ async fn the_same_epoch_with_another_nonce_is_another_life(#[case] queue: Arc<dy
     assert_eq!(bench.observe(1).await.last_number, 2, "the life that is there is untouched");
     bench.key = QueueKey { epoch: first.epoch + 1, ..again };
     bench.queue.rebuild(&bench.key, &after_a_loss(), at(0)).await.unwrap();
-    assert_eq!(bench.queue.life(&first.sale).await.unwrap(), bench.key);
+    assert_eq!(bench.queue.current_key(&first.sale).await.unwrap(), bench.key);
     assert!(matches!(bench.queue.observe(&first, 1).await, Err(StoreError::Lost)));
 }
 
@@ -94,20 +94,24 @@ async fn old_tickets_come_back_at_their_own_numbers(#[case] queue: Arc<dyn SaleQ
     assert_eq!(bench.standing_of(3, old(90), at(0)).await, waiting());
     assert_eq!(
         bench.join_with(2, Some(old(80)), at(0)).await,
-        Joined::Seated { number: 80, joined_at: None, seat: waiting() }
+        JoinOutcome::Existing { number: 80, joined_at: None, status: waiting() }
     );
-    assert_eq!(bench.enter(4, 95, at(0)).await, Entered::Gone(Seat::Left), "given by this life, it says, and not here");
-    assert_eq!(bench.standing_of(4, old(301), at(0)).await, Seat::Left, "no older life gave that number");
-    assert_eq!(bench.standing_of(4, old(0), at(0)).await, Seat::Left);
+    assert_eq!(
+        bench.enter(4, 95, at(0)).await,
+        EnterOutcome::Gone(TicketStatus::Left),
+        "given by this life, it says, and not here"
+    );
+    assert_eq!(bench.standing_of(4, old(301), at(0)).await, TicketStatus::Left, "no older life gave that number");
+    assert_eq!(bench.standing_of(4, old(0), at(0)).await, TicketStatus::Left);
     assert_eq!(bench.leave(5, 150, at(0)).await, waiting());
     assert_eq!(
         bench.standing_of(5, old(150), at(0)).await,
-        Seat::Left,
+        TicketStatus::Left,
         "a place is given up without coming back first"
     );
     assert_eq!(bench.observe(2).await.nth_number, 90, "by number, whoever came back first");
-    assert_eq!(bench.call(1, 3, at(50)).await, Called::Batch { called: 3, serving: 207 });
-    assert_eq!(bench.standing_of(7, old(207), at(0)).await, Seat::Called { until: at(50) });
+    assert_eq!(bench.call(1, 3, at(50)).await, CallOutcome::Called { called: 3, serving: 207 });
+    assert_eq!(bench.standing_of(7, old(207), at(0)).await, TicketStatus::Called { until: at(50) });
 }
 
 #[apply(every_queue)]
@@ -125,14 +129,14 @@ async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] queue: Arc
     bench.leave(2, 102, at(0)).await;
     assert_eq!(live().await, [155, 45]);
     for _ in 0..2 {
-        bench.queue.settle(&bench.key).await.unwrap();
+        bench.queue.end_grace_period(&bench.key).await.unwrap();
         assert_eq!(live().await, [1, 2], "only those who came");
     }
     assert_eq!(bench.standing_of(4, old(120), at(0)).await, waiting());
     assert_eq!(bench.standing_of(5, old(270), at(0)).await, waiting());
     assert_eq!(live().await, [1, 2], "a stray is counted nowhere");
     bench.leave(5, 270, at(0)).await;
-    assert_eq!(bench.call(1, 2, at(9)).await, Called::Batch { called: 2, serving: 120 });
+    assert_eq!(bench.call(1, 2, at(9)).await, CallOutcome::Called { called: 2, serving: 120 });
     assert_eq!(live().await, [0, 2]);
     assert_eq!(bench.standing_of(6, old(110), at(0)).await, waiting());
     assert_eq!(bench.observe(1).await.waiting, 3);
@@ -142,13 +146,13 @@ async fn shown_places_do_not_rise_while_old_tickets_come_back(#[case] queue: Arc
 #[tokio::test]
 async fn a_new_life_knows_passes_holds_and_limits(#[case] queue: Arc<dyn SaleQueueStore>) {
     let mut bench = Bench::open(queue).await;
-    let pass = |n: u8, hold, ended, end| KnownPass {
+    let pass = |n: u8, hold, ended, end| SnapshotPass {
         place: Place { buyer: buyer(n), number: n.into() },
         expires_at: at(end),
         hold,
         ended,
     };
-    let held = |n, active| HeldUnits { hold: hold(n), buyer: buyer(n), lines: vec![units("pair", 2)], active };
+    let held = |n, active| SnapshotHold { hold: hold(n), buyer: buyer(n), lines: vec![units("pair", 2)], active };
     let snapshot = Snapshot {
         stock: vec![count("pair", 4, 4, 2)],
         holds: vec![held(2, true), held(3, false)],
@@ -166,26 +170,34 @@ async fn a_new_life_knows_passes_holds_and_limits(#[case] queue: Arc<dyn SaleQue
     bench.reborn(&snapshot, at(5)).await;
     let seen = bench.observe(1).await;
     assert_eq!((seen.active, seen.without_hold, seen.called, seen.waiting), (2, 1, 0, 0));
-    for (n, seat) in [
-        (1, Seat::Admitted),
-        (2, Seat::Consumed { hold: hold(2) }),
-        (4, Seat::Consumed { hold: hold(4) }),
-        (5, Seat::Left),
-        (6, Seat::Admitted),
+    for (n, status) in [
+        (1, TicketStatus::Admitted),
+        (2, TicketStatus::Consumed { hold: hold(2) }),
+        (4, TicketStatus::Consumed { hold: hold(4) }),
+        (5, TicketStatus::Left),
+        (6, TicketStatus::Admitted),
     ] {
-        assert_eq!(bench.standing_of(n, old(n.into()), at(5)).await, seat, "buyer {n}");
+        assert_eq!(bench.standing_of(n, old(n.into()), at(5)).await, status, "buyer {n}");
     }
-    assert_eq!(bench.enter(1, 1, at(5)).await, Entered::Admitted { expires_at: at(9_000) });
+    assert_eq!(bench.enter(1, 1, at(5)).await, EnterOutcome::Admitted { expires_at: at(9_000) });
     assert_eq!(bench.standing_of(5, old(200), at(5)).await, waiting(), "a later place than the one that was left");
-    assert_eq!(bench.standing_of(1, old(200), at(5)).await, Seat::Left, "the pass is the place");
+    assert_eq!(bench.standing_of(1, old(200), at(5)).await, TicketStatus::Left, "the pass is the place");
     let asks = [(2, 1), (4, 1), (1, 2), (1, 1)].map(|(n, quantity)| take(n, &[units("pair", quantity)]));
-    let taken = bench.queue.take(&bench.key, &asks, at(5)).await.unwrap();
-    assert_eq!(taken, [Taken::Taken, Taken::Ended, Taken::LimitReached, Taken::Taken]);
+    let taken = bench.queue.reserve(&bench.key, &asks, at(5)).await.unwrap();
+    assert_eq!(
+        taken,
+        [
+            ReservationOutcome::Reserved,
+            ReservationOutcome::HoldEnded,
+            ReservationOutcome::LimitReached,
+            ReservationOutcome::Reserved
+        ]
+    );
     assert_eq!(bench.stock().await, [count("pair", 3, 5, 2)]);
-    bench.queue.end(&bench.key, &[End { hold: hold(3), ending: Ending::Committed }]).await.unwrap();
-    bench.queue.end(&bench.key, &[End { hold: hold(2), ending: Ending::NeverPlaced }]).await.unwrap();
+    bench.queue.end_holds(&bench.key, &[HoldEnd { hold: hold(3), ending: HoldEnding::Committed }]).await.unwrap();
+    bench.queue.end_holds(&bench.key, &[HoldEnd { hold: hold(2), ending: HoldEnding::NeverPlaced }]).await.unwrap();
     assert_eq!(bench.stock().await, [count("pair", 5, 1, 4)]);
-    assert_eq!(bench.standing_of(2, old(2), at(5)).await, Seat::Admitted);
+    assert_eq!(bench.standing_of(2, old(2), at(5)).await, TicketStatus::Admitted);
     let seen = bench.observe(1).await;
     assert_eq!((seen.active, seen.without_hold), (2, 1));
 }

@@ -62,7 +62,7 @@ fn run(folder: &TempDir, port: u16) -> Child {
 /// Waits until the server answers, which tells what it holds.
 async fn life(queue: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<QueueKey, StoreError> {
     loop {
-        match queue.life(sale).await {
+        match queue.current_key(sale).await {
             Err(StoreError::Unavailable { .. }) => tokio::task::yield_now().await,
             answer => return answer,
         }
@@ -81,7 +81,7 @@ async fn live_redis_that_restarted_with_old_contents_is_lost_until_it_is_filled_
     let sale = bench.key.sale.clone();
     assert!(matches!(life(&*bench.queue, &sale).await, Err(StoreError::Lost)));
     assert!(matches!(bench.queue.join(&bench.key, &[], 9, at(0)).await, Err(StoreError::Lost)));
-    bench.reborn(&Snapshot { ceiling: 2, ..Snapshot::default() }, at(0)).await;
+    bench.reborn(&Snapshot { allocated_up_to: 2, ..Snapshot::default() }, at(0)).await;
     assert_eq!(life(&*bench.queue, &sale).await.unwrap(), bench.key);
     assert_eq!(bench.join(3, at(0)).await, new(3, at(0)));
 }
@@ -103,14 +103,14 @@ async fn live_redis_forgets_no_other_sale() {
     let (one, other) = (Bench::open(live_redis()).await, Bench::open(live_redis()).await);
     other.crowd(1).await;
     one.queue.forget(&one.key.sale).await.unwrap();
-    assert!(matches!(one.queue.life(&one.key.sale).await, Err(StoreError::Lost)));
+    assert!(matches!(one.queue.current_key(&one.key.sale).await, Err(StoreError::Lost)));
     assert_eq!(other.standing(1, 1, at(0)).await, waiting());
 }
 
 #[test]
 fn a_url_that_names_no_store_is_refused_in_a_sentence() {
     for (url, sentence) in [
-        ("redis+cluster://a:1,b:2", "Redis Cluster comes later"),
+        ("redis+cluster://a:1,b:2", "Redis Cluster is not supported"),
         ("rediss://a:1", "TLS"),
         ("redis://user:secret@", "redis://host:port"),
         ("memory", "memory: or redis://"),

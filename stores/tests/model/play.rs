@@ -11,8 +11,8 @@ use sale::{
 use stores::{
     StoreError,
     queue_store::{
-        self, Batch, Called, Carried, End, Enter, Entered, Join, Joined, Observation, QueueKey, SaleQueueStore, Seat,
-        StockCount, Take, Taken,
+        self, CallBatch, CallOutcome, EnterOutcome, EnterRequest, HoldEnd, JoinOutcome, JoinRequest, Observation,
+        QueueKey, Reservation, ReservationOutcome, SaleQueueStore, StockCount, TicketClaims, TicketStatus,
     },
 };
 
@@ -23,7 +23,7 @@ use crate::{
 
 type Walked<T = ()> = Result<T, TestCaseError>;
 
-/// Numbers that a raise of the ceiling adds: few, so that it is often in the way.
+/// Numbers that an allocation adds: few, so that joins often reach the last one.
 const BLOCK: u64 = 5;
 
 /// The server under test: as a line, and as somebody who breaks it.
@@ -48,7 +48,7 @@ impl Redis {
         // The two that are only for showing may be missing.
         keys.retain(|key| !key.ends_with(":frame") && !key.ends_with(":departed"));
         keys.sort();
-        keys.push(format!("openrun:{{{}}}:life", key.sale));
+        keys.push(format!("openrun:{{{}}}:epoch", key.sale));
         redis::cmd("DEL").arg(&keys[which % keys.len()]).exec_async(&mut connection).await.unwrap();
     }
 }
@@ -60,7 +60,7 @@ struct Walk<'a> {
     now: Timestamp,
     truth: Truth,
     term: i64,
-    last: Batch,
+    last: CallBatch,
     /// Places shown in this life.
     shown: HashMap<u8, (u64, u64)>,
     total: HashMap<String, i64>,
@@ -68,7 +68,7 @@ struct Walk<'a> {
 
 pub(crate) async fn walk(redis: &Redis, steps: &[Step]) -> Walked {
     let sale: SaleId = format!("model-{:032x}", rand::random::<u128>()).parse().unwrap();
-    let last = Batch { term: 1, seq: 0, calls: 0, up_to: 0, until: Timestamp::default() };
+    let last = CallBatch { term: 1, seq: 0, calls: 0, up_to: 0, until: Timestamp::default() };
     let mut walk = Walk {
         redis,
         memory: queue_store::connect("memory:").unwrap(),
@@ -123,7 +123,7 @@ impl Walk<'_> {
         self.key.nonce = EpochNonce::from_bits(rand::random());
         self.shown.clear();
         self.term += 1;
-        self.last = Batch { term: self.term, seq: 0, ..self.last };
+        self.last = CallBatch { term: self.term, seq: 0, ..self.last };
         let snapshot = self.truth.snapshot(stock);
         self.total = snapshot.stock.iter().map(|count| (count.item.to_string(), sum(count))).collect();
         both!(self, rebuild(&snapshot, self.now));
@@ -145,21 +145,21 @@ impl Walk<'_> {
                 let place = self.truth.place(*n, *which, self.key.epoch);
                 let pass = sale::PassId::derive(self.now, &[&[*n]]);
                 let expires_at = self.now.plus_millis(*pass_ms);
-                let ask = Enter { place, ticket_epoch: carried.epoch, pass, expires_at };
-                if let Some([Entered::Admitted { expires_at }]) = both!(self, enter(&[ask], self.now)).as_deref() {
+                let ask = EnterRequest { place, ticket_epoch: carried.epoch, pass, expires_at };
+                if let Some([EnterOutcome::Admitted { expires_at }]) = both!(self, enter(&[ask], self.now)).as_deref() {
                     self.truth.entered(place, *expires_at);
                 }
             }
             Step::Leave { n, which } => {
                 let place = self.truth.place(*n, *which, self.key.epoch);
-                if both!(self, leave(&[place], self.now)) == Some(vec![Seat::Admitted]) {
+                if both!(self, leave(&[place], self.now)) == Some(vec![TicketStatus::Admitted]) {
                     self.truth.left(place);
                 }
                 drop(both!(self, departed(0)));
             }
             Step::Sell(sell) => self.sell(sell).await?,
             Step::Observe { nth } => drop(self.observe(*nth).await?),
-            Step::Settle => drop(both!(self, settle())),
+            Step::Settle => drop(both!(self, end_grace_period())),
             Step::Publish { is_old } => {
                 let term = self.term - i64::from(*is_old);
                 both!(self, publish(term, self.now.to_string().into()));
@@ -181,19 +181,19 @@ impl Walk<'_> {
     async fn join(&mut self, buyers: &[(u8, Option<Which>)]) -> Walked {
         let asks: Vec<_> = buyers
             .iter()
-            .map(|(n, which)| Join {
+            .map(|(n, which)| JoinRequest {
                 buyer: buyer(*n),
                 ticket: which.map(|which| self.truth.ticket(*n, which, self.key.epoch)),
             })
             .collect();
-        let joined = both!(self, join(&asks, self.truth.ceiling, self.now)).unwrap_or_default();
+        let joined = both!(self, join(&asks, self.truth.allocated_up_to, self.now)).unwrap_or_default();
         for ((n, _), joined) in buyers.iter().zip(joined) {
             match joined {
-                Joined::New { number, .. } => {
-                    self.truth.gave(*n, Carried { number, epoch: self.key.epoch });
+                JoinOutcome::New { number, .. } => {
+                    self.truth.gave(*n, TicketClaims { number, epoch: self.key.epoch });
                 }
-                Joined::Seated { .. } => {}
-                Joined::CeilingReached => self.truth.ceiling += BLOCK,
+                JoinOutcome::Existing { .. } => {}
+                JoinOutcome::AllocationReached => self.truth.allocated_up_to += BLOCK,
             }
         }
         Ok(())
@@ -201,18 +201,18 @@ impl Walk<'_> {
 
     async fn call(&mut self, sent: Sent, calls: u64, beyond: u64, window_ms: i64) -> Walked {
         let seen = self.observe(calls.max(1)).await?;
-        let up_to = (seen.nth_number + beyond).min(seen.last_number).max(self.truth.cursor);
+        let up_to = (seen.nth_number + beyond).min(seen.last_number).max(self.truth.called_up_to);
         let next =
-            Batch { term: self.term, seq: self.last.seq + 1, calls, up_to, until: self.now.plus_millis(window_ms) };
+            CallBatch { term: self.term, seq: self.last.seq + 1, calls, up_to, until: self.now.plus_millis(window_ms) };
         let batch = match sent {
             Sent::Next => next,
             Sent::Again => self.last,
-            Sent::Straggler => Batch { seq: self.last.seq.saturating_sub(1), ..next },
-            Sent::NewTerm => Batch { term: self.term + 1, seq: 0, ..next },
-            Sent::OldTerm => Batch { term: self.term - 1, ..next },
+            Sent::Straggler => CallBatch { seq: self.last.seq.saturating_sub(1), ..next },
+            Sent::NewTerm => CallBatch { term: self.term + 1, seq: 0, ..next },
+            Sent::OldTerm => CallBatch { term: self.term - 1, ..next },
         };
-        self.truth.cursor = self.truth.cursor.max(batch.up_to);
-        if let Some(Called::Batch { called, .. }) = both!(self, call(batch, self.now)) {
+        self.truth.called_up_to = self.truth.called_up_to.max(batch.up_to);
+        if let Some(CallOutcome::Called { called, .. }) = both!(self, call(batch, self.now)) {
             prop_assert!(called <= batch.calls || !matches!(sent, Sent::Next));
             self.term = self.term.max(batch.term);
             if (batch.term, batch.seq) > (self.last.term, self.last.seq) {
@@ -228,21 +228,24 @@ impl Walk<'_> {
                 let mut lines = vec![units("pair", *pairs)];
                 lines.extend(laces.map(|laces| units("lace", laces)));
                 let place = self.truth.place(*n, *which, self.key.epoch);
-                let ask = Take { hold: hold(*name, false), place, lines, limit: *limit };
-                if both!(self, take(std::slice::from_ref(&ask), self.now)) == Some(vec![Taken::Taken]) {
+                let ask = Reservation { hold: hold(*name, false), place, lines, limit: *limit };
+                if both!(self, reserve(std::slice::from_ref(&ask), self.now))
+                    == Some(vec![ReservationOutcome::Reserved])
+                {
                     self.truth.took(&ask);
                 }
             }
             Sell::Retake { n, hold: name, pairs, limit } => {
                 let place = self.truth.place(*n, Which::Latest, self.key.epoch);
-                let ask = Take { hold: hold(*name, true), place, lines: vec![units("pair", *pairs)], limit: *limit };
-                if both!(self, retake(&ask, self.now)) == Some(Taken::Taken) {
+                let ask =
+                    Reservation { hold: hold(*name, true), place, lines: vec![units("pair", *pairs)], limit: *limit };
+                if both!(self, reacquire(&ask, self.now)) == Some(ReservationOutcome::Reserved) {
                     self.truth.took(&ask);
                 }
             }
-            Sell::End { hold: name, retaken, ending } => {
-                let end = End { hold: hold(*name, *retaken), ending: *ending };
-                both!(self, end(&[end]));
+            Sell::End { hold: name, reacquired, ending } => {
+                let end = HoldEnd { hold: hold(*name, *reacquired), ending: *ending };
+                both!(self, end_holds(&[end]));
                 self.truth.ended(&end);
             }
             Sell::Restock { lace, total, version } => {
@@ -253,8 +256,8 @@ impl Walk<'_> {
             }
             Sell::UnknownItem { n } => {
                 let place = self.truth.place(*n, Which::Latest, self.key.epoch);
-                let ask = Take { hold: hold(0, false), place, lines: vec![units("sock", 1)], limit: 9 };
-                both!(self, take(std::slice::from_ref(&ask), self.now));
+                let ask = Reservation { hold: hold(0, false), place, lines: vec![units("sock", 1)], limit: 9 };
+                both!(self, reserve(std::slice::from_ref(&ask), self.now));
             }
         }
         Ok(())
@@ -313,8 +316,8 @@ impl Walk<'_> {
     }
 
     async fn find_it_lost(&self) -> Walked {
-        prop_assert!(matches!(self.redis.queue.life(&self.key.sale).await, Err(StoreError::Lost)));
-        let asks = [Join { buyer: buyer(1), ticket: None }];
+        prop_assert!(matches!(self.redis.queue.current_key(&self.key.sale).await, Err(StoreError::Lost)));
+        let asks = [JoinRequest { buyer: buyer(1), ticket: None }];
         prop_assert!(both!(self, join(&asks, u64::MAX >> 11, self.now)).is_none());
         prop_assert!(both!(self, observe(1)).is_none());
         prop_assert!(both!(self, call(self.last, self.now)).is_none());

@@ -1,7 +1,7 @@
 //! What may happen, as proptest draws it. Few buyers and few units, so that steps meet.
 
 use proptest::{collection::vec, option, prelude::*};
-use stores::queue_store::Ending;
+use stores::queue_store::HoldEnding;
 
 /// A buyer's ticket: the latest one, one before it, or a number that was never given to this buyer.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ pub(crate) enum Step {
 pub(crate) enum Sell {
     Take { n: u8, which: Which, hold: u8, pairs: u32, laces: Option<u32>, limit: u32 },
     Retake { n: u8, hold: u8, pairs: u32, limit: u32 },
-    End { hold: u8, retaken: bool, ending: Ending },
+    End { hold: u8, reacquired: bool, ending: HoldEnding },
     Restock { lace: bool, total: u32, version: i64 },
     UnknownItem { n: u8 },
 }
@@ -78,8 +78,13 @@ fn sent() -> impl Strategy<Value = Sent> {
     ]
 }
 
-fn ending() -> impl Strategy<Value = Ending> {
-    prop_oneof![Just(Ending::Committed), Just(Ending::Released), Just(Ending::NeverPlaced), Just(Ending::Inactive)]
+fn ending() -> impl Strategy<Value = HoldEnding> {
+    prop_oneof![
+        Just(HoldEnding::Committed),
+        Just(HoldEnding::Released),
+        Just(HoldEnding::NeverPlaced),
+        Just(HoldEnding::Inactive)
+    ]
 }
 
 fn loss() -> impl Strategy<Value = Loss> {
@@ -92,7 +97,7 @@ fn sell() -> impl Strategy<Value = Sell> {
         5 => take.prop_map(|(n, which, hold, pairs, laces, limit)| Sell::Take { n, which, hold, pairs, laces, limit }),
         1 => (buyer(), 0_u8..6, 0_u32..4, 1_u32..5)
             .prop_map(|(n, hold, pairs, limit)| Sell::Retake { n, hold, pairs, limit }),
-        3 => (0_u8..6, any::<bool>(), ending()).prop_map(|(hold, retaken, ending)| Sell::End { hold, retaken, ending }),
+        3 => (0_u8..6, any::<bool>(), ending()).prop_map(|(hold, reacquired, ending)| Sell::End { hold, reacquired, ending }),
         1 => (any::<bool>(), 0_u32..12, 0_i64..6)
             .prop_map(|(lace, total, version)| Sell::Restock { lace, total, version }),
         1 => buyer().prop_map(|n| Sell::UnknownItem { n }),

@@ -6,17 +6,19 @@ use sale::{
     BuyerId, HoldId, ItemId, OrderId, Timestamp,
     sale::{Line as OrderLine, Place, quantity},
 };
-use stores::queue_store::{Carried, End, Ending, HeldUnits, KnownPass, Snapshot, StockCount, Take};
+use stores::queue_store::{
+    HoldEnd, HoldEnding, Reservation, Snapshot, SnapshotHold, SnapshotPass, StockCount, TicketClaims,
+};
 
 use crate::steps::Which;
 
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
-    pub(crate) ceiling: u64,
-    pub(crate) cursor: u64,
-    tickets: BTreeMap<u8, Vec<Carried>>,
-    passes: BTreeMap<(BuyerId, u64), KnownPass>,
-    holds: BTreeMap<HoldId, HeldUnits>,
+    pub(crate) allocated_up_to: u64,
+    pub(crate) called_up_to: u64,
+    tickets: BTreeMap<u8, Vec<TicketClaims>>,
+    passes: BTreeMap<(BuyerId, u64), SnapshotPass>,
+    holds: BTreeMap<HoldId, SnapshotHold>,
     bought: BTreeMap<BuyerId, u32>,
 }
 
@@ -24,8 +26,8 @@ pub(crate) fn buyer(n: u8) -> BuyerId {
     BuyerId::from_bytes([n; 16])
 }
 
-pub(crate) fn hold(n: u8, retaken: bool) -> HoldId {
-    HoldId { order: OrderId::derive(Timestamp::from_millis(1_780_000_000_000), &[&[n]]), retaken }
+pub(crate) fn hold(n: u8, reacquired: bool) -> HoldId {
+    HoldId { order: OrderId::derive(Timestamp::from_millis(1_780_000_000_000), &[&[n]]), reacquired }
 }
 
 pub(crate) fn units(item: &str, quantity: u32) -> OrderLine {
@@ -33,25 +35,25 @@ pub(crate) fn units(item: &str, quantity: u32) -> OrderLine {
 }
 
 impl Truth {
-    pub(crate) fn ticket(&self, n: u8, which: Which, epoch: i64) -> Carried {
+    pub(crate) fn ticket(&self, n: u8, which: Which, epoch: i64) -> TicketClaims {
         let tickets = self.tickets.get(&n).map_or(&[][..], |tickets| &tickets[..]);
         let found = match which {
             Which::Latest => tickets.last().copied(),
             Which::Earlier => tickets.iter().rev().nth(1).copied(),
-            Which::Odd { number, older } => Some(Carried { number, epoch: epoch - i64::from(older) }),
+            Which::Odd { number, older } => Some(TicketClaims { number, epoch: epoch - i64::from(older) }),
         };
-        found.unwrap_or(Carried { number: 1, epoch })
+        found.unwrap_or(TicketClaims { number: 1, epoch })
     }
 
     pub(crate) fn place(&self, n: u8, which: Which, epoch: i64) -> Place {
         Place { buyer: buyer(n), number: self.ticket(n, which, epoch).number }
     }
 
-    pub(crate) fn tickets(&self) -> impl Iterator<Item = (u8, Carried)> {
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = (u8, TicketClaims)> {
         self.tickets.iter().filter_map(|(n, tickets)| Some((*n, *tickets.last()?)))
     }
 
-    pub(crate) fn gave(&mut self, n: u8, carried: Carried) {
+    pub(crate) fn gave(&mut self, n: u8, carried: TicketClaims) {
         let tickets = self.tickets.entry(n).or_default();
         if tickets.last().is_none_or(|last| last.number != carried.number) {
             tickets.push(carried);
@@ -59,7 +61,7 @@ impl Truth {
     }
 
     pub(crate) fn entered(&mut self, place: Place, expires_at: Timestamp) {
-        let pass = KnownPass { place, expires_at, hold: None, ended: false };
+        let pass = SnapshotPass { place, expires_at, hold: None, ended: false };
         self.passes.entry((place.buyer, place.number)).or_insert(pass);
     }
 
@@ -69,31 +71,31 @@ impl Truth {
         }
     }
 
-    pub(crate) fn took(&mut self, ask: &Take) {
+    pub(crate) fn took(&mut self, ask: &Reservation) {
         if self.holds.contains_key(&ask.hold) {
             return;
         }
         let Place { buyer, number } = ask.place;
-        if let Some(pass) = self.passes.get_mut(&(buyer, number)).filter(|_| !ask.hold.retaken) {
+        if let Some(pass) = self.passes.get_mut(&(buyer, number)).filter(|_| !ask.hold.reacquired) {
             pass.hold = Some(ask.hold);
         }
         *self.bought.entry(buyer).or_default() += quantity(&ask.lines);
-        let active = !ask.hold.retaken;
-        self.holds.insert(ask.hold, HeldUnits { hold: ask.hold, buyer, lines: ask.lines.clone(), active });
+        let active = !ask.hold.reacquired;
+        self.holds.insert(ask.hold, SnapshotHold { hold: ask.hold, buyer, lines: ask.lines.clone(), active });
     }
 
-    pub(crate) fn ended(&mut self, end: &End) {
-        if end.ending == Ending::Inactive {
+    pub(crate) fn ended(&mut self, end: &HoldEnd) {
+        if end.ending == HoldEnding::Inactive {
             if let Some(held) = self.holds.get_mut(&end.hold) {
                 held.active = false;
             }
             return;
         }
         let Some(held) = self.holds.remove(&end.hold) else { return };
-        if end.ending != Ending::Committed {
+        if end.ending != HoldEnding::Committed {
             *self.bought.entry(held.buyer).or_default() -= quantity(&held.lines);
         }
-        if end.ending == Ending::NeverPlaced {
+        if end.ending == HoldEnding::NeverPlaced {
             let mut passes = self.passes.values_mut();
             if let Some(pass) = passes.find(|pass| pass.hold == Some(end.hold)) {
                 pass.hold = None;
@@ -105,8 +107,8 @@ impl Truth {
     pub(crate) fn snapshot(&self, stock: Vec<StockCount>) -> Snapshot {
         let latest: BTreeMap<_, _> = self.passes.iter().map(|((buyer, _), pass)| (*buyer, pass.clone())).collect();
         Snapshot {
-            ceiling: self.ceiling,
-            cursor: self.cursor,
+            allocated_up_to: self.allocated_up_to,
+            called_up_to: self.called_up_to,
             version: 2,
             stock,
             holds: self.holds.values().cloned().collect(),

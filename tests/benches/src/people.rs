@@ -7,7 +7,7 @@ use stores::{
         numbers::{self, Raised},
         passes,
     },
-    queue_store::{Batch, Called, Enter, Entered, Join, Joined, QueueKey},
+    queue_store::{CallBatch, CallOutcome, EnterOutcome, EnterRequest, JoinOutcome, JoinRequest, QueueKey},
 };
 
 use crate::world::World;
@@ -44,10 +44,11 @@ pub(crate) async fn join(world: &World, key: &QueueKey, count: u64, kept: u64) -
     let (mut people, mut joined) = (Vec::new(), 0);
     while joined < count {
         let sessions: Vec<_> = (0..TOGETHER.min(count - joined)).map(|_| SessionId::random()).collect();
-        let asks: Vec<_> = sessions.iter().map(|session| Join { buyer: session.buyer(), ticket: None }).collect();
+        let asks: Vec<_> =
+            sessions.iter().map(|session| JoinRequest { buyer: session.buyer(), ticket: None }).collect();
         let answers = world.queue.join(key, &asks, ceiling, world.database.now()).await?;
         for ((session, ask), answer) in sessions.into_iter().zip(&asks).zip(answers) {
-            let Joined::New { number, joined_at } = answer else { bail!("a new buyer got {answer:?}") };
+            let JoinOutcome::New { number, joined_at } = answer else { bail!("a new buyer got {answer:?}") };
             if number % every == 0 {
                 let place = Place { buyer: ask.buyer, number };
                 let ticket = testing::ticket(&key.sale, place, key.epoch, joined_at);
@@ -70,8 +71,11 @@ pub(crate) async fn enter(world: &World, key: &QueueKey, count: u64) -> anyhow::
     let mut passes = Vec::new();
     for (seq, people) in (1..).zip(people.chunks(usize::try_from(TOGETHER)?)) {
         let (calls, until) = (people.len() as u64, now.plus_seconds(900));
-        let called = world.queue.call(key, Batch { term, seq, calls, up_to: last, until }, now).await?;
-        ensure!(matches!(called, Called::Batch { called, .. } if called == calls), "not all were called: {called:?}");
+        let called = world.queue.call(key, CallBatch { term, seq, calls, up_to: last, until }, now).await?;
+        ensure!(
+            matches!(called, CallOutcome::Called { called, .. } if called == calls),
+            "not all were called: {called:?}"
+        );
         passes.extend(let_in(world, key, people).await?);
     }
     Ok(passes)
@@ -86,11 +90,11 @@ async fn let_in(world: &World, key: &QueueKey, people: &[Person]) -> anyhow::Res
     for Person { ticket, .. } in people {
         let place = Place { buyer: ticket.buyer, number: ticket.number };
         let pass = testing::pass(&key.sale, place, issued_at, expires_at);
-        asks.push(Enter { place, ticket_epoch: ticket.epoch, pass: pass.id, expires_at });
+        asks.push(EnterRequest { place, ticket_epoch: ticket.epoch, pass: pass.id, expires_at });
         given.push(pass);
     }
     let entered = world.queue.enter(key, &asks, now).await?;
-    ensure!(entered.iter().all(|entered| matches!(entered, Entered::Admitted { .. })), "not all were let in");
+    ensure!(entered.iter().all(|entered| matches!(entered, EnterOutcome::Admitted { .. })), "not all were let in");
     passes::give(&world.database, &given).await?;
     Ok(given)
 }

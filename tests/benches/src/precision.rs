@@ -107,7 +107,7 @@ impl Watch {
         let connection = client.get_multiplexed_async_connection().await?;
         Ok(Self {
             connection,
-            key: format!("openrun:{{{}}}:{}-{}:line", queue_key.sale, queue_key.epoch, queue_key.nonce),
+            key: format!("openrun:{{{}}}:{}-{}:state", queue_key.sale, queue_key.epoch, queue_key.nonce),
         })
     }
 

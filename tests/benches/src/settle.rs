@@ -18,7 +18,7 @@ use stores::{
         payments::{self, Choice, Paying},
         place::{self, NewOrder, Placed},
     },
-    queue_store::{QueueKey, Take, Taken},
+    queue_store::{QueueKey, Reservation, ReservationOutcome},
     testing,
 };
 use tokio::time::sleep;
@@ -62,8 +62,8 @@ async fn ask_for_payments(world: &World, key: &QueueKey, count: u64) -> anyhow::
     for passes in passes.chunks(TOGETHER) {
         let orders: Vec<_> = passes.iter().map(order).collect();
         let takes: Vec<_> = orders.iter().map(take).collect();
-        let taken = world.queue.take(key, &takes, world.database.now()).await?;
-        ensure!(taken.iter().all(|taken| *taken == Taken::Taken), "the gate refused units");
+        let taken = world.queue.reserve(key, &takes, world.database.now()).await?;
+        ensure!(taken.iter().all(|taken| *taken == ReservationOutcome::Reserved), "the gate refused units");
         let placed = place::place(&world.database, key, &orders).await?;
         ensure!(placed.iter().all(|placed| matches!(placed, Placed::Placed { .. })), "the database refused orders");
         let asked = stream::iter(&orders).map(|order| pay(world, order.id)).buffer_unordered(AT_ONCE);
@@ -77,10 +77,10 @@ fn order(pass: &Pass) -> NewOrder {
     testing::new_order(id, pass)
 }
 
-fn take(order: &NewOrder) -> Take {
+fn take(order: &NewOrder) -> Reservation {
     let lines = order.lines.iter().map(|line| Line { item: line.item.clone(), quantity: line.quantity });
     let place = Place { buyer: order.buyer, number: order.number };
-    Take { hold: HoldId::of(order.id), place, lines: lines.collect(), limit: 1 }
+    Reservation { hold: HoldId::of(order.id), place, lines: lines.collect(), limit: 1 }
 }
 
 async fn pay(world: &World, order: OrderId) -> anyhow::Result<()> {

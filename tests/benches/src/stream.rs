@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use sale::{Frame, clock::monotonic};
-use stores::queue_store::{Published, QueueKey};
+use stores::queue_store::{PublishOutcome, QueueKey};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -90,7 +90,7 @@ async fn change(world: &World, key: &QueueKey, frame: &mut Frame) -> anyhow::Res
     frame.tick += 1;
     frame.waiting += 1;
     let published = world.queue.publish(key, LEADERS_TERM, Bytes::from(serde_json::to_vec(frame)?)).await?;
-    ensure!(published == Published::Stored, "another leader reigns");
+    ensure!(published == PublishOutcome::Stored, "another leader reigns");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The stock gate of one life: units, holds, buyers' limits, and what the leader observes of all of it.
+//! The stock gate of one epoch (units, holds, buyers' limits), and the observation of the admission leader.
 
 use std::{collections::BTreeMap, ops::Bound};
 
@@ -11,122 +11,134 @@ use sale::{
 use crate::{
     StoreError,
     queue_store::{
-        End, Ending, GateHold, HOLDS_AT_ONCE, HoldsFrom, Observation, SomeHolds, StockCount, Take, Taken,
-        life::{Entry, Held, Life, Shelf, Stage, bucket_of},
+        GateHold, HOLDS_PER_PAGE, HoldEnd, HoldEnding, HoldsCursor, HoldsPage, Observation, Reservation,
+        ReservationOutcome, StockCount,
+        epoch_state::{EpochState, Participant, Stage, StockRow, StoredHold, bucket_of},
     },
 };
 
-impl Life {
-    pub(super) fn take(&mut self, asks: &[Take], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
-        self.check_items(asks)?;
-        Ok(asks.iter().map(|ask| self.take_one(ask, now)).collect())
+impl EpochState {
+    pub(super) fn reserve(
+        &mut self,
+        requests: &[Reservation],
+        now: Timestamp,
+    ) -> Result<Vec<ReservationOutcome>, StoreError> {
+        self.check_items(requests)?;
+        Ok(requests.iter().map(|request| self.reserve_one(request, now)).collect())
     }
 
-    fn take_one(&mut self, ask: &Take, now: Timestamp) -> Taken {
-        if self.holds.contains_key(&ask.hold) {
-            return Taken::Taken;
+    fn reserve_one(&mut self, request: &Reservation, now: Timestamp) -> ReservationOutcome {
+        if self.holds.contains_key(&request.hold) {
+            return ReservationOutcome::Reserved;
         }
-        let place = ask.place;
-        let entry = self.desk.get(&place.buyer).filter(|entry| entry.number == place.number);
-        let expires_at = match entry.map(|entry| entry.stage) {
+        let place = request.place;
+        let participant = self.participants.get(&place.buyer).filter(|participant| participant.number == place.number);
+        let expires_at = match participant.map(|participant| participant.stage) {
             Some(Stage::Admitted { expires_at }) => expires_at,
-            Some(Stage::Consumed { hold, .. }) if hold == ask.hold => return Taken::Ended,
-            Some(Stage::Consumed { hold, .. }) => return Taken::PassUsed { hold: Some(hold) },
-            _ => return Taken::PassUsed { hold: None },
+            Some(Stage::Consumed { hold, .. }) if hold == request.hold => return ReservationOutcome::HoldEnded,
+            Some(Stage::Consumed { hold, .. }) => return ReservationOutcome::PassUsed { hold: Some(hold) },
+            _ => return ReservationOutcome::PassUsed { hold: None },
         };
         if !self.active_passes.contains(&(expires_at, place.number)) {
-            return Taken::PassEnded;
+            return ReservationOutcome::PassExpired;
         }
-        let taken = self.take_units(ask, now);
-        if taken == Taken::Taken {
-            let stage = Stage::Consumed { expires_at, hold: ask.hold };
-            self.desk.insert(place.buyer, Entry { number: place.number, stage });
+        let taken = self.reserve_units(request, now);
+        if taken == ReservationOutcome::Reserved {
+            let stage = Stage::Consumed { expires_at, hold: request.hold };
+            self.participants.insert(place.buyer, Participant { number: place.number, stage });
             self.active_passes.remove(&(expires_at, place.number));
-            self.active_holds.insert(ask.hold);
+            self.active_holds.insert(request.hold);
         }
         taken
     }
 
-    pub(super) fn retake(&mut self, ask: &Take, now: Timestamp) -> Result<Taken, StoreError> {
-        self.check_items(std::slice::from_ref(ask))?;
-        if self.holds.contains_key(&ask.hold) {
-            return Ok(Taken::Taken);
+    pub(super) fn reacquire(
+        &mut self,
+        request: &Reservation,
+        now: Timestamp,
+    ) -> Result<ReservationOutcome, StoreError> {
+        self.check_items(std::slice::from_ref(request))?;
+        if self.holds.contains_key(&request.hold) {
+            return Ok(ReservationOutcome::Reserved);
         }
-        Ok(self.take_units(ask, now))
+        Ok(self.reserve_units(request, now))
     }
 
-    fn check_items(&self, asks: &[Take]) -> Result<(), StoreError> {
-        let mut lines = asks.iter().flat_map(|ask| &ask.lines);
-        match lines.find(|line| self.shelf(&line.item).is_none()) {
+    fn check_items(&self, requests: &[Reservation]) -> Result<(), StoreError> {
+        let mut lines = requests.iter().flat_map(|request| &request.lines);
+        match lines.find(|line| self.row(&line.item).is_none()) {
             Some(line) => Err(super::unknown_item(&line.item)),
             None => Ok(()),
         }
     }
 
-    /// Takes the units of all lines and keeps the hold, or changes nothing.
-    fn take_units(&mut self, ask: &Take, now: Timestamp) -> Taken {
+    /// Reserves the units of all lines and stores the hold, or changes nothing.
+    fn reserve_units(&mut self, request: &Reservation, now: Timestamp) -> ReservationOutcome {
         let mut wanted: BTreeMap<&ItemId, i64> = BTreeMap::new();
-        for line in &ask.lines {
+        for line in &request.lines {
             *wanted.entry(&line.item).or_default() += i64::from(line.quantity);
         }
-        if wanted.iter().any(|(item, units)| self.shelf(item).is_none_or(|shelf| shelf.free < *units)) {
-            return Taken::SoldOut;
+        if wanted.iter().any(|(item, units)| self.row(item).is_none_or(|row| row.free < *units)) {
+            return ReservationOutcome::SoldOut;
         }
-        let has = self.buyers.get(&ask.place.buyer).copied().unwrap_or(0);
-        let will_have = has.saturating_add(quantity(&ask.lines));
-        if will_have > ask.limit {
-            return Taken::LimitReached;
+        let has = self.buyers.get(&request.place.buyer).copied().unwrap_or(0);
+        let will_have = has.saturating_add(quantity(&request.lines));
+        if will_have > request.limit {
+            return ReservationOutcome::LimitReached;
         }
         for (item, units) in wanted {
-            self.move_units(item, |shelf| {
-                shelf.free -= units;
-                shelf.held += units;
+            self.update_row(item, |row| {
+                row.free -= units;
+                row.held += units;
             });
         }
-        self.buyers.insert(ask.place.buyer, will_have);
-        self.holds.insert(ask.hold, Held { buyer: ask.place.buyer, taken_at: now, lines: ask.lines.clone() });
-        Taken::Taken
+        self.buyers.insert(request.place.buyer, will_have);
+        self.holds.insert(
+            request.hold,
+            StoredHold { buyer: request.place.buyer, taken_at: now, lines: request.lines.clone() },
+        );
+        ReservationOutcome::Reserved
     }
 
-    fn shelf(&self, item: &ItemId) -> Option<&Shelf> {
-        self.stock.iter().find(|shelf| shelf.item == *item)
+    fn row(&self, item: &ItemId) -> Option<&StockRow> {
+        self.stock.iter().find(|row| row.item == *item)
     }
 
-    fn move_units(&mut self, item: &ItemId, change: impl FnOnce(&mut Shelf)) {
-        if let Some(shelf) = self.stock.iter_mut().find(|shelf| shelf.item == *item) {
-            change(shelf);
+    fn update_row(&mut self, item: &ItemId, change: impl FnOnce(&mut StockRow)) {
+        if let Some(row) = self.stock.iter_mut().find(|row| row.item == *item) {
+            change(row);
         }
     }
 
-    pub(super) fn end(&mut self, ends: &[End]) {
+    pub(super) fn end_holds(&mut self, ends: &[HoldEnd]) {
         for end in ends {
             self.end_one(end);
         }
     }
 
-    fn end_one(&mut self, end: &End) {
+    fn end_one(&mut self, end: &HoldEnd) {
         self.active_holds.remove(&end.hold);
-        if end.ending == Ending::Inactive {
+        if end.ending == HoldEnding::Inactive {
             return;
         }
         let Some(held) = self.holds.remove(&end.hold) else { return };
         for line in &held.lines {
             self.end_line(line, end.ending);
         }
-        if end.ending == Ending::Committed {
+        if end.ending == HoldEnding::Committed {
             return;
         }
         self.give_back_allowance(held.buyer, quantity(&held.lines));
-        if end.ending == Ending::NeverPlaced {
+        if end.ending == HoldEnding::NeverPlaced {
             self.renew_pass(held.buyer, end);
         }
     }
 
-    fn end_line(&mut self, line: &OrderLine, ending: Ending) {
+    fn end_line(&mut self, line: &OrderLine, ending: HoldEnding) {
         let units = i64::from(line.quantity);
-        self.move_units(&line.item, |shelf| {
-            shelf.held -= units;
-            if ending == Ending::Committed { shelf.sold += units } else { shelf.free += units }
+        self.update_row(&line.item, |row| {
+            row.held -= units;
+            if ending == HoldEnding::Committed { row.sold += units } else { row.free += units }
         });
     }
 
@@ -136,40 +148,40 @@ impl Life {
         }
     }
 
-    /// The pass that a hold used is good again, for as long as it was.
-    fn renew_pass(&mut self, buyer: BuyerId, end: &End) {
-        if let Some(entry) = self.desk.get_mut(&buyer)
-            && let Stage::Consumed { expires_at, hold } = entry.stage
+    /// Makes the pass that a hold used valid again, until its original end.
+    fn renew_pass(&mut self, buyer: BuyerId, end: &HoldEnd) {
+        if let Some(participant) = self.participants.get_mut(&buyer)
+            && let Stage::Consumed { expires_at, hold } = participant.stage
             && hold == end.hold
         {
-            entry.stage = Stage::Admitted { expires_at };
-            self.active_passes.insert((expires_at, entry.number));
+            participant.stage = Stage::Admitted { expires_at };
+            self.active_passes.insert((expires_at, participant.number));
         }
     }
 
     pub(super) fn restock(&mut self, item: &ItemId, total: u32, version: i64) {
         let total = i64::from(total);
-        match self.stock.iter_mut().find(|shelf| shelf.item == *item) {
-            Some(shelf) if version < shelf.version => {}
-            Some(shelf) => {
-                shelf.free = total - shelf.held - shelf.sold;
-                shelf.version = version;
+        match self.stock.iter_mut().find(|row| row.item == *item) {
+            Some(row) if version < row.version => {}
+            Some(row) => {
+                row.free = total - row.held - row.sold;
+                row.version = version;
             }
-            None => self.stock.push(Shelf { item: item.clone(), free: total, held: 0, sold: 0, version }),
+            None => self.stock.push(StockRow { item: item.clone(), free: total, held: 0, sold: 0, version }),
         }
     }
 
-    /// In the order of their ids; `from` is the last one that was read.
-    pub(super) fn some_holds(&self, from: &HoldsFrom) -> SomeHolds {
+    /// Holds in the order of their ids; `from` is the id of the last one that was read.
+    pub(super) fn holds_page(&self, from: &HoldsCursor) -> HoldsPage {
         let after = HoldId::parse(&from.0).map_or(Bound::Unbounded, Bound::Excluded);
         let holds: Vec<_> = self
             .holds
             .range((after, Bound::Unbounded))
-            .take(HOLDS_AT_ONCE)
+            .take(HOLDS_PER_PAGE)
             .map(|(hold, held)| GateHold { hold: *hold, taken_at: held.taken_at, lines: held.lines.clone() })
             .collect();
-        let last = holds.last().filter(|_| holds.len() == HOLDS_AT_ONCE);
-        SomeHolds { next: last.map(|held| HoldsFrom(held.hold.to_string())), holds }
+        let last = holds.last().filter(|_| holds.len() == HOLDS_PER_PAGE);
+        HoldsPage { next: last.map(|held| HoldsCursor(held.hold.to_string())), holds }
     }
 
     pub(super) fn observe(&self, nth: u64) -> Observation {
@@ -177,7 +189,7 @@ impl Life {
         Observation {
             last_number: self.counter,
             serving: self.serving,
-            waiting: self.seats.len() as u64,
+            waiting: self.queue.len() as u64,
             called: self.called.len() as u64,
             active: without_hold + self.active_holds.len() as u64,
             without_hold,
@@ -191,18 +203,18 @@ impl Life {
 
     fn nth_number(&self, nth: u64) -> u64 {
         let Some(before) = nth.checked_sub(1) else { return 0 };
-        let seat = if nth >= self.seats.len() as u64 {
-            self.seats.last()
+        let found = if nth >= self.queue.len() as u64 {
+            self.queue.last()
         } else {
-            self.seats.iter().nth(usize::try_from(before).unwrap_or(usize::MAX))
+            self.queue.iter().nth(usize::try_from(before).unwrap_or(usize::MAX))
         };
-        seat.map_or(0, |(number, _)| *number)
+        found.map_or(0, |(number, _)| *number)
     }
 
     fn counts(&self) -> Vec<StockCount> {
         self.stock
             .iter()
-            .map(|Shelf { item, free, held, sold, .. }| StockCount {
+            .map(|StockRow { item, free, held, sold, .. }| StockCount {
                 item: item.clone(),
                 free: *free,
                 held: *held,

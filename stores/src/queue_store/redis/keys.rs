@@ -1,37 +1,37 @@
-//! Names of the keys; `redis.rs` tells what each holds.
+//! The names of the keys; `redis.rs` documents their contents.
 
 use sale::SaleId;
 
 use crate::queue_store::QueueKey;
 
-pub(super) const LINE: usize = 1;
-pub(super) const SEATS: usize = 2;
-pub(super) const DESK: usize = 3;
+pub(super) const STATE: usize = 1;
+pub(super) const QUEUE: usize = 2;
+pub(super) const PARTICIPANTS: usize = 3;
 pub(super) const CALLED: usize = 4;
 pub(super) const ACTIVE: usize = 5;
 pub(super) const BUCKETS: usize = 6;
-pub(super) const MOMENTS: usize = 7;
+pub(super) const JOIN_TIMES: usize = 7;
 pub(super) const STOCK: usize = 8;
 pub(super) const HOLDS: usize = 9;
 pub(super) const BUYERS: usize = 10;
 
-/// Keys that exist as long as a life does, in the order in which every script takes them.
+/// Keys that exist as long as an epoch does, in the order in which every script takes them.
 const NAMES: [&str; 10] =
-    ["line", "seats", "desk", "called", "active", "buckets", "moments", "stock", "holds", "buyers"];
+    ["state", "queue", "participants", "called", "active", "buckets", "join_times", "stock", "holds", "buyers"];
 
-/// The keys of one life; the first is the one that says which life counts.
+/// The keys of one epoch; the first one names the current epoch of the sale.
 pub(super) struct Keys([String; 11]);
 
 impl Keys {
     pub(super) fn of(key: &QueueKey) -> Self {
         Self(std::array::from_fn(|at| match at.checked_sub(1) {
-            None => Self::life_of(&key.sale),
+            None => Self::epoch_of(&key.sale),
             Some(at) => Self::key_of(key, NAMES[at]),
         }))
     }
 
-    pub(super) fn life_of(sale: &SaleId) -> String {
-        format!("openrun:{{{sale}}}:life")
+    pub(super) fn epoch_of(sale: &SaleId) -> String {
+        format!("openrun:{{{sale}}}:epoch")
     }
 
     pub(super) fn frame_of(key: &QueueKey) -> String {
@@ -46,12 +46,12 @@ impl Keys {
         format!("openrun:{{{}}}:{}-{}:{name}", key.sale, key.epoch, key.nonce)
     }
 
-    /// Matches every key of a sale, whatever its life. Sale ids hold nothing that a pattern would read.
+    /// Matches every key of a sale, of any epoch. Sale ids contain no pattern characters.
     pub(super) fn pattern_of(sale: &SaleId) -> String {
         format!("openrun:{{{sale}}}:*")
     }
 
-    pub(super) fn name_in(&self, call: &mut redis::ScriptInvocation<'_>) {
+    pub(super) fn add_to(&self, call: &mut redis::ScriptInvocation<'_>) {
         for key in &self.0 {
             call.key(key);
         }
@@ -61,7 +61,7 @@ impl Keys {
         &self.0[which]
     }
 
-    /// All but the life key.
+    /// All but the epoch key.
     pub(super) fn contents(&self) -> &[String] {
         &self.0[1..]
     }

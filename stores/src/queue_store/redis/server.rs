@@ -1,4 +1,4 @@
-//! The connection, and the server process that it leads to.
+//! The connection to the server, and the server process at its other end.
 
 use std::{
     sync::{
@@ -14,23 +14,23 @@ use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKin
 use super::STORE;
 use crate::StoreError;
 
-/// Longer than any step takes. After it nobody knows whether the step happened; callers ask again.
+/// Longer than any step takes. After a timeout it is unknown whether the step happened; callers retry.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A connection to one server process. It is never mended, only replaced, so `run_id` is always that of the process at
-/// its other end.
+/// A connection to one server process. It is never reconnected, only replaced, so `run_id` is always that of the process
+/// at its other end.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) connection: MultiplexedConnection,
     pub(super) run_id: String,
 }
 
-/// Where the server is, and the connection to it while there is one.
+/// The address of the server, and the open connection if there is one.
 #[derive(Debug)]
 pub(super) struct Server {
     client: Client,
     current: Mutex<Option<Arc<Link>>>,
-    /// Finished attempts to connect: those who waited for one take its fault instead of trying one after another.
+    /// Finished attempts to connect. Callers that waited for an attempt share its error instead of connecting in turn.
     attempts: AtomicU64,
     connecting: tokio::sync::Mutex<Option<RedisError>>,
 }
@@ -45,32 +45,32 @@ impl Server {
         })
     }
 
-    /// The connection in use, or a new one.
+    /// The open connection, or a new one.
     pub(super) async fn link(&self) -> Result<Arc<Link>, StoreError> {
         if let Some(link) = self.current() {
             return Ok(link);
         }
         let attempts = self.attempts.load(Ordering::Acquire);
-        let mut last_fault = self.connecting.lock().await;
+        let mut last_error = self.connecting.lock().await;
         if let Some(link) = self.current() {
             return Ok(link);
         }
         if self.attempts.load(Ordering::Acquire) != attempts
-            && let Some(fault) = last_fault.as_ref()
+            && let Some(error) = last_error.as_ref()
         {
-            return Err(StoreError::unavailable(STORE, fault.clone()));
+            return Err(StoreError::unavailable(STORE, error.clone()));
         }
         let made = self.connect().await;
         self.attempts.fetch_add(1, Ordering::Release);
         match made {
             Ok(link) => {
-                *last_fault = None;
+                *last_error = None;
                 *self.current.lock() = Some(Arc::clone(&link));
                 Ok(link)
             }
-            Err(fault) => {
-                *last_fault = Some(fault.clone());
-                Err(StoreError::unavailable(STORE, fault))
+            Err(error) => {
+                *last_error = Some(error.clone());
+                Err(StoreError::unavailable(STORE, error))
             }
         }
     }
@@ -86,27 +86,26 @@ impl Server {
         let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
         let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:"));
-        let run_id = run_id.ok_or((ErrorKind::UnexpectedReturnType, "INFO tells no run_id"))?.trim().to_owned();
+        let run_id = run_id.ok_or((ErrorKind::UnexpectedReturnType, "INFO contains no run_id"))?.trim().to_owned();
         tracing::info!(run_id, "connected to the queue store");
         Ok(Arc::new(Link { connection, run_id }))
     }
 
-    /// What a fault means to the caller. A connection that failed is dropped; so is one that leads to a server which
-    /// lost its reign.
-    pub(super) fn trouble(&self, link: &Arc<Link>, fault: RedisError) -> StoreError {
-        match fault.code() {
+    /// Maps an error of Redis. Drops the connection when it failed, and when the server became a read-only replica.
+    pub(super) fn store_error(&self, link: &Arc<Link>, error: RedisError) -> StoreError {
+        match error.code() {
             Some("LOST") => return StoreError::Lost,
-            Some("UNKNOWNITEM") => return StoreError::unexpected(STORE, fault.detail().unwrap_or_default()),
+            Some("UNKNOWNITEM") => return StoreError::unexpected(STORE, error.detail().unwrap_or_default()),
             _ => {}
         }
-        let reigns = fault.kind() != ErrorKind::Server(ServerErrorKind::ReadOnly);
-        if fault.is_unrecoverable_error() || fault.is_timeout() || !reigns {
+        let is_primary = error.kind() != ErrorKind::Server(ServerErrorKind::ReadOnly);
+        if error.is_unrecoverable_error() || error.is_timeout() || !is_primary {
             self.drop_link(link);
         }
-        if fault.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) {
-            return StoreError::unexpected(STORE, fault.to_string());
+        if error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) {
+            return StoreError::unexpected(STORE, error.to_string());
         }
-        StoreError::unavailable(STORE, fault)
+        StoreError::unavailable(STORE, error)
     }
 
     fn drop_link(&self, link: &Arc<Link>) {

@@ -1,7 +1,7 @@
--- Makes a number the units that exist of an item, as of a version of the sale.
+-- Sets the number of units that exist of an item, as of a version of the sale.
 --
--- KEYS    as in life.lua
--- ARGV    3 item, 4 units that exist, 5 version
+-- KEYS    as in epoch.lua
+-- ARGV    3 item, 4 existing units, 5 version
 -- RETURNS 1
 local item, total, version = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local known = redis.call('HMGET', STOCK, 'v:' .. item, 'h:' .. item, 's:' .. item)

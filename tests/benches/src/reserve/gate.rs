@@ -18,7 +18,7 @@ use sale::{
 use stores::{
     batch::Batcher,
     database::Database,
-    queue_store::{QueueKey, Take, Taken},
+    queue_store::{QueueKey, Reservation, ReservationOutcome},
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
@@ -36,7 +36,7 @@ pub(super) struct Gate {
 struct Server {
     passes: PassBook,
     database: Database,
-    takes: Batcher<Take, Taken>,
+    takes: Batcher<Reservation, ReservationOutcome>,
     body: RwLock<Bytes>,
 }
 
@@ -44,9 +44,9 @@ impl Gate {
     pub(super) async fn start(world: &World, queue_key: &QueueKey) -> anyhow::Result<Self> {
         let tracker = TaskTracker::new();
         let (queue, key, database) = (Arc::clone(&world.queue), queue_key.clone(), world.database.clone());
-        let takes = Batcher::new("take", &tracker, WAITING, move |asks: Vec<Take>| {
+        let takes = Batcher::new("take", &tracker, WAITING, move |asks: Vec<Reservation>| {
             let (queue, key, database) = (Arc::clone(&queue), key.clone(), database.clone());
-            Box::pin(async move { queue.take(&key, &asks, database.now()).await })
+            Box::pin(async move { queue.reserve(&key, &asks, database.now()).await })
         });
         let passes = world.pass_book()?;
         let server = Arc::new(Server { passes, database: world.database.clone(), takes, body: RwLock::default() });
@@ -82,7 +82,8 @@ impl Server {
             None => None,
         };
         let mut response = Response::new(Full::new(self.body.read().clone()));
-        *response.status_mut() = if taken == Some(Taken::Taken) { StatusCode::CREATED } else { StatusCode::FORBIDDEN };
+        *response.status_mut() =
+            if taken == Some(ReservationOutcome::Reserved) { StatusCode::CREATED } else { StatusCode::FORBIDDEN };
         response
     }
 
@@ -94,9 +95,9 @@ impl Server {
 }
 
 /// One unit, under an id that the pass names.
-fn take(pass: &Pass) -> Take {
+fn take(pass: &Pass) -> Reservation {
     let order = OrderId::derive(pass.issued_at, &[pass.id.to_string().as_bytes()]);
     let lines = "pair".parse().map(|item| vec![Line { item, quantity: 1 }]);
     let place = Place { buyer: pass.buyer, number: pass.number };
-    Take { hold: HoldId::of(order), place, lines: lines.unwrap_or_default(), limit: 1 }
+    Reservation { hold: HoldId::of(order), place, lines: lines.unwrap_or_default(), limit: 1 }
 }

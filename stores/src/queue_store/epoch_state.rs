@@ -1,4 +1,5 @@
-//! One life of a sale in memory, and how it begins.
+//! The contents of one epoch of a sale, and their initial value from a snapshot of the database. The embedded store works
+//! on it; the Redis store is filled from it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -11,29 +12,29 @@ use sale::{
 
 use crate::queue_store::{QueueKey, Snapshot};
 
-/// Where a buyer is who is not plainly waiting. A plain wait is a seat and nothing else.
+/// A buyer with more state than a place in the queue. A buyer who only waits has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct Participant {
     pub(super) number: u64,
     pub(super) stage: Stage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Seated again after the settling: waits like the others, but no bucket counts it.
-    Stray,
+    /// Requeued after the grace period: waits like the others, but is counted in no bucket.
+    Uncounted,
     Called {
         until: Timestamp,
         second: bool,
     },
-    /// Missed the call and has not come back.
+    /// Missed the first call and has not returned.
     Late,
-    /// Missed the call, came back, and is seated at its own number.
+    /// Missed the first call and returned: requeued at its own number.
     Returned,
     Admitted {
         expires_at: Timestamp,
     },
-    /// Keeps the end of its pass, for a hold that turns out never to have been placed.
+    /// Keeps the end of its pass, in case the order of the hold is never placed.
     Consumed {
         expires_at: Timestamp,
         hold: HoldId,
@@ -42,7 +43,7 @@ pub(super) enum Stage {
     Expired,
 }
 
-/// The last batch of calls, with its answer.
+/// The last batch of calls, with its outcome.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LastBatch {
     pub(super) term: Term,
@@ -53,7 +54,7 @@ pub(super) struct LastBatch {
 
 /// Units of one item.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf {
+pub(super) struct StockRow {
     pub(super) item: ItemId,
     pub(super) free: i64,
     pub(super) held: i64,
@@ -62,76 +63,76 @@ pub(super) struct Shelf {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(super) struct StoredHold {
     pub(super) buyer: BuyerId,
     pub(super) taken_at: Timestamp,
     pub(super) lines: Vec<OrderLine>,
 }
 
-/// Everything that one life holds. `redis.rs` tells what each part means; the names are the same.
+/// Everything that one epoch holds. `redis.rs` documents each part under the same name.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(super) struct EpochState {
     pub(super) epoch: Epoch,
     pub(super) nonce: EpochNonce,
-    /// The counter at birth: numbers up to it were given by older lives.
-    pub(super) born: u64,
+    /// Numbers up to it were given in earlier epochs.
+    pub(super) inherited_up_to: u64,
     pub(super) counter: u64,
     pub(super) serving: u64,
-    pub(super) settled: bool,
+    pub(super) grace_ended: bool,
     pub(super) called_total: u64,
     pub(super) admitted_total: u64,
     pub(super) last_batch: LastBatch,
-    pub(super) seats: BTreeSet<(u64, BuyerId)>,
-    pub(super) numbers: HashMap<BuyerId, u64>,
-    pub(super) desk: HashMap<BuyerId, Entry>,
+    pub(super) queue: BTreeSet<(u64, BuyerId)>,
+    pub(super) number_of: HashMap<BuyerId, u64>,
+    pub(super) participants: HashMap<BuyerId, Participant>,
     pub(super) called: BTreeSet<(Timestamp, BuyerId)>,
-    /// Passes that are in time and not used, by their end.
+    /// Unused passes that have not run out, by their end.
     pub(super) active_passes: BTreeSet<(Timestamp, u64)>,
     pub(super) active_holds: HashSet<HoldId>,
     pub(super) buckets: BTreeMap<u64, u64>,
-    pub(super) moments: BTreeMap<u64, Timestamp>,
-    pub(super) stock: Vec<Shelf>,
-    pub(super) holds: BTreeMap<HoldId, Held>,
+    pub(super) join_times: BTreeMap<u64, Timestamp>,
+    pub(super) stock: Vec<StockRow>,
+    pub(super) holds: BTreeMap<HoldId, StoredHold>,
     pub(super) buyers: HashMap<BuyerId, u32>,
     pub(super) frame: Option<Bytes>,
     /// Numbers above `serving` that were given up, in the order of their leaving.
     pub(super) departed: Vec<u64>,
 }
 
-impl Life {
+impl EpochState {
     pub(super) fn begin(key: &QueueKey, snapshot: &Snapshot, now: Timestamp) -> Self {
-        let mut life = Self {
+        let mut state = Self {
             epoch: key.epoch,
             nonce: key.nonce,
-            born: snapshot.ceiling,
-            counter: snapshot.ceiling,
-            serving: snapshot.cursor,
-            settled: false,
+            inherited_up_to: snapshot.allocated_up_to,
+            counter: snapshot.allocated_up_to,
+            serving: snapshot.called_up_to,
+            grace_ended: false,
             called_total: 0,
             admitted_total: 0,
             last_batch: LastBatch { term: -1, seq: 0, called: 0, serving: 0 },
-            seats: BTreeSet::new(),
-            numbers: HashMap::new(),
-            desk: HashMap::new(),
+            queue: BTreeSet::new(),
+            number_of: HashMap::new(),
+            participants: HashMap::new(),
             called: BTreeSet::new(),
             active_passes: BTreeSet::new(),
             active_holds: HashSet::new(),
-            buckets: assumed_buckets(snapshot.cursor, snapshot.ceiling).collect(),
-            moments: BTreeMap::new(),
+            buckets: assumed_buckets(snapshot.called_up_to, snapshot.allocated_up_to).collect(),
+            join_times: BTreeMap::new(),
             stock: Vec::new(),
             holds: BTreeMap::new(),
             buyers: snapshot.buyers.iter().copied().collect(),
             frame: None,
             departed: Vec::new(),
         };
-        life.stock_shelves(snapshot);
-        life.hold_units(snapshot, now);
-        life.remember_passes(snapshot, now);
-        life
+        state.add_stock(snapshot);
+        state.add_holds(snapshot, now);
+        state.add_passes(snapshot, now);
+        state
     }
 
-    fn stock_shelves(&mut self, snapshot: &Snapshot) {
-        self.stock.extend(snapshot.stock.iter().map(|count| Shelf {
+    fn add_stock(&mut self, snapshot: &Snapshot) {
+        self.stock.extend(snapshot.stock.iter().map(|count| StockRow {
             item: count.item.clone(),
             free: count.free,
             held: count.held,
@@ -140,23 +141,23 @@ impl Life {
         }));
     }
 
-    fn hold_units(&mut self, snapshot: &Snapshot, now: Timestamp) {
+    fn add_holds(&mut self, snapshot: &Snapshot, now: Timestamp) {
         for held in &snapshot.holds {
             if held.active {
                 self.active_holds.insert(held.hold);
             }
-            self.holds.insert(held.hold, Held { buyer: held.buyer, taken_at: now, lines: held.lines.clone() });
+            self.holds.insert(held.hold, StoredHold { buyer: held.buyer, taken_at: now, lines: held.lines.clone() });
         }
     }
 
-    fn remember_passes(&mut self, snapshot: &Snapshot, now: Timestamp) {
+    fn add_passes(&mut self, snapshot: &Snapshot, now: Timestamp) {
         for pass in &snapshot.passes {
             let Place { buyer, number } = pass.place;
             let stage = stage_of(pass.hold, pass.ended, pass.expires_at);
             if matches!(stage, Stage::Admitted { .. }) && pass.expires_at > now {
                 self.active_passes.insert((pass.expires_at, number));
             }
-            self.desk.insert(buyer, Entry { number, stage });
+            self.participants.insert(buyer, Participant { number, stage });
         }
     }
 }
@@ -174,8 +175,10 @@ pub(super) const fn bucket_of(number: u64) -> u64 {
     number.saturating_sub(1) / BUCKET
 }
 
-/// Buckets in which every number above `cursor` up to `ceiling` counts as waiting.
-pub(super) fn assumed_buckets(cursor: u64, ceiling: u64) -> impl Iterator<Item = (u64, u64)> {
-    let buckets = if ceiling > cursor { bucket_of(cursor + 1)..bucket_of(ceiling) + 1 } else { 0..0 };
-    buckets.map(move |bucket| (bucket, ((bucket + 1) * BUCKET).min(ceiling) - (bucket * BUCKET).max(cursor)))
+/// Buckets that count every number above `called_up_to` and up to `allocated_up_to` as waiting.
+pub(super) fn assumed_buckets(called_up_to: u64, allocated_up_to: u64) -> impl Iterator<Item = (u64, u64)> {
+    let buckets =
+        if allocated_up_to > called_up_to { bucket_of(called_up_to + 1)..bucket_of(allocated_up_to) + 1 } else { 0..0 };
+    buckets
+        .map(move |bucket| (bucket, ((bucket + 1) * BUCKET).min(allocated_up_to) - (bucket * BUCKET).max(called_up_to)))
 }

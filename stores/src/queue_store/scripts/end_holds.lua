@@ -1,15 +1,15 @@
--- Ends holds. One that is not there has ended before.
+-- Ends holds. A hold that is missing has ended before.
 --
--- KEYS    as in life.lua
--- ARGV    per hold: its id, and how it ended: C committed, R released, N never placed, I inactive
+-- KEYS    as in epoch.lua
+-- ARGV    per hold: its id, and the ending: C committed, R released, N never placed, I inactive
 -- RETURNS 1
 
--- The pass that a hold used is good again, for as long as it was.
+-- Makes the pass that a hold used valid again, until its original end.
 local function renew_pass(buyer, hold)
-  local entry = redis.call('HGET', DESK, buyer) or ''
+  local entry = redis.call('HGET', PARTICIPANTS, buyer) or ''
   local number, expires, used = string.match(entry, '^U (%d+) (%S+) (%S+)$')
   if used == hold then
-    redis.call('HSET', DESK, buyer, 'A ' .. number .. ' ' .. expires)
+    redis.call('HSET', PARTICIPANTS, buyer, 'A ' .. number .. ' ' .. expires)
     redis.call('ZADD', ACTIVE, expires, number)
   end
 end
