@@ -3,8 +3,10 @@
 mod buyers;
 
 use std::{
+    fs,
     io::{self, Write as _},
     net::SocketAddr,
+    path::Path,
     process::ExitCode,
 };
 
@@ -13,7 +15,9 @@ use checkout::http::sellers::invite;
 use sale::{Keys, SaleId, Timestamp};
 use serde_json::{Value, json};
 use stores::database::{
+    Database,
     acts::Act,
+    migrations::Schema,
     sales::{self, Created},
     snapshot,
 };
@@ -44,10 +48,30 @@ pub async fn run(config: Config, keys: Keys) -> anyhow::Result<ExitCode> {
     let signals = Signals::listen();
     let (listener, config) = listen(config).await?;
     let lifecycle = Lifecycle::new();
+    start_anew(&config.database_url).await?;
     let services = Services { demo: true, ..Services::open(config, keys, OutdatedSchema::Migrate).await? };
     serve(&services, listener, &lifecycle).await?;
     open_shop(&services, &lifecycle).await?;
     Ok(lifecycle.run_until_stopped(signals).await)
+}
+
+/// Removes the database of a demo from before the first release: nothing can bring it up to date, and nobody needs it.
+async fn start_anew(database_url: &str) -> anyhow::Result<()> {
+    let Some(path) = database_url.strip_prefix("sqlite:").filter(|path| Path::new(path).exists()) else {
+        return Ok(());
+    };
+    let database = Database::open(database_url).await?;
+    let schema = database.schema().await?;
+    database.close().await;
+    if schema == Schema::BeforeFirstRelease {
+        tracing::warn!("the demo starts anew: {path} was made before the first release");
+        for file in [path.to_owned(), format!("{path}-wal"), format!("{path}-shm")] {
+            if Path::new(&file).exists() {
+                fs::remove_file(&file).with_context(|| format!("cannot remove {file}"))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Binds the configured port or, when it is taken, the next free one; the addresses in the configuration follow.
@@ -114,4 +138,24 @@ fn introduce(services: &Services, sign_in_url: &str) -> io::Result<()> {
     writeln!(out, "  data      {}", config.data_dir.display())?;
     writeln!(out, "  stop      Ctrl-C; the data stays and the demo goes on where it was\n")?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use stores::testing;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_demo_from_before_the_first_release_starts_anew_and_any_other_goes_on() {
+        let fresh = testing::sqlite().await;
+        let path = Path::new(fresh.url.trim_start_matches("sqlite:"));
+        start_anew(&fresh.url).await.unwrap();
+        assert!(path.exists());
+        testing::make_older_than_the_first_release(&fresh.database).await;
+        fresh.database.close().await;
+        start_anew(&fresh.url).await.unwrap();
+        assert!(!path.exists());
+        start_anew(&fresh.url).await.unwrap();
+    }
 }

@@ -5,7 +5,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use sale::{Keys, pass::PassBook};
 use stores::{
-    database::{Database, Dialect},
+    database::{
+        Database, Dialect,
+        migrations::{MigrationError, Schema},
+    },
     events::{self, EventLog, EventsUrl},
     mail::{self, Mailer},
     payments::{self, PaymentProvider, SandboxSettings},
@@ -49,8 +52,14 @@ impl Services {
         let database = open_database(&config.database_url).await?;
         if outdated == OutdatedSchema::Migrate || database.dialect() == Dialect::Sqlite {
             database.migrate().await.context("cannot bring the database up to date")?;
-        } else if !database.is_migrated().await {
-            bail!("the database is not up to date; run `openrun migrate` first, or `openrun serve --migrate`");
+        } else {
+            match database.schema().await? {
+                Schema::UpToDate => {}
+                Schema::Outdated => {
+                    bail!("the database is not up to date; run `openrun migrate` first, or `openrun serve --migrate`")
+                }
+                Schema::BeforeFirstRelease => bail!(MigrationError::BeforeFirstRelease),
+            }
         }
         let passes =
             PassBook::new(&config.public_url.origin(), &keys).context("the keys file has a bad key for passes")?;

@@ -10,6 +10,7 @@ pub mod holds;
 pub mod inbox;
 pub mod leases;
 pub mod log_cursors;
+pub mod migrations;
 mod moves;
 pub mod numbers;
 pub mod orders;
@@ -19,6 +20,7 @@ pub mod payments;
 pub mod place;
 pub mod refunds;
 pub mod reset;
+mod row;
 pub mod sales;
 pub mod sellers;
 pub mod settle;
@@ -28,21 +30,12 @@ use std::{sync::Arc, time::Duration};
 
 use sale::{Clock, Timestamp};
 use sqlx::{
-    Any, AnyPool, Executor as _, Row as _, SqlStr, Transaction,
+    Any, AnyPool, Executor as _, Transaction,
     any::{AnyPoolOptions, install_default_drivers},
-    migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
+use self::migrations::{MigrationError, Schema};
 use crate::{StoreError, database::outbox::Bell};
-
-/// The steps of the schema, in order: what each is about, and its statements in both dialects.
-const MIGRATIONS: [(&str, Sql); 1] = [(
-    "the walk",
-    Sql {
-        postgres: include_str!("../../migrations/postgres/0001_the_walk.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0001_the_walk.sql"),
-    },
-)];
 
 /// How long a request waits for a free connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -68,6 +61,13 @@ impl Sql {
     /// A statement that both understand.
     pub const fn both(text: &'static str) -> Self {
         Self { postgres: text, sqlite: text }
+    }
+
+    pub const fn of(self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Postgres => self.postgres,
+            Dialect::Sqlite => self.sqlite,
+        }
     }
 }
 
@@ -133,42 +133,36 @@ impl Database {
         &self.bell
     }
 
+    /// Ends its connections, as the end of the process would.
+    pub async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+
     /// Reads the database's clock. Call it now and then; it also tells whether the database answers.
     pub async fn sync_clock(&self) -> Result<(), StoreError> {
         const NOW: Sql = Sql {
             postgres: "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
             sqlite: "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)",
         };
-        let row = sqlx::query(self.sql(NOW)).fetch_one(&self.read).await?;
-        self.clock.set(Timestamp::from_millis(row.try_get(0)?));
+        let now = sqlx::query_scalar(self.sql(NOW)).fetch_one(&self.read).await?;
+        self.clock.set(Timestamp::from_millis(now));
         Ok(())
     }
 
     /// Brings the schema up to date.
-    pub async fn migrate(&self) -> Result<(), MigrateError> {
-        let steps = (1..).zip(MIGRATIONS).map(|(version, (about, sql))| {
-            let statements = SqlStr::from_static(self.sql(sql));
-            Migration::new(version, about.into(), MigrationType::Simple, statements, false)
-        });
-        Migrator::with_migrations(steps.collect()).run(&self.write).await
+    pub async fn migrate(&self) -> Result<(), MigrationError> {
+        migrations::run(self).await
     }
 
-    /// Whether the schema is what this program expects.
-    pub async fn is_migrated(&self) -> bool {
-        let latest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-        sqlx::query("SELECT 1 FROM _sqlx_migrations WHERE version = $1")
-            .bind(latest)
-            .fetch_optional(&self.read)
-            .await
-            .is_ok_and(|row| row.is_some())
+    /// What the schema is to this program.
+    pub async fn schema(&self) -> Result<Schema, StoreError> {
+        migrations::schema(self).await
     }
 
     /// This database's side of a statement.
     pub const fn sql(&self, sql: Sql) -> &'static str {
-        match self.dialect {
-            Dialect::Postgres => sql.postgres,
-            Dialect::Sqlite => sql.sqlite,
-        }
+        sql.of(self.dialect)
     }
 
     /// For statements that only read.

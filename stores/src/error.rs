@@ -26,6 +26,10 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(source: sqlx::Error) -> Self {
-        Self::unavailable("database", source)
+        match source {
+            // It answered, and a row holds what its column should not.
+            sqlx::Error::ColumnDecode { .. } => Self::unexpected("database", source.to_string()),
+            other => Self::unavailable("database", other),
+        }
     }
 }

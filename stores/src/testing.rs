@@ -147,3 +147,12 @@ pub async fn forget_keys(database: &Database) {
     let changed = sqlx::query("UPDATE sandbox_charges SET remembered = 0").execute(database.writer()).await;
     must("make the sandbox forget", changed);
 }
+
+/// The first step of its schema had other statements before the first release.
+pub async fn make_older_than_the_first_release(database: &Database) {
+    let changed = sqlx::query("UPDATE _sqlx_migrations SET checksum = $1 WHERE version = 1")
+        .bind(vec![7_u8; 48])
+        .execute(database.writer())
+        .await;
+    must("change the checksum of the first step", changed);
+}

@@ -1,20 +1,21 @@
 //! Dead letters: what a group could not handle, kept with the reason until a person has looked at it.
 
 use sale::Timestamp;
-use sqlx::Row as _;
 
-use super::Database;
+use super::{Database, row::row};
 use crate::{StoreError, events::Group};
 
-/// A message that a group gave up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
-    pub group: String,
-    /// Where on the log it lies: `{topic}/{partition}/{offset}` or `outbox/{row}`.
-    pub place: String,
-    pub body: Vec<u8>,
-    pub reason: String,
-    pub at: Timestamp,
+row! {
+    /// A message that a group gave up.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct DeadLetter {
+        pub group: String,
+        /// Where on the log it lies: `{topic}/{partition}/{offset}` or `outbox/{row}`.
+        pub place: String,
+        pub body: Vec<u8>,
+        pub reason: String,
+        pub at: Timestamp,
+    }
 }
 
 /// Buries a message. One that is buried already stays as it is.
@@ -34,19 +35,7 @@ pub async fn bury(database: &Database, group: Group, place: &str, body: &[u8], r
 
 /// The newest dead letters, of all groups.
 pub async fn list(database: &Database, limit: i64) -> Result<Vec<DeadLetter>, StoreError> {
-    let rows = sqlx::query("SELECT consumer, place, body, reason, at FROM dead_letters ORDER BY id DESC LIMIT $1")
-        .bind(limit)
-        .fetch_all(database.reader())
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(DeadLetter {
-                group: row.try_get(0)?,
-                place: row.try_get(1)?,
-                body: row.try_get(2)?,
-                reason: row.try_get(3)?,
-                at: Timestamp::from_millis(row.try_get(4)?),
-            })
-        })
-        .collect()
+    const LIST: &str =
+        "SELECT consumer AS \"group\", place, body, reason, at FROM dead_letters ORDER BY id DESC LIMIT $1";
+    Ok(sqlx::query_as(LIST).bind(limit).fetch_all(database.reader()).await?)
 }

@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
-use sale::{Timestamp, ids::EventId};
-use sqlx::Row as _;
-
-use super::{
-    Database, Sql, Tx,
-    moves::{bad, list},
-};
+use super::{Database, Sql, Tx, moves::list, row::row};
 use crate::{StoreError, events::Group};
+use sale::{Timestamp, ids::EventId};
+
+row! {
+    struct Handled {
+        event_id: EventId,
+    }
+}
 
 /// Which of these events the group has carried out before.
 pub async fn seen(
@@ -23,8 +24,9 @@ pub async fn seen(
                    AND event_id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
         sqlite: "SELECT event_id FROM inbox WHERE consumer = $1 AND event_id IN (SELECT value FROM json_each($2))",
     };
-    let rows = sqlx::query(database.sql(READ)).bind(group.as_str()).bind(list(events)).fetch_all(&mut **tx).await?;
-    rows.iter().map(|row| EventId::parse(row.try_get(0)?).ok_or_else(|| bad("event id"))).collect()
+    let rows: Vec<Handled> =
+        sqlx::query_as(database.sql(READ)).bind(group.as_str()).bind(list(events)).fetch_all(&mut **tx).await?;
+    Ok(rows.into_iter().map(|row| row.event_id).collect())
 }
 
 /// Writes down, in the transaction of their effect, that the group has carried these events out.

@@ -1,7 +1,6 @@
 //! Leases: work that one process at a time does, by name. The next holder has a higher term.
 
 use sale::{Term, Timestamp};
-use sqlx::Row as _;
 
 use super::Database;
 use crate::StoreError;
@@ -33,15 +32,15 @@ pub async fn take(
                         ON CONFLICT (name) DO UPDATE SET holder = $2, term = leases.term + 1, until = $4 \
                         WHERE leases.until <= $3 RETURNING term";
     for statement in [KEEP, TAKE] {
-        let row = sqlx::query(statement)
+        let term = sqlx::query_scalar(statement)
             .bind(claim.name)
             .bind(&claim.holder)
             .bind(now.as_millis())
             .bind(until.as_millis())
             .fetch_optional(database.writer())
             .await?;
-        if let Some(row) = row {
-            return Ok(Some(Lease { term: row.try_get(0)?, until }));
+        if let Some(term) = term {
+            return Ok(Some(Lease { term, until }));
         }
     }
     Ok(None)

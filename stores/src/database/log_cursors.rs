@@ -1,7 +1,5 @@
 //! How far each group has read the embedded log.
 
-use sqlx::Row as _;
-
 use super::Database;
 use crate::{StoreError, events::Group};
 
@@ -13,11 +11,8 @@ pub async fn open(database: &Database, group: Group) -> Result<i64, StoreError> 
                                             (SELECT max(id) FROM outbox), 0) \
                         WHERE true ON CONFLICT (consumer) DO NOTHING";
     sqlx::query(OPEN).bind(group.as_str()).execute(database.writer()).await?;
-    let row = sqlx::query("SELECT outbox_id FROM log_cursors WHERE consumer = $1")
-        .bind(group.as_str())
-        .fetch_one(database.writer())
-        .await?;
-    Ok(row.try_get(0)?)
+    let cursor = sqlx::query_scalar("SELECT outbox_id FROM log_cursors WHERE consumer = $1").bind(group.as_str());
+    Ok(cursor.fetch_one(database.writer()).await?)
 }
 
 /// Remembers that `group` is done with everything up to the row `to`. A cursor never goes back.

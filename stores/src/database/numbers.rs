@@ -1,11 +1,9 @@
 //! Numbers written ahead: the ceiling before a number is given, the cursor before one is called, the term before a
 //! leader acts. Each is guarded by the epoch, so a process that still believes in a lost store moves none of them.
 
-use sale::{Epoch, EpochNonce, SaleId, Term, Timestamp};
-use sqlx::{Row as _, any::AnyRow};
-
-use super::{Database, Sql, Tx};
+use super::{Database, Sql, Tx, row::row};
 use crate::{StoreError, queue_store::QueueKey};
+use sale::{Epoch, EpochNonce, SaleId, Term, Timestamp};
 
 /// What became of a move that names its epoch or term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,29 +17,39 @@ const QUEUE_KEY: &str = "SELECT epoch, epoch_nonce FROM sales WHERE id = $1";
 
 /// The life of a sale's line that counts; `None` when there is no such sale.
 pub async fn queue_key(database: &Database, sale: &SaleId) -> Result<Option<QueueKey>, StoreError> {
-    let row = sqlx::query(QUEUE_KEY).bind(sale.as_str()).fetch_optional(database.reader()).await?;
-    row.map(|row| read_queue_key(sale, &row)).transpose()
+    let row: Option<EpochRow> = sqlx::query_as(QUEUE_KEY).bind(sale.as_str()).fetch_optional(database.reader()).await?;
+    Ok(row.map(|row| row.of(sale)))
 }
 
 /// The same for a sale that is known to exist.
 pub(super) async fn queue_key_in(tx: &mut Tx, sale: &SaleId) -> Result<QueueKey, StoreError> {
-    read_queue_key(sale, &sqlx::query(QUEUE_KEY).bind(sale.as_str()).fetch_one(&mut **tx).await?)
+    let row: EpochRow = sqlx::query_as(QUEUE_KEY).bind(sale.as_str()).fetch_one(&mut **tx).await?;
+    Ok(row.of(sale))
 }
 
-fn read_queue_key(sale: &SaleId, row: &AnyRow) -> Result<QueueKey, StoreError> {
-    let nonce = EpochNonce::from_bits(row.try_get(1)?);
-    Ok(QueueKey { sale: sale.clone(), epoch: row.try_get(0)?, nonce })
+row! {
+    struct EpochRow {
+        epoch: i64,
+        epoch_nonce: EpochNonce,
+    }
+}
+
+impl EpochRow {
+    fn of(self, sale: &SaleId) -> QueueKey {
+        QueueKey { sale: sale.clone(), epoch: self.epoch, nonce: self.epoch_nonce }
+    }
 }
 
 /// Raises the ceiling by `block` numbers, for joins in this epoch.
 pub async fn raise_ceiling(database: &Database, key: &QueueKey, block: u64) -> Result<Raised, StoreError> {
-    let row = sqlx::query("UPDATE sales SET ceiling = ceiling + $3 WHERE id = $1 AND epoch = $2 RETURNING ceiling")
-        .bind(key.sale.as_str())
-        .bind(key.epoch)
-        .bind(signed(block))
-        .fetch_optional(database.writer())
-        .await?;
-    row.map_or(Ok(Raised::Refused), |row| Ok(Raised::To(unsigned(row.try_get(0)?))))
+    let row =
+        sqlx::query_scalar("UPDATE sales SET ceiling = ceiling + $3 WHERE id = $1 AND epoch = $2 RETURNING ceiling")
+            .bind(key.sale.as_str())
+            .bind(key.epoch)
+            .bind(signed(block))
+            .fetch_optional(database.writer())
+            .await?;
+    Ok(row.map_or(Raised::Refused, |raised| Raised::To(unsigned(raised))))
 }
 
 /// Raises the cursor to `number` before it is called, for the leader of `term`.
@@ -52,14 +60,14 @@ pub async fn raise_cursor(database: &Database, key: &QueueKey, term: Term, numbe
         sqlite: "UPDATE sales SET cursor = max(cursor, $4) WHERE id = $1 AND epoch = $2 AND term = $3 \
                  RETURNING cursor",
     };
-    let row = sqlx::query(database.sql(RAISE))
+    let row = sqlx::query_scalar(database.sql(RAISE))
         .bind(key.sale.as_str())
         .bind(key.epoch)
         .bind(term)
         .bind(signed(number))
         .fetch_optional(database.writer())
         .await?;
-    row.map_or(Ok(Raised::Refused), |row| Ok(Raised::To(unsigned(row.try_get(0)?))))
+    Ok(row.map_or(Raised::Refused, |raised| Raised::To(unsigned(raised))))
 }
 
 /// The lead of a sale's admission loop.
@@ -78,7 +86,7 @@ pub async fn lead(
     now: Timestamp,
     until: Timestamp,
 ) -> Result<Option<Lead>, StoreError> {
-    let kept = sqlx::query(
+    let kept = sqlx::query_scalar(
         "UPDATE sales SET leads_until = $4 WHERE id = $1 AND leader = $2 AND leads_until > $3 RETURNING term",
     )
     .bind(sale.as_str())
@@ -87,10 +95,10 @@ pub async fn lead(
     .bind(until.as_millis())
     .fetch_optional(database.writer())
     .await?;
-    if let Some(row) = kept {
-        return Ok(Some(Lead { term: row.try_get(0)?, new: false }));
+    if let Some(term) = kept {
+        return Ok(Some(Lead { term, new: false }));
     }
-    let taken = sqlx::query(
+    let taken = sqlx::query_scalar(
         "UPDATE sales SET leader = $2, term = term + 1, leads_until = $4 WHERE id = $1 AND leads_until <= $3 \
          RETURNING term",
     )
@@ -100,7 +108,7 @@ pub async fn lead(
     .bind(until.as_millis())
     .fetch_optional(database.writer())
     .await?;
-    taken.map_or(Ok(None), |row| Ok(Some(Lead { term: row.try_get(0)?, new: true })))
+    Ok(taken.map(|term| Lead { term, new: true }))
 }
 
 /// Gives the lead up at once, on a clean stop.
@@ -157,11 +165,11 @@ pub async fn raise_epoch(
             .execute(&mut *tx)
             .await?;
     }
-    let before = sqlx::query("SELECT epoch_at, leads_until FROM sales WHERE id = $1")
+    let before: Option<(i64, i64)> = sqlx::query_as("SELECT epoch_at, leads_until FROM sales WHERE id = $1")
         .bind(loss.sale.as_str())
         .fetch_optional(&mut *tx)
         .await?;
-    let row = sqlx::query(database.sql(RAISE))
+    let row = sqlx::query_scalar(database.sql(RAISE))
         .bind(loss.sale.as_str())
         .bind(loss.epoch)
         .bind(loss.found)
@@ -169,15 +177,13 @@ pub async fn raise_epoch(
         .bind(now.as_millis())
         .fetch_optional(&mut *tx)
         .await?;
-    if let Some(before) = before.filter(|_| row.is_some() && loss.epoch > 0) {
-        let (began, led): (i64, i64) = (before.try_get(0)?, before.try_get(1)?);
+    if let Some((began, led)) = before.filter(|_| row.is_some() && loss.epoch > 0) {
         let lost_at = loss.whole_at.map_or(led, Timestamp::as_millis).clamp(began, now.as_millis().max(began));
         let away_ms = now.as_millis().saturating_sub(lost_at).saturating_add(999) / 1000 * 1000;
         sqlx::query(GIVE_BACK).bind(loss.sale.as_str()).bind(lost_at).bind(away_ms).execute(&mut *tx).await?;
     }
     tx.commit().await?;
-    let raised = |epoch| QueueKey { sale: loss.sale.clone(), epoch, nonce };
-    row.map(|row| Ok(raised(row.try_get(0)?))).transpose()
+    Ok(row.map(|epoch| QueueKey { sale: loss.sale.clone(), epoch, nonce }))
 }
 
 /// Numbers are far below 2^63; a larger one is clamped rather than wrapped.

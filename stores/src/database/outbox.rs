@@ -4,10 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use sale::{Event, Timestamp};
 use serde_json::json;
-use sqlx::Row as _;
 use tokio::{sync::watch, time::timeout};
 
-use super::{Database, Sql, Tx};
+use super::{Database, Sql, Tx, numbers::unsigned, row::row};
 use crate::{
     StoreError,
     events::{Group, Record},
@@ -82,29 +81,37 @@ pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Resul
     Ok(())
 }
 
+row! {
+    struct OutboxRow {
+        id: i64,
+        order_id: String,
+        body: String,
+        trace: String,
+    }
+}
+
+impl OutboxRow {
+    fn with_id(self) -> (i64, Record) {
+        (self.id, Record { order: self.order_id, body: self.body, trace: self.trace })
+    }
+}
+
 /// The oldest rows that are not safe on the log, with their ids.
 pub async fn unpublished(database: &Database, limit: i64) -> Result<Vec<(i64, Record)>, StoreError> {
-    let rows =
-        sqlx::query("SELECT id, order_id, body, trace FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1")
+    let rows: Vec<OutboxRow> =
+        sqlx::query_as("SELECT id, order_id, body, trace FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1")
             .bind(limit)
             .fetch_all(database.reader())
             .await?;
-    rows.iter().map(read_row).collect()
+    Ok(rows.into_iter().map(OutboxRow::with_id).collect())
 }
 
 /// The rows after the one with the id `after`: the embedded log. On SQLite ids are in the order of the commits, because
 /// there is one writer; on PostgreSQL a smaller id may appear after a larger one, so this would skip it.
 pub async fn after(database: &Database, after: i64, limit: i64) -> Result<Vec<(i64, Record)>, StoreError> {
-    let rows = sqlx::query("SELECT id, order_id, body, trace FROM outbox WHERE id > $1 ORDER BY id LIMIT $2")
-        .bind(after)
-        .bind(limit)
-        .fetch_all(database.reader())
-        .await?;
-    rows.iter().map(read_row).collect()
-}
-
-fn read_row(row: &sqlx::any::AnyRow) -> Result<(i64, Record), StoreError> {
-    Ok((row.try_get(0)?, Record { order: row.try_get(1)?, body: row.try_get(2)?, trace: row.try_get(3)? }))
+    const AFTER: &str = "SELECT id, order_id, body, trace FROM outbox WHERE id > $1 ORDER BY id LIMIT $2";
+    let rows: Vec<OutboxRow> = sqlx::query_as(AFTER).bind(after).bind(limit).fetch_all(database.reader()).await?;
+    Ok(rows.into_iter().map(OutboxRow::with_id).collect())
 }
 
 /// Removes events that are safe on the log. To mark them would write each row and its indexes anew.
@@ -129,8 +136,7 @@ pub async fn unpublished_count(database: &Database) -> Result<u64, StoreError> {
     // In the order of the index, because PostgreSQL would read every removed row that is not vacuumed yet.
     const COUNT: &str = "SELECT COUNT(*) FROM \
                          (SELECT id FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1) AS waiting";
-    let row = sqlx::query(COUNT).bind(MOST_COUNTED).fetch_one(database.reader()).await?;
-    Ok(super::numbers::unsigned(row.try_get(0)?))
+    Ok(unsigned(sqlx::query_scalar(COUNT).bind(MOST_COUNTED).fetch_one(database.reader()).await?))
 }
 
 /// Marks what every group has read of the embedded log, so that "unpublished" means *still to be done* with either one.

@@ -2,17 +2,18 @@
 //! blind index; links and sessions are kept as hashes of their secrets.
 
 use sale::{Timestamp, token::Authority};
-use sqlx::Row as _;
 
-use super::Database;
+use super::{Database, row::row};
 use crate::StoreError;
 
-/// A seller as the console needs one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seller {
-    /// The blind index of the address.
-    pub email_hash: String,
-    pub authority: Authority,
+row! {
+    /// A seller as the console needs one.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct Seller {
+        /// The blind index of the address.
+        pub email_hash: String,
+        pub authority: Authority,
+    }
 }
 
 /// Adds a seller, or leaves the known one as it is.
@@ -65,7 +66,7 @@ pub async fn sign_in(
     until: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut tx = database.begin().await?;
-    let used = sqlx::query(
+    let used: Option<String> = sqlx::query_scalar(
         "UPDATE sign_in_links SET used_at = $2 WHERE hash = $1 AND used_at IS NULL AND expires_at > $2 \
          RETURNING email_hash",
     )
@@ -73,10 +74,10 @@ pub async fn sign_in(
     .bind(now.as_millis())
     .fetch_optional(&mut *tx)
     .await?;
-    let Some(row) = used else { return Ok(false) };
+    let Some(email_hash) = used else { return Ok(false) };
     sqlx::query("INSERT INTO console_sessions (hash, email_hash, expires_at) VALUES ($1, $2, $3)")
         .bind(session)
-        .bind(row.try_get::<String, _>(0)?)
+        .bind(email_hash)
         .bind(until.as_millis())
         .execute(&mut *tx)
         .await?;
@@ -86,18 +87,11 @@ pub async fn sign_in(
 
 /// Whose session it is.
 pub async fn of_session(database: &Database, session: &str, now: Timestamp) -> Result<Option<Seller>, StoreError> {
-    let row = sqlx::query(
+    let seller = sqlx::query_as(
         "SELECT s.email_hash, s.authority FROM console_sessions c JOIN sellers s ON s.email_hash = c.email_hash \
          WHERE c.hash = $1 AND c.expires_at > $2",
-    )
-    .bind(session)
-    .bind(now.as_millis())
-    .fetch_optional(database.reader())
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let authority = Authority::parse(row.try_get(1)?)
-        .ok_or_else(|| StoreError::unexpected("database", "a seller of unknown authority"))?;
-    Ok(Some(Seller { email_hash: row.try_get(0)?, authority }))
+    );
+    Ok(seller.bind(session).bind(now.as_millis()).fetch_optional(database.reader()).await?)
 }
 
 /// Ends a session.
