@@ -7,15 +7,15 @@ use stores::database::{
     orders::Order,
 };
 
-use crate::{Refusal, pay::view};
+use crate::{CheckoutError, pay::view};
 
 /// Lets an order go. While a payment is under way the charge is called back first, and the order ends when the provider
 /// has confirmed that.
 #[tracing::instrument(skip_all, fields(order = %order))]
-pub async fn cancel(database: &Database, order: OrderId) -> Result<Order, Refusal> {
+pub async fn cancel(database: &Database, order: OrderId) -> Result<Order, CheckoutError> {
     match holds::cancel(database, order, database.now()).await? {
         Cancelled::Released | Cancelled::Voiding | Cancelled::Already => view(database, order).await,
-        Cancelled::TooLate => Err(Refusal::CannotCancel),
-        Cancelled::NotFound => Err(Refusal::OrderNotFound),
+        Cancelled::TooLate => Err(CheckoutError::CannotCancel),
+        Cancelled::NotFound => Err(CheckoutError::OrderNotFound),
     }
 }

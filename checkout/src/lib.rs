@@ -32,8 +32,8 @@ pub mod verify;
 
 pub mod http;
 
-pub mod refusal;
+pub mod error;
 
+pub use error::CheckoutError;
 pub use order::OrderView;
-pub use refusal::Refusal;
 pub use reserve::{Reserve, Reserved, Reserver};

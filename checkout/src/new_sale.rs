@@ -5,7 +5,7 @@ use sale::{
     sale::{Kind, Mode},
 };
 use serde_json::{Map, Value};
-use web::{Code, FieldError, Problem};
+use web::{ApiError, ErrorCode, FieldError};
 
 /// Bounds of a sale's numbers; each is told in the message when it is crossed.
 const UNITS: (i64, i64) = (1, 10_000_000);
@@ -62,17 +62,18 @@ struct Reader {
 }
 
 impl Reader {
-    fn wrong(&mut self, pointer: &str, code: Code) {
+    fn wrong(&mut self, pointer: &str, code: ErrorCode) {
         self.errors.push(FieldError::new(pointer, code));
     }
 
-    fn finish<T>(self, value: Option<T>) -> Result<T, Problem> {
+    fn finish<T>(self, value: Option<T>) -> Result<T, ApiError> {
         match value {
             Some(value) if self.errors.is_empty() => Ok(value),
             _ => {
-                let unbuilt = self.errors.iter().all(|error| error.code == Code::NotSupported);
-                let code = if unbuilt && !self.errors.is_empty() { Code::NotSupported } else { Code::InvalidField };
-                Err(Problem { errors: self.errors, ..Problem::from(code) })
+                let unbuilt = self.errors.iter().all(|error| error.code == ErrorCode::NotSupported);
+                let code =
+                    if unbuilt && !self.errors.is_empty() { ErrorCode::NotSupported } else { ErrorCode::InvalidField };
+                Err(ApiError { errors: self.errors, ..ApiError::from(code) })
             }
         }
     }
@@ -93,7 +94,7 @@ impl Reader {
         let fits =
             found.filter(|number| (bounds.0..=bounds.1).contains(number)).and_then(|number| u32::try_from(number).ok());
         if fits.is_none() {
-            self.wrong(&pointer, Code::InvalidField);
+            self.wrong(&pointer, ErrorCode::InvalidField);
         }
         fits
     }
@@ -101,7 +102,7 @@ impl Reader {
     fn time(&mut self, object: &Map<String, Value>, key: &str) -> Option<Timestamp> {
         let time = object.get(key).and_then(Value::as_str).and_then(Timestamp::parse);
         if time.is_none() {
-            self.wrong(&format!("/{key}"), Code::InvalidField);
+            self.wrong(&format!("/{key}"), ErrorCode::InvalidField);
         }
         time
     }
@@ -114,10 +115,10 @@ impl Reader {
         };
         let (ko, en) = (one("ko"), one("en"));
         if ko.is_none() {
-            self.wrong(&format!("{pointer}/ko"), Code::InvalidField);
+            self.wrong(&format!("{pointer}/ko"), ErrorCode::InvalidField);
         }
         if en.is_none() {
-            self.wrong(&format!("{pointer}/en"), Code::InvalidField);
+            self.wrong(&format!("{pointer}/en"), ErrorCode::InvalidField);
         }
         Some(Text { ko: ko?, en: en? })
     }
@@ -127,11 +128,11 @@ impl Reader {
             None if value.is_none() => Some(Kind::OpenRun),
             Some("open_run") => Some(Kind::OpenRun),
             Some("draw" | "raffle") => {
-                self.wrong("/kind", Code::NotSupported);
+                self.wrong("/kind", ErrorCode::NotSupported);
                 None
             }
             _ => {
-                self.wrong("/kind", Code::InvalidField);
+                self.wrong("/kind", ErrorCode::InvalidField);
                 None
             }
         }
@@ -139,21 +140,21 @@ impl Reader {
 
     fn items(&mut self, value: Option<&Value>) -> Option<Vec<Item>> {
         let Some(list) = value.and_then(Value::as_array).filter(|list| list.len() <= MOST_ITEMS) else {
-            self.wrong("/items", Code::InvalidField);
+            self.wrong("/items", ErrorCode::InvalidField);
             return None;
         };
         if list.is_empty() {
-            self.wrong("/items", Code::NotSupported);
+            self.wrong("/items", ErrorCode::NotSupported);
             return None;
         }
         let items: Vec<Option<Item>> = list.iter().enumerate().map(|(at, value)| self.item(value, at)).collect();
         let items: Vec<Item> = items.into_iter().collect::<Option<_>>()?;
         for (at, item) in items.iter().enumerate() {
             if items[..at].iter().any(|other| other.id == item.id) {
-                self.wrong(&format!("/items/{at}/id"), Code::InvalidField);
+                self.wrong(&format!("/items/{at}/id"), ErrorCode::InvalidField);
             }
             if item.price.currency != items[0].price.currency {
-                self.wrong(&format!("/items/{at}/price/currency"), Code::InvalidField);
+                self.wrong(&format!("/items/{at}/price/currency"), ErrorCode::InvalidField);
             }
         }
         Some(items)
@@ -162,23 +163,23 @@ impl Reader {
     fn item(&mut self, value: &Value, at: usize) -> Option<Item> {
         let pointer = format!("/items/{at}");
         let Some(object) = value.as_object() else {
-            self.wrong(&pointer, Code::InvalidField);
+            self.wrong(&pointer, ErrorCode::InvalidField);
             return None;
         };
         let id = object.get("id").and_then(Value::as_str).and_then(|id| id.parse::<ItemId>().ok());
         if id.is_none() {
-            self.wrong(&format!("{pointer}/id"), Code::InvalidField);
+            self.wrong(&format!("{pointer}/id"), ErrorCode::InvalidField);
         }
         let name = self.text(object.get("name"), &format!("{pointer}/name"), LONGEST_TEXT);
         let price = object.get("price");
         let amount = price.and_then(|price| price.get("amount")).and_then(Value::as_i64);
         let amount = amount.filter(|amount| (AMOUNT.0..=AMOUNT.1).contains(amount));
         if amount.is_none() {
-            self.wrong(&format!("{pointer}/price/amount"), Code::InvalidField);
+            self.wrong(&format!("{pointer}/price/amount"), ErrorCode::InvalidField);
         }
         let currency = price.and_then(|price| price.get("currency")).and_then(Value::as_str).and_then(Currency::parse);
         if currency.is_none() {
-            self.wrong(&format!("{pointer}/price/currency"), Code::InvalidField);
+            self.wrong(&format!("{pointer}/price/currency"), ErrorCode::InvalidField);
         }
         let units = self.number(object, (&pointer, "units"), UNITS, None);
         Some(Item { id: id?, name: name?, price: Money { amount: amount?, currency: currency? }, units: units? })
@@ -189,7 +190,7 @@ impl Reader {
             None | Some(Value::Null) => return Some(default),
             Some(Value::Object(object)) => object,
             Some(_) => {
-                self.wrong("/admission", Code::InvalidField);
+                self.wrong("/admission", ErrorCode::InvalidField);
                 return None;
             }
         };
@@ -199,17 +200,17 @@ impl Reader {
     fn admission_object(&mut self, object: &Map<String, Value>, at: &str, default: Admission) -> Option<Admission> {
         for key in object.keys().filter(|key| !["mode", "per_minute", "max_active", "overcall"].contains(&key.as_str()))
         {
-            self.wrong(&format!("{at}/{key}"), Code::InvalidField);
+            self.wrong(&format!("{at}/{key}"), ErrorCode::InvalidField);
         }
         match object.get("mode").map(Value::as_str) {
             None | Some(Some("manual")) => {}
-            Some(Some("auto")) => self.wrong(&format!("{at}/mode"), Code::NotSupported),
-            Some(_) => self.wrong(&format!("{at}/mode"), Code::InvalidField),
+            Some(Some("auto")) => self.wrong(&format!("{at}/mode"), ErrorCode::NotSupported),
+            Some(_) => self.wrong(&format!("{at}/mode"), ErrorCode::InvalidField),
         }
         let overcall = object.get("overcall").map_or(Some(default.overcall), Value::as_f64);
         let overcall = overcall.filter(|share| (OVERCALL.0..=OVERCALL.1).contains(share));
         if overcall.is_none() {
-            self.wrong(&format!("{at}/overcall"), Code::InvalidField);
+            self.wrong(&format!("{at}/overcall"), ErrorCode::InvalidField);
         }
         Some(Admission {
             mode: Mode::Manual,
@@ -221,18 +222,18 @@ impl Reader {
 }
 
 /// Reads a whole sale, as `POST /v1/sales` takes it.
-pub fn parse(document: &Value, now: Timestamp) -> Result<Sale, Problem> {
+pub fn parse(document: &Value, now: Timestamp) -> Result<Sale, ApiError> {
     let mut reader = Reader { errors: Vec::new() };
-    let Some(object) = document.as_object() else { return Err(Code::MalformedJson.into()) };
+    let Some(object) = document.as_object() else { return Err(ErrorCode::MalformedJson.into()) };
     for key in object.keys().filter(|key| !KEYS.contains(&key.as_str())) {
-        reader.wrong(&format!("/{key}"), Code::InvalidField);
+        reader.wrong(&format!("/{key}"), ErrorCode::InvalidField);
     }
     if object.get("checkout_url").is_some_and(|url| !url.is_null()) {
-        reader.wrong("/checkout_url", Code::NotSupported);
+        reader.wrong("/checkout_url", ErrorCode::NotSupported);
     }
     let id = object.get("id").and_then(Value::as_str).and_then(|id| id.parse::<SaleId>().ok());
     if id.is_none() {
-        reader.wrong("/id", Code::InvalidField);
+        reader.wrong("/id", ErrorCode::InvalidField);
     }
     let kind = reader.kind(object.get("kind"));
     let name = reader.text(object.get("name"), "/name", LONGEST_TEXT);
@@ -248,7 +249,7 @@ pub fn parse(document: &Value, now: Timestamp) -> Result<Sale, Problem> {
     if let (Some(opens), Some(Some(closes))) = (opens_at, closes_at)
         && closes <= opens
     {
-        reader.wrong("/closes_at", Code::InvalidField);
+        reader.wrong("/closes_at", ErrorCode::InvalidField);
     }
     let items = reader.items(object.get("items"));
     let per_buyer_limit = reader.number(object, ("", "per_buyer_limit"), LIMIT, Some(1));
@@ -282,10 +283,10 @@ pub fn parse(document: &Value, now: Timestamp) -> Result<Sale, Problem> {
 }
 
 /// Lays the fields of `patch` over a sale. Its id, kind, currency and prices stay; items keep their number and order.
-pub fn patch(sale: &Sale, patch: &Value) -> Result<Sale, Problem> {
-    let Some(changes) = patch.as_object() else { return Err(Code::MalformedJson.into()) };
+pub fn patch(sale: &Sale, patch: &Value) -> Result<Sale, ApiError> {
+    let Some(changes) = patch.as_object() else { return Err(ErrorCode::MalformedJson.into()) };
     let mut document = document(sale);
-    let Some(fields) = document.as_object_mut() else { return Err(Code::Internal.into()) };
+    let Some(fields) = document.as_object_mut() else { return Err(ErrorCode::Internal.into()) };
     for (key, value) in changes {
         match (key.as_str(), value) {
             ("admission", Value::Object(settings)) => {
@@ -301,12 +302,12 @@ pub fn patch(sale: &Sale, patch: &Value) -> Result<Sale, Problem> {
     let parsed = parse(&document, sale.created_at)?;
     let mut reader = Reader { errors: Vec::new() };
     if parsed.id != sale.id {
-        reader.wrong("/id", Code::InvalidField);
+        reader.wrong("/id", ErrorCode::InvalidField);
     }
     let same_items = parsed.items.len() == sale.items.len()
         && parsed.items.iter().zip(&sale.items).all(|(new, old)| new.id == old.id && new.price == old.price);
     if !same_items {
-        reader.wrong("/items", Code::InvalidField);
+        reader.wrong("/items", ErrorCode::InvalidField);
     }
     reader.finish(Some(Sale {
         paused: sale.paused,
@@ -319,9 +320,9 @@ pub fn patch(sale: &Sale, patch: &Value) -> Result<Sale, Problem> {
 }
 
 /// Reads the settings of `PUT /v1/sales/{sale}/admission` over those in force.
-pub fn admission(document: &Value, in_force: Admission) -> Result<Admission, Problem> {
+pub fn admission(document: &Value, in_force: Admission) -> Result<Admission, ApiError> {
     let mut reader = Reader { errors: Vec::new() };
-    let Some(object) = document.as_object() else { return Err(Code::MalformedJson.into()) };
+    let Some(object) = document.as_object() else { return Err(ErrorCode::MalformedJson.into()) };
     let parsed = reader.admission_object(object, "", in_force);
     reader.finish(parsed)
 }
@@ -362,30 +363,30 @@ mod tests {
     #[test]
     fn every_wrong_field_is_named() {
         for (pointer, value, code) in [
-            ("/id", json!("Sneaker"), Code::InvalidField),
-            ("/kind", json!("draw"), Code::NotSupported),
-            ("/kind", json!("auction"), Code::InvalidField),
-            ("/name/ko", json!({"en": "x"}), Code::InvalidField),
-            ("/opens_at", json!("soon"), Code::InvalidField),
-            ("/closes_at", json!("2020-01-01T00:00:00Z"), Code::InvalidField),
-            ("/items", json!([]), Code::NotSupported),
+            ("/id", json!("Sneaker"), ErrorCode::InvalidField),
+            ("/kind", json!("draw"), ErrorCode::NotSupported),
+            ("/kind", json!("auction"), ErrorCode::InvalidField),
+            ("/name/ko", json!({"en": "x"}), ErrorCode::InvalidField),
+            ("/opens_at", json!("soon"), ErrorCode::InvalidField),
+            ("/closes_at", json!("2020-01-01T00:00:00Z"), ErrorCode::InvalidField),
+            ("/items", json!([]), ErrorCode::NotSupported),
             (
                 "/items/0/units",
                 json!([{"id":"a","name":{"ko":"a","en":"a"},"price":{"amount":1,"currency":"KRW"},"units":0}]),
-                Code::InvalidField,
+                ErrorCode::InvalidField,
             ),
             (
                 "/items/0/price/currency",
                 json!([{"id":"a","name":{"ko":"a","en":"a"},"price":{"amount":1,"currency":"won"},"units":1}]),
-                Code::InvalidField,
+                ErrorCode::InvalidField,
             ),
-            ("/per_buyer_limit", json!(0), Code::InvalidField),
-            ("/hold_seconds", json!(4), Code::InvalidField),
-            ("/admission/mode", json!({"mode":"auto"}), Code::NotSupported),
-            ("/admission/overcall", json!({"overcall":11}), Code::InvalidField),
-            ("/admission/per_minutes", json!({"per_minutes":11}), Code::InvalidField),
-            ("/hold_second", json!(10), Code::InvalidField),
-            ("/checkout_url", json!("https://shop.example"), Code::NotSupported),
+            ("/per_buyer_limit", json!(0), ErrorCode::InvalidField),
+            ("/hold_seconds", json!(4), ErrorCode::InvalidField),
+            ("/admission/mode", json!({"mode":"auto"}), ErrorCode::NotSupported),
+            ("/admission/overcall", json!({"overcall":11}), ErrorCode::InvalidField),
+            ("/admission/per_minutes", json!({"per_minutes":11}), ErrorCode::InvalidField),
+            ("/hold_second", json!(10), ErrorCode::InvalidField),
+            ("/checkout_url", json!("https://shop.example"), ErrorCode::NotSupported),
         ] {
             let mut document = sneaker();
             document[pointer.split('/').nth(1).unwrap()] = value;

@@ -9,26 +9,30 @@ use stores::{
     },
     payments::PaymentProvider,
 };
-use web::{Code, FieldError};
+use web::{ErrorCode, FieldError};
 
-use crate::Refusal;
+use crate::CheckoutError;
 
 /// Asks for a payment of an order; the same key asks for the same one.
 #[tracing::instrument(skip_all, fields(order = %choice.order))]
-pub async fn pay(database: &Database, provider: &dyn PaymentProvider, choice: Choice<'_>) -> Result<Order, Refusal> {
+pub async fn pay(
+    database: &Database,
+    provider: &dyn PaymentProvider,
+    choice: Choice<'_>,
+) -> Result<Order, CheckoutError> {
     if !provider.methods().contains(&choice.method) {
-        return Err(Refusal::Invalid(vec![FieldError::new("/method", Code::UnknownMethod)]));
+        return Err(CheckoutError::Invalid(vec![FieldError::new("/method", ErrorCode::UnknownMethod)]));
     }
     match payments::pay(database, choice, database.now()).await? {
         Paying::Requested | Paying::Existing => view(database, choice.order).await,
-        Paying::KeyReused => Err(Refusal::KeyReused),
-        Paying::HoldExpired => Err(Refusal::HoldExpired),
-        Paying::InProgress => Err(Refusal::PaymentInProgress),
-        Paying::AlreadyPaid => Err(Refusal::AlreadyPaid),
-        Paying::NotFound => Err(Refusal::OrderNotFound),
+        Paying::KeyReused => Err(CheckoutError::KeyReused),
+        Paying::HoldExpired => Err(CheckoutError::HoldExpired),
+        Paying::InProgress => Err(CheckoutError::PaymentInProgress),
+        Paying::AlreadyPaid => Err(CheckoutError::AlreadyPaid),
+        Paying::NotFound => Err(CheckoutError::OrderNotFound),
     }
 }
 
-pub(crate) async fn view(database: &Database, order: OrderId) -> Result<Order, Refusal> {
-    orders::view(database, order).await?.ok_or(Refusal::OrderNotFound)
+pub(crate) async fn view(database: &Database, order: OrderId) -> Result<Order, CheckoutError> {
+    orders::view(database, order).await?.ok_or(CheckoutError::OrderNotFound)
 }

@@ -25,7 +25,7 @@ use self::{
     request::Wanted,
     together::{Answer, Ask, Together},
 };
-use crate::Refusal;
+use crate::CheckoutError;
 
 /// Reservations that may be under way in this process: some seconds of what the database carries.
 const MOST_UNDER_WAY: usize = 10_000;
@@ -82,8 +82,8 @@ impl Reserver {
     }
 
     /// Reserves units, or finds the order that this pass and key have.
-    pub async fn reserve(&self, wish: Reserve) -> Result<Reserved, Refusal> {
-        let wanted = Wanted::parse(&wish.body).map_err(Refusal::Invalid)?;
+    pub async fn reserve(&self, wish: Reserve) -> Result<Reserved, CheckoutError> {
+        let wanted = Wanted::parse(&wish.body).map_err(CheckoutError::Invalid)?;
         let hash = wanted.hash();
         for generation in 0..MOST_GENERATIONS {
             let id = order_id(&wish.pass, &wish.key, generation);
@@ -103,16 +103,16 @@ impl Reserver {
                 }
                 Answer::Marked => {}
                 // This key's own order of a later generation.
-                Answer::Refused(Refusal::PassUsed { order: Some(order) })
+                Answer::Refused(CheckoutError::PassUsed { order: Some(order) })
                     if (generation..MOST_GENERATIONS).any(|later| order_id(&wish.pass, &wish.key, later) == order) => {}
                 Answer::Refused(refusal) => return Err(refusal),
             }
         }
-        Err(Refusal::StoreUnavailable)
+        Err(CheckoutError::StoreUnavailable)
     }
 
     /// A task of its own, because a buyer who goes away must leave nothing between the gate and the database.
-    async fn carry_out(&self, ask: Ask) -> Result<Answer, Refusal> {
+    async fn carry_out(&self, ask: Ask) -> Result<Answer, CheckoutError> {
         let (under_way, together) = (self.begin(ask.id)?, Arc::clone(&self.together));
         let task = self.tracker.spawn(async move {
             let answer = together.carry_out(ask).await;
@@ -121,25 +121,25 @@ impl Reserver {
         });
         match task.await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(BatchError::Overloaded)) => Err(Refusal::Overloaded),
+            Ok(Err(BatchError::Overloaded)) => Err(CheckoutError::Overloaded),
             Ok(Err(BatchError::Store(trouble))) => {
                 tracing::warn!("a reservation got no answer: {trouble}");
-                Err(Refusal::StoreUnavailable)
+                Err(CheckoutError::StoreUnavailable)
             }
             Err(broken) => {
                 tracing::error!("a reservation broke off: {broken}");
-                Err(Refusal::StoreUnavailable)
+                Err(CheckoutError::StoreUnavailable)
             }
         }
     }
 
-    fn begin(&self, id: OrderId) -> Result<UnderWay, Refusal> {
+    fn begin(&self, id: OrderId) -> Result<UnderWay, CheckoutError> {
         let mut all = self.under_way.lock();
         if all.len() >= MOST_UNDER_WAY {
-            return Err(Refusal::Overloaded);
+            return Err(CheckoutError::Overloaded);
         }
         if !all.insert(id) {
-            return Err(Refusal::InFlight);
+            return Err(CheckoutError::InFlight);
         }
         Ok(UnderWay { id, all: Arc::clone(&self.under_way) })
     }

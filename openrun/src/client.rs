@@ -49,7 +49,7 @@ pub struct SignIn {
 /// A problem document (RFC 9457) with what Openrun adds.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Problem {
+struct ApiError {
     title: String,
     detail: String,
     code: String,
@@ -208,7 +208,7 @@ fn is_problem(headers: &HeaderMap) -> bool {
 }
 
 /// What went wrong, where in the document, and what to ask for in the log.
-fn sentence(status: StatusCode, problem: &Problem) -> String {
+fn sentence(status: StatusCode, problem: &ApiError) -> String {
     let words = [&problem.detail, &problem.title, &problem.code].into_iter().find(|words| !words.is_empty());
     let words = words.cloned().unwrap_or_else(|| status.to_string());
     let mut sentence = words.trim_end_matches('.').to_owned();

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use checkout::http::sellers::invite;
+use checkout::http::seller_auth::invite;
 use sale::{Keys, SaleId, Timestamp};
 use serde_json::{Value, json};
 use stores::database::{

@@ -3,17 +3,17 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::Router;
+use axum::{Router, extract::ConnectInfo};
 use futures::future::{BoxFuture, Either, Ready, ready};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
 use hyper::body::Incoming;
 use stores::database::Database;
 use tower::ServiceExt as _;
-use waiting_room::{Request as HotRequest, Route, Routed, WaitingRoom};
-use web::{Body, Code, Problem, Site, answer::Visit, asking::begin_trace, pages::WayOn};
+use waiting_room::{Route, Routed, WaitingRoom};
+use web::{ApiError, Body, ErrorCode, Site, Visitor, error_response, request::trace::begin_trace};
 
 use crate::{
-    access::HotPath,
+    access_log::HotPath,
     health::{Health, Reading},
     telemetry::metrics::Metrics,
 };
@@ -48,16 +48,13 @@ fn immediate(response: Response<Body>) -> ResponseFuture {
 
 impl Dispatcher {
     pub(crate) fn dispatch(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> ResponseFuture {
-        if let Some(problem) = too_large(&request) {
-            return immediate(self.refuse(&request, problem));
+        if let Some(error) = too_large(&request) {
+            return immediate(self.refuse(&request, peer, &error));
         }
         if let Some(waiting_room) = &self.waiting_room {
             match waiting_room::route(request.method(), request.uri().path()) {
                 Routed::Here(route) => return self.dispatch_hot_path(waiting_room, route, request, peer),
-                Routed::Refused(problem) => {
-                    let (parts, _) = request.into_parts();
-                    return immediate(waiting_room.refuse(&problem, HotRequest { parts: &parts, peer }));
-                }
+                Routed::Refused(error) => return immediate(self.refuse(&request, peer, &error)),
                 Routed::Elsewhere => {}
             }
         }
@@ -77,13 +74,13 @@ impl Dispatcher {
         if began.is_some() {
             begin_trace(&mut parts.headers);
         }
-        if let Some(response) = waiting_room.at_once(&route, HotRequest { parts: &parts, peer }) {
+        if let Some(response) = waiting_room.at_once(&route, Visitor::new(&waiting_room.site, &parts, peer)) {
             self.hot_path.answered(nth, &parts, response.status(), began);
             return immediate(response);
         }
         let (waiting_room, hot_path) = (Arc::clone(waiting_room), Arc::clone(&self.hot_path));
         Either::Right(Box::pin(async move {
-            let response = waiting_room.handle(route, HotRequest { parts: &parts, peer }).await;
+            let response = waiting_room.handle(route, Visitor::new(&waiting_room.site, &parts, peer)).await;
             hot_path.answered(nth, &parts, response.status(), began);
             response
         }))
@@ -94,24 +91,25 @@ impl Dispatcher {
             return response;
         }
         let Some(router) = &self.router else {
-            return self.refuse(&request, Code::NotFound.into());
+            return self.refuse(&request, peer, &ErrorCode::NotFound.into());
         };
         begin_trace(request.headers_mut());
+        request.extensions_mut().insert(ConnectInfo(peer));
         match router.clone().oneshot(request.map(axum::body::Body::new)).await {
             Ok(response) => response.map(Body::stream),
             Err(never) => match never {},
         }
     }
 
-    fn refuse(&self, request: &Request<Incoming>, problem: Problem) -> Response<Body> {
-        let now = self.database.now();
-        Visit { site: &self.site, headers: request.headers(), uri: request.uri(), now }.refuse(problem, WayOn::Sales)
+    fn refuse(&self, request: &Request<Incoming>, peer: SocketAddr, error: &ApiError) -> Response<Body> {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        error_response(error, Visitor { site: &self.site, method, uri, headers, peer }, self.database.now())
     }
 
     async fn operations(&self, request: &Request<Incoming>, peer: SocketAddr) -> Option<Response<Body>> {
         let path = request.uri().path();
         if matches!(path, "/healthz" | "/readyz" | "/metrics") && !request.method().is_safe() {
-            return Some(self.refuse(request, Problem::from(Code::MethodNotAllowed).allow("GET,HEAD")));
+            return Some(self.refuse(request, peer, &ApiError::from(ErrorCode::MethodNotAllowed).allow("GET,HEAD")));
         }
         match path {
             "/healthz" => Some(text(StatusCode::OK, "ok\n".to_owned())),
@@ -139,15 +137,15 @@ fn text(status: StatusCode, text: String) -> Response<Body> {
 }
 
 /// Refuses requests that no call accepts, before anything else is done with them.
-fn too_large(request: &Request<Incoming>) -> Option<Problem> {
+fn too_large(request: &Request<Incoming>) -> Option<ApiError> {
     if request.uri().path_and_query().map_or(0, |path: &PathAndQuery| path.as_str().len()) > MAX_URI_BYTES {
-        return Some(Code::UriTooLong.into());
+        return Some(ErrorCode::UriTooLong.into());
     }
     if size(request.headers()) > MAX_HEADER_BYTES {
-        return Some(Code::HeadersTooLarge.into());
+        return Some(ErrorCode::HeadersTooLarge.into());
     }
     let content_length = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
-    (content_length > MAX_BODY_BYTES).then(|| Code::TooLarge.into())
+    (content_length > MAX_BODY_BYTES).then(|| ErrorCode::TooLarge.into())
 }
 
 fn size(headers: &HeaderMap) -> usize {

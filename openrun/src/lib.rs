@@ -15,10 +15,11 @@ pub mod role;
 pub mod upkeep;
 
 pub mod dispatcher;
-pub mod rest;
+pub mod openapi;
+pub mod router;
 pub mod services;
 
-pub mod access;
+pub mod access_log;
 pub mod health;
 pub mod keys;
 pub mod lifecycle;

@@ -3,19 +3,19 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use checkout::{Reserver, http::Shop};
+use checkout::{Reserver, http::AppState};
 use sale::Keys;
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::task::TaskTracker;
 use waiting_room::{WaitingRoom, budget::Budget, rooms::Rooms};
 
 use crate::{
-    access::HotPath,
+    access_log::HotPath,
     config::{Config, Role},
     dispatcher::Dispatcher,
     health::Health,
     lifecycle::{Lifecycle, Signals},
-    listener, rest, role,
+    listener, role, router,
     services::{OutdatedSchema, Services},
     telemetry::metrics::{Metrics, recorder},
     upkeep,
@@ -74,7 +74,7 @@ fn dispatcher(services: &Services, lifecycle: &Lifecycle) -> Dispatcher {
             stop: lifecycle.soft.clone(),
         })
     });
-    let shop = Shop {
+    let app = AppState {
         site: Arc::clone(&services.site),
         keys: Arc::clone(&services.keys),
         passes: Arc::clone(&services.passes),
@@ -91,7 +91,7 @@ fn dispatcher(services: &Services, lifecycle: &Lifecycle) -> Dispatcher {
     };
     Dispatcher {
         waiting_room,
-        router: config.runs(Role::Checkout).then(|| rest::router(shop)),
+        router: config.runs(Role::Checkout).then(|| router::router(app)),
         health: Health::new(lifecycle.clone(), services.database.clone(), Arc::clone(&services.queue)),
         site: Arc::clone(&services.site),
         database: services.database.clone(),

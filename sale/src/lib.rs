@@ -21,6 +21,7 @@ pub mod standing;
 pub mod testing;
 pub mod ticket;
 pub mod token;
+pub mod unavailable;
 
 pub use clock::{Clock, Timestamp};
 pub use event::{Event, EventKind};

@@ -7,7 +7,10 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use sale::clock::monotonic;
+use sale::{
+    clock::monotonic,
+    unavailable::{Unavailability, Unavailable},
+};
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     sync::{mpsc, oneshot},
@@ -28,6 +31,15 @@ pub enum BatchError {
     /// The call that carried it failed; everybody in it hears of that.
     #[error(transparent)]
     Store(Arc<StoreError>),
+}
+
+impl Unavailable for BatchError {
+    fn unavailability(&self) -> Unavailability {
+        match self {
+            Self::Overloaded => Unavailability::Overloaded,
+            Self::Store(error) => error.unavailability(),
+        }
+    }
 }
 
 /// What an ask and the way back for its answer look like inside.

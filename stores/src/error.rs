@@ -1,5 +1,7 @@
 //! Trouble with a store. Answers of the business are enums in `Ok`; an `Err` says that nothing is known.
 
+use sale::unavailable::{Unavailability, Unavailable};
+
 /// Why a store gave no answer. Admission fails closed on each of them.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -21,6 +23,12 @@ impl StoreError {
 
     pub fn unexpected(store: &'static str, detail: impl Into<String>) -> Self {
         Self::Unexpected { store, detail: detail.into() }
+    }
+}
+
+impl Unavailable for StoreError {
+    fn unavailability(&self) -> Unavailability {
+        if matches!(self, Self::Lost) { Unavailability::Restoring } else { Unavailability::NoAnswer }
     }
 }
 

@@ -4,11 +4,11 @@ use http::{Response, StatusCode, header};
 use sale::{Pass, SaleId, SaleState, Ticket, Timestamp, sale::Place};
 use serde::Serialize;
 use stores::queue_store::{EnterRequest, TicketStatus};
-use web::{Body, Code, Problem};
+use web::{ApiError, Body, ErrorCode, SameOrigin, Visitor};
 
 use crate::{
-    Request, WaitingRoom, ask, json,
-    room::{CameIn, Room, WayIn, trouble},
+    WaitingRoom, auth, json,
+    room::{CameIn, Room, WayIn},
 };
 
 /// How often a ticket that is not called may ask to enter again.
@@ -32,11 +32,11 @@ pub struct Given {
 #[utoipa::path(post, path = "/v1/sales/{sale}/passes", tag = "line", params(("sale" = String, Path)), security(("ticket" = [])),
     responses((status = 201, description = "The pass"), (status = 200, description = "The same pass again"),
         (status = 409, description = "not_called"), (status = 410, description = "ticket_gone")))]
-pub async fn enter(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
-    door.site.check_origin(&request.parts.method, &request.parts.headers)?;
+pub async fn enter(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+    let same_origin = visitor.same_origin()?;
     let room = door.rooms.room(sale).await?;
-    let asked = ask::ticket(door, sale, request)?;
-    let given = come_in(door, &room, &asked.ticket).await?;
+    let presented = auth::ticket(door, sale, visitor)?;
+    let given = come_in(door, &room, &presented.ticket, same_origin).await?;
     let status = if given.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let cookie = door.site.set_pass(sale, &given.text);
     let document = GivenPass { id: given.pass.id, pass: given.text, expires_at: given.pass.expires_at };
@@ -46,10 +46,10 @@ pub async fn enter(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
 }
 
 /// Lets the ticket in.
-pub async fn come_in(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<Given, Problem> {
+pub async fn come_in(door: &WaitingRoom, room: &Room, ticket: &Ticket, _: SameOrigin) -> Result<Given, ApiError> {
     let now = door.database.now();
     if room.state(now) == SaleState::Closed {
-        return Err(Code::SaleClosed.into());
+        return Err(ErrorCode::SaleClosed.into());
     }
     let pass_seconds = i64::from(room.edition().known.sale.pass_seconds);
     // Passes carry whole seconds; the row says the same.
@@ -61,20 +61,20 @@ pub async fn come_in(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result
         expires_at: issued_at.plus_seconds(pass_seconds),
     };
     let came = room.ways_in.ask(WayIn { enter, bound: ticket.bound, issued_at }).await;
-    match came.map_err(|fault| trouble(&fault))? {
+    match came? {
         CameIn::In(pass, is_new) => {
             let text = door.passes.sign(&pass).map_err(|fault| {
                 tracing::error!(%fault, "a pass could not be signed");
-                Code::Internal
+                ErrorCode::Internal
             })?;
             metrics::counter!("openrun_passes_total").increment(u64::from(is_new));
             Ok(Given { pass, text, is_new })
         }
         CameIn::NotCalled(status) => {
-            tracing::trace!(?status, "asked to enter too early");
-            Err(Problem::from(Code::NotCalled).retry_after(ASK_AGAIN_SECONDS))
+            tracing::trace!(?status, "not called yet");
+            Err(ApiError::from(ErrorCode::NotCalled).retry_after(ASK_AGAIN_SECONDS))
         }
-        CameIn::Gone(status) => Err(Problem::from(Code::TicketGone).detail(why_gone(status))),
+        CameIn::Gone(status) => Err(ApiError::from(ErrorCode::TicketGone).detail(why_gone(status))),
     }
 }
 

@@ -1,17 +1,17 @@
 //! Frame: the public document of a sale, served from memory.
 
 use http::{HeaderValue, Response, StatusCode, header};
-use web::Body;
+use web::{Body, Visitor};
 
-use crate::{Request, TIME, WaitingRoom, room::Room};
+use crate::{TIME, WaitingRoom, room::Room};
 
 /// The public document of a sale, by its `ETag` or whole: the same bytes from every process.
 #[utoipa::path(get, path = "/v1/sales/{sale}/frame", tag = "line", params(("sale" = String, Path)),
     responses((status = 200, description = "The frame"), (status = 304, description = "Not changed since If-None-Match"),
         (status = 404, description = "sale_not_found")))]
-pub fn frame(door: &WaitingRoom, room: &Room, request: Request<'_>) -> Response<Body> {
+pub fn frame(door: &WaitingRoom, room: &Room, visitor: Visitor<'_>) -> Response<Body> {
     let shown = &room.edition().shown;
-    let known = request.parts.headers.get(header::IF_NONE_MATCH);
+    let known = visitor.headers.get(header::IF_NONE_MATCH);
     let mut response = if known.is_some_and(|etag| etag == shown.etag) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;

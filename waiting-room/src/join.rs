@@ -7,16 +7,9 @@ use metrics::Counter;
 use sale::{BuyerId, SaleId, SaleState, SessionId, Ticket, Timestamp, standing::TicketState, ticket::session_of_key};
 use serde::Serialize;
 use stores::queue_store::{JoinOutcome, JoinRequest};
-use web::{
-    Body, Code, Problem,
-    asking::{IDEMPOTENCY_KEY, idempotency_key},
-};
+use web::{ApiError, Body, ErrorCode, SameOrigin, Visitor, paths};
 
-use crate::{
-    Request, WaitingRoom, ask, json,
-    room::{Room, trouble},
-    standing::state_of,
-};
+use crate::{WaitingRoom, auth, json, room::Room, standing::state_of};
 
 static JOINS: LazyLock<Counter> = LazyLock::new(|| metrics::counter!("openrun_joins_total"));
 
@@ -45,27 +38,26 @@ pub struct Joiner {
     responses((status = 201, description = "A new ticket"), (status = 200, description = "The ticket that the session has"),
         (status = 409, description = "sale_not_open"), (status = 410, description = "sale_closed, sold_out"),
         (status = 429, description = "rate_limited")))]
-pub async fn join(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
-    let joiner = joiner(door, sale, request)?;
-    let joined = take_place(door, sale, &joiner, request).await?;
+pub async fn join(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+    let same_origin = visitor.same_origin()?;
+    let joiner = joiner(door, sale, visitor)?;
+    let joined = take_place(door, sale, &joiner, visitor, same_origin).await?;
     let status = if joined.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = json(status, &joined);
     set_cookies(door, sale, &joiner, &joined.ticket, &mut response);
-    let location = format!("/v1/sales/{sale}/tickets/self");
-    if let Ok(location) = HeaderValue::try_from(location) {
+    if let Ok(location) = HeaderValue::try_from(paths::api::own_ticket(sale)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
 }
 
 /// The session cookie first; else the one that the idempotency key names; else a new one.
-pub fn joiner(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Joiner, Problem> {
-    let headers = &request.parts.headers;
-    if let Some(session) = door.site.session(headers) {
+pub fn joiner(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Joiner, ApiError> {
+    if let Some(session) = visitor.session() {
         return Ok(Joiner { session, by_cookie: true });
     }
-    let session = if headers.contains_key(IDEMPOTENCY_KEY) {
-        session_of_key(&door.keys.sessions, sale, idempotency_key(headers)?)
+    let session = if visitor.has_idempotency_key() {
+        session_of_key(&door.keys.sessions, sale, visitor.idempotency_key()?)
     } else {
         SessionId::random()
     };
@@ -84,31 +76,29 @@ pub async fn take_place(
     door: &WaitingRoom,
     sale: &SaleId,
     joiner: &Joiner,
-    request: Request<'_>,
-) -> Result<JoinedTicket, Problem> {
-    door.site.check_origin(&request.parts.method, &request.parts.headers)?;
+    visitor: Visitor<'_>,
+    _: SameOrigin,
+) -> Result<JoinedTicket, ApiError> {
     let room = door.rooms.room(sale).await?;
     check_open(door, &room)?;
-    door.budget.spend(&door.site, request.peer, &request.parts.headers)?;
-    let carried = ask::own_ticket(door, sale, &joiner.session, request);
+    door.budget.spend(visitor.client_ip())?;
+    let carried = auth::own_ticket(door, sale, &joiner.session, visitor);
     let buyer = joiner.session.buyer();
-    let answer = room
-        .joins
-        .ask(JoinRequest { buyer, ticket: carried.as_ref().map(|asked| asked.carried().1) })
-        .await
-        .map_err(|fault| trouble(&fault))?;
+    let answer =
+        room.joins.ask(JoinRequest { buyer, ticket: carried.as_ref().map(|presented| presented.carried().1) }).await?;
     JOINS.increment(1);
     let (number, joined_at, state, is_new) = match answer {
         JoinOutcome::New { number, joined_at } => (number, joined_at, TicketState::Waiting, true),
         JoinOutcome::Existing { number, joined_at, status } => {
-            let at = joined_at.or_else(|| carried.as_ref().map(|asked| asked.ticket.joined_at));
+            let at = joined_at.or_else(|| carried.as_ref().map(|presented| presented.ticket.joined_at));
             (number, at.unwrap_or_else(|| earliest(&room)), state_of(status), false)
         }
-        JoinOutcome::AllocationReached => return Err(Code::StoreUnavailable.into()),
+        JoinOutcome::AllocationReached => return Err(ErrorCode::StoreUnavailable.into()),
     };
-    let kept = carried.filter(|asked| asked.ticket.number == number && asked.ticket.bound == joiner.by_cookie);
+    let kept =
+        carried.filter(|presented| presented.ticket.number == number && presented.ticket.bound == joiner.by_cookie);
     let (ticket, text) = match kept {
-        Some(asked) => (asked.ticket, asked.text.to_owned()),
+        Some(presented) => (presented.ticket, presented.text.to_owned()),
         None => sign(door, &room, joiner, &Place { number, buyer, joined_at }),
     };
     Ok(JoinedTicket {
@@ -149,21 +139,20 @@ fn sign(door: &WaitingRoom, room: &Room, joiner: &Joiner, place: &Place) -> (Tic
 }
 
 /// Why the line takes nobody, where it does not.
-pub fn refusal(door: &WaitingRoom, room: &Room, request: Request<'_>) -> Option<Problem> {
-    let same_site = door.site.check_origin(&request.parts.method, &request.parts.headers);
-    same_site.and_then(|()| check_open(door, room)).err()
+pub fn refusal(door: &WaitingRoom, room: &Room, visitor: Visitor<'_>) -> Option<ApiError> {
+    visitor.same_origin().and_then(|_| check_open(door, room)).err()
 }
 
 /// Whether the line takes people now.
-pub fn check_open(door: &WaitingRoom, room: &Room) -> Result<(), Problem> {
+pub fn check_open(door: &WaitingRoom, room: &Room) -> Result<(), ApiError> {
     let now = door.database.now();
     match room.state(now) {
         SaleState::Open | SaleState::Paused => Ok(()),
-        SaleState::SoldOut => Err(Code::SoldOutForGood.into()),
-        SaleState::Closed | SaleState::Draining => Err(Code::SaleClosed.into()),
+        SaleState::SoldOut => Err(ErrorCode::SoldOutForGood.into()),
+        SaleState::Closed | SaleState::Draining => Err(ErrorCode::SaleClosed.into()),
         SaleState::Scheduled | SaleState::Lobby => {
             let seconds = room.edition().known.sale.opens_at.millis_since(now).div_euclid(1000).saturating_add(1);
-            Err(Problem::from(Code::SaleNotOpen).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX)))
+            Err(ApiError::from(ErrorCode::SaleNotOpen).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX)))
         }
     }
 }

@@ -3,7 +3,7 @@
 //! [`route`] turns a path into a [`Route`], [`WaitingRoom::handle`] the route into an answer. Everything about one sale
 //! lives in its [`room`]; [`rooms`] keeps them fresh.
 
-pub mod ask;
+pub mod auth;
 pub mod budget;
 pub mod edition;
 pub mod enter;
@@ -18,13 +18,13 @@ pub mod route;
 pub mod standing;
 pub mod stream;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use sale::{Keys, pass::PassBook};
 use stores::{database::Database, queue_store::SaleQueueStore};
 use tokio_util::sync::CancellationToken;
-use web::{Body, Problem, Site, asking::trace_id};
+use web::{ApiError, Body, Site, Visitor, error_response};
 
 pub use crate::route::{Page, Route, Routed, route};
 
@@ -50,13 +50,6 @@ pub struct WaitingRoom {
     pub stop: CancellationToken,
 }
 
-/// A request without its body, which no step of the front door reads.
-#[derive(Clone, Copy)]
-pub struct Request<'r> {
-    pub parts: &'r Parts,
-    pub peer: SocketAddr,
-}
-
 impl WaitingRoom {
     pub fn queue_store(&self) -> &Arc<dyn SaleQueueStore> {
         self.rooms.queue_store()
@@ -64,36 +57,36 @@ impl WaitingRoom {
 
     /// Answers what this process knows by itself: the frame, the place of somebody who waits, that a line takes nobody.
     /// `None` where stores have to be asked; then [`Self::handle`] does it all.
-    pub fn at_once(&self, route: &Route, request: Request<'_>) -> Option<Response<Body>> {
+    pub fn at_once(&self, route: &Route, visitor: Visitor<'_>) -> Option<Response<Body>> {
         let (Route::Join(sale) | Route::Frame(sale) | Route::Standing(sale)) = route else { return None };
         let rooms = self.rooms.here();
         let room = rooms.get(sale)?;
         let answered = match route {
-            Route::Join(_) => Err(join::refusal(self, room, request)?),
-            Route::Standing(sale) => standing::waiting(self, room, sale, request)?,
-            _ => Ok(frame::frame(self, room, request)),
+            Route::Join(_) => Err(join::refusal(self, room, visitor)?),
+            Route::Standing(sale) => standing::waiting(self, room, sale, visitor)?,
+            _ => Ok(frame::frame(self, room, visitor)),
         };
-        Some(answered.unwrap_or_else(|problem| problem.into_response(&trace_id(&request.parts.headers))))
+        Some(answered.unwrap_or_else(|error| self.refuse(&error, visitor)))
     }
 
-    /// Answers one request of the hot path.
-    pub async fn handle(&self, route: Route, request: Request<'_>) -> Response<Body> {
+    /// Answers one request of the hot path. No step of it reads the request's body.
+    pub async fn handle(&self, route: Route, visitor: Visitor<'_>) -> Response<Body> {
         let answered = match route {
-            Route::Join(sale) => join::join(self, &sale, request).await,
-            Route::Frame(sale) => self.rooms.room(&sale).await.map(|room| frame::frame(self, &room, request)),
+            Route::Join(sale) => join::join(self, &sale, visitor).await,
+            Route::Frame(sale) => self.rooms.room(&sale).await.map(|room| frame::frame(self, &room, visitor)),
             Route::Stream(sale) => stream::stream(self, &sale).await,
-            Route::Standing(sale) => standing::standing(self, &sale, request).await,
-            Route::Leave(sale) => leave::leave(self, &sale, request).await,
-            Route::Enter(sale) => enter::enter(self, &sale, request).await,
+            Route::Standing(sale) => standing::standing(self, &sale, visitor).await,
+            Route::Leave(sale) => leave::leave(self, &sale, visitor).await,
+            Route::Enter(sale) => enter::enter(self, &sale, visitor).await,
             Route::Jwks => Ok(json_text(self.passes.jwks().to_owned())),
-            Route::Page(page) => return pages::page(self, page, request).await,
+            Route::Page(page) => pages::page(self, page, visitor).await,
         };
-        answered.unwrap_or_else(|problem| problem.into_response(&trace_id(&request.parts.headers)))
+        answered.unwrap_or_else(|error| self.refuse(&error, visitor))
     }
 
-    /// Answers a request whose path this door knows but cannot serve: people get a page.
-    pub fn refuse(&self, problem: &Problem, request: Request<'_>) -> Response<Body> {
-        pages::visit(self, request).refuse(problem.clone(), web::pages::WayOn::Sales)
+    /// The answer to a request that failed: a document for programs, a page for people.
+    pub fn refuse(&self, error: &ApiError, visitor: Visitor<'_>) -> Response<Body> {
+        error_response(error, visitor, self.database.now())
     }
 
     /// The value of [`TIME`].

@@ -4,53 +4,47 @@
 use http::{Response, StatusCode, header};
 use sale::{Language, SaleId, SaleState, SessionId, frame::ItemLeft, standing::TicketState};
 use web::{
-    Body, Code, Problem,
-    answer::{Visit, see_other},
-    pages::{ItemCard, LinePage, LineView, LineVisitor, SalePage, SaleVisitor, WayOn},
+    ApiError, Body, ErrorCode, PageContext, Visitor,
+    page_context::see_other,
+    pages::{ItemCard, LinePage, LineView, LineVisitor, SalePage, SaleVisitor},
+    paths,
 };
 
 use crate::{
-    Page, Request, WaitingRoom, ask,
+    Page, WaitingRoom, auth,
     edition::Form,
     enter, join, leave,
     room::Room,
     standing::{Standing, stand},
 };
 
-/// Answers a page of the hot path; what did not work becomes a page that says so and leads on.
-pub async fn page(door: &WaitingRoom, page: Page, request: Request<'_>) -> Response<Body> {
-    let (answered, way_on) = match page {
-        Page::Sale(sale) => (sale_page(door, &sale, request).await, WayOn::Sales),
-        Page::Line(sale) => (line_page(door, &sale, request).await, WayOn::Sale(sale.to_string())),
-        Page::JoinForm(sale) => (join_form(door, &sale, request).await, WayOn::Sale(sale.to_string())),
-        Page::LeaveForm(sale) => (leave_form(door, &sale, request).await, WayOn::Line(sale.to_string())),
-        Page::EnterForm(sale) => (enter_form(door, &sale, request).await, WayOn::Line(sale.to_string())),
-    };
-    answered.unwrap_or_else(|problem| refuse(door, request, &problem, way_on))
+/// Answers a page of the hot path.
+pub async fn page(door: &WaitingRoom, page: Page, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+    match page {
+        Page::Sale(sale) => sale_page(door, &sale, visitor).await,
+        Page::Line(sale) => line_page(door, &sale, visitor).await,
+        Page::JoinForm(sale) => join_form(door, &sale, visitor).await,
+        Page::LeaveForm(sale) => leave_form(door, &sale, visitor).await,
+        Page::EnterForm(sale) => enter_form(door, &sale, visitor).await,
+    }
 }
 
-pub fn visit<'r>(door: &'r WaitingRoom, request: Request<'r>) -> Visit<'r> {
-    Visit { site: &door.site, headers: &request.parts.headers, uri: &request.parts.uri, now: door.database.now() }
+fn context<'r>(door: &WaitingRoom, visitor: Visitor<'r>) -> PageContext<'r> {
+    PageContext { visitor, now: door.database.now() }
 }
 
-/// A page for a problem of the front door.
-pub fn refuse(door: &WaitingRoom, request: Request<'_>, problem: &Problem, way_on: WayOn) -> Response<Body> {
-    let way_on = if problem.code == Code::SaleNotFound { WayOn::Sales } else { way_on };
-    visit(door, request).notice(problem, way_on)
-}
-
-async fn sale_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
+async fn sale_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let room = door.rooms.room(sale).await?;
-    let (session, is_new) = session(door, request);
-    let number = ask::own_ticket(door, sale, &session, request)
-        .map(|asked| asked.ticket.number)
+    let (session, is_new) = session(visitor);
+    let number = auth::own_ticket(door, sale, &session, visitor)
+        .map(|presented| presented.ticket.number)
         .filter(|number| !room.has_left(*number));
     let edition = room.edition();
     let (known, frame) = (&edition.known.sale, &edition.shown.frame);
-    let visit = visit(door, request);
-    let (shell, join_key) = (visit.shell(), SessionId::random().reveal());
+    let context = context(door, visitor);
+    let (shell, join_key) = (context.shell(), SessionId::random().reveal());
     let (language, opens_at) = (shell.language, known.opens_at);
-    let state = room.state(visit.now);
+    let state = room.state(context.now);
     let page = || SalePage {
         shell: shell.clone(),
         sale: sale.to_string(),
@@ -69,9 +63,9 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
     let mut response = if let Some(mold) = edition.molds.of(form, || page().mold()) {
         let (nonce, join_key) = (&shell.nonce, &join_key);
         let visitor = SaleVisitor { language, nonce, now: shell.now, opens_at, number, join_key };
-        visit.filled(nonce, &mold, &visitor.texts())
+        context.filled(nonce, &mold, &visitor.texts())
     } else {
-        visit.page(&shell.nonce, StatusCode::OK, page().render())
+        context.page(&shell.nonce, StatusCode::OK, page().render())
     };
     if is_new {
         response.headers_mut().append(header::SET_COOKIE, door.site.set_session(&session));
@@ -79,22 +73,22 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
     Ok(response)
 }
 
-async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
+async fn line_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let room = door.rooms.room(sale).await?;
-    let asked = match ask::ticket(door, sale, request) {
-        Ok(asked) => asked,
+    let presented = match auth::ticket(door, sale, visitor) {
+        Ok(presented) => presented,
         // Without a ticket the way to a place is the page of the sale.
-        Err(problem) if problem.code == Code::TicketMissing => return Ok(see_other(&format!("/sales/{sale}"))),
+        Err(problem) if problem.code == ErrorCode::TicketMissing => return Ok(see_other(&paths::sale(sale))),
         Err(problem) => return Err(problem),
     };
-    let standing = stand(door, &room, &asked.ticket).await?;
-    let order = ordered(door, &room, &asked, standing.state).await;
+    let standing = stand(door, &room, &presented.ticket).await?;
+    let order = ordered(door, &room, &presented, standing.state).await;
     let edition = room.edition();
     let (known, frame) = (&edition.known.sale, &edition.shown.frame);
-    let visit = visit(door, request);
-    let (shell, join_key) = (visit.shell(), SessionId::random().reveal());
+    let context = context(door, visitor);
+    let (shell, join_key) = (context.shell(), SessionId::random().reveal());
     let (language, opens_at) = (shell.language, known.opens_at);
-    let sale_state = room.state(visit.now);
+    let sale_state = room.state(context.now);
     // In trouble the last frame still says how many may be ahead, and the page says that there is trouble.
     let most_ahead = standing.ahead.or_else(|| edition.shown.ahead(standing.number));
     let view = view(&standing, most_ahead.unwrap_or(0), sale_state, order);
@@ -125,18 +119,23 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> R
         let (nonce, ticket, view, join_key) = (&shell.nonce, &standing.id, &view, &join_key);
         let visitor =
             LineVisitor { language, nonce, now: shell.now, opens_at, ticket, number, view, left, held, join_key };
-        visit.filled(nonce, &mold, &visitor.texts())
+        context.filled(nonce, &mold, &visitor.texts())
     } else {
-        visit.page(&shell.nonce, StatusCode::OK, page().render())
+        context.page(&shell.nonce, StatusCode::OK, page().render())
     })
 }
 
 /// The order that a used pass became.
-async fn ordered(door: &WaitingRoom, room: &Room, asked: &ask::Asked<'_>, state: TicketState) -> Option<String> {
+async fn ordered(
+    door: &WaitingRoom,
+    room: &Room,
+    presented: &auth::PresentedTicket<'_>,
+    state: TicketState,
+) -> Option<String> {
     if state != TicketState::Consumed {
         return None;
     }
-    match room.standings.ask(asked.carried()).await {
+    match room.standings.ask(presented.carried()).await {
         Ok(stores::queue_store::TicketStatus::Consumed { hold }) => Some(hold.order.to_string()),
         Ok(_) => None,
         Err(fault) => {
@@ -146,44 +145,45 @@ async fn ordered(door: &WaitingRoom, room: &Room, asked: &ask::Asked<'_>, state:
     }
 }
 
-async fn join_form(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
-    let joiner = join::joiner(door, sale, request)?;
-    let joined = join::take_place(door, sale, &joiner, request).await?;
-    let mut response = see_other(&format!("/sales/{sale}/line"));
+async fn join_form(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+    let same_origin = visitor.same_origin()?;
+    let joiner = join::joiner(door, sale, visitor)?;
+    let joined = join::take_place(door, sale, &joiner, visitor, same_origin).await?;
+    let mut response = see_other(&paths::line(sale));
     join::set_cookies(door, sale, &joiner, &joined.ticket, &mut response);
     Ok(response)
 }
 
-async fn leave_form(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
-    door.site.check_origin(&request.parts.method, &request.parts.headers)?;
+async fn leave_form(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+    let same_origin = visitor.same_origin()?;
     let room = door.rooms.room(sale).await?;
-    let asked = ask::ticket(door, sale, request)?;
-    leave::give_up(door, &room, &asked.ticket).await?;
+    let presented = auth::ticket(door, sale, visitor)?;
+    leave::give_up(door, &room, &presented.ticket, same_origin).await?;
     // The ticket's cookie stays, so that the page can say that the place was left and offer a new one.
-    Ok(see_other(&format!("/sales/{sale}/line")))
+    Ok(see_other(&paths::line(sale)))
 }
 
-async fn enter_form(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
-    door.site.check_origin(&request.parts.method, &request.parts.headers)?;
+async fn enter_form(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+    let same_origin = visitor.same_origin()?;
     let room = door.rooms.room(sale).await?;
-    let asked = ask::ticket(door, sale, request)?;
-    match enter::come_in(door, &room, &asked.ticket).await {
+    let presented = auth::ticket(door, sale, visitor)?;
+    match enter::come_in(door, &room, &presented.ticket, same_origin).await {
         Ok(given) => {
-            let mut response = see_other(&format!("/sales/{sale}/checkout"));
+            let mut response = see_other(&paths::checkout(sale));
             response.headers_mut().append(header::SET_COOKIE, door.site.set_pass(sale, &given.text));
             Ok(response)
         }
         // The line's page knows best what to say to somebody whose turn it is not.
-        Err(problem) if matches!(problem.code, Code::NotCalled | Code::TicketGone) => {
-            Ok(see_other(&format!("/sales/{sale}/line")))
+        Err(problem) if matches!(problem.code, ErrorCode::NotCalled | ErrorCode::TicketGone) => {
+            Ok(see_other(&paths::line(sale)))
         }
         Err(problem) => Err(problem),
     }
 }
 
 /// The session of the browser, or a new one, ready before the opening.
-fn session(door: &WaitingRoom, request: Request<'_>) -> (SessionId, bool) {
-    match door.site.session(&request.parts.headers) {
+fn session(visitor: Visitor<'_>) -> (SessionId, bool) {
+    match visitor.session() {
         Some(session) => (session, false),
         None => (SessionId::random(), true),
     }

@@ -16,7 +16,7 @@ use sale::{
 };
 use stores::{
     StoreError,
-    batch::{BatchError, Batcher},
+    batch::Batcher,
     database::{
         Database,
         numbers::{self, Raised},
@@ -30,7 +30,6 @@ use stores::{
 };
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use web::{Code, Problem};
 
 use crate::{edition::Edition, numbers::Numbers};
 
@@ -415,21 +414,6 @@ fn first_frame(known: &StockedSale, now: Timestamp) -> Frame {
         message: known.sale.message.clone(),
         ..Frame::empty(known.sale.id.clone())
     }
-}
-
-/// A store that gave no answer, as its asker hears of it. Nothing that happened is lost: the same ask gets the same
-/// answer.
-pub fn trouble(fault: &BatchError) -> Problem {
-    match fault {
-        BatchError::Overloaded => Code::Overloaded.into(),
-        BatchError::Store(fault) => store_trouble(fault),
-    }
-}
-
-pub fn store_trouble(fault: &StoreError) -> Problem {
-    tracing::debug!(%fault, "a store gave no answer");
-    let seconds = if matches!(fault, StoreError::Lost) { 2 } else { 1 };
-    Problem::from(Code::StoreUnavailable).retry_after(seconds)
 }
 
 #[cfg(test)]

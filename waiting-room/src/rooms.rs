@@ -17,9 +17,9 @@ use stores::{
 };
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use web::{Code, Problem};
+use web::{ApiError, ErrorCode};
 
-use crate::room::{Room, store_trouble};
+use crate::room::Room;
 
 /// How often the frame is fetched while nothing changes, so that twenty thousand pages have heard of a change within a
 /// quarter of a second.
@@ -61,23 +61,23 @@ impl Rooms {
     }
 
     /// The room of a sale; 404 when there is no such sale.
-    pub async fn room(&self, id: &SaleId) -> Result<Arc<Room>, Problem> {
+    pub async fn room(&self, id: &SaleId) -> Result<Arc<Room>, ApiError> {
         if let Some(room) = self.here().get(id) {
             return Ok(Arc::clone(room));
         }
         let now = monotonic();
         if self.missing.lock().get(id).is_some_and(|since| now.duration_since(*since) < MISSING_FOR) {
-            return Err(Code::SaleNotFound.into());
+            return Err(ErrorCode::SaleNotFound.into());
         }
         let opening = open(self.database.clone(), Arc::clone(&self.queue), id.clone(), self.tracker.clone());
-        let opened = self.home.spawn(opening).await.map_err(|_| Code::StoreUnavailable)?;
-        let Some(room) = opened.map_err(|fault| store_trouble(&fault))? else {
+        let opened = self.home.spawn(opening).await.map_err(|_| ErrorCode::StoreUnavailable)?;
+        let Some(room) = opened? else {
             let mut missing = self.missing.lock();
             missing.retain(|_, since| now.duration_since(*since) < MISSING_FOR);
             if missing.len() < MOST_MISSING {
                 missing.insert(id.clone(), now);
             }
-            return Err(Code::SaleNotFound.into());
+            return Err(ErrorCode::SaleNotFound.into());
         };
         self.by_id.rcu(|rooms| {
             let mut rooms = HashMap::clone(rooms);

@@ -2,7 +2,7 @@
 
 use http::Method;
 use sale::SaleId;
-use web::{Code, Problem};
+use web::{ApiError, ErrorCode};
 
 /// The front door's hot path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Route {
 pub enum Routed {
     Here(Route),
     /// This door knows the path, but not with this method, or the sale's name is no name.
-    Refused(Problem),
+    Refused(ApiError),
     /// Somebody else's.
     Elsewhere,
 }
@@ -91,7 +91,7 @@ fn api(method: &Method, rest: &str) -> Routed {
     if !matches!(step, "tickets" | "frame" | "stream" | "tickets/self" | "passes") {
         return Routed::Elsewhere;
     }
-    let Ok(sale) = sale.parse::<SaleId>() else { return Routed::Refused(Code::SaleNotFound.into()) };
+    let Ok(sale) = sale.parse::<SaleId>() else { return Routed::Refused(ErrorCode::SaleNotFound.into()) };
     match step {
         "tickets" => only(method, WRITES, || Route::Join(sale)),
         "frame" => only(method, READS, || Route::Frame(sale)),
@@ -113,7 +113,7 @@ fn page(method: &Method, rest: &str) -> Routed {
         "enter" => Page::EnterForm,
         _ => return Routed::Elsewhere,
     };
-    let Ok(sale) = sale.parse::<SaleId>() else { return Routed::Refused(Code::SaleNotFound.into()) };
+    let Ok(sale) = sale.parse::<SaleId>() else { return Routed::Refused(ErrorCode::SaleNotFound.into()) };
     let allowed = if matches!(step, "" | "line") { READS } else { WRITES };
     only(method, allowed, || Route::Page(to(sale)))
 }
@@ -126,7 +126,7 @@ fn only(method: &Method, allowed: &'static str, route: impl FnOnce() -> Route) -
     if allowed.split(',').any(|name| name == method.as_str()) {
         Routed::Here(route())
     } else {
-        Routed::Refused(Problem::from(Code::MethodNotAllowed).allow(allowed))
+        Routed::Refused(ApiError::from(ErrorCode::MethodNotAllowed).allow(allowed))
     }
 }
 
@@ -162,8 +162,8 @@ mod tests {
         }
         assert_eq!(
             route(&Method::GET, "/v1/sales/a/passes"),
-            Routed::Refused(Problem::from(Code::MethodNotAllowed).allow("POST"))
+            Routed::Refused(ApiError::from(ErrorCode::MethodNotAllowed).allow("POST"))
         );
-        assert_eq!(route(&Method::GET, "/v1/sales/Sneaker/frame"), Routed::Refused(Code::SaleNotFound.into()));
+        assert_eq!(route(&Method::GET, "/v1/sales/Sneaker/frame"), Routed::Refused(ErrorCode::SaleNotFound.into()));
     }
 }

@@ -7,11 +7,11 @@ use sale::{
 };
 use serde::Serialize;
 use stores::queue_store::TicketStatus;
-use web::{Body, Problem};
+use web::{ApiError, Body, Visitor};
 
 use crate::{
-    Request, TIME, WaitingRoom, ask, json,
-    room::{Room, Shown, trouble},
+    TIME, WaitingRoom, auth, json,
+    room::{Room, Shown},
 };
 
 /// Where a ticket stands, on the wire.
@@ -32,10 +32,10 @@ pub struct Standing {
 #[utoipa::path(get, path = "/v1/sales/{sale}/tickets/self", tag = "line", params(("sale" = String, Path)), security(("ticket" = [])),
     responses((status = 200, description = "The standing"), (status = 401, description = "ticket_missing, ticket_invalid"),
         (status = 403, description = "wrong_session, wrong_sale")))]
-pub async fn standing(door: &WaitingRoom, sale: &SaleId, request: Request<'_>) -> Result<Response<Body>, Problem> {
+pub async fn standing(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let room = door.rooms.room(sale).await?;
-    let asked = ask::ticket(door, sale, request)?;
-    Ok(answer(door, &stand(door, &room, &asked.ticket).await?))
+    let presented = auth::ticket(door, sale, visitor)?;
+    Ok(answer(door, &stand(door, &room, &presented.ticket).await?))
 }
 
 fn answer(door: &WaitingRoom, standing: &Standing) -> Response<Body> {
@@ -49,10 +49,10 @@ pub fn waiting(
     door: &WaitingRoom,
     room: &Room,
     sale: &SaleId,
-    request: Request<'_>,
-) -> Option<Result<Response<Body>, Problem>> {
-    match ask::ticket(door, sale, request) {
-        Ok(asked) => Some(Ok(answer(door, &waits(door, room, &asked.ticket)?))),
+    visitor: Visitor<'_>,
+) -> Option<Result<Response<Body>, ApiError>> {
+    match auth::ticket(door, sale, visitor) {
+        Ok(presented) => Some(Ok(answer(door, &waits(door, room, &presented.ticket)?))),
         Err(problem) => Some(Err(problem)),
     }
 }
@@ -66,13 +66,13 @@ fn waits(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Option<Standing> {
 }
 
 /// Where the ticket stands now.
-pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<Standing, Problem> {
+pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<Standing, ApiError> {
     if let Some(standing) = waits(door, room, ticket) {
         return Ok(standing);
     }
     let (buyer, carried) =
         (ticket.buyer, stores::queue_store::TicketClaims { number: ticket.number, epoch: ticket.epoch });
-    let status = room.standings.ask((buyer, carried)).await.map_err(|fault| trouble(&fault))?;
+    let status = room.standings.ask((buyer, carried)).await?;
     if status == TicketStatus::Waiting {
         room.remember_seated(ticket.number);
     }

@@ -19,7 +19,7 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
-use web::{Body, Problem};
+use web::{ApiError, Body};
 
 use crate::{TIME, WaitingRoom, room::Shown};
 
@@ -32,7 +32,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The answer carries its [`Listener`] as an extension, for whoever can give it the socket; its body says the same.
 #[utoipa::path(get, path = "/v1/sales/{sale}/stream", tag = "line", params(("sale" = String, Path)),
     responses((status = 200, description = "text/event-stream"), (status = 404, description = "sale_not_found")))]
-pub async fn stream(door: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>, Problem> {
+pub async fn stream(door: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>, ApiError> {
     let mut frames = door.rooms.room(sale).await?.watch();
     frames.mark_changed();
     let listener = Listener { frames, stop: door.stop.clone() };

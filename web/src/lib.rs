@@ -4,13 +4,15 @@
 //! A page is a struct of plain values with `render`. Everything it needs travels inside it: one request, a
 //! Content-Security-Policy with the nonce of [`Shell`], and it works without JavaScript.
 
-pub mod answer;
-pub mod asking;
+pub mod access;
 pub mod body;
+pub mod error;
 pub mod format;
 pub mod mold;
+pub mod page_context;
 pub mod pages;
-pub mod problem;
+pub mod paths;
+pub mod request;
 
 mod language;
 mod shell;
@@ -18,7 +20,9 @@ mod shell;
 mod assets;
 mod words;
 
-pub use asking::Site;
+pub use access::Access;
 pub use body::Body;
-pub use problem::{Code, FieldError, Problem};
+pub use error::{ApiError, ErrorCode, FieldError, error_response};
+pub use page_context::PageContext;
+pub use request::{SameOrigin, Site, Visitor};
 pub use shell::{Shell, csp};

@@ -5,25 +5,20 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use sale::{Admission, Item, SaleId, SaleState, Text, Timestamp, sale::Kind};
 use serde::{Deserialize, Serialize};
 use stores::database::sales::{self, StockedSale};
-use utoipa_axum::{router::OpenApiRouter, routes};
-use web::{Code, Problem};
+use web::{ApiError, ErrorCode};
 
 use super::{
-    Answer, Refused, Shop,
-    asked::{Path, Query},
-    store_trouble,
+    AppState,
+    access::{Anyone, Principal},
+    extract::{Path, Query},
 };
 
 /// Sales on one page of a list.
 const PAGE: i64 = 50;
-
-pub fn routes() -> OpenApiRouter<Shop> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
-}
 
 /// A sale on the wire.
 #[derive(Clone, Debug, Serialize)]
@@ -110,46 +105,46 @@ pub fn with_sale(status: StatusCode, view: &SaleView) -> Response {
     response
 }
 
-/// The sale of this name, as the database has it now.
-pub async fn known(shop: &Shop, id: &str) -> Result<StockedSale, Problem> {
-    let id: SaleId = id.parse().map_err(|_| Code::SaleNotFound)?;
-    let found = sales::load(&shop.database, &id).await.map_err(|fault| store_trouble(&fault))?;
-    found.ok_or_else(|| Code::SaleNotFound.into())
+/// The sale of this id, as the database has it now.
+pub async fn known(app: &AppState, id: &str) -> Result<StockedSale, ApiError> {
+    let id: SaleId = id.parse().map_err(|_| ErrorCode::SaleNotFound)?;
+    sales::load(&app.database, &id).await?.ok_or_else(|| ErrorCode::SaleNotFound.into())
 }
 
 /// All sales, newest opening first.
-#[utoipa::path(get, path = "/v1/sales", tag = "sales", responses((status = 200, description = "A page of sales")),
+#[utoipa::path(get, path = "/v1/sales", operation_id = "list_sales", tag = "sales",
+    responses((status = 200, description = "A page of sales")),
     params(("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")))]
-async fn list(State(shop): State<Shop>, Query(cursor): Query<Cursor>, headers: HeaderMap) -> Answer {
-    list_page(&shop, cursor.cursor.as_deref())
-        .await
-        .map(|page| Json(page).into_response())
-        .map_err(|problem| Refused::new(problem, &headers))
-}
-
-async fn list_page(shop: &Shop, cursor: Option<&str>) -> Result<Page<SaleView>, Problem> {
-    let after =
-        cursor.map(|cursor| cursor.parse::<SaleId>().map_err(|_| Problem::field(Code::InvalidField, "/cursor")));
-    let ids =
-        sales::list(&shop.database, PAGE, after.transpose()?.as_ref()).await.map_err(|fault| store_trouble(&fault))?;
+pub async fn list(
+    _: Anyone,
+    State(app): State<AppState>,
+    Query(query): Query<Cursor>,
+) -> Result<Json<Page<SaleView>>, ApiError> {
+    let after = query
+        .cursor
+        .map(|cursor| cursor.parse::<SaleId>().map_err(|_| ApiError::field(ErrorCode::InvalidField, "/cursor")));
+    let ids = sales::list(&app.database, PAGE, after.transpose()?.as_ref()).await?;
     let mut data = Vec::with_capacity(ids.len());
     for id in &ids {
-        if let Some(known) = sales::load(&shop.database, id).await.map_err(|fault| store_trouble(&fault))? {
-            data.push(SaleView::new(&known, shop.database.now()));
+        if let Some(known) = sales::load(&app.database, id).await? {
+            data.push(SaleView::new(&known, app.database.now()));
         }
     }
     let full = i64::try_from(ids.len()).is_ok_and(|count| count == PAGE);
-    Ok(Page { data, next_cursor: ids.last().filter(|_| full).map(SaleId::to_string) })
+    Ok(Json(Page { data, next_cursor: ids.last().filter(|_| full).map(SaleId::to_string) }))
 }
 
-/// One sale.
-#[utoipa::path(get, path = "/v1/sales/{sale}", tag = "sales",
+/// One sale. Sellers see its admission settings, too.
+#[utoipa::path(get, path = "/v1/sales/{sale}", operation_id = "show_sale", tag = "sales",
     responses((status = 200, description = "The sale"), (status = 404, description = "sale_not_found")),
     params(("sale" = String, Path)))]
-async fn show(State(shop): State<Shop>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    let known = known(&shop, &id).await.map_err(|problem| Refused::new(problem, &headers))?;
-    let now = shop.database.now();
-    let is_seller = super::sellers::authority(&shop, &headers).await.is_ok();
-    let view = if is_seller { SaleView::for_seller(&known, now) } else { SaleView::new(&known, now) };
+pub async fn show(
+    principal: Principal,
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let known = known(&app, &id).await?;
+    let now = app.database.now();
+    let view = if principal.is_seller() { SaleView::for_seller(&known, now) } else { SaleView::new(&known, now) };
     Ok(with_sale(StatusCode::OK, &view))
 }

@@ -14,9 +14,10 @@ use stores::{
     database::{place::PricedLine, sales::StockedSale},
     mail::is_address,
 };
-use web::{Code, FieldError};
+use utoipa::ToSchema;
+use web::{ErrorCode, FieldError};
 
-use crate::Refusal;
+use crate::CheckoutError;
 
 /// Above it a quantity is a mistake, not a wish.
 const MOST_OF_ONE: i64 = 100_000;
@@ -24,21 +25,21 @@ const MOST_OF_ONE: i64 = 100_000;
 const MOST_LINES: usize = 100;
 
 /// The body of `POST /v1/sales/{sale}/orders`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct ReserveBody {
     pub lines: Vec<AskedLine>,
     #[serde(default)]
     pub contact: Option<AskedContact>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct AskedLine {
     pub item: String,
     pub quantity: i64,
 }
 
 /// Where to write about the order.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct AskedContact {
     pub email: String,
     #[serde(default)]
@@ -68,12 +69,12 @@ impl Wanted {
         let mut seen = HashSet::new();
         let mut lines = Vec::with_capacity(body.lines.len().min(MOST_LINES));
         if body.lines.is_empty() || body.lines.len() > MOST_LINES {
-            return Err(vec![FieldError::new("/lines", Code::InvalidField)]);
+            return Err(vec![FieldError::new("/lines", ErrorCode::InvalidField)]);
         }
         for (at, line) in body.lines.iter().enumerate() {
             match parse_line(at, line) {
                 Ok(line) if seen.insert(line.item.clone()) => lines.push((line, at)),
-                Ok(_) => errors.push(FieldError::new(format!("/lines/{at}/item"), Code::InvalidField)),
+                Ok(_) => errors.push(FieldError::new(format!("/lines/{at}/item"), ErrorCode::InvalidField)),
                 Err(error) => errors.push(error),
             }
         }
@@ -83,7 +84,7 @@ impl Wanted {
             None => (None, Some(Language::default())),
             Some(contact) => {
                 if !is_address(&contact.email) {
-                    errors.push(FieldError::new("/contact/email", Code::InvalidField));
+                    errors.push(FieldError::new("/contact/email", ErrorCode::InvalidField));
                 }
                 let locale = contact.locale.as_deref().map_or(Some(Language::default()), Language::parse);
                 (Some(contact.email.clone()), locale)
@@ -93,7 +94,7 @@ impl Wanted {
             Some(locale) if errors.is_empty() => Ok(Self { lines, places, email, locale }),
             Some(_) => Err(errors),
             None => {
-                errors.push(FieldError::new("/contact/locale", Code::InvalidField));
+                errors.push(FieldError::new("/contact/locale", ErrorCode::InvalidField));
                 Err(errors)
             }
         }
@@ -123,12 +124,14 @@ pub(crate) fn contact_place(order: OrderId) -> String {
 }
 
 fn parse_line(at: usize, line: &AskedLine) -> Result<Line, FieldError> {
-    let item =
-        line.item.parse::<ItemId>().map_err(|_| FieldError::new(format!("/lines/{at}/item"), Code::UnknownItem))?;
+    let item = line
+        .item
+        .parse::<ItemId>()
+        .map_err(|_| FieldError::new(format!("/lines/{at}/item"), ErrorCode::UnknownItem))?;
     let quantity = Some(line.quantity)
         .filter(|quantity| (1..=MOST_OF_ONE).contains(quantity))
         .and_then(|quantity| u32::try_from(quantity).ok())
-        .ok_or_else(|| FieldError::new(format!("/lines/{at}/quantity"), Code::InvalidQuantity))?;
+        .ok_or_else(|| FieldError::new(format!("/lines/{at}/quantity"), ErrorCode::InvalidQuantity))?;
     Ok(Line { item, quantity })
 }
 
@@ -138,16 +141,16 @@ pub(super) fn check(
     pass: &Pass,
     wanted: &Wanted,
     now: Timestamp,
-) -> Result<(Vec<PricedLine>, Currency), Refusal> {
+) -> Result<(Vec<PricedLine>, Currency), CheckoutError> {
     let sale = &stocked.sale;
     match stocked.state(now) {
         SaleState::Open | SaleState::Paused | SaleState::Draining => {}
-        SaleState::SoldOut => return Err(Refusal::SoldOut),
-        SaleState::Closed => return Err(Refusal::SaleClosed),
-        SaleState::Scheduled | SaleState::Lobby => return Err(Refusal::SaleNotOpen),
+        SaleState::SoldOut => return Err(CheckoutError::SoldOut),
+        SaleState::Closed => return Err(CheckoutError::SaleClosed),
+        SaleState::Scheduled | SaleState::Lobby => return Err(CheckoutError::SaleNotOpen),
     }
     if pass.check_time(now).is_err() {
-        return Err(Refusal::PassExpired);
+        return Err(CheckoutError::PassExpired);
     }
     let mut priced = Vec::with_capacity(wanted.lines.len());
     let mut errors = Vec::new();
@@ -156,16 +159,16 @@ pub(super) fn check(
             Some(item) => {
                 priced.push(PricedLine { item: item.id.clone(), quantity: line.quantity, amount: item.price.amount });
             }
-            None => errors.push(FieldError::new(format!("/lines/{at}/item"), Code::UnknownItem)),
+            None => errors.push(FieldError::new(format!("/lines/{at}/item"), ErrorCode::UnknownItem)),
         }
     }
     if !errors.is_empty() {
-        return Err(Refusal::Invalid(errors));
+        return Err(CheckoutError::Invalid(errors));
     }
     if quantity(&wanted.lines) > sale.per_buyer_limit {
-        return Err(Refusal::LimitReached);
+        return Err(CheckoutError::LimitReached);
     }
-    sale.currency().map(|currency| (priced, currency)).ok_or(Refusal::SoldOut)
+    sale.currency().map(|currency| (priced, currency)).ok_or(CheckoutError::SoldOut)
 }
 
 #[cfg(test)]
@@ -185,16 +188,16 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named_field_by_field() {
         let rows = [
-            (body(&[], None), "/lines", Code::InvalidField),
-            (body(&[("pair", 0)], None), "/lines/0/quantity", Code::InvalidQuantity),
-            (body(&[("pair", -1)], None), "/lines/0/quantity", Code::InvalidQuantity),
-            (body(&[("pair", 1_000_000_000)], None), "/lines/0/quantity", Code::InvalidQuantity),
-            (body(&[("Pair!", 1)], None), "/lines/0/item", Code::UnknownItem),
-            (body(&[("pair", 1), ("pair", 1)], None), "/lines/1/item", Code::InvalidField),
-            (body(&[("pair", 1)], Some("nobody")), "/contact/email", Code::InvalidField),
-            (body(&[("pair", 1)], Some("a@b@c")), "/contact/email", Code::InvalidField),
-            (body(&[("pair", 1)], Some("a@b\r\nBcc: c@d")), "/contact/email", Code::InvalidField),
-            (body(&[("pair", 1)], Some(&format!("{}@x", "a".repeat(253)))), "/contact/email", Code::InvalidField),
+            (body(&[], None), "/lines", ErrorCode::InvalidField),
+            (body(&[("pair", 0)], None), "/lines/0/quantity", ErrorCode::InvalidQuantity),
+            (body(&[("pair", -1)], None), "/lines/0/quantity", ErrorCode::InvalidQuantity),
+            (body(&[("pair", 1_000_000_000)], None), "/lines/0/quantity", ErrorCode::InvalidQuantity),
+            (body(&[("Pair!", 1)], None), "/lines/0/item", ErrorCode::UnknownItem),
+            (body(&[("pair", 1), ("pair", 1)], None), "/lines/1/item", ErrorCode::InvalidField),
+            (body(&[("pair", 1)], Some("nobody")), "/contact/email", ErrorCode::InvalidField),
+            (body(&[("pair", 1)], Some("a@b@c")), "/contact/email", ErrorCode::InvalidField),
+            (body(&[("pair", 1)], Some("a@b\r\nBcc: c@d")), "/contact/email", ErrorCode::InvalidField),
+            (body(&[("pair", 1)], Some(&format!("{}@x", "a".repeat(253)))), "/contact/email", ErrorCode::InvalidField),
         ];
         for (body, pointer, code) in rows {
             assert_eq!(Wanted::parse(&body).err(), Some(vec![FieldError::new(pointer, code)]), "{body:?}");

@@ -24,7 +24,7 @@ use super::{
     MOST_UNDER_WAY,
     request::{Wanted, check},
 };
-use crate::Refusal;
+use crate::CheckoutError;
 
 /// One reservation on its way.
 pub(super) struct Ask {
@@ -40,7 +40,7 @@ pub(super) struct Ask {
 pub(super) enum Answer {
     /// The order, and whether this request placed it.
     Order(Box<Order>, bool),
-    Refused(Refusal),
+    Refused(CheckoutError),
     /// The order's id was marked as never to be placed: ask with the next one.
     Marked,
 }
@@ -51,13 +51,13 @@ enum Stand {
     /// The gate took the units of this order, in this life.
     Taken(QueueKey, Box<NewOrder>),
     Placed(Box<Order>),
-    Refused(Refusal),
+    Refused(CheckoutError),
     Marked,
 }
 
 impl From<StoreError> for Stand {
     fn from(trouble: StoreError) -> Self {
-        Self::Refused(Refusal::from(trouble))
+        Self::Refused(CheckoutError::from(trouble))
     }
 }
 
@@ -150,7 +150,7 @@ impl Stores {
     /// Asks the gate for the units of everything that the sale allows.
     async fn take(&self, sale: &SaleId, asks: Vec<Ask>) -> Result<Vec<Stand>, StoreError> {
         let Some(sale) = sales::load(&self.database, sale).await? else {
-            return Ok(vec![Stand::Refused(Refusal::SaleNotFound); asks.len()]);
+            return Ok(vec![Stand::Refused(CheckoutError::SaleNotFound); asks.len()]);
         };
         let now = self.database.now();
         let key = sale.queue_key();
@@ -171,7 +171,7 @@ impl Stores {
                 trace: ask.trace,
             })
         });
-        let allowed: Vec<Result<NewOrder, Refusal>> = allowed.collect();
+        let allowed: Vec<Result<NewOrder, CheckoutError>> = allowed.collect();
         let takes: Vec<_> = allowed.iter().flatten().map(|order| take_of(order, sale.sale.per_buyer_limit)).collect();
         let taken = if takes.is_empty() { Vec::new() } else { self.queue.reserve(&key, &takes, now).await? };
         let mut taken = taken.into_iter();
@@ -199,11 +199,11 @@ impl Stores {
             Placed::Placed { at, hold_until } => Stand::Placed(Box::new(order.placed(&key.sale, at, hold_until))),
             // The answer comes from the order that is there.
             Placed::Existing | Placed::KeyReused | Placed::Ended => Stand::Marked,
-            Placed::PassUsed { order } => Stand::Refused(Refusal::PassUsed { order: Some(order) }),
-            Placed::OutOfStock => Stand::Refused(Refusal::SoldOut),
-            Placed::LimitReached => Stand::Refused(Refusal::LimitReached),
+            Placed::PassUsed { order } => Stand::Refused(CheckoutError::PassUsed { order: Some(order) }),
+            Placed::OutOfStock => Stand::Refused(CheckoutError::SoldOut),
+            Placed::LimitReached => Stand::Refused(CheckoutError::LimitReached),
             // What was taken in a life that is over is nowhere any more.
-            Placed::EpochMoved => Stand::Refused(Refusal::StoreUnavailable),
+            Placed::EpochMoved => Stand::Refused(CheckoutError::StoreUnavailable),
         });
         stands.collect()
     }
@@ -227,11 +227,11 @@ fn stand(taken: ReservationOutcome, key: &QueueKey, order: NewOrder) -> Stand {
         ReservationOutcome::Reserved => Stand::Taken(key.clone(), Box::new(order)),
         ReservationOutcome::HoldEnded => Stand::Marked,
         ReservationOutcome::PassUsed { hold } => {
-            Stand::Refused(Refusal::PassUsed { order: hold.map(|hold| hold.order) })
+            Stand::Refused(CheckoutError::PassUsed { order: hold.map(|hold| hold.order) })
         }
-        ReservationOutcome::PassExpired => Stand::Refused(Refusal::PassExpired),
-        ReservationOutcome::SoldOut => Stand::Refused(Refusal::SoldOut),
-        ReservationOutcome::LimitReached => Stand::Refused(Refusal::LimitReached),
+        ReservationOutcome::PassExpired => Stand::Refused(CheckoutError::PassExpired),
+        ReservationOutcome::SoldOut => Stand::Refused(CheckoutError::SoldOut),
+        ReservationOutcome::LimitReached => Stand::Refused(CheckoutError::LimitReached),
     }
 }
 
@@ -260,10 +260,10 @@ fn take_of(order: &NewOrder, limit: u32) -> Reservation {
 fn answer(there: Option<Order>, stand: Stand, hash: &str) -> Answer {
     match (there, stand) {
         (_, Stand::Placed(order)) => Answer::Order(order, true),
-        (Some(order), _) if order.request_hash != hash => Answer::Refused(Refusal::KeyReused),
+        (Some(order), _) if order.request_hash != hash => Answer::Refused(CheckoutError::KeyReused),
         (Some(order), _) => Answer::Order(Box::new(order), false),
         (None, Stand::Refused(refusal)) => Answer::Refused(refusal),
         (None, Stand::Marked) => Answer::Marked,
-        (None, Stand::Taken(..)) => Answer::Refused(Refusal::StoreUnavailable),
+        (None, Stand::Taken(..)) => Answer::Refused(CheckoutError::StoreUnavailable),
     }
 }

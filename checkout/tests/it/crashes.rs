@@ -1,6 +1,6 @@
 //! The crash points of the checkout: a process that is killed between any two steps, and who repairs it.
 
-use checkout::{Refusal, guard, reserve::order_id};
+use checkout::{CheckoutError, guard, reserve::order_id};
 use rstest::rstest;
 use rstest_reuse::apply;
 use sale::{
@@ -121,7 +121,7 @@ async fn an_answer_of_the_gate_that_is_lost_costs_nothing(#[case] engine: Engine
     for fault in [Fault::Before, Fault::After] {
         let pass = shop.buyer().await;
         shop.queue.plan([Some(fault)]);
-        assert_eq!(shop.reserve(&pass, "key").await.unwrap_err(), Refusal::StoreUnavailable);
+        assert_eq!(shop.reserve(&pass, "key").await.unwrap_err(), CheckoutError::StoreUnavailable);
         assert!(shop.reserve(&pass, "key").await.unwrap().is_new);
     }
     assert_eq!(shop.units().await, (0, 2, 0));
@@ -137,7 +137,7 @@ async fn a_buyer_who_hears_nothing_asks_again(#[case] engine: Engine) {
     let order = loop {
         match shop.reserve(&pass, "key").await {
             Ok(reserved) => break reserved.order,
-            Err(refusal) => assert_eq!(refusal, Refusal::InFlight),
+            Err(refusal) => assert_eq!(refusal, CheckoutError::InFlight),
         }
         tokio::task::yield_now().await;
     };
@@ -277,7 +277,7 @@ async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) 
     let requested = shop.new_events().await;
     shop.cancel(ended).await.unwrap();
     shop.queue.forget(&shop.sale).await.unwrap();
-    assert_eq!(shop.reserve(&waiting, "key").await.unwrap_err(), Refusal::StoreUnavailable);
+    assert_eq!(shop.reserve(&waiting, "key").await.unwrap_err(), CheckoutError::StoreUnavailable);
     shop.hand_over(&requested).await.unwrap();
     shop.deliver().await;
     assert_eq!(shop.state(paying).await, OrderState::Paid, "money does not wait for the queue store");
@@ -311,14 +311,14 @@ async fn passes_get_back_the_time_that_a_lost_store_took(#[case] engine: Engine)
     shop.queue.forget(&shop.sale).await.unwrap();
     // Longer than what is left of any pass.
     shop.pass_time(LONG_MS);
-    assert_eq!(shop.reserve(&open, "key").await.unwrap_err(), Refusal::PassExpired);
+    assert_eq!(shop.reserve(&open, "key").await.unwrap_err(), CheckoutError::PassExpired);
     guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
     let mut passes = [over.clone(), used.clone(), open.clone()];
     passes::renew(&shop.database, &mut passes, shop.database.now()).await.unwrap();
     let given_back = |at: usize, was: &Pass| passes[at].expires_at.millis_since(was.expires_at);
     assert_eq!((given_back(0, &over), given_back(1, &used)), (0, 0), "what was over stays over");
     assert!((LONG_MS..LONG_MS + 5_000).contains(&given_back(2, &open)), "{}", given_back(2, &open));
-    assert_eq!(shop.reserve(&over, "key").await.unwrap_err(), Refusal::PassExpired);
+    assert_eq!(shop.reserve(&over, "key").await.unwrap_err(), CheckoutError::PassExpired);
     shop.reserve(&open, "key").await.unwrap();
     shop.calm_down().await;
     shop.close().await;

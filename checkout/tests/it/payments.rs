@@ -1,10 +1,10 @@
 //! Every way in which a payment can end.
 
-use checkout::Refusal;
+use checkout::CheckoutError;
 use rstest_reuse::apply;
 use sale::{OrderState, PaymentState, testing::PRICE};
 use stores::{database::payments, events::Handler, payments::ChargeState, testing};
-use web::{Code, FieldError};
+use web::{ErrorCode, FieldError};
 
 use crate::{
     shop::{Engine, Shop, every_engine},
@@ -21,7 +21,7 @@ async fn declined_for_good_gives_the_units_back_at_once(#[case] engine: Engine) 
     let failed = shop.view(order).await;
     assert_eq!((failed.state, failed.payment.unwrap().state), (OrderState::PaymentFailed, PaymentState::Declined));
     assert_eq!(shop.units().await, (1, 0, 0));
-    assert_eq!(shop.pay(order, "sandbox_ok", "again").await.unwrap_err(), Refusal::HoldExpired);
+    assert_eq!(shop.pay(order, "sandbox_ok", "again").await.unwrap_err(), CheckoutError::HoldExpired);
     shop.close().await;
 }
 
@@ -64,7 +64,7 @@ async fn a_payment_that_is_left_ends_with_the_hold(#[case] engine: Engine) {
     shop.pay(order, "sandbox_leave", "pay").await.unwrap();
     shop.deliver().await;
     assert_eq!(shop.state(order).await, OrderState::PaymentProcessing);
-    assert_eq!(shop.pay(order, "sandbox_ok", "other").await.unwrap_err(), Refusal::PaymentInProgress);
+    assert_eq!(shop.pay(order, "sandbox_ok", "other").await.unwrap_err(), CheckoutError::PaymentInProgress);
     shop.pass_time(299_000);
     shop.loops().await;
     assert_eq!(shop.units().await, (0, 1, 0), "not before the deadline");
@@ -137,9 +137,9 @@ async fn paying_twice_is_one_payment(#[case] engine: Engine) {
     let first = shop.pay(order, "sandbox_ok", "pay").await.unwrap();
     let second = shop.pay(order, "sandbox_ok", "pay").await.unwrap();
     assert_eq!(first.payment, second.payment);
-    assert_eq!(shop.pay(order, "sandbox_leave", "pay").await.unwrap_err(), Refusal::KeyReused);
-    assert_eq!(shop.pay(order, "sandbox_ok", "other").await.unwrap_err(), Refusal::PaymentInProgress);
-    let unknown = Refusal::Invalid(vec![FieldError::new("/method", Code::UnknownMethod)]);
+    assert_eq!(shop.pay(order, "sandbox_leave", "pay").await.unwrap_err(), CheckoutError::KeyReused);
+    assert_eq!(shop.pay(order, "sandbox_ok", "other").await.unwrap_err(), CheckoutError::PaymentInProgress);
+    let unknown = CheckoutError::Invalid(vec![FieldError::new("/method", ErrorCode::UnknownMethod)]);
     assert_eq!(shop.pay(order, "cash", "pay").await.unwrap_err(), unknown);
     shop.deliver().await;
     assert_eq!(payments::of_order(&shop.database, order).await.unwrap().len(), 1);

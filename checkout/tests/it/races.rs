@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use checkout::{Refusal, payments::PaymentWorker, stock::StockWorker};
+use checkout::{CheckoutError, payments::PaymentWorker, stock::StockWorker};
 use futures::future::join_all;
 use rstest_reuse::apply;
 use sale::OrderState;
@@ -26,7 +26,9 @@ async fn fifty_buyers_for_ten_units(#[case] engine: Engine) {
     });
     let answers = join_all(asks).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 10);
-    assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(|refusal| *refusal == Refusal::SoldOut));
+    assert!(
+        answers.iter().filter_map(|answer| answer.as_ref().err()).all(|refusal| *refusal == CheckoutError::SoldOut)
+    );
     assert_eq!(shop.units().await, (0, 10, 0));
     shop.close().await;
 }
@@ -45,7 +47,7 @@ async fn one_pass_with_a_hundred_keys_is_one_order(#[case] engine: Engine) {
     assert_eq!(orders.len(), 1);
     let order = orders.into_iter().next().unwrap().unwrap().order.id;
     for refusal in refusals {
-        assert_eq!(refusal.unwrap_err(), Refusal::PassUsed { order: Some(order) });
+        assert_eq!(refusal.unwrap_err(), CheckoutError::PassUsed { order: Some(order) });
     }
     assert_eq!(shop.units().await, (199, 1, 0));
     shop.close().await;
@@ -67,7 +69,7 @@ async fn one_key_a_hundred_times_is_one_order(#[case] engine: Engine) {
             Ok(reserved) => {
                 ids.insert(reserved.order.id);
             }
-            Err(refusal) => assert_eq!(refusal, Refusal::InFlight),
+            Err(refusal) => assert_eq!(refusal, CheckoutError::InFlight),
         }
     }
     assert_eq!(ids.len(), 1);
@@ -85,7 +87,7 @@ async fn paying_races_the_deadline_and_the_buyers_own_cancel(#[case] engine: Eng
         let (paid, cancelled) = tokio::join!(shop.pay(order, "sandbox_ok", "pay"), shop.cancel(order));
         let state = shop.state(order).await;
         match (paid, cancelled.unwrap().state) {
-            (Err(refusal), _) => assert_eq!((refusal, state), (Refusal::HoldExpired, OrderState::Cancelled)),
+            (Err(refusal), _) => assert_eq!((refusal, state), (CheckoutError::HoldExpired, OrderState::Cancelled)),
             (Ok(_), _) => assert!(matches!(state, OrderState::PaymentProcessing | OrderState::Cancelled), "{state:?}"),
         }
         let order = shop.order().await.id;
@@ -96,7 +98,7 @@ async fn paying_races_the_deadline_and_the_buyers_own_cancel(#[case] engine: Eng
         let state = shop.state(order).await;
         match paid {
             Ok(_) => assert_eq!(state, OrderState::PaymentProcessing),
-            Err(refusal) => assert_eq!((refusal, state), (Refusal::HoldExpired, OrderState::Expired)),
+            Err(refusal) => assert_eq!((refusal, state), (CheckoutError::HoldExpired, OrderState::Expired)),
         }
     }
     shop.calm_down().await;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use checkout::{
-    Refusal, Reserve, Reserved, Reserver,
+    CheckoutError, Reserve, Reserved, Reserver,
     cancel::cancel,
     pay,
     reserve::{AskedContact, AskedLine, ReserveBody},
@@ -199,7 +199,7 @@ impl Shop {
         self.buyers(1).await.pop().unwrap()
     }
 
-    pub(crate) async fn reserve(&self, pass: &Pass, key: &str) -> Result<Reserved, Refusal> {
+    pub(crate) async fn reserve(&self, pass: &Pass, key: &str) -> Result<Reserved, CheckoutError> {
         self.reserver.reserve(wish(pass, key, 1)).await
     }
 
@@ -209,12 +209,12 @@ impl Shop {
         self.reserve(&pass, "key").await.unwrap().order
     }
 
-    pub(crate) async fn pay(&self, order: OrderId, method: &str, key: &str) -> Result<Order, Refusal> {
+    pub(crate) async fn pay(&self, order: OrderId, method: &str, key: &str) -> Result<Order, CheckoutError> {
         let choice = Choice { order, idempotency_key: key, method };
         pay::pay(&self.database, self.provider.as_ref(), choice).await
     }
 
-    pub(crate) async fn cancel(&self, order: OrderId) -> Result<Order, Refusal> {
+    pub(crate) async fn cancel(&self, order: OrderId) -> Result<Order, CheckoutError> {
         cancel(&self.database, order).await
     }
 

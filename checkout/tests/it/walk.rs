@@ -1,10 +1,10 @@
 //! The walk from a pass to a paid order, and the refusals on it.
 
-use checkout::{OrderView, Refusal, Reserve, reserve, reserve::AskedContact};
+use checkout::{CheckoutError, OrderView, Reserve, reserve, reserve::AskedContact};
 use rstest_reuse::apply;
 use sale::{HoldState, OrderState, testing::PRICE};
 use stores::{database::sales, testing};
-use web::{Code, FieldError};
+use web::{ApiError, ErrorCode, FieldError};
 
 use crate::shop::{Engine, LONG_MS, Shop, every_engine, wish};
 
@@ -66,8 +66,8 @@ async fn a_pass_becomes_a_paid_order(#[case] engine: Engine) {
     assert_eq!(OrderView::from(&paid).hold_until, None);
     assert_eq!(shop.units().await, (2, 0, 1));
 
-    assert_eq!(shop.pay(order, "sandbox_ok", "again").await.unwrap_err(), Refusal::AlreadyPaid);
-    assert_eq!(shop.cancel(order).await.unwrap_err(), Refusal::CannotCancel);
+    assert_eq!(shop.pay(order, "sandbox_ok", "again").await.unwrap_err(), CheckoutError::AlreadyPaid);
+    assert_eq!(shop.cancel(order).await.unwrap_err(), CheckoutError::CannotCancel);
     shop.close().await;
 }
 
@@ -80,9 +80,9 @@ async fn the_same_key_is_the_same_order(#[case] engine: Engine) {
     let second = shop.reserve(&pass, "key").await.unwrap();
     assert_eq!((second.order.id, second.is_new), (first.order.id, false));
     let other_body = shop.reserver.reserve(wish(&pass, "key", 2)).await;
-    assert_eq!(other_body.unwrap_err(), Refusal::KeyReused);
+    assert_eq!(other_body.unwrap_err(), CheckoutError::KeyReused);
     let other_key = shop.reserve(&pass, "other").await;
-    assert_eq!(other_key.unwrap_err(), Refusal::PassUsed { order: Some(first.order.id) });
+    assert_eq!(other_key.unwrap_err(), CheckoutError::PassUsed { order: Some(first.order.id) });
     assert_eq!(shop.units().await, (2, 1, 0));
     shop.close().await;
 }
@@ -92,10 +92,10 @@ async fn the_same_key_is_the_same_order(#[case] engine: Engine) {
 async fn a_refusal_consumes_nothing(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 2).await;
     let (first, second) = (shop.buyer().await, shop.buyer().await);
-    assert_eq!(shop.reserver.reserve(wish(&first, "key", 3)).await.unwrap_err(), Refusal::LimitReached);
-    assert_eq!(shop.reserver.reserve(wish(&first, "key", 2)).await.unwrap_err(), Refusal::SoldOut);
+    assert_eq!(shop.reserver.reserve(wish(&first, "key", 3)).await.unwrap_err(), CheckoutError::LimitReached);
+    assert_eq!(shop.reserver.reserve(wish(&first, "key", 2)).await.unwrap_err(), CheckoutError::SoldOut);
     let order = shop.reserve(&first, "key").await.unwrap().order;
-    assert_eq!(shop.reserve(&second, "key").await.unwrap_err(), Refusal::SoldOut);
+    assert_eq!(shop.reserve(&second, "key").await.unwrap_err(), CheckoutError::SoldOut);
     shop.cancel(order.id).await.unwrap();
     shop.deliver().await;
     shop.reserve(&second, "key").await.unwrap();
@@ -110,13 +110,13 @@ async fn what_the_sale_says_counts(#[case] engine: Engine) {
     let mut unknown = wish(&pass, "key", 1);
     "boots".clone_into(&mut unknown.body.lines[0].item);
     let refused = shop.reserver.reserve(unknown).await.unwrap_err();
-    assert_eq!(refused, Refusal::Invalid(vec![FieldError::new("/lines/0/item", Code::UnknownItem)]));
-    assert_eq!((refused.status(), refused.code()), (422, "unknown_item"));
+    assert_eq!(refused, CheckoutError::Invalid(vec![FieldError::new("/lines/0/item", ErrorCode::UnknownItem)]));
+    assert_eq!(ApiError::from(refused).code, ErrorCode::UnknownItem);
 
     let order = shop.reserve(&pass, "key").await.unwrap().order;
     let late = shop.buyer().await;
     shop.pass_time(LONG_MS + 1_000);
-    assert_eq!(shop.reserve(&late, "key").await.unwrap_err(), Refusal::PassExpired);
+    assert_eq!(shop.reserve(&late, "key").await.unwrap_err(), CheckoutError::PassExpired);
     let again = shop.reserve(&pass, "key").await.unwrap();
     assert_eq!((again.order.id, again.is_new), (order.id, false), "a retry finds its order after the pass has ended");
     shop.calm_down().await;
@@ -148,7 +148,7 @@ async fn a_hold_ends_at_its_deadline_once(#[case] engine: Engine) {
     shop.loops().await;
     assert_eq!(shop.state(order).await, OrderState::PendingPayment);
     shop.pass_time(1_000);
-    assert_eq!(shop.pay(order, "sandbox_ok", "pay").await.unwrap_err(), Refusal::HoldExpired);
+    assert_eq!(shop.pay(order, "sandbox_ok", "pay").await.unwrap_err(), CheckoutError::HoldExpired);
     shop.loops().await;
     shop.loops().await;
     let expired = shop.view(order).await;
@@ -156,7 +156,7 @@ async fn a_hold_ends_at_its_deadline_once(#[case] engine: Engine) {
     assert_eq!(shop.units().await, (1, 0, 0));
     shop.deliver().await;
     assert_eq!(shop.units().await, (1, 0, 0));
-    assert_eq!(shop.cancel(order).await.unwrap_err(), Refusal::CannotCancel);
+    assert_eq!(shop.cancel(order).await.unwrap_err(), CheckoutError::CannotCancel);
     shop.close().await;
 }
 

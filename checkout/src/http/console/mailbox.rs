@@ -1,55 +1,42 @@
 //! The mails of an installation without a mail server.
 
-use axum::{Router, extract::State, response::Response, routing::get};
-use http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http::StatusCode;
 use sale::Language;
 use stores::mail::mailbox::{Letter, Mailbox};
 use web::{
-    Code,
+    ApiError, ErrorCode,
     pages::console::{MailPage, MailRow, MailboxPage},
 };
 
-use super::{
-    super::{Shop, asked::Path, sellers::authority, store_trouble},
-    Desk,
+use super::super::{
+    AppState,
+    access::Seller,
+    extract::{PageRequest, Path},
 };
 
 /// Mails that the list shows.
 const MAILS: i64 = 100;
 
-pub(super) fn routes() -> Router<Shop> {
-    Router::new().route("/console/mailbox", get(mailbox)).route("/console/mailbox/{id}", get(mail))
+pub async fn list(_: Seller, page: PageRequest) -> Result<Response, ApiError> {
+    let mails = letters(&page.app).list(MAILS).await?;
+    let shell = page.shell();
+    let nonce = shell.nonce.clone();
+    let html = MailboxPage { shell, mails: mails.iter().map(mail_row).collect() }.render();
+    Ok(page.page(&nonce, StatusCode::OK, html))
 }
 
-async fn mailbox(State(shop): State<Shop>, headers: HeaderMap, uri: Uri) -> Response {
-    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
-    let answered = async {
-        authority(&shop, &headers).await?;
-        let mails = letters(&shop).list(MAILS).await.map_err(|fault| store_trouble(&fault))?;
-        let shell = desk.shell();
-        let nonce = shell.nonce.clone();
-        let html = MailboxPage { shell, mails: mails.iter().map(mail_row).collect() }.render();
-        Ok(desk.page(&nonce, StatusCode::OK, html))
-    };
-    desk.finish(answered.await)
+pub async fn show(_: Seller, page: PageRequest, Path(id): Path<i64>) -> Result<Response, ApiError> {
+    let found = letters(&page.app).show(id).await?.ok_or(ErrorCode::NotFound)?;
+    let shell = page.shell();
+    let nonce = shell.nonce.clone();
+    let language = language_of(&found.text).tag().to_owned();
+    let html = MailPage { shell, mail: mail_row(&found), language, text: found.text }.render();
+    Ok(page.page(&nonce, StatusCode::OK, html))
 }
 
-async fn mail(State(shop): State<Shop>, Path(id): Path<i64>, headers: HeaderMap, uri: Uri) -> Response {
-    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
-    let answered = async {
-        authority(&shop, &headers).await?;
-        let found = letters(&shop).show(id).await.map_err(|fault| store_trouble(&fault))?.ok_or(Code::NotFound)?;
-        let shell = desk.shell();
-        let nonce = shell.nonce.clone();
-        let language = language_of(&found.text).tag().to_owned();
-        let html = MailPage { shell, mail: mail_row(&found), language, text: found.text }.render();
-        Ok(desk.page(&nonce, StatusCode::OK, html))
-    };
-    desk.finish(answered.await)
-}
-
-fn letters(shop: &Shop) -> Mailbox {
-    Mailbox::new(shop.database.clone(), shop.keys.personal_data.clone())
+fn letters(app: &AppState) -> Mailbox {
+    Mailbox::new(app.database.clone(), app.keys.personal_data.clone())
 }
 
 /// A mail with Hangul in it was written for a reader of Korean.

@@ -1,45 +1,34 @@
 //! The orders of a sale, the newest first.
 
-use axum::{Router, extract::State, response::Response, routing::get};
-use http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http::StatusCode;
 use stores::database::orders::Order;
-use web::pages::console::{ConsoleOrderRow, ConsoleOrdersPage};
-
-use super::{
-    super::{
-        Shop,
-        asked::{Path, Query},
-        orders,
-        sales::{Cursor, known},
-        sellers::authority,
-    },
-    Desk,
+use web::{
+    ApiError,
+    pages::console::{ConsoleOrderRow, ConsoleOrdersPage},
 };
 
-pub(super) fn routes() -> Router<Shop> {
-    Router::new().route("/console/sales/{sale}/orders", get(list))
-}
+use super::super::{
+    access::Seller,
+    extract::{PageRequest, Path, Query},
+    orders,
+    sales::{Cursor, known},
+};
 
-async fn list(
-    State(shop): State<Shop>,
+pub async fn list(
+    _: Seller,
+    page: PageRequest,
     Path(id): Path<String>,
-    Query(cursor): Query<Cursor>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
-    let answered = async {
-        authority(&shop, &headers).await?;
-        let known = known(&shop, &id).await?;
-        let (orders, next_cursor) = orders::page(&shop, &id, cursor.cursor.as_deref()).await?;
-        let shell = desk.shell();
-        let nonce = shell.nonce.clone();
-        let name = known.sale.name.in_language(shell.language).to_owned();
-        let orders = orders.iter().map(order_row).collect();
-        let html = ConsoleOrdersPage { shell, sale: id.clone(), name, orders, next_cursor }.render();
-        Ok(desk.page(&nonce, StatusCode::OK, html))
-    };
-    desk.finish(answered.await)
+    Query(query): Query<Cursor>,
+) -> Result<Response, ApiError> {
+    let known = known(&page.app, &id).await?;
+    let (orders, next_cursor) = orders::page(&page.app, &id, query.cursor.as_deref()).await?;
+    let shell = page.shell();
+    let nonce = shell.nonce.clone();
+    let name = known.sale.name.in_language(shell.language).to_owned();
+    let orders = orders.iter().map(order_row).collect();
+    let html = ConsoleOrdersPage { shell, sale: id, name, orders, next_cursor }.render();
+    Ok(page.page(&nonce, StatusCode::OK, html))
 }
 
 fn order_row(order: &Order) -> ConsoleOrderRow {

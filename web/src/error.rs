@@ -1,22 +1,28 @@
-//! Problems: every refusal as RFC 9457 problem+json, with a code that programs can rely on.
+//! Why a request is refused: one error for API and pages, with a code that programs can rely on.
+//!
+//! Handlers return an [`ApiError`]; [`error_response`] makes the answer of it, a problem document (RFC 9457) for programs
+//! or a page for people.
+
+mod response;
 
 use std::sync::LazyLock;
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use metrics::Counter;
+use sale::unavailable::{Unavailability, Unavailable};
 use serde::{Serialize, Serializer};
 
-use crate::body::Body;
+pub use self::response::error_response;
 
 macro_rules! codes {
     ($($variant:ident = $status:literal $text:literal: $title:literal,)+) => {
         /// The codes of the API; each has its status and a sentence.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Code {
+        pub enum ErrorCode {
             $($variant,)+
         }
 
-        impl Code {
+        impl ErrorCode {
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             pub const fn as_str(self) -> &'static str {
@@ -88,13 +94,13 @@ codes! {
     Overloaded = 503 "overloaded": "Too much to do just now.",
 }
 
-/// One for each of [`Code::ALL`], looked up once: a line that takes nobody refuses everybody.
+/// One for each of [`ErrorCode::ALL`], looked up once: a line that takes nobody refuses everybody.
 static REFUSALS: LazyLock<Vec<Counter>> = LazyLock::new(|| {
-    let counter = |code: &Code| metrics::counter!("openrun_refusals_total", "code" => code.as_str());
-    Code::ALL.iter().map(counter).collect()
+    let counter = |code: &ErrorCode| metrics::counter!("openrun_refusals_total", "code" => code.as_str());
+    ErrorCode::ALL.iter().map(counter).collect()
 });
 
-impl Serialize for Code {
+impl Serialize for ErrorCode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
@@ -105,19 +111,19 @@ impl Serialize for Code {
 pub struct FieldError {
     /// JSON pointer into the request.
     pub pointer: String,
-    pub code: Code,
+    pub code: ErrorCode,
 }
 
 impl FieldError {
-    pub fn new(pointer: impl Into<String>, code: Code) -> Self {
+    pub fn new(pointer: impl Into<String>, code: ErrorCode) -> Self {
         Self { pointer: pointer.into(), code }
     }
 }
 
-/// A refusal on its way out.
+/// A refusal of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    pub code: Code,
+pub struct ApiError {
+    pub code: ErrorCode,
     /// What this caller should know beyond the title.
     pub detail: Option<String>,
     pub retry_after_seconds: Option<u32>,
@@ -126,34 +132,34 @@ pub struct Problem {
     pub order: Option<String>,
     /// The methods that the address takes, where the router does not say so itself.
     pub allow: Option<&'static str>,
+    /// What failed inside. For the logs: no client sees it.
+    pub cause: Option<Box<str>>,
 }
 
-impl From<Code> for Problem {
-    fn from(code: Code) -> Self {
+/// A store that did not answer: whether anything happened is unknown, and the same request finds out.
+impl<E: Unavailable> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        let cause = Some(error.to_string().into());
+        let refused = match error.unavailability() {
+            Unavailability::Overloaded => Self::from(ErrorCode::Overloaded),
+            Unavailability::NoAnswer => Self::from(ErrorCode::StoreUnavailable),
+            Unavailability::Restoring => Self::from(ErrorCode::StoreUnavailable).retry_after(2),
+        };
+        Self { cause, ..refused }
+    }
+}
+
+impl From<ErrorCode> for ApiError {
+    fn from(code: ErrorCode) -> Self {
         let retry_after_seconds = match code.status() {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(1),
             _ => None,
         };
-        Self { code, detail: None, retry_after_seconds, errors: Vec::new(), order: None, allow: None }
+        Self { code, detail: None, retry_after_seconds, errors: Vec::new(), order: None, allow: None, cause: None }
     }
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    r#type: String,
-    title: &'static str,
-    status: u16,
-    code: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    trace_id: &'a str,
-    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
-    errors: &'a [FieldError],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    order: Option<&'a str>,
-}
-
-impl Problem {
+impl ApiError {
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds.max(1));
@@ -167,7 +173,7 @@ impl Problem {
     }
 
     /// A 422 about one field.
-    pub fn field(code: Code, pointer: impl Into<String>) -> Self {
+    pub fn field(code: ErrorCode, pointer: impl Into<String>) -> Self {
         Self { errors: vec![FieldError::new(pointer, code)], ..Self::from(code) }
     }
 
@@ -177,8 +183,8 @@ impl Problem {
         Self { allow: Some(methods), ..self }
     }
 
-    /// What problem document and page say in their headers. Whatever is refused passes here, so it is counted here.
-    pub(crate) fn set_headers(&self, headers: &mut HeaderMap) {
+    /// What problem document and page say in their headers. Every refusal passes here, so it is counted here.
+    fn set_headers(&self, headers: &mut HeaderMap) {
         REFUSALS[self.code as usize].increment(1);
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -186,30 +192,6 @@ impl Problem {
         if let Some(methods) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
-    }
-
-    pub fn into_response(self, trace_id: &str) -> Response<Body> {
-        let status = self.code.status();
-        let document = Document {
-            r#type: format!("urn:openrun:problem:{}", self.code.as_str()),
-            title: self.code.title(),
-            status: status.as_u16(),
-            code: self.code.as_str(),
-            detail: self.detail.as_deref(),
-            trace_id,
-            errors: &self.errors,
-            order: self.order.as_deref(),
-        };
-        let mut response = Response::new(Body::from(serde_json::to_string(&document).unwrap_or_default()));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        self.set_headers(headers);
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"openrun\""));
-        }
-        response
     }
 }
 
@@ -219,17 +201,9 @@ mod tests {
 
     #[test]
     fn every_code_has_a_sentence_and_an_error_status() {
-        for code in Code::ALL {
+        for code in ErrorCode::ALL {
             assert!(code.status().is_client_error() || code.status().is_server_error(), "{code:?}");
             assert!(code.title().ends_with('.'), "{code:?}");
         }
-    }
-
-    #[test]
-    fn overload_says_when_to_come_back() {
-        let response = Problem::from(Code::Overloaded).into_response("t");
-        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
-        let response = Problem::from(Code::TicketMissing).into_response("t");
-        assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
     }
 }

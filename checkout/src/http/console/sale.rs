@@ -1,14 +1,10 @@
 //! The page of one sale, and the buttons that steer it.
 
-use axum::{
-    Router,
-    extract::{Request, State},
-    response::Response,
-    routing::{get, post},
-};
-use http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http::StatusCode;
 use sale::{Language, OrderState, token::Authority};
 use serde::Deserialize;
+use serde_json::{Number, Value, json};
 use stores::{
     database::{
         acts::{self, Act},
@@ -18,20 +14,20 @@ use stores::{
     queue_store::StockCount,
 };
 use web::{
-    FieldError, Problem,
+    ApiError, FieldError,
     pages::console::{Admission, Change, ConsoleSalePage, Fault, FieldFault, Live, Trouble},
+    paths,
 };
 
 use super::{
     super::{
-        Shop,
-        asked::{Form, Path, Query},
+        access::{Seller, Write},
+        extract::{Form, PageRequest, Path, Query},
+        pages::to,
         sales::known,
-        seller::{self, figures, steer, turn},
-        sellers::authority,
-        store_trouble,
+        seller_api::{self, figures, switch, update_admission},
     },
-    Desk, form, to,
+    sale_form,
 };
 
 /// Acts that the page of a sale shows.
@@ -39,15 +35,6 @@ const ACTS: i64 = 20;
 
 /// Unpublished events that are more than the relay has in its hands.
 const MANY_EVENTS: u64 = 1_000;
-
-pub(super) fn routes() -> Router<Shop> {
-    Router::new()
-        .route("/console/sales/{sale}", get(sale))
-        .route("/console/sales/{sale}/admission", post(set_admission))
-        .route("/console/sales/{sale}/pause", post(pause))
-        .route("/console/sales/{sale}/resume", post(resume))
-        .route("/console/sales/{sale}/close", post(close))
-}
 
 /// What the page of a sale shows beyond its figures.
 #[derive(Default)]
@@ -58,41 +45,35 @@ struct Shown {
     faults: Vec<FieldFault>,
 }
 
+/// The query of the page.
 #[derive(Deserialize)]
-struct Saved {
+pub struct Saved {
     saved: Option<String>,
 }
 
-async fn sale(
-    State(shop): State<Shop>,
+pub async fn show(
+    _: Seller,
+    page: PageRequest,
     Path(id): Path<String>,
-    Query(saved): Query<Saved>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
-    let shown = Shown { saved: saved.saved.is_some(), ..Shown::default() };
-    let answered = async {
-        authority(&shop, &headers).await?;
-        sale_page(&desk, &id, shown).await
-    };
-    desk.finish(answered.await)
+    Query(query): Query<Saved>,
+) -> Result<Response, ApiError> {
+    sale_page(&page, &id, Shown { saved: query.saved.is_some(), ..Shown::default() }).await
 }
 
-async fn sale_page(desk: &Desk<'_>, id: &str, shown: Shown) -> Result<Response, Problem> {
-    let shop = desk.shop;
-    let known = known(shop, id).await?;
-    let (live, mut trouble) = match figures(shop, id).await {
+async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Response, ApiError> {
+    let app = &page.app;
+    let known = known(app, id).await?;
+    let (live, mut trouble) = match figures(app, id).await {
         Ok(figures) => (live(&figures), trouble(&figures)),
         Err(_) => (quiet(&known), vec![Trouble::Store]),
     };
-    let waiting_events = outbox::unpublished_count(&shop.database).await.map_err(|fault| store_trouble(&fault))?;
+    let waiting_events = outbox::unpublished_count(&app.database).await?;
     if waiting_events > MANY_EVENTS {
         trouble.push(Trouble::Events(waiting_events));
     }
-    let shell = desk.shell();
+    let shell = page.shell();
     let (language, nonce) = (shell.language, shell.nonce.clone());
-    let acts = acts::latest(&shop.database, &known.sale.id, ACTS).await.map_err(|fault| store_trouble(&fault))?;
+    let acts = acts::latest(&app.database, &known.sale.id, ACTS).await?;
     let in_force = known.sale.admission;
     let typed = shown.typed.unwrap_or_else(|| AdmissionForm {
         per_minute: in_force.per_minute.to_string(),
@@ -104,7 +85,7 @@ async fn sale_page(desk: &Desk<'_>, id: &str, shown: Shown) -> Result<Response, 
         shell,
         sale: id.to_owned(),
         name: known.sale.name.in_language(language).to_owned(),
-        state: known.state(shop.database.now()),
+        state: known.state(app.database.now()),
         opens_at: known.sale.opens_at,
         live,
         admission: Admission { per_minute: typed.per_minute, max_active: typed.max_active, overcall: typed.overcall },
@@ -114,10 +95,10 @@ async fn sale_page(desk: &Desk<'_>, id: &str, shown: Shown) -> Result<Response, 
         faults: shown.faults,
     }
     .render();
-    Ok(desk.page(&nonce, status, html))
+    Ok(page.page(&nonce, status, html))
 }
 
-fn live(figures: &seller::Live) -> Live {
+fn live(figures: &seller_api::Live) -> Live {
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
     let orders = figures.orders.iter().filter_map(|(state, orders)| Some((OrderState::parse(state)?, *orders)));
     Live {
@@ -159,7 +140,7 @@ fn quiet(known: &StockedSale) -> Live {
     }
 }
 
-fn trouble(figures: &seller::Live) -> Vec<Trouble> {
+fn trouble(figures: &seller_api::Live) -> Vec<Trouble> {
     let orders = |state: OrderState| figures.orders.get(state.as_str()).copied().filter(|orders| *orders > 0);
     let found = [
         (figures.conservation != 0).then_some(Trouble::Conservation(figures.conservation)),
@@ -198,79 +179,78 @@ fn settings_words(detail: &str, language: Language) -> String {
     }
 }
 
+/// What was typed as admission settings.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-struct AdmissionForm {
+pub struct AdmissionForm {
     per_minute: String,
     max_active: String,
     overcall: String,
 }
 
-async fn set_admission(
-    State(shop): State<Shop>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    uri: Uri,
-    Form(form): Form<AdmissionForm>,
-) -> Response {
-    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
-    let set = async {
-        let authority = authority(&shop, &headers).await?;
-        let number = |text: &str| text.trim().parse::<f64>().ok().and_then(serde_json::Number::from_f64);
-        let whole = |text: &str| text.trim().parse::<i64>().ok();
-        let document = serde_json::json!({
-            "per_minute": whole(&form.per_minute), "max_active": whole(&form.max_active), "overcall": number(&form.overcall),
-        });
-        let document = without_missing(document, &form);
-        match steer(&shop, &id, &document, authority).await {
-            Ok(_) => Ok(to(&format!("/console/sales/{id}?saved=1"))),
-            Err(problem) if !problem.errors.is_empty() => {
-                let faults = problem.errors.iter().map(admission_fault).collect();
-                sale_page(&desk, &id, Shown { saved: false, typed: Some(form), faults }).await
-            }
-            Err(problem) => Err(problem),
-        }
-    };
-    desk.finish(set.await)
+impl AdmissionForm {
+    /// The document of the API. What is no number goes there as it was typed, to be refused.
+    fn document(&self) -> Value {
+        let whole = |typed: &str| typed.trim().parse::<i64>().map_or_else(|_| Value::from(typed), Value::from);
+        let number = |typed: &str| {
+            let number = typed.trim().parse::<f64>().ok().and_then(Number::from_f64);
+            number.map_or_else(|| Value::from(typed), Value::from)
+        };
+        json!({
+            "per_minute": whole(&self.per_minute),
+            "max_active": whole(&self.max_active),
+            "overcall": number(&self.overcall),
+        })
+    }
 }
 
-/// A field that does not parse must be refused, not taken for one that keeps its value.
-fn without_missing(mut document: serde_json::Value, form: &AdmissionForm) -> serde_json::Value {
-    for (key, typed) in
-        [("per_minute", &form.per_minute), ("max_active", &form.max_active), ("overcall", &form.overcall)]
-    {
-        if document[key].is_null() {
-            document[key] = serde_json::Value::from(typed.as_str());
+pub async fn set_admission(
+    Write(Seller(authority)): Write<Seller>,
+    page: PageRequest,
+    Path(id): Path<String>,
+    Form(form): Form<AdmissionForm>,
+) -> Result<Response, ApiError> {
+    match update_admission(&page.app, &id, &form.document(), authority).await {
+        Ok(_) => Ok(to(&paths::console::saved_sale(id))),
+        Err(error) if !error.errors.is_empty() => {
+            let faults = error.errors.iter().map(admission_fault).collect();
+            sale_page(&page, &id, Shown { saved: false, typed: Some(form), faults }).await
         }
+        Err(error) => Err(error),
     }
-    document
 }
 
 fn admission_fault(error: &FieldError) -> FieldFault {
     let field = error.pointer.trim_start_matches('/').to_owned();
-    let fault = form::bounds(&field).map_or(Fault::Invalid, |(least, most)| Fault::NotBetween(least, most));
+    let fault = sale_form::bounds(&field).map_or(Fault::Invalid, |(least, most)| Fault::NotBetween(least, most));
     FieldFault { field, fault }
 }
 
-async fn flip(shop: Shop, id: String, request: Request, switch: Switch) -> Response {
-    let (parts, _) = request.into_parts();
-    let desk = Desk { shop: &shop, headers: &parts.headers, uri: &parts.uri };
-    let flipped = async {
-        let authority: Authority = authority(&shop, &parts.headers).await?;
-        turn(&shop, &id, switch, authority).await?;
-        Ok(to(&format!("/console/sales/{id}")))
-    };
-    desk.finish(flipped.await)
+pub async fn pause(
+    Write(Seller(authority)): Write<Seller>,
+    page: PageRequest,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    set_switch(&page, &id, Switch::Pause, authority).await
 }
 
-async fn pause(State(shop): State<Shop>, Path(id): Path<String>, request: Request) -> Response {
-    flip(shop, id, request, Switch::Pause).await
+pub async fn resume(
+    Write(Seller(authority)): Write<Seller>,
+    page: PageRequest,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    set_switch(&page, &id, Switch::Resume, authority).await
 }
 
-async fn resume(State(shop): State<Shop>, Path(id): Path<String>, request: Request) -> Response {
-    flip(shop, id, request, Switch::Resume).await
+pub async fn close(
+    Write(Seller(authority)): Write<Seller>,
+    page: PageRequest,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    set_switch(&page, &id, Switch::Close, authority).await
 }
 
-async fn close(State(shop): State<Shop>, Path(id): Path<String>, request: Request) -> Response {
-    flip(shop, id, request, Switch::Close).await
+async fn set_switch(page: &PageRequest, id: &str, to_set: Switch, by: Authority) -> Result<Response, ApiError> {
+    switch(&page.app, id, to_set, by).await?;
+    Ok(to(&paths::console::sale(id)))
 }

@@ -2,30 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    Router,
-    extract::State,
-    response::Response,
-    routing::{get, post},
-};
-use http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http::StatusCode;
 use sale::{Sale, Timestamp};
 use serde_json::{Value, json};
 use web::{
-    Code, Problem,
+    ApiError, ErrorCode,
     format::{from_korean_input, korean_input},
     pages::console::{Fault, FieldFault, Purpose, SaleFormPage},
+    paths,
 };
 
-use super::{
-    super::{
-        Shop,
-        asked::{Form, Path},
-        sales::known,
-        seller::{edit, make},
-        sellers::authority,
-    },
-    Desk, to,
+use super::super::{
+    access::{Seller, Write},
+    extract::{Form, PageRequest, Path},
+    pages::to,
+    sales::known,
+    seller_api::{edit, make},
 };
 
 /// Items that the form of a new sale offers; the empty ones are left out.
@@ -35,99 +28,76 @@ const MOST_ITEMS: usize = 50;
 
 type Typed = BTreeMap<String, String>;
 
-pub(super) fn routes() -> Router<Shop> {
-    Router::new()
-        .route("/console/sales", post(create))
-        .route("/console/sales/new", get(blank))
-        .route("/console/sales/{sale}/edit", get(open).post(save))
+#[expect(clippy::unused_async, reason = "axum takes no other handlers")]
+pub async fn blank(_: Seller, page: PageRequest) -> Result<Response, ApiError> {
+    let opens_at = page.app.database.now().plus_seconds(600).as_millis() / 60_000 * 60_000;
+    let mut values: Typed = [
+        ("per_buyer_limit", "1"),
+        ("hold_seconds", "300"),
+        ("enter_seconds", "120"),
+        ("pass_seconds", "600"),
+        ("per_minute", "600"),
+        ("max_active", "200"),
+        ("overcall", "0"),
+        ("item_0_currency", "KRW"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    values.insert("opens_at".to_owned(), korean_input(Timestamp::from_millis(opens_at)));
+    Ok(form(&page, Purpose::Create, values, Vec::new()))
 }
 
-async fn blank(State(shop): State<Shop>, headers: HeaderMap, uri: Uri) -> Response {
-    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
-    let answered = async {
-        authority(&shop, &headers).await?;
-        let opens_at = shop.database.now().plus_seconds(600).as_millis() / 60_000 * 60_000;
-        let mut values: Typed = [
-            ("per_buyer_limit", "1"),
-            ("hold_seconds", "300"),
-            ("enter_seconds", "120"),
-            ("pass_seconds", "600"),
-            ("per_minute", "600"),
-            ("max_active", "200"),
-            ("overcall", "0"),
-            ("item_0_currency", "KRW"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
-        values.insert("opens_at".to_owned(), korean_input(Timestamp::from_millis(opens_at)));
-        Ok(form(&desk, Purpose::Create, values, Vec::new()))
-    };
-    desk.finish(answered.await)
-}
-
-async fn create(State(shop): State<Shop>, headers: HeaderMap, uri: Uri, Form(typed): Form<Typed>) -> Response {
-    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
-    let made = async {
-        let authority = authority(&shop, &headers).await?;
-        match make(&shop, &document(&typed, true), authority).await {
-            Ok(made) => Ok(to(&format!("/console/sales/{}", made.sale.id))),
-            Err(problem) => refused(&desk, Purpose::Create, typed, problem),
-        }
-    };
-    desk.finish(made.await)
-}
-
-async fn open(State(shop): State<Shop>, Path(id): Path<String>, headers: HeaderMap, uri: Uri) -> Response {
-    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
-    let answered = async {
-        authority(&shop, &headers).await?;
-        let known = known(&shop, &id).await?;
-        let purpose = Purpose::Edit { sale: id.clone(), version: known.sale.version.to_string() };
-        Ok(form(&desk, purpose, values(&known.sale), Vec::new()))
-    };
-    desk.finish(answered.await)
-}
-
-async fn save(
-    State(shop): State<Shop>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    uri: Uri,
+pub async fn create(
+    Write(Seller(authority)): Write<Seller>,
+    page: PageRequest,
     Form(typed): Form<Typed>,
-) -> Response {
-    let desk = Desk { shop: &shop, headers: &headers, uri: &uri };
-    let saved = async {
-        let authority = authority(&shop, &headers).await?;
-        let version = typed.get("version").and_then(|version| version.parse().ok()).unwrap_or(0);
-        match edit(&shop, &id, version, &document(&typed, false), authority).await {
-            Ok(_) => Ok(to(&format!("/console/sales/{id}?saved=1"))),
-            Err(problem) => {
-                let now = known(&shop, &id).await?.sale.version;
-                refused(&desk, Purpose::Edit { sale: id.clone(), version: now.to_string() }, typed, problem)
-            }
-        }
-    };
-    desk.finish(saved.await)
+) -> Result<Response, ApiError> {
+    match make(&page.app, &document(&typed, true), authority).await {
+        Ok(made) => Ok(to(&paths::console::sale(made.sale.id))),
+        Err(error) => refused(&page, Purpose::Create, typed, error),
+    }
 }
 
-/// The form again, with what was typed and what is wrong with it.
-fn refused(desk: &Desk<'_>, purpose: Purpose, typed: Typed, problem: Problem) -> Result<Response, Problem> {
-    match problem.code {
-        Code::SaleExists => {
-            let fault = FieldFault { field: "id".to_owned(), fault: Fault::Taken };
-            Ok(form(desk, purpose, typed, vec![fault]))
-        }
-        Code::PreconditionFailed => Ok(form(desk, purpose, typed, Vec::new())),
-        _ if problem.errors.is_empty() => Err(problem),
-        _ => {
-            let faults = problem.errors.iter().map(|error| fault(&error.pointer, error.code, &typed)).collect();
-            Ok(form(desk, purpose, typed, faults))
+pub async fn show(_: Seller, page: PageRequest, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let known = known(&page.app, &id).await?;
+    let purpose = Purpose::Edit { sale: id, version: known.sale.version.to_string() };
+    Ok(form(&page, purpose, values(&known.sale), Vec::new()))
+}
+
+pub async fn save(
+    Write(Seller(authority)): Write<Seller>,
+    page: PageRequest,
+    Path(id): Path<String>,
+    Form(typed): Form<Typed>,
+) -> Result<Response, ApiError> {
+    let version = typed.get("version").and_then(|version| version.parse().ok()).unwrap_or(0);
+    match edit(&page.app, &id, version, &document(&typed, false), authority).await {
+        Ok(_) => Ok(to(&paths::console::saved_sale(id))),
+        Err(error) => {
+            let now = known(&page.app, &id).await?.sale.version;
+            refused(&page, Purpose::Edit { sale: id, version: now.to_string() }, typed, error)
         }
     }
 }
 
-fn form(desk: &Desk<'_>, purpose: Purpose, values: Typed, faults: Vec<FieldFault>) -> Response {
-    let shell = desk.shell();
+/// The form again, with what was typed and what is wrong with it.
+fn refused(page: &PageRequest, purpose: Purpose, typed: Typed, error: ApiError) -> Result<Response, ApiError> {
+    match error.code {
+        ErrorCode::SaleExists => {
+            let fault = FieldFault { field: "id".to_owned(), fault: Fault::Taken };
+            Ok(form(page, purpose, typed, vec![fault]))
+        }
+        ErrorCode::PreconditionFailed => Ok(form(page, purpose, typed, Vec::new())),
+        _ if error.errors.is_empty() => Err(error),
+        _ => {
+            let faults = error.errors.iter().map(|error| fault(&error.pointer, error.code, &typed)).collect();
+            Ok(form(page, purpose, typed, faults))
+        }
+    }
+}
+
+fn form(page: &PageRequest, purpose: Purpose, values: Typed, faults: Vec<FieldFault>) -> Response {
+    let shell = page.shell();
     let nonce = shell.nonce.clone();
     let is_new = matches!(purpose, Purpose::Create);
     let items = if is_new { ITEMS } else { item_count(&values) };
@@ -138,7 +108,7 @@ fn form(desk: &Desk<'_>, purpose: Purpose, values: Typed, faults: Vec<FieldFault
     let status =
         if faults.is_empty() && !changed_meanwhile { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let html = SaleFormPage { shell, purpose, values, items, faults, changed_meanwhile }.render();
-    desk.page(&nonce, status, html)
+    page.page(&nonce, status, html)
 }
 
 fn item_count(values: &Typed) -> usize {
@@ -217,7 +187,7 @@ fn values(sale: &Sale) -> Typed {
 }
 
 /// The field of the form that a JSON pointer of the API speaks of, and what is wrong with it.
-fn fault(pointer: &str, code: Code, typed: &Typed) -> FieldFault {
+fn fault(pointer: &str, code: ErrorCode, typed: &Typed) -> FieldFault {
     let parts: Vec<&str> = pointer.trim_start_matches('/').split('/').collect();
     let field = match parts.as_slice() {
         ["items", at, "name", language] => format!("item_{at}_name_{language}"),
@@ -228,7 +198,7 @@ fn fault(pointer: &str, code: Code, typed: &Typed) -> FieldFault {
         parts => parts.join("_"),
     };
     let value = typed.get(&field).map(|value| value.trim()).unwrap_or_default();
-    let fault = if code == Code::NotSupported {
+    let fault = if code == ErrorCode::NotSupported {
         Fault::NotSupported
     } else if value.is_empty() {
         Fault::Required

@@ -1,47 +1,45 @@
-//! Answers that people see: pages with their headers, and ways on after a form.
+//! Pages with their headers, and redirects after a form.
 
 use std::io::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use rand::RngExt as _;
 use sale::Timestamp;
 
 use crate::{
-    Body, Shell, Site, asking, csp,
+    Body, Shell, csp,
     mold::{Mold, Texts},
-    pages::{Notice, Reason, WayOn},
-    problem::Problem,
+    request::{Visitor, language::chosen_language},
 };
 
 /// Headers of a page, with those that the server adds: as many as fit without a larger table.
 const MOST_HEADERS: usize = 12;
 
-/// A request for a page: what it needs to be answered with one.
-#[derive(Clone, Copy)]
-pub struct Visit<'r> {
-    pub site: &'r Site,
-    pub headers: &'r HeaderMap,
-    pub uri: &'r Uri,
+/// A request for a page, with what every page needs.
+#[derive(Clone, Copy, Debug)]
+pub struct PageContext<'r> {
+    pub visitor: Visitor<'r>,
+    /// The server's clock.
     pub now: Timestamp,
 }
 
-impl Visit<'_> {
+impl PageContext<'_> {
     /// What the page has around its own content.
     pub fn shell(&self) -> Shell {
         Shell {
-            language: self.site.language(self.headers, self.uri.query()),
+            language: self.visitor.language(),
             nonce: URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 12]>()),
-            path: self.uri.path().to_owned(),
+            path: self.visitor.uri.path().to_owned(),
             now: self.now,
         }
     }
 
     /// A page with its headers.
     pub fn page(&self, nonce: &str, status: StatusCode, html: String) -> Response<Body> {
-        let packed = if accepts_gzip(self.headers) { pack(&html) } else { None };
+        let packed = if accepts_gzip(self.visitor.headers) { pack(&html) } else { None };
         let is_packed = packed.is_some();
         let mut response = self.answer(nonce, packed.map_or_else(|| Body::from(html), Body::from), is_packed);
         *response.status_mut() = status;
@@ -50,7 +48,7 @@ impl Visit<'_> {
 
     /// A page from its mold, with its headers.
     pub fn filled(&self, nonce: &str, mold: &Mold, texts: &Texts) -> Response<Body> {
-        if accepts_gzip(self.headers) {
+        if accepts_gzip(self.visitor.headers) {
             self.answer(nonce, mold.packed(texts).into(), true)
         } else {
             self.answer(nonce, mold.plain(texts).into(), false)
@@ -73,39 +71,11 @@ impl Visit<'_> {
         if is_packed {
             answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        if let Some(language) = asking::chosen_language(self.uri.query()) {
-            answer.append(header::SET_COOKIE, self.site.set_language(language));
+        if let Some(language) = chosen_language(self.visitor.uri.query()) {
+            answer.append(header::SET_COOKIE, self.visitor.site.set_language(language));
         }
         response
     }
-
-    /// The page that says what did not work.
-    pub fn notice(&self, problem: &Problem, way_on: WayOn) -> Response<Body> {
-        let shell = self.shell();
-        let nonce = shell.nonce.clone();
-        let reason = Reason::from_code(problem.code.as_str());
-        let notice = Notice { shell, reason, way_on, trace_id: asking::trace_id(self.headers) };
-        let mut response = self.page(&nonce, problem.code.status(), notice.render());
-        problem.set_headers(response.headers_mut());
-        response
-    }
-
-    /// What did not work, as whoever asked reads it: programs a document, people a page.
-    pub fn refuse(&self, problem: Problem, way_on: WayOn) -> Response<Body> {
-        if is_for_programs(self.uri.path()) {
-            problem.into_response(&asking::trace_id(self.headers))
-        } else {
-            self.notice(&problem, way_on)
-        }
-    }
-}
-
-/// Whether programs ask for this path; every other one is a page.
-fn is_for_programs(path: &str) -> bool {
-    const TREES: [&str; 3] = ["/v1", "/.well-known", "/gate"];
-    const PLACES: [&str; 5] = ["/openapi.json", "/docs", "/healthz", "/readyz", "/metrics"];
-    let below = |tree: &str| path.strip_prefix(tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    TREES.into_iter().any(below) || PLACES.contains(&path)
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {

@@ -1,0 +1,21 @@
+//! The one place at which an error of a handler becomes an answer.
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use web::{ApiError, error_response};
+
+use super::{AppState, extract::RequestHead};
+
+/// Answers for handlers and extractors that failed: a problem document for programs, a page for people.
+pub async fn answer_errors(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let head = RequestHead::of(&request);
+    let mut response = next.run(request).await;
+    match response.extensions_mut().remove::<ApiError>() {
+        Some(error) => error_response(&error, head.visitor(&app.site), app.database.now()).map(Body::new),
+        None => response,
+    }
+}

@@ -1,0 +1,197 @@
+//! `/sales/{sale}/checkout`: who holds a pass chooses and reserves.
+
+use std::{collections::BTreeMap, slice};
+
+use axum::response::Response;
+use http::StatusCode;
+use sale::{OrderState, Pass, PaymentState, SaleState};
+use serde::Deserialize;
+use stores::database::{
+    orders::{self, Order},
+    passes,
+    sales::StockedSale,
+};
+use web::{
+    ApiError, ErrorCode,
+    pages::{CheckoutPage, CheckoutState, Choice, Reason},
+    paths,
+};
+
+use super::{
+    super::{
+        AppState,
+        access::{PassHolder, Write},
+        extract::{Form, PageRequest, TraceId},
+        sales::known,
+    },
+    fresh_key, held, is_key, to,
+};
+use crate::{
+    Reserve,
+    reserve::{AskedContact, AskedLine, ReserveBody},
+};
+
+pub async fn show(PassHolder(pass): PassHolder, page: PageRequest) -> Result<Response, ApiError> {
+    let pass = renewed(&page.app, pass).await?;
+    let known = known(&page.app, pass.sale.as_str()).await?;
+    let state = state(&page, &known, &pass).await?;
+    Ok(checkout_page(&page, &known, state, StatusCode::OK))
+}
+
+/// The pass with the end that counts.
+async fn renewed(app: &AppState, mut pass: Pass) -> Result<Pass, ApiError> {
+    passes::renew(&app.database, slice::from_mut(&mut pass), app.database.now()).await?;
+    Ok(pass)
+}
+
+fn checkout_page(page: &PageRequest, known: &StockedSale, state: CheckoutState, status: StatusCode) -> Response {
+    let shell = page.shell();
+    let nonce = shell.nonce.clone();
+    let sale_name = known.sale.name.in_language(shell.language).to_owned();
+    let html = CheckoutPage { shell, sale: known.sale.id.to_string(), sale_name, state }.render();
+    page.page(&nonce, status, html)
+}
+
+/// Where the holder of this pass stands.
+async fn state(page: &PageRequest, known: &StockedSale, pass: &Pass) -> Result<CheckoutState, ApiError> {
+    let app = &page.app;
+    if let Some(id) = orders::of_pass(&app.database, pass.id).await? {
+        let order = orders::view(&app.database, id).await?;
+        return Ok(order.map_or(CheckoutState::PassUsed { order: None }, |order| ordered(page, known, &order)));
+    }
+    let now = app.database.now();
+    if pass.check_time(now).is_err() {
+        return Ok(CheckoutState::PassExpired);
+    }
+    if known.state(now) == SaleState::Closed {
+        return Err(ErrorCode::SaleClosed.into());
+    }
+    if known.stock.iter().all(|count| count.free <= 0) {
+        return Ok(CheckoutState::SoldOut { pass_until: pass.expires_at });
+    }
+    Ok(choosing(page, known, pass, &CheckoutForm::default(), None))
+}
+
+fn choosing(
+    page: &PageRequest,
+    known: &StockedSale,
+    pass: &Pass,
+    form: &CheckoutForm,
+    error: Option<Reason>,
+) -> CheckoutState {
+    let language = page.visitor().language();
+    let limit = u64::from(known.sale.per_buyer_limit);
+    let choices = known.sale.items.iter().zip(&known.stock).enumerate().map(|(at, (item, count))| {
+        let most = u64::try_from(count.free).unwrap_or(0).min(limit);
+        let typed = form.quantity(item.id.as_str()).and_then(|typed| typed.trim().parse().ok());
+        Choice {
+            id: item.id.to_string(),
+            name: item.name.in_language(language).to_owned(),
+            price: item.price,
+            most,
+            quantity: typed.unwrap_or_else(|| u64::from(at == 0).min(most)),
+        }
+    });
+    CheckoutState::Choosing {
+        choices: choices.collect(),
+        pass_until: pass.expires_at,
+        per_buyer_limit: limit,
+        hold_seconds: known.sale.hold_seconds.into(),
+        email: form.email.clone(),
+        error,
+        key: fresh_key(),
+    }
+}
+
+fn ordered(page: &PageRequest, known: &StockedSale, order: &Order) -> CheckoutState {
+    match order.state {
+        OrderState::PendingPayment => {
+            let held = held(page, known, order, page.visitor().language());
+            let declined = order.payment.as_ref().is_some_and(|attempt| attempt.state == PaymentState::Declined);
+            if declined { CheckoutState::Declined(held) } else { CheckoutState::Held(held) }
+        }
+        OrderState::PaymentProcessing | OrderState::PaymentUnknown => {
+            CheckoutState::Paying { order: order.id.to_string() }
+        }
+        OrderState::Expired => CheckoutState::HoldExpired,
+        _ => CheckoutState::PassUsed { order: Some(order.id.to_string()) },
+    }
+}
+
+/// What the buyer typed.
+#[derive(Default, Deserialize)]
+pub struct CheckoutForm {
+    /// Names the press of the button.
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    email: String,
+    /// Each `quantity_{item}`.
+    #[serde(flatten)]
+    quantities: BTreeMap<String, String>,
+}
+
+impl CheckoutForm {
+    fn quantity(&self, item: &str) -> Option<&String> {
+        self.quantities.get(&format!("quantity_{item}"))
+    }
+
+    fn body(&self, language: &str) -> ReserveBody {
+        let lines = self.quantities.iter().filter_map(|(name, value)| {
+            let item = name.strip_prefix("quantity_")?.to_owned();
+            // What is no number is refused as no quantity, like 0 alone.
+            Some(AskedLine { item, quantity: value.trim().parse().unwrap_or(0) })
+        });
+        let mut lines: Vec<AskedLine> = lines.collect();
+        if lines.iter().any(|line| line.quantity != 0) {
+            lines.retain(|line| line.quantity != 0);
+        }
+        let email = Some(self.email.trim()).filter(|email| !email.is_empty());
+        let contact = email.map(|email| AskedContact { email: email.to_owned(), locale: Some(language.to_owned()) });
+        ReserveBody { lines, contact }
+    }
+}
+
+pub async fn reserve(
+    Write(PassHolder(pass)): Write<PassHolder>,
+    TraceId(trace): TraceId,
+    page: PageRequest,
+    Form(form): Form<CheckoutForm>,
+) -> Result<Response, ApiError> {
+    let pass = renewed(&page.app, pass).await?;
+    if !is_key(&form.key) {
+        return Err(ErrorCode::MalformedForm.into());
+    }
+    let body = form.body(page.visitor().language().tag());
+    let request = Reserve { pass: pass.clone(), key: form.key.clone(), body, trace };
+    match page.app.reserver.reserve(request).await.map_err(ApiError::from) {
+        Ok(_) => Ok(to(&paths::checkout(&pass.sale))),
+        Err(error) if is_about_the_form(error.code) => refused(&page, &pass, &form, &error).await,
+        Err(error) => Err(error),
+    }
+}
+
+const fn is_about_the_form(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::SoldOut
+            | ErrorCode::LimitReached
+            | ErrorCode::InvalidQuantity
+            | ErrorCode::InvalidField
+            | ErrorCode::UnknownItem
+            | ErrorCode::PassUsed
+            | ErrorCode::PassExpired
+    )
+}
+
+/// The checkout again: what was typed stays, and the pass is as good as before.
+async fn refused(page: &PageRequest, pass: &Pass, form: &CheckoutForm, error: &ApiError) -> Result<Response, ApiError> {
+    let known = known(&page.app, pass.sale.as_str()).await?;
+    let state = match state(page, &known, pass).await? {
+        CheckoutState::Choosing { .. } => {
+            choosing(page, &known, pass, form, Some(Reason::from_code(error.code.as_str())))
+        }
+        elsewhere => elsewhere,
+    };
+    Ok(checkout_page(page, &known, state, error.code.status()))
+}

@@ -1,0 +1,82 @@
+//! `/orders/{order}`: what an order is and what became of it, and the buttons that pay and cancel it.
+
+use axum::response::Response;
+use http::StatusCode;
+use sale::{HoldState, OrderState};
+use serde::Deserialize;
+use stores::database::{orders::Order, payments::Choice};
+use web::{
+    ApiError, ErrorCode,
+    pages::{HistoryEntry, OrderPage},
+    paths,
+};
+
+use super::{
+    super::{
+        access::{OwnOrder, Write},
+        extract::{Form, PageRequest},
+        sales::known,
+    },
+    held, is_key, lines, to,
+};
+use crate::{cancel, pay};
+
+pub async fn show(OwnOrder(order): OwnOrder, page: PageRequest) -> Result<Response, ApiError> {
+    let known = known(&page.app, order.sale.as_str()).await?;
+    let shell = page.shell();
+    let (language, nonce) = (shell.language, shell.nonce.clone());
+    let now = page.app.database.now();
+    let payable = order.state == OrderState::PendingPayment && order.hold.is_some_and(|hold| now < hold.deadline);
+    let history = order.history.iter();
+    let html = OrderPage {
+        shell,
+        order: order.id.to_string(),
+        sale: order.sale.to_string(),
+        sale_name: known.sale.name.in_language(language).to_owned(),
+        state: order.state,
+        lines: lines(&known, &order, language),
+        total: order.total,
+        payment: payable.then(|| held(&page, &known, &order, language)),
+        attempt: order.payment.as_ref().map(|attempt| attempt.state.as_str().to_owned()),
+        redirect_url: None,
+        delayed: is_delayed(&order, now),
+        cancellable: order.state == OrderState::PendingPayment,
+        history: history.map(|step| HistoryEntry { state: step.state, at: step.at }).collect(),
+    }
+    .render();
+    Ok(page.page(&nonce, StatusCode::OK, html))
+}
+
+/// Whether the payment was not sent to its provider in the time that the units are held for.
+fn is_delayed(order: &Order, now: sale::Timestamp) -> bool {
+    let is_late = order.hold.is_some_and(|hold| hold.state == HoldState::Paying && hold.deadline < now);
+    is_late && order.payment.as_ref().is_some_and(|attempt| !attempt.sent)
+}
+
+/// The form that chooses how to pay.
+#[derive(Deserialize)]
+pub struct PaymentForm {
+    #[serde(default)]
+    method: String,
+    /// Names the press of the button.
+    #[serde(default)]
+    key: String,
+}
+
+pub async fn pay(
+    Write(OwnOrder(order)): Write<OwnOrder>,
+    page: PageRequest,
+    Form(form): Form<PaymentForm>,
+) -> Result<Response, ApiError> {
+    if !is_key(&form.key) {
+        return Err(ErrorCode::MalformedForm.into());
+    }
+    let choice = Choice { order: order.id, idempotency_key: &form.key, method: &form.method };
+    pay::pay(&page.app.database, page.app.provider.as_ref(), choice).await?;
+    Ok(to(&paths::order(order.id)))
+}
+
+pub async fn cancel(Write(OwnOrder(order)): Write<OwnOrder>, page: PageRequest) -> Result<Response, ApiError> {
+    cancel::cancel(&page.app.database, order.id).await?;
+    Ok(to(&paths::order(order.id)))
+}

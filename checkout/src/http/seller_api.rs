@@ -1,0 +1,297 @@
+//! The seller's side of a sale: make it, change it, steer it, watch it.
+
+use std::sync::Arc;
+
+use axum::{Json as JsonAnswer, extract::State, response::Response};
+use http::{HeaderValue, StatusCode, header};
+use sale::{Admission, Sale, SaleId, token::Authority};
+use serde::Serialize;
+use serde_json::Value;
+use stores::database::{
+    acts::Act,
+    orders, payments,
+    sales::{self, Changed, Created, StockedSale, Switch},
+    snapshot,
+};
+use stores::queue_store::StockCount;
+use web::{ApiError, ErrorCode, paths};
+
+use super::{
+    AppState,
+    access::{Operator, Seller, Write},
+    extract::{IfMatch, Json, Path},
+    sales::{SaleView, known, with_sale},
+};
+use crate::{
+    new_sale,
+    verify::{GRACE, Report, Verifier},
+};
+
+/// The record of an act by this authority.
+pub fn act(app: &AppState, authority: Authority, act: &str, detail: impl Into<String>) -> Act {
+    Act { at: app.database.now(), actor: authority.as_str().to_owned(), act: act.to_owned(), detail: detail.into() }
+}
+
+/// Makes a sale and fills its queue store, so that it can be joined at once.
+pub async fn make(app: &AppState, document: &serde_json::Value, authority: Authority) -> Result<StockedSale, ApiError> {
+    let sale = new_sale::parse(document, app.database.now())?;
+    let act = act(app, authority, "create", "");
+    match sales::create(&app.database, &sale, &act).await? {
+        Created::Exists => return Err(ErrorCode::SaleExists.into()),
+        Created::Created => {}
+    }
+    if let Err(fault) = snapshot::begin(&app.database, app.queue.as_ref(), &sale.id).await {
+        tracing::warn!(sale = %sale.id, %fault, "the new sale's line is filled by the stock role");
+    }
+    known(app, sale.id.as_str()).await
+}
+
+/// Lays changes over a sale, when `version` is still the one that they were made from.
+pub async fn edit(
+    app: &AppState,
+    id: &str,
+    version: i64,
+    changes: &serde_json::Value,
+    authority: Authority,
+) -> Result<StockedSale, ApiError> {
+    let before = known(app, id).await?;
+    let changed = new_sale::patch(&before.sale, changes)?;
+    let act = act(app, authority, "change", changes.to_string());
+    let answer = sales::change(&app.database, &changed, version, &act).await?;
+    let after = outcome(answer, Some(&before.sale))?;
+    restock(app, &after).await;
+    Ok(after)
+}
+
+/// Sets one of the seller's switches.
+pub async fn switch(app: &AppState, id: &str, switch: Switch, authority: Authority) -> Result<StockedSale, ApiError> {
+    let id: SaleId = id.parse().map_err(|_| ErrorCode::SaleNotFound)?;
+    let (name, detail) = match switch {
+        Switch::Pause => ("pause", String::new()),
+        Switch::Resume => ("resume", String::new()),
+        Switch::Close => ("close", String::new()),
+        Switch::Admission(admission) => ("admission", serde_json::to_string(&admission).unwrap_or_default()),
+    };
+    let act = act(app, authority, name, detail);
+    let answer = sales::switch(&app.database, &id, switch, &act).await?;
+    outcome(answer, None)
+}
+
+/// What became of a change of `before`, whose items give the pointers.
+fn outcome(changed: Changed, before: Option<&Sale>) -> Result<StockedSale, ApiError> {
+    match changed {
+        Changed::To(sale) => Ok(*sale),
+        Changed::NotFound => Err(ErrorCode::SaleNotFound.into()),
+        Changed::OtherVersion(version) => {
+            Err(ApiError::from(ErrorCode::PreconditionFailed).detail(format!("The version is {version} now.")))
+        }
+        Changed::BelowSold(item) => {
+            let at = before.and_then(|sale| sale.items.iter().position(|known| known.id == item)).unwrap_or(0);
+            let pointer = format!("/items/{at}/units");
+            Err(ApiError::field(ErrorCode::InvalidField, pointer)
+                .detail("Units that are held or sold cannot be taken away."))
+        }
+    }
+}
+
+/// Tells the gate of changed units. Should it not answer, the reconciler does.
+async fn restock(app: &AppState, after: &StockedSale) {
+    let key = after.queue_key();
+    for item in &after.sale.items {
+        if let Err(fault) = app.queue.restock(&key, &item.id, item.units, after.sale.version).await {
+            tracing::warn!(sale = %after.sale.id, %fault, "the gate hears of the changed units later");
+        }
+    }
+}
+
+/// Makes a sale.
+#[utoipa::path(post, path = "/v1/sales", operation_id = "create_sale", tag = "seller",
+    responses((status = 201, description = "The sale"), (status = 409, description = "sale_exists"),
+        (status = 422, description = "invalid_field, not_supported")))]
+pub async fn create(
+    Write(Seller(authority)): Write<Seller>,
+    State(app): State<AppState>,
+    Json(document): Json<Value>,
+) -> Result<Response, ApiError> {
+    let known = make(&app, &document, authority).await?;
+    let mut response = sale_answer(&app, StatusCode::CREATED, &known);
+    if let Ok(location) = HeaderValue::try_from(paths::api::sale(&known.sale.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Changes a sale, when nobody else has since it was read.
+#[utoipa::path(patch, path = "/v1/sales/{sale}", operation_id = "change_sale", tag = "seller", params(("sale" = String, Path)),
+    responses((status = 200, description = "The sale"), (status = 412, description = "precondition_failed"),
+        (status = 428, description = "precondition_required")))]
+pub async fn change(
+    Write(Seller(authority)): Write<Seller>,
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    IfMatch(version): IfMatch,
+    Json(changes): Json<Value>,
+) -> Result<Response, ApiError> {
+    let known = edit(&app, &id, version, &changes, authority).await?;
+    Ok(sale_answer(&app, StatusCode::OK, &known))
+}
+
+fn sale_answer(app: &AppState, status: StatusCode, known: &StockedSale) -> Response {
+    with_sale(status, &SaleView::for_seller(known, app.database.now()))
+}
+
+/// Sets the rate, the cap and the share of calls beyond the free units.
+#[utoipa::path(put, path = "/v1/sales/{sale}/admission", operation_id = "update_admission", tag = "seller", params(("sale" = String, Path)),
+    responses((status = 200, description = "The settings now in force")))]
+pub async fn set_admission(
+    Write(Seller(authority)): Write<Seller>,
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    Json(document): Json<Value>,
+) -> Result<JsonAnswer<Settings>, ApiError> {
+    let known = update_admission(&app, &id, &document, authority).await?;
+    Ok(settings(&app, &known))
+}
+
+/// Lays new settings over those in force.
+pub async fn update_admission(
+    app: &AppState,
+    id: &str,
+    document: &Value,
+    authority: Authority,
+) -> Result<StockedSale, ApiError> {
+    let in_force = known(app, id).await?.sale.admission;
+    let admission = new_sale::admission(document, in_force)?;
+    switch(app, id, Switch::Admission(admission), authority).await
+}
+
+/// The settings now in force.
+#[derive(Serialize)]
+pub struct Settings {
+    #[serde(flatten)]
+    admission: Admission,
+    state: sale::SaleState,
+    paused: bool,
+    version: i64,
+}
+
+fn settings(app: &AppState, known: &StockedSale) -> JsonAnswer<Settings> {
+    let sale = &known.sale;
+    let state = known.state(app.database.now());
+    JsonAnswer(Settings { admission: sale.admission, state, paused: sale.paused, version: sale.version })
+}
+
+/// Stops calling people.
+#[utoipa::path(post, path = "/v1/sales/{sale}/pause", operation_id = "pause_sale", tag = "seller", params(("sale" = String, Path)),
+    responses((status = 200, description = "The settings now in force")))]
+pub async fn pause(
+    Write(Seller(authority)): Write<Seller>,
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<JsonAnswer<Settings>, ApiError> {
+    Ok(settings(&app, &switch(&app, &id, Switch::Pause, authority).await?))
+}
+
+/// Goes on calling people.
+#[utoipa::path(post, path = "/v1/sales/{sale}/resume", operation_id = "resume_sale", tag = "seller", params(("sale" = String, Path)),
+    responses((status = 200, description = "The settings now in force")))]
+pub async fn resume(
+    Write(Seller(authority)): Write<Seller>,
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<JsonAnswer<Settings>, ApiError> {
+    Ok(settings(&app, &switch(&app, &id, Switch::Resume, authority).await?))
+}
+
+/// Closes the sale to newcomers; those inside may finish.
+#[utoipa::path(post, path = "/v1/sales/{sale}/close", operation_id = "close_sale", tag = "seller", params(("sale" = String, Path)),
+    responses((status = 200, description = "The settings now in force")))]
+pub async fn close(
+    Write(Seller(authority)): Write<Seller>,
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<JsonAnswer<Settings>, ApiError> {
+    Ok(settings(&app, &switch(&app, &id, Switch::Close, authority).await?))
+}
+
+/// The sale's figures at this moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Live {
+    pub state: sale::SaleState,
+    pub waiting: u64,
+    pub called: u64,
+    pub active: u64,
+    pub max_active: u32,
+    pub called_total: u64,
+    pub admitted_total: u64,
+    pub rate_per_minute: u32,
+    pub units: Units,
+    pub orders: std::collections::BTreeMap<String, u64>,
+    /// total − free − held − sold; anything but 0 is a fault.
+    pub conservation: i64,
+    /// Median seconds from the request of a payment to the money, of the newest orders; `null` before the first.
+    pub payment_seconds: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Units {
+    pub total: i64,
+    pub free: i64,
+    pub held: i64,
+    pub sold: i64,
+}
+
+/// Reads the figures: the line's and the units' from the queue store in one step, the rest from the database.
+pub async fn figures(app: &AppState, id: &str) -> Result<Live, ApiError> {
+    let known = known(app, id).await?;
+    let now = app.database.now();
+    let key = known.queue_key();
+    let seen = app.queue.observe(&key, 1).await?;
+    let orders = orders::counts(&app.database, &known.sale.id).await?;
+    let paying = payments::median_ms(&app.database, &known.sale.id).await?;
+    let total = i64::try_from(known.sale.units()).unwrap_or(i64::MAX);
+    // The gate counts free, held and sold in one step; the database says how many exist. Their sum must agree.
+    let sum = |count: fn(&StockCount) -> i64| seen.stock.iter().map(count).fold(0, i64::saturating_add);
+    let units = Units { total, free: sum(|c| c.free), held: sum(|c| c.held), sold: sum(|c| c.sold) };
+    let state = known.state(now);
+    Ok(Live {
+        state,
+        waiting: seen.waiting,
+        called: seen.called,
+        active: seen.active,
+        max_active: known.sale.admission.max_active,
+        called_total: seen.called_total,
+        admitted_total: seen.admitted_total,
+        rate_per_minute: if state == sale::SaleState::Open { known.sale.admission.per_minute } else { 0 },
+        conservation: units.total - units.free - units.held - units.sold,
+        payment_seconds: paying.map(|ms| f64::from(i32::try_from(ms).unwrap_or(i32::MAX)) / 1_000.0),
+        units,
+        orders: orders.into_iter().map(|(state, count)| (state.as_str().to_owned(), count)).collect(),
+    })
+}
+
+/// The sale's figures at this moment.
+#[utoipa::path(get, path = "/v1/sales/{sale}/live", operation_id = "show_live_figures", tag = "seller", params(("sale" = String, Path)),
+    responses((status = 200, description = "The figures")))]
+pub async fn live(
+    _: Seller,
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<JsonAnswer<Live>, ApiError> {
+    Ok(JsonAnswer(figures(&app, &id).await?))
+}
+
+/// Compares queue, stock, database, event log and payments; only differences that last over two reads count.
+#[utoipa::path(get, path = "/v1/sales/{sale}/verify", operation_id = "verify_sale", tag = "seller", params(("sale" = String, Path)),
+    responses((status = 200, description = "What was compared, and what did not fit"),
+        (status = 403, description = "not_allowed: only operators")))]
+pub async fn verify(
+    _: Operator,
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<JsonAnswer<Report>, ApiError> {
+    let sale = known(&app, &id).await?.sale.id;
+    let verifier =
+        Verifier { database: app.database.clone(), queue: Arc::clone(&app.queue), provider: Arc::clone(&app.provider) };
+    Ok(JsonAnswer(verifier.verify(Some(&sale), GRACE).await?))
+}

@@ -1,0 +1,271 @@
+//! Every route of the program, from top to bottom.
+//!
+//! The table is what the program routes by. A line names the method, the path, the role that answers, who may call, and the
+//! handler. A handler whose first argument is not the guard of its line does not compile; see [`checkout::http::access`].
+//! The hot path alone is matched by hand, in `waiting_room::route`; a test holds that against this table.
+
+use axum::{
+    Json, Router,
+    extract::State,
+    middleware::{from_fn, from_fn_with_state},
+    response::Response,
+    routing::{MethodFilter, MethodRouter},
+};
+use checkout::http::{
+    AppState,
+    access::{self as guards, Anyone, Guard, Operator, OwnOrder, PassHolder, Principal, Seller},
+    console, errors,
+    extract::PageRequest,
+    orders, pages, sales, seller_api, seller_auth,
+};
+use hyper::StatusCode;
+use utoipa::openapi::{OpenApi, Paths, RefOr, Schema};
+use utoipa_axum::router::UtoipaMethodRouter;
+use web::{Access, ApiError, ErrorCode, pages::DocsPage};
+
+use crate::{access_log, openapi};
+
+/// Which processes answer a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServedBy {
+    WaitingRoom,
+    Checkout,
+    /// Whatever its roles are.
+    Every,
+}
+
+/// A route of the program.
+pub struct Route {
+    pub method: &'static str,
+    /// Ids stand in braces.
+    pub path: &'static str,
+    pub served_by: ServedBy,
+    pub access: Access,
+    handler: Handler,
+}
+
+enum Handler {
+    /// [`waiting_room::WaitingRoom`] or the listener.
+    ByHand,
+    Page(MethodRouter<AppState>),
+    /// A call with its description.
+    Api(MethodRouter<AppState>, Operation),
+}
+
+/// What utoipa knows of a handler: the schemas that it names, and itself.
+pub type Operation = (Vec<(String, RefOr<Schema>)>, Paths);
+
+/// One [`Route`] for each line.
+macro_rules! routes {
+    ($($method:ident $path:literal $served_by:ident $access:ident $($kind:ident $handler:path)?;)+) => {
+        vec![$(Route {
+            method: stringify!($method),
+            path: $path,
+            served_by: ServedBy::$served_by,
+            access: routes!(@access $access),
+            handler: routes!(@handler $method $access $($kind $handler)?),
+        }),+]
+    };
+    (@access Ticket) => { Access::Ticket };
+    (@access Loopback) => { Access::Loopback };
+    (@access $guard:ident) => { <$guard as Guard>::ACCESS };
+    (@handler $method:ident $access:ident) => { Handler::ByHand };
+    (@handler $method:ident $guard:ident page $handler:path) => {
+        Handler::Page(routes!(@guarded $method $guard $handler))
+    };
+    (@handler $method:ident $guard:ident api $handler:path) => {{
+        let (schemas, paths, _): UtoipaMethodRouter<AppState> = utoipa_axum::routes!($handler);
+        Handler::Api(routes!(@guarded $method $guard $handler), (schemas, paths))
+    }};
+    (@guarded GET $guard:ident $handler:path) => { guards::read::<$guard, _, _>(MethodFilter::GET, $handler) };
+    (@guarded $method:ident $guard:ident $handler:path) => {
+        guards::write::<$guard, _, _>(MethodFilter::$method, $handler)
+    };
+}
+
+/// The table. Lines without a handler are the hot path and the listener's own.
+#[rustfmt::skip]
+pub fn routes() -> Vec<Route> {
+    routes! {
+        // The line of a sale: what everybody asks for at the opening.
+        POST   "/v1/sales/{sale}/tickets"           WaitingRoom Anyone;
+        GET    "/v1/sales/{sale}/frame"             WaitingRoom Anyone;
+        GET    "/v1/sales/{sale}/stream"            WaitingRoom Anyone;
+        GET    "/v1/sales/{sale}/tickets/self"      WaitingRoom Ticket;
+        DELETE "/v1/sales/{sale}/tickets/self"      WaitingRoom Ticket;
+        POST   "/v1/sales/{sale}/passes"            WaitingRoom Ticket;
+        GET    "/.well-known/jwks.json"             WaitingRoom Anyone;
+        GET    "/sales/{sale}"                      WaitingRoom Anyone;
+        GET    "/sales/{sale}/line"                 WaitingRoom Ticket;
+        POST   "/sales/{sale}/join"                 WaitingRoom Anyone;
+        POST   "/sales/{sale}/line/leave"           WaitingRoom Ticket;
+        POST   "/sales/{sale}/enter"                WaitingRoom Ticket;
+
+        // The API of sales and orders.
+        GET    "/v1/sales"                          Checkout Anyone     api  sales::list;
+        GET    "/v1/sales/{sale}"                   Checkout Principal  api  sales::show;
+        POST   "/v1/sales/{sale}/orders"            Checkout PassHolder api  orders::reserve;
+        GET    "/v1/orders/{order}"                 Checkout OwnOrder   api  orders::show;
+        POST   "/v1/orders/{order}/payments"        Checkout OwnOrder   api  orders::begin_payment;
+        POST   "/v1/orders/{order}/cancel"          Checkout OwnOrder   api  orders::cancel;
+
+        // The seller's side.
+        POST   "/v1/sales"                          Checkout Seller     api  seller_api::create;
+        PATCH  "/v1/sales/{sale}"                   Checkout Seller     api  seller_api::change;
+        PUT    "/v1/sales/{sale}/admission"         Checkout Seller     api  seller_api::set_admission;
+        POST   "/v1/sales/{sale}/pause"             Checkout Seller     api  seller_api::pause;
+        POST   "/v1/sales/{sale}/resume"            Checkout Seller     api  seller_api::resume;
+        POST   "/v1/sales/{sale}/close"             Checkout Seller     api  seller_api::close;
+        GET    "/v1/sales/{sale}/live"              Checkout Seller     api  seller_api::live;
+        GET    "/v1/sales/{sale}/orders"            Checkout Seller     api  orders::list;
+        GET    "/v1/sales/{sale}/verify"            Checkout Operator   api  seller_api::verify;
+        POST   "/v1/sellers"                        Checkout Seller     api  seller_auth::add;
+
+        // The pages of buyers.
+        GET    "/"                                  Checkout Anyone     page pages::sales::list;
+        GET    "/sales/{sale}/checkout"             Checkout PassHolder page pages::checkout::show;
+        POST   "/sales/{sale}/checkout"             Checkout PassHolder page pages::checkout::reserve;
+        GET    "/orders/{order}"                    Checkout OwnOrder   page pages::order::show;
+        POST   "/orders/{order}/pay"                Checkout OwnOrder   page pages::order::pay;
+        POST   "/orders/{order}/cancel"             Checkout OwnOrder   page pages::order::cancel;
+
+        // The console.
+        GET    "/console"                           Checkout Principal  page console::sales::home;
+        GET    "/console/sign-in/{secret}"          Checkout Anyone     page console::sign_in::confirm;
+        POST   "/console/sign-in/{secret}"          Checkout Anyone     page console::sign_in::sign_in;
+        POST   "/console/sign-out"                  Checkout Anyone     page console::sign_in::sign_out;
+        POST   "/console/demo/reset"                Checkout Seller     page console::sales::reset_demo;
+        POST   "/console/sales"                     Checkout Seller     page console::sale_form::create;
+        GET    "/console/sales/new"                 Checkout Seller     page console::sale_form::blank;
+        GET    "/console/sales/{sale}"              Checkout Seller     page console::sale::show;
+        GET    "/console/sales/{sale}/edit"         Checkout Seller     page console::sale_form::show;
+        POST   "/console/sales/{sale}/edit"         Checkout Seller     page console::sale_form::save;
+        POST   "/console/sales/{sale}/admission"    Checkout Seller     page console::sale::set_admission;
+        POST   "/console/sales/{sale}/pause"        Checkout Seller     page console::sale::pause;
+        POST   "/console/sales/{sale}/resume"       Checkout Seller     page console::sale::resume;
+        POST   "/console/sales/{sale}/close"        Checkout Seller     page console::sale::close;
+        GET    "/console/sales/{sale}/orders"       Checkout Seller     page console::orders::list;
+        GET    "/console/mailbox"                   Checkout Seller     page console::mailbox::list;
+        GET    "/console/mailbox/{mail}"            Checkout Seller     page console::mailbox::show;
+
+        // What describes the API.
+        GET    "/openapi.json"                      Checkout Anyone     page description;
+        GET    "/docs"                              Checkout Anyone     page docs;
+
+        // Operations.
+        GET    "/healthz"                           Every Anyone;
+        GET    "/readyz"                            Every Anyone;
+        GET    "/metrics"                           Every Loopback;
+    }
+}
+
+/// What SURFACE names for later: refused in a sentence, never taken for a mistake of the caller.
+const NOT_BUILT: [&str; 2] = ["/gate/check", "/v1/passes/self"];
+
+/// The descriptions of all calls of the checkout.
+pub fn operations() -> impl Iterator<Item = Operation> {
+    routes().into_iter().filter_map(|route| match route.handler {
+        Handler::Api(_, operation) => Some(operation),
+        Handler::ByHand | Handler::Page(_) => None,
+    })
+}
+
+/// The routes of the checkout.
+pub fn router(app: AppState) -> Router {
+    let handlers = routes().into_iter().filter_map(|route| match route.handler {
+        Handler::Page(handler) | Handler::Api(handler, _) => Some((route.path, handler)),
+        Handler::ByHand => None,
+    });
+    let mut router = handlers.fold(Router::new(), |router, (path, handler)| router.route(path, handler));
+    for path in NOT_BUILT {
+        router = router.route(path, axum::routing::any(not_supported));
+    }
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), errors::answer_errors))
+        .layer(from_fn(access_log::log))
+        .with_state(app)
+}
+
+/// The description of the API.
+async fn description(_: Anyone) -> Json<&'static OpenApi> {
+    Json(openapi::document())
+}
+
+/// The same as a page.
+async fn docs(_: Anyone, page: PageRequest) -> Response {
+    let shell = page.shell();
+    let nonce = shell.nonce.clone();
+    let description = serde_json::to_value(openapi::document()).unwrap_or_default();
+    page.page(&nonce, StatusCode::OK, DocsPage::of(shell, &description).render())
+}
+
+async fn not_supported(_: State<AppState>) -> ApiError {
+    ErrorCode::NotSupported.into()
+}
+
+async fn not_found() -> ApiError {
+    ErrorCode::NotFound.into()
+}
+
+async fn method_not_allowed() -> ApiError {
+    ErrorCode::MethodNotAllowed.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use http::Method;
+    use waiting_room::Routed;
+
+    use super::*;
+
+    fn sample(path: &str) -> String {
+        path.replace("{sale}", "sneaker")
+    }
+
+    fn is_hot(method: &str, path: &str) -> Option<&'static str> {
+        let method: Method = method.parse().unwrap();
+        match waiting_room::route(&method, &sample(path)) {
+            Routed::Here(route) => Some(waiting_room::Route::NAMES[route.nth()]),
+            Routed::Refused(_) | Routed::Elsewhere => None,
+        }
+    }
+
+    #[test]
+    fn the_hot_path_matches_by_hand_what_the_table_gives_it_and_nothing_else() {
+        let mut found = HashSet::new();
+        for route in routes() {
+            let hot = is_hot(route.method, route.path);
+            assert_eq!(hot.is_some(), route.served_by == ServedBy::WaitingRoom, "{} {}", route.method, route.path);
+            found.extend(hot);
+        }
+        assert_eq!(found, HashSet::from(waiting_room::Route::NAMES));
+        let paths: HashSet<&str> = routes().iter().map(|route| route.path).collect();
+        for path in paths {
+            for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+                let is_known = |route: &Route| (route.method, route.path) == (method, path);
+                assert!(is_hot(method, path).is_none() || routes().iter().any(is_known), "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_address_that_pages_and_programs_are_sent_to_is_a_route() {
+        let routes = routes();
+        let templates = [web::paths::TEMPLATES, web::paths::console::TEMPLATES, web::paths::api::TEMPLATES].concat();
+        for template in templates {
+            assert!(routes.iter().any(|route| route.path == template), "{template}");
+        }
+    }
+
+    #[test]
+    fn no_route_stands_twice() {
+        let mut seen = HashSet::new();
+        for route in routes() {
+            assert!(seen.insert((route.method, route.path)), "{} {}", route.method, route.path);
+        }
+    }
+}

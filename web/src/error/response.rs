@@ -1,0 +1,195 @@
+//! The answer to a request that failed. The path alone decides who reads it: programs or people.
+
+use axum_core::response::{IntoResponse, Response as AxumResponse};
+use http::{HeaderValue, Response, StatusCode, header};
+use sale::Timestamp;
+use serde::Serialize;
+
+use super::{ApiError, ErrorCode, FieldError};
+use crate::{
+    body::Body,
+    page_context::{PageContext, see_other},
+    pages::{Notice, Reason, WayOn},
+    paths,
+    request::Visitor,
+};
+
+/// A problem document for programs, a page for people.
+pub fn error_response(error: &ApiError, visitor: Visitor<'_>, now: Timestamp) -> Response<Body> {
+    if let Some(cause) = &error.cause {
+        tracing::debug!(cause, code = error.code.as_str(), "store unavailable, replying {}", error.code.status());
+    }
+    let path = visitor.uri.path();
+    if is_for_programs(path) {
+        problem(error, &visitor.trace_id())
+    } else if needs_sign_in(path, error.code) {
+        see_other(&paths::console::home())
+    } else {
+        page(error, PageContext { visitor, now })
+    }
+}
+
+/// In axum's handlers an error travels in the extensions of an empty response, because only the middleware around them
+/// knows who asks: it makes the answer with [`error_response`].
+impl IntoResponse for ApiError {
+    fn into_response(self) -> AxumResponse {
+        let mut response = AxumResponse::default();
+        *response.status_mut() = self.code.status();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl IntoResponse for ErrorCode {
+    fn into_response(self) -> AxumResponse {
+        ApiError::from(self).into_response()
+    }
+}
+
+/// Whether programs ask for this path; every other one is a page.
+fn is_for_programs(path: &str) -> bool {
+    const TREES: [&str; 3] = ["/v1", "/.well-known", "/gate"];
+    const PLACES: [&str; 5] = ["/openapi.json", "/docs", "/healthz", "/readyz", "/metrics"];
+    let below = |tree: &str| path.strip_prefix(tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    TREES.into_iter().any(below) || PLACES.contains(&path)
+}
+
+/// Somebody who is not signed in is led to the page that says how.
+fn needs_sign_in(path: &str, code: ErrorCode) -> bool {
+    path.starts_with(&paths::console::home()) && matches!(code, ErrorCode::TokenMissing | ErrorCode::TokenInvalid)
+}
+
+fn page(error: &ApiError, context: PageContext<'_>) -> Response<Body> {
+    let shell = context.shell();
+    let nonce = shell.nonce.clone();
+    let notice = Notice {
+        shell,
+        reason: Reason::from_code(error.code.as_str()),
+        way_on: way_on(error, context.visitor),
+        trace_id: context.visitor.trace_id(),
+    };
+    let mut response = context.page(&nonce, error.code.status(), notice.render());
+    error.set_headers(response.headers_mut());
+    response
+}
+
+/// Where a page that failed leads: one step back on the way that its buyer came.
+fn way_on(error: &ApiError, visitor: Visitor<'_>) -> WayOn {
+    if matches!(error.code, ErrorCode::SaleNotFound | ErrorCode::OrderNotFound) {
+        return WayOn::Sales;
+    }
+    if let Some(order) = &error.order {
+        return WayOn::Order(order.clone());
+    }
+    match (paths::segments(visitor.uri.path()).as_slice(), visitor.method.is_safe()) {
+        ([""], _) => WayOn::Again(paths::sales()),
+        (["console", ..], _) => WayOn::Console,
+        (["sales", sale, "line" | "join"], _) => WayOn::Sale((*sale).to_owned()),
+        (["sales", sale, "line", "leave"] | ["sales", sale, "enter"], _) | (["sales", sale, "checkout"], true) => {
+            WayOn::Line((*sale).to_owned())
+        }
+        (["sales", sale, "checkout"], false) => WayOn::Checkout((*sale).to_owned()),
+        (["orders", order, _], _) => WayOn::Order((*order).to_owned()),
+        _ => WayOn::Sales,
+    }
+}
+
+/// The members of RFC 9457, with those of this API.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    trace_id: &'a str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'a str>,
+}
+
+fn problem(error: &ApiError, trace_id: &str) -> Response<Body> {
+    let status = error.code.status();
+    let document = Problem {
+        r#type: format!("urn:openrun:problem:{}", error.code.as_str()),
+        title: error.code.title(),
+        status: status.as_u16(),
+        code: error.code.as_str(),
+        detail: error.detail.as_deref(),
+        trace_id,
+        errors: &error.errors,
+        order: error.order.as_deref(),
+    };
+    let mut response = Response::new(Body::from(serde_json::to_string(&document).unwrap_or_default()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    error.set_headers(headers);
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"openrun\""));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+
+    use super::*;
+    use crate::request::tests::site;
+
+    fn answered(method: &Method, path: &'static str, code: ErrorCode) -> Response<Body> {
+        let (site, headers, uri) = (site(), HeaderMap::new(), path.parse().unwrap());
+        let peer = "127.0.0.1:1".parse().unwrap();
+        let visitor = Visitor { site: &site, method, uri: &uri, headers: &headers, peer };
+        error_response(&code.into(), visitor, Timestamp::from_millis(0))
+    }
+
+    #[test]
+    fn overload_says_when_to_come_back() {
+        let response = answered(&Method::GET, "/v1/sales", ErrorCode::Overloaded);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        let response = answered(&Method::GET, "/v1/sales/a/tickets/self", ErrorCode::TicketMissing);
+        assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
+    }
+
+    #[test]
+    fn programs_get_a_document_and_people_a_page() {
+        for (path, wanted) in [
+            ("/v1/nothing", "application/problem+json"),
+            ("/openapi.json", "application/problem+json"),
+            ("/v10", "text/html; charset=utf-8"),
+            ("/nothing", "text/html; charset=utf-8"),
+        ] {
+            let response = answered(&Method::GET, path, ErrorCode::NotFound);
+            assert_eq!(response.headers()[header::CONTENT_TYPE], wanted, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_console_without_a_session_leads_to_the_sign_in() {
+        let response = answered(&Method::GET, "/console/sales/a", ErrorCode::TokenMissing);
+        assert_eq!(response.headers()[header::LOCATION], "/console");
+    }
+
+    #[test]
+    fn a_page_that_failed_leads_one_step_back() {
+        let site = site();
+        let (headers, peer) = (HeaderMap::new(), "127.0.0.1:1".parse().unwrap());
+        let leads_to = |method: &Method, path: &'static str| {
+            let uri = path.parse().unwrap();
+            let visitor = Visitor { site: &site, method, uri: &uri, headers: &headers, peer };
+            way_on(&ErrorCode::StoreUnavailable.into(), visitor)
+        };
+        assert_eq!(leads_to(&Method::GET, "/"), WayOn::Again("/".to_owned()));
+        assert_eq!(leads_to(&Method::GET, "/sales/a/line"), WayOn::Sale("a".to_owned()));
+        assert_eq!(leads_to(&Method::POST, "/sales/a/enter"), WayOn::Line("a".to_owned()));
+        assert_eq!(leads_to(&Method::GET, "/sales/a/checkout"), WayOn::Line("a".to_owned()));
+        assert_eq!(leads_to(&Method::POST, "/sales/a/checkout"), WayOn::Checkout("a".to_owned()));
+        assert_eq!(leads_to(&Method::POST, "/orders/o/pay"), WayOn::Order("o".to_owned()));
+        assert_eq!(leads_to(&Method::GET, "/console/mailbox"), WayOn::Console);
+    }
+}
