@@ -160,7 +160,12 @@ fn orders(world: &World) -> Vec<Row> {
         ("no order", own(Request::new("GET", format!("/orders/{UNKNOWN}")), &bora), 404),
         ("pay another's order", pay(held, &bora, "key=k&method=sandbox_ok"), 404),
         ("pay no order", pay(UNKNOWN, &bora, "key=k&method=sandbox_ok"), 404),
-        ("pay by JSON", own(Request::new("POST", format!("/orders/{held}/pay")), &bora).json("{}"), 415),
+        (
+            "pay another's order by JSON",
+            own(Request::new("POST", format!("/orders/{held}/pay")), &bora).json("{}"),
+            404,
+        ),
+        ("pay by JSON", Request::new("POST", format!("/orders/{held}/pay")).bearer(&world.chul.pass).json("{}"), 415),
         ("cancel another's order", own(Request::new("POST", format!("/orders/{held}/cancel")), &bora), 404),
         ("cancel no order", own(Request::new("POST", "/orders/x/cancel"), &bora), 404),
     ] {
