@@ -80,3 +80,20 @@ stop_process() {
     fi
     rm -f "$1"
 }
+
+# work_folder NAME: makes the folder of one run of a script and prints it. A run that failed leaves its folder behind; the
+# next run of the same checkout removes it, with the engines that a killed run may have left.
+work_folder() {
+    local base=${TMPDIR:-/tmp}/openrun-$1 old folder
+    for old in "$base".*; do
+        if [ "$(cat "$old/checkout" 2>/dev/null)" = "$ROOT" ] && process_is_gone "$old/process"; then
+            [ ! -d "$old/engines" ] || OPENRUN_ENGINES_DIR=$old/engines "$ROOT/engines" reset >&2
+            rm -rf "$old"
+        fi
+    done
+    folder=$(mktemp -d "$base.XXXXXX")
+    chmod 755 "$folder" # the user postgres must reach its folder
+    remember_process "$folder/process" $$
+    echo "$ROOT" >"$folder/checkout"
+    echo "$folder"
+}

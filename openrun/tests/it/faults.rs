@@ -9,7 +9,7 @@ use harness::{
     engines::{Engines, OwnRedis},
     installation::Installation,
     seller::Terms,
-    story::Story,
+    story::{GENEROUS, NORMAL_WITHIN, Story},
     turn,
 };
 
@@ -44,7 +44,7 @@ async fn kill(story: &mut Story, nth: usize, epoch: i64) {
     story.tell(&format!("killed {name}"));
     tokio::time::sleep(AWAY).await;
     story.installation.processes[nth].start_again();
-    story.normal_again(since, epoch).await;
+    story.normal_again(since, epoch, NORMAL_WITHIN * GENEROUS).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,7 +81,7 @@ async fn live_redis_is_emptied() {
     let since = monotonic();
     redis.command(&["FLUSHALL"]).await.expect("empty Redis");
     story.tell("emptied Redis");
-    story.normal_again(since, 2).await;
+    story.normal_again(since, 2, NORMAL_WITHIN * GENEROUS).await;
     end(story, crowd).await;
 }
 
@@ -100,7 +100,7 @@ async fn live_redis_is_put_back_to_an_older_state() {
     let since = monotonic();
     redis.put_back(&copy).await;
     story.tell("put the copy back");
-    story.normal_again(since, 2).await;
+    story.normal_again(since, 2, NORMAL_WITHIN * GENEROUS).await;
     end(story, crowd).await;
 }
 

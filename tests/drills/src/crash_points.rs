@@ -77,7 +77,7 @@ async fn run(stage: &Stage) {
     crowd.disperse().await;
     story.settled().await;
     die_at(stage, &mut story, Point::RefundSent).await;
-    judge::agrees(stage, &story).await;
+    judge::agrees(stage, &mut story).await;
     drop(redis);
 }
 
@@ -88,7 +88,7 @@ async fn die_at(stage: &Stage, story: &mut Story, point: Point) {
     let refunded = if point == Point::RefundSent { Some(owe_a_refund(story).await) } else { None };
     let started = monotonic();
     let mut died = None;
-    while died.is_none() && started.elapsed() < REACHED_WITHIN {
+    while died.is_none() && started.elapsed() < stage.limit(REACHED_WITHIN) {
         tokio::time::sleep(Duration::from_millis(50)).await;
         died = of_role(story, point).find_map(|process| process.ended().map(|status| (process.name.clone(), status)));
     }
@@ -165,7 +165,7 @@ async fn is_refunded_once(stage: &Stage, story: &Story, order: OrderId) {
         let orders = story.seller.orders().await;
         orders.into_iter().any(|listed| listed.id == order.to_string() && listed.state == "refunded")
     };
-    let refunded = until(REFUNDED_WITHIN, orders).await;
+    let refunded = until(stage.limit(REFUNDED_WITHIN), orders).await;
     let mut looks = Looks::at(story).await;
     let refunds = looks.number("SELECT count(*) FROM sandbox_refunds").await;
     stage.notes.check("I5: late money goes back, once", refunded && refunds == 1, format_args!("{refunds} refunds"));

@@ -1,12 +1,14 @@
 //! What a drill is, and how it is run: whatever stops it on its way is a violation.
 
-use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, process::ExitCode};
+use std::{any::Any, panic::AssertUnwindSafe, process::ExitCode};
 
 use futures::{FutureExt as _, future::LocalBoxFuture};
-use harness::Program;
 use serde_json::{Value, json};
 
-use crate::{notes::Notes, stage::Stage};
+use crate::{
+    notes::Notes,
+    stage::{Stage, Tools},
+};
 
 /// One fault, and what is promised about it.
 pub(crate) struct Drill {
@@ -27,15 +29,8 @@ pub(crate) enum Length {
     Seconds(u64),
 }
 
-/// What drills work with.
-#[derive(Clone)]
-pub(crate) struct Tools {
-    pub(crate) program: Program,
-    pub(crate) engines: PathBuf,
-}
-
 /// Runs drills one after another. The last line is about the one, or about all.
-pub(crate) async fn run_all(chosen: impl Iterator<Item = &Drill>, length: Length, tools: &Tools) -> ExitCode {
+pub(crate) async fn run_all(chosen: &[&Drill], length: Length, tools: &Tools) -> ExitCode {
     let mut sums = Vec::new();
     for drill in chosen {
         let sum = run(drill, length, tools).await;
@@ -57,7 +52,13 @@ async fn run(drill: &Drill, length: Length, tools: &Tools) -> Value {
         Length::Seconds(seconds) => seconds.max(1),
     };
     println!("== {}: {}\n   promised: {}", drill.name, drill.does, drill.promises);
-    let stage = Stage { seconds, usual_seconds: drill.seconds, tools: tools.clone(), notes: Notes::new() };
+    let stage = Stage {
+        seconds,
+        usual_seconds: drill.seconds,
+        is_short: matches!(length, Length::Short),
+        tools: tools.clone(),
+        notes: Notes::new(),
+    };
     // The one before may have left one of them dead.
     stage.engines(&["up", "postgres", "kafka"]);
     if let Err(reason) = AssertUnwindSafe((drill.run)(&stage)).catch_unwind().await {

@@ -64,7 +64,7 @@ async fn run(stage: &Stage) {
     story.settled().await;
     read_to_the_end(stage, &cluster, "the log is read to its end").await;
     replay(stage, &mut story, &cluster, (&mut looks, &mut ear)).await;
-    judge::agrees(stage, &story).await;
+    judge::agrees(stage, &mut story).await;
     drop(redis);
 }
 

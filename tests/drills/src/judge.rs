@@ -22,17 +22,17 @@ const BY_VERIFY: [(Invariant, &str); 3] =
 
 /// Everything is sold, everybody goes home, and everything agrees.
 pub(crate) async fn sold_out(stage: &Stage, running: Running) {
-    let Running { story, crowd, redis } = running;
+    let Running { mut story, crowd, redis } = running;
     story.sold(i64::from(story.terms.units), within(&story.terms)).await;
     stage.notes.does("everything is sold; whoever has an order looks after it, then all go home");
     crowd.disperse().await;
-    agrees(stage, &story).await;
+    agrees(stage, &mut story).await;
     drop(story);
     drop(redis);
 }
 
 /// Holds what a sold-out sale has become against every promise.
-pub(crate) async fn agrees(stage: &Stage, story: &Story) {
+pub(crate) async fn agrees(stage: &Stage, story: &mut Story) {
     let notes = &stage.notes;
     let live = story.settled().await;
     let units = i64::from(story.terms.units);
@@ -48,7 +48,7 @@ pub(crate) async fn agrees(stage: &Stage, story: &Story) {
 }
 
 /// Holds what a sale without open orders has become against every promise, whatever was sold.
-pub(crate) async fn holds_together(stage: &Stage, story: &Story) {
+pub(crate) async fn holds_together(stage: &Stage, story: &mut Story) {
     let notes = &stage.notes;
     let stock = story.settled().await.units;
     let orders = story.seller.orders().await;
@@ -68,6 +68,9 @@ pub(crate) async fn holds_together(stage: &Stage, story: &Story) {
     verified(notes, story);
     witnessed(notes, story);
     bounded(notes, story);
+    if notes.is_broken() {
+        story.installation.keep_folder();
+    }
 }
 
 /// `openrun verify`, in a process of its own, through a server.

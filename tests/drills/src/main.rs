@@ -31,10 +31,13 @@ mod toxiproxy;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use harness::Program;
 
-use crate::drill::{Drill, Length};
+use crate::{
+    drill::{Drill, Length},
+    stage::Tools,
+};
 
 /// In the order of the list, and of the short run.
 const DRILLS: &[Drill] = &[
@@ -65,14 +68,12 @@ struct Arguments {
 enum Command {
     /// Names all drills.
     List,
-    /// Ends well when there is a drill of this name.
-    Known { name: String },
-    /// Runs one drill, or the short form of all.
+    /// Ends well when this names drills.
+    Check(Chosen),
+    /// Runs drills.
     Run {
-        name: String,
-        /// How long its load or its fault lasts.
-        #[arg(long)]
-        seconds: Option<u64>,
+        #[command(flatten)]
+        chosen: Chosen,
         /// The program under test.
         #[arg(long)]
         program: PathBuf,
@@ -82,8 +83,35 @@ enum Command {
     },
 }
 
-/// All drills in a row, each in its short form.
+/// One drill, or `short` and those whose short form is run; `short` alone is all of them.
+#[derive(Args)]
+struct Chosen {
+    #[arg(required = true)]
+    names: Vec<String>,
+    /// How long the load or the fault of the one drill lasts.
+    #[arg(long)]
+    seconds: Option<u64>,
+}
+
 const SHORT: &str = "short";
+
+impl Chosen {
+    /// The drills and how long each is to be; a sentence when there is no such drill.
+    fn drills(&self) -> Result<(Vec<&'static Drill>, Length), String> {
+        let (names, length) = match self.names.split_first() {
+            Some((first, rest)) if first == SHORT => (rest, Length::Short),
+            _ => (&self.names[..], self.seconds.map_or(Length::Usual, Length::Seconds)),
+        };
+        if names.is_empty() {
+            return Ok((DRILLS.iter().collect(), length));
+        }
+        let known = |name: &String| {
+            let drill = DRILLS.iter().find(|drill| drill.name == name);
+            drill.ok_or_else(|| format!("there is no drill called {name}; ./drill list names them"))
+        };
+        Ok((names.iter().map(known).collect::<Result<_, _>>()?, length))
+    }
+}
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -94,19 +122,19 @@ async fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Command::Known { name } => {
-            let known = name == SHORT || DRILLS.iter().any(|drill| drill.name == name);
-            if known { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Command::Run { name, seconds, program, engines } => {
-            let length = match (name.as_str(), seconds) {
-                (SHORT, _) => Length::Short,
-                (_, Some(seconds)) => Length::Seconds(seconds),
-                (_, None) => Length::Usual,
-            };
-            let chosen = DRILLS.iter().filter(|drill| name == SHORT || drill.name == name);
-            let tools = drill::Tools { program: Program::at(program), engines };
-            drill::run_all(chosen, length, &tools).await
-        }
+        Command::Check(chosen) => chosen.drills().map_or_else(refused, |_| ExitCode::SUCCESS),
+        Command::Run { chosen, program, engines } => match chosen.drills() {
+            Ok((drills, length)) => {
+                let tools = Tools { program: Program::at(program), engines };
+                drill::run_all(&drills, length, &tools).await
+            }
+            Err(sentence) => refused(sentence),
+        },
     }
+}
+
+#[expect(clippy::print_stderr, reason = "stdout is what the drills say")]
+fn refused(sentence: String) -> ExitCode {
+    eprintln!("drills: {sentence}");
+    ExitCode::FAILURE
 }

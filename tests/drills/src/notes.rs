@@ -45,6 +45,11 @@ impl Notes {
         }
     }
 
+    /// Whether a promise was broken so far.
+    pub(crate) fn is_broken(&self) -> bool {
+        !self.kept.lock().violations.is_empty()
+    }
+
     /// The last line.
     pub(crate) fn sum(&self, name: &str) -> Value {
         let kept = self.kept.lock();

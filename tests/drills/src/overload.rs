@@ -75,7 +75,7 @@ async fn sell(stage: &Stage, load: &Load) -> f64 {
         ..Terms::USUAL
     };
     let (installation, redis) = stage.install(&SETTINGS).await;
-    let story = stage.open(installation, terms).await;
+    let mut story = stage.open(installation, terms).await;
     let lasts = WARMS_UP + Duration::from_secs(stage.seconds);
     let people = u64::from(PAID_PER_SECOND * load.joins) * lasts.as_secs();
     stage
@@ -89,7 +89,7 @@ async fn sell(stage: &Stage, load: &Load) -> f64 {
     story.tell(load.what);
     stage.notes.does("everybody goes home; whoever has an order looks after it first");
     crowd.disperse().await;
-    judge::holds_together(stage, &story).await;
+    judge::holds_together(stage, &mut story).await;
     refusals(stage, &story, load);
     drop(story);
     drop(redis);

@@ -99,10 +99,10 @@ async fn probe(stage: &Stage, story: &Story, when: &str, during: Duration) {
     let told = format!("slowest of {asked} {slowest_page:?}");
     stage.notes.check(
         format_args!("I15: a page is answered from memory, Redis {when}"),
-        slowest_page < PAGE_ANSWERS_WITHIN,
+        slowest_page < stage.limit(PAGE_ANSWERS_WITHIN),
         told,
     );
     let told = format!("slowest of {asked} {slowest_join:?}, {unclear} unclear");
-    let good = unclear == 0 && slowest_join < JOIN_ANSWERS_WITHIN;
+    let good = unclear == 0 && slowest_join < stage.limit(JOIN_ANSWERS_WITHIN);
     stage.notes.check(format_args!("I12: a join gets a place or a clear no, Redis {when}"), good, told);
 }

@@ -39,13 +39,13 @@ async fn run(stage: &Stage) {
     process.kill();
     process.start_again();
     let process = &running.story.installation.processes[victim];
-    let stopped = until(STOPS_WITHIN, || async { process.stands_still() }).await;
+    let stopped = until(stage.limit(STOPS_WITHIN), || async { process.stands_still() }).await;
     stage.notes.check("checkout-a stops between script and commit", stopped, "it stands still");
     let since = monotonic();
 
     let mut looks = Looks::at(&running.story).await;
     let mut marked = 0;
-    while marked == 0 && since.elapsed() < GIVEN_UP_WITHIN {
+    while marked == 0 && since.elapsed() < stage.limit(GIVEN_UP_WITHIN) {
         tokio::time::sleep(Duration::from_millis(200)).await;
         marked = looks.number(MARKED).await;
     }

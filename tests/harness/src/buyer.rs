@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What is to become of a ticket becomes of it within this time.
-const CHANGES_WITHIN: Duration = Duration::from_secs(30);
+const CHANGES_WITHIN: Duration = Duration::from_secs(90);
 
 /// From how many networks buyers come.
 const NETWORKS: usize = 4;

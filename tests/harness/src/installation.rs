@@ -101,6 +101,12 @@ impl Installation {
         installation
     }
 
+    /// Keeps the folder with the logs of all processes for whoever looks into what went wrong.
+    pub fn keep_folder(&mut self) {
+        self.folder.disable_cleanup(true);
+        println!("logs and data of every process stay in {}", self.folder.path().display());
+    }
+
     /// Until every process is ready.
     pub async fn ready(&mut self) {
         for process in &mut self.processes {
@@ -121,5 +127,14 @@ impl Installation {
         let done = command.args(arguments).stdin(Stdio::null()).output().expect("run openrun");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (done.status.success(), text(&done.stdout), text(&done.stderr))
+    }
+}
+
+/// A test that ends in a panic leaves the folder behind.
+impl Drop for Installation {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep_folder();
+        }
     }
 }

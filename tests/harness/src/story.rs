@@ -26,10 +26,12 @@ use crate::{
 const ARRIVES_WITHIN: Duration = Duration::from_secs(2);
 /// How often the witness looks.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
-/// After a fault everything is normal again within this time, without hands.
+/// After a fault everything is normal again within this time, without hands: the promise, which the drills measure.
 pub const NORMAL_WITHIN: Duration = Duration::from_secs(30);
+/// How many times a promise may last where only its end is looked for, on a machine of any speed.
+pub const GENEROUS: u32 = 3;
 /// What is under way when everything is sold ends within: holds, payments, mails, the last events.
-const SETTLES_WITHIN: Duration = Duration::from_secs(45);
+const SETTLES_WITHIN: Duration = Duration::from_mins(2);
 /// Final states of an order.
 const FINAL: [&str; 5] = ["paid", "payment_failed", "expired", "cancelled", "refunded"];
 
@@ -115,26 +117,26 @@ impl Story {
     }
 
     /// Waits until the sale goes on after a fault at `since`: every process ready, the store in the life `epoch` or a later
-    /// one, no trouble told, and then people let in and orders paid.
-    pub async fn normal_again(&mut self, since: Instant, epoch: i64) -> Duration {
+    /// one, no trouble told, and then people let in and orders paid. Panics when that takes longer than `within`.
+    pub async fn normal_again(&mut self, since: Instant, epoch: i64, within: Duration) -> Duration {
         self.installation.ready().await;
         let untroubled = || {
             let frame = self.witness.last_frame();
             self.witness.epoch() >= epoch && frame.is_some_and(|frame| frame.trouble.is_none())
         };
-        let mut in_time = until(NORMAL_WITHIN.saturating_sub(since.elapsed()), || async { untroubled() }).await;
+        let mut in_time = until(within.saturating_sub(since.elapsed()), || async { untroubled() }).await;
         let before = self.witness.tally();
         let goes_on = || {
             let now = self.witness.tally();
             let sold_out = self.witness.last_live().is_some_and(|live| live.units.sold == live.units.total);
             sold_out || (now.passes > before.passes && now.paid > before.paid)
         };
-        in_time &= until(NORMAL_WITHIN.saturating_sub(since.elapsed()), || async { goes_on() }).await;
+        in_time &= until(within.saturating_sub(since.elapsed()), || async { goes_on() }).await;
         let took = since.elapsed();
         self.tell(&format!("normal after {:.1} s", took.as_secs_f64()));
         if !in_time {
             self.show_logs();
-            panic!("not normal {NORMAL_WITHIN:?} after the fault: {:?}", self.witness.last_frame());
+            panic!("not normal {within:?} after the fault: {:?}", self.witness.last_frame());
         }
         took
     }
@@ -255,6 +257,7 @@ impl Drop for Story {
             return;
         }
         self.show_logs();
+        self.installation.keep_folder();
         let wrongs: Vec<_> = wrongs.iter().map(Wrong::to_string).collect();
         let told = format!("what must always hold did not: {wrongs:#?}");
         if std::thread::panicking() {
