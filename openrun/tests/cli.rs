@@ -11,6 +11,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use harness::Program;
 use openrun::config::{Config, Sources};
 use sale::{
     Clock, Keys,
@@ -41,12 +42,9 @@ impl Folder {
     }
 
     fn command(&self, line: &str, variables: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_openrun"));
-        command.current_dir(self.0.path()).args(line.split_whitespace()).stdin(Stdio::null());
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OPENRUN_")) {
-            command.env_remove(name);
-        }
-        command.envs(variables.iter().copied());
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut command = Program::at(env!("CARGO_BIN_EXE_openrun")).command(self.0.path(), &variables);
+        command.args(line.split_whitespace());
         command
     }
 

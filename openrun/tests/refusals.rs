@@ -28,9 +28,6 @@ mod seller;
 #[path = "refusals/shop.rs"]
 mod shop;
 #[cfg(test)]
-#[path = "refusals/wire.rs"]
-mod wire;
-#[cfg(test)]
 #[path = "refusals/world.rs"]
 mod world;
 

@@ -3,8 +3,8 @@
 use http::StatusCode;
 
 use harness::{
-    client::Ask,
     engines::Engines,
+    http::Request,
     installation::Installation,
     seller::Terms,
     story::{Story, until},
@@ -32,9 +32,9 @@ async fn live_a_buyer_may_change_processes_at_every_step() {
     buyer.move_to(1);
     let again = buyer.enter().await.expect("asked again");
     assert_eq!(again.id, pass.id);
-    let order = buyer.reserve(&again, "order").await.text("id");
+    let order = buyer.reserve(&again, "order").await.field("id");
     buyer.move_to(1);
-    assert_eq!(buyer.reserve(&pass, "order").await.text("id"), order);
+    assert_eq!(buyer.reserve(&pass, "order").await.field("id"), order);
     buyer.pay(&pass, &order, "pay", "sandbox_ok").await;
     buyer.move_to(1);
     assert!(until(SOON, || async { buyer.look(&order).await["state"] == "paid" }).await);
@@ -62,10 +62,10 @@ async fn frames_are_the_same_bytes(story: &Story) {
     let same = until(SOON, || async {
         let mut frames = Vec::new();
         for front in &story.installation.fronts {
-            frames.push(client.ask(front, &Ask::get(&path)).await.expect("a frame"));
+            frames.push(client.ask(front, &Request::get(&path)).await.expect("a frame"));
         }
         let etags = [frames[0].header("etag"), frames[1].header("etag")];
-        let known = Ask { etag: Some(etags[0].clone()), ..Ask::get(&path) };
+        let known = Request::get(&path).header("if-none-match", etags[0].unwrap_or_default());
         let other = client.ask(&story.installation.fronts[1], &known).await.expect("an answer");
         etags[0] == etags[1] && frames[0].body == frames[1].body && other.status == StatusCode::NOT_MODIFIED
     })

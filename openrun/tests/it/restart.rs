@@ -49,12 +49,12 @@ async fn embedded_restart_keeps_places_passes_and_orders() {
     let second_pass = second.enter().await.expect("was called");
     let order = first.reserve(&pass, "order").await;
     assert_eq!(order.status, StatusCode::CREATED);
-    let order = order.text("id");
+    let order = order.field("id");
 
     kill_and_start(&mut story).await;
 
     assert_eq!(first.look(&order).await["state"], "pending_payment");
-    assert_eq!(first.reserve(&pass, "order").await.text("id"), order, "the same key finds the same order");
+    assert_eq!(first.reserve(&pass, "order").await.field("id"), order, "the same key finds the same order");
     assert_eq!(first.reserve(&pass, "another").await.code(), "pass_used");
     let again = second.enter().await.expect("the pass is asked for again");
     assert_eq!(again.id, second_pass.id);
@@ -95,6 +95,6 @@ async fn tickets_and_passes_outlive_a_rotation_of_the_keys() {
     let mut newcomer = story.buyer(2);
     assert_eq!(newcomer.join().await.status, StatusCode::CREATED);
     newcomer.until_state("waiting").await;
-    let known = story.seller.ask(harness::client::Ask::get("/.well-known/jwks.json")).await.json();
+    let known = story.seller.ask(harness::http::Request::get("/.well-known/jwks.json")).await.json();
     assert!(known["keys"].as_array().is_some_and(|keys| keys.len() == 3), "{known}");
 }

@@ -108,7 +108,7 @@ async fn who_is_inside_may_finish_when_the_sale_closes() {
     inside.until_state("called").await;
     called.until_state("called").await;
     let pass = inside.enter().await.expect("was called");
-    let order = inside.reserve(&pass, "order").await.text("id");
+    let order = inside.reserve(&pass, "order").await.field("id");
 
     story.seller.turn("close").await;
     assert_eq!(story.seller.state().await, "draining");
@@ -121,7 +121,7 @@ async fn who_is_inside_may_finish_when_the_sale_closes() {
     let late_pass = called.enter().await.expect("was called before the end");
     let late_order = called.reserve(&late_pass, "order").await;
     assert_eq!(late_order.status, StatusCode::CREATED, "{}", late_order.json());
-    let late_order = late_order.text("id");
+    let late_order = late_order.field("id");
     for (buyer, pass, order) in [(&inside, &pass, &order), (&called, &late_pass, &late_order)] {
         buyer.pay(pass, order, "pay", "sandbox_ok").await;
         assert!(until(SOON, || async { buyer.look(order).await["state"] == "paid" }).await);

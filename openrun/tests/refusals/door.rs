@@ -1,10 +1,10 @@
 //! The front door asked wrongly: join, poll, enter, leave, forged tickets, writes from other sites, and what is no HTTP.
 
+use harness::http::Request;
 use sale::{Keys, Ticket};
 
 use crate::{
     row::{Row, row},
-    wire::Request,
     world::{Buyer, World, one_pair},
 };
 

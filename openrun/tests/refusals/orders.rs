@@ -1,6 +1,7 @@
 //! Reserve, pay, look, cancel, asked wrongly.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use harness::http::Request;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sale::{Keys, pass::PassBook};
 use serde_json::{Value, json};
@@ -8,7 +9,6 @@ use sha2::Sha256;
 
 use crate::{
     row::{Row, row},
-    wire::Request,
     world::{World, one_pair},
 };
 

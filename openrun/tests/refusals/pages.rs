@@ -1,8 +1,9 @@
 //! The same for people: a page that says what happened and leads on, in their language, never a blank or JSON.
 
+use harness::http::Request;
+
 use crate::{
     row::{Row, row},
-    wire::Request,
     world::World,
 };
 

@@ -2,11 +2,11 @@
 
 use std::{collections::HashSet, sync::Barrier, thread};
 
+use harness::http::{Answer, Request};
 use serde_json::json;
 
 use crate::{
     shop::until,
-    wire::{Answer, Request},
     world::{Buyer, World, enter, join, one_pair},
 };
 
@@ -52,7 +52,7 @@ pub(crate) fn one_pass_buys_once(world: &World) {
     let mut placed = 0;
     for answer in &answers {
         let document = answer.json();
-        match (answer.status, document["code"].as_str()) {
+        match (answer.status.as_u16(), document["code"].as_str()) {
             (201, _) => {
                 placed += 1;
                 orders.insert(document["id"].as_str().unwrap().to_owned());
@@ -74,7 +74,7 @@ pub(crate) fn one_key_is_one_order(world: &World) {
     let mut orders = HashSet::new();
     for answer in &answers {
         let document = answer.json();
-        match (answer.status, document["code"].as_str()) {
+        match (answer.status.as_u16(), document["code"].as_str()) {
             (201, _) => {
                 orders.insert(document["id"].as_str().unwrap().to_owned());
             }

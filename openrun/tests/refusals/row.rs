@@ -1,11 +1,9 @@
 //! A row of the table: a request, and how it must be refused.
 
+use harness::http::{Answer, Request};
 use serde_json::Value;
 
-use crate::{
-    wire::{Answer, Request},
-    world::World,
-};
+use crate::{shop::answered, world::World};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -97,7 +95,7 @@ impl Row {
             }
             Wanted::Plain(status) if answer.status == *status => Vec::new(),
             Wanted::Plain(status) => vec![format!("{}, not {status}", answer.status)],
-            Wanted::Unharmed if answer.status < 500 => Vec::new(),
+            Wanted::Unharmed if !answer.status.is_server_error() => Vec::new(),
             Wanted::Unharmed => vec![format!("{}", answer.status)],
         };
         let document = answer.json();
@@ -130,7 +128,7 @@ fn problem(answer: &Answer, status: u16, code: &str) -> Vec<String> {
         }
     };
     let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
-    expect("status", answer.status.to_string(), &status.to_string());
+    expect("status", answer.status.as_str().to_owned(), &status.to_string());
     expect("code", text("code"), code);
     expect("content-type", answer.header("content-type").unwrap_or_default().to_owned(), "application/problem+json");
     expect("status in the document", document["status"].to_string(), &status.to_string());
@@ -186,7 +184,7 @@ pub(crate) fn run(world: &World, rows: Vec<Row>) -> Vec<String> {
         if !request.headers.iter().any(|(name, _)| name == "traceparent") {
             request = request.header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
         }
-        let answer = request.send(world.shop.address);
+        let answer = answered(&request, world.shop.address);
         let mut faults = row.faults(answer.as_ref());
         let after = world.glance();
         if after != before {

@@ -1,5 +1,6 @@
 //! The seller's calls asked wrongly.
 
+use harness::http::Request;
 use sale::{
     Keys,
     token::{self, Authority},
@@ -9,7 +10,6 @@ use serde_json::{Value, json};
 use crate::{
     row::{Row, row},
     shop::now,
-    wire::Request,
     world::{World, sale},
 };
 

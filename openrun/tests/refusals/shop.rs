@@ -1,13 +1,17 @@
 //! One embedded server in a folder of its own.
 
 use std::{
-    fs::File,
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
+    io::ErrorKind,
+    net::SocketAddr,
     thread::sleep,
     time::{Duration, Instant},
 };
 
+use harness::{
+    Program,
+    http::{Answer, Request},
+    process::Process,
+};
 use sale::{
     Keys, Timestamp,
     clock::monotonic,
@@ -16,17 +20,16 @@ use sale::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::wire::{Answer, Request};
-
 /// How long a test waits for what must come on a busy machine.
 const SOON: Duration = Duration::from_mins(1);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub(crate) struct Shop {
     pub address: SocketAddr,
     pub seller: String,
     pub operator: String,
+    process: Process,
     folder: TempDir,
-    process: Child,
 }
 
 /// Asks until there is an answer; waiting is for this function alone.
@@ -37,7 +40,16 @@ pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
             return answer;
         }
         assert!(started.elapsed() < SOON, "waited in vain: {what}");
-        sleep(Duration::from_millis(20));
+        sleep(LOOK_EVERY);
+    }
+}
+
+/// The answer, if there is one; a server that neither answers nor closes is a fault.
+pub(crate) fn answered(request: &Request, address: SocketAddr) -> Option<Answer> {
+    match request.send(address) {
+        Ok(answer) => Some(answer),
+        Err(fault) if fault.kind() == ErrorKind::UnexpectedEof => None,
+        Err(fault) => panic!("{fault}"),
     }
 }
 
@@ -49,30 +61,17 @@ pub(crate) fn now() -> Timestamp {
 impl Shop {
     pub(crate) fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        // Free a moment ago; nobody else in this folder's network takes ports from this range meanwhile.
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        let log = File::create(folder.path().join("openrun.log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_openrun"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OPENRUN_")) {
-            command.env_remove(name);
-        }
-        let process = command
-            .current_dir(folder.path())
-            .arg("serve")
-            .env("OPENRUN_LISTEN", address.to_string())
-            .env("OPENRUN_PUBLIC_URL", format!("http://localhost:{}", address.port()))
-            .env("OPENRUN_DATA_DIR", folder.path().join("data"))
-            .env("OPENRUN_SANDBOX_LATENCY_MS", "10")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut shop = Self { address, seller: String::new(), operator: String::new(), folder, process };
-        until("the server is ready", || {
-            TcpStream::connect(address).ok()?;
-            Request::new("GET", "/readyz").send(address).filter(|answer| answer.status == 200)
-        });
+        let environment = [
+            ("OPENRUN_PUBLIC_URL", "http://localhost:8080".to_owned()),
+            ("OPENRUN_DATA_DIR", folder.path().join("data").display().to_string()),
+            ("OPENRUN_SANDBOX_LATENCY_MS", "10".to_owned()),
+        ];
+        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let program = Program::at(env!("CARGO_BIN_EXE_openrun"));
+        let mut process = Process::start(&program, "openrun", &[], folder.path(), &environment);
+        process.await_ready(LOOK_EVERY);
+        let address = process.address;
+        let mut shop = Self { address, seller: String::new(), operator: String::new(), process, folder };
         let in_an_hour = now().plus_seconds(3_600);
         let keys = shop.keys();
         shop.seller = token::sign(&keys.tokens, Authority::Seller, in_an_hour);
@@ -86,7 +85,7 @@ impl Shop {
     }
 
     pub(crate) fn ask(&self, request: &Request) -> Answer {
-        request.send(self.address).unwrap_or_else(|| panic!("no answer to {request:?}"))
+        request.send(self.address).unwrap_or_else(|fault| panic!("no answer to {request:?}: {fault}"))
     }
 
     /// A call of the seller's that must succeed.
@@ -96,25 +95,19 @@ impl Shop {
             request = request.json(body);
         }
         let answer = self.ask(&request);
-        assert!((200..300).contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.text());
+        assert!(answer.status.is_success(), "{method} {path}: {} {}", answer.status, answer.text());
         answer.json()
     }
 
     pub(crate) fn is_alive(&mut self) -> bool {
-        self.process.try_wait().unwrap().is_none()
-    }
-
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("openrun.log")).unwrap_or_default()
+        self.process.is_alive()
     }
 }
 
 impl Drop for Shop {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.log());
+            eprintln!("{}", self.process.log());
         }
-        let _gone = self.process.kill();
-        let _ended = self.process.wait();
     }
 }

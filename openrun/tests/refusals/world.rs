@@ -1,12 +1,10 @@
 //! Sales in every state and the people in them, brought about through the API alone.
 
+use harness::http::Request;
 use sale::{Admission, sale::Mode, testing::SaleBuilder};
 use serde_json::{Value, json};
 
-use crate::{
-    shop::{Shop, until},
-    wire::Request,
-};
+use crate::shop::{Shop, until};
 
 /// Somebody with a place in a sale, by cookie or by bearer token.
 #[derive(Clone, Debug, Default)]

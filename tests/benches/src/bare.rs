@@ -5,6 +5,7 @@ use std::{convert::Infallible, future, io, net::SocketAddr, sync::Arc, thread};
 
 use anyhow::ensure;
 use bytes::Bytes;
+use harness::http::Request;
 use http_body_util::Full;
 use hyper::{Response, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -14,8 +15,6 @@ use tokio::{
     runtime::{Builder, Handle},
 };
 use tokio_util::task::TaskTracker;
-
-use crate::ask::{Answer, Request};
 
 /// A server that says the same to everybody.
 pub(crate) struct Bare {
@@ -50,17 +49,16 @@ impl Bare {
         Ok(bare)
     }
 
-    /// Makes it answer as many bytes as `answer` has, head and all.
-    pub(crate) fn imitate(&self, answer: &Answer) -> anyhow::Result<()> {
-        let wanted = answer.bytes();
+    /// Makes it answer so many bytes, head and all.
+    pub(crate) fn imitate(&self, wanted: usize) -> anyhow::Result<()> {
         let mut body = wanted;
         // The head tells the length, so it changes with it.
         for _ in 0..3 {
             *self.body.lock() = vec![b'x'; body].into();
-            let bytes = Request::get("/").send(self.address)?.bytes();
+            let bytes = Request::get("/").send(self.address)?.bytes;
             body = (body + wanted).saturating_sub(bytes);
         }
-        let bytes = Request::get("/").send(self.address)?.bytes();
+        let bytes = Request::get("/").send(self.address)?.bytes;
         ensure!(bytes.abs_diff(wanted) < 4, "the bare server answers {bytes} bytes instead of {wanted}");
         Ok(())
     }

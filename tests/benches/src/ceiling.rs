@@ -4,8 +4,9 @@
 //! `ceiling_own_threads`: the same with the connections on threads of their own, as Openrun has them, for whoever would
 //! rather compare with that.
 
+use harness::http::Request;
+
 use crate::{
-    ask::{Answer, Request},
     bare::Bare,
     figure::{Figure, Round},
     settings::Settings,
@@ -18,7 +19,7 @@ const BYTES: usize = 512;
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
     let (bare, apart) = (Bare::start().await?, Bare::start_on_threads().await?);
     for one in [&bare, &apart] {
-        one.imitate(&Answer { status: 200, head: String::new(), body: vec![b'x'; BYTES] })?;
+        one.imitate(BYTES)?;
     }
     let request = Request::get("/");
     let load = Load::new(&request, CONNECTIONS, settings.seconds());

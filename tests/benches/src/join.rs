@@ -1,8 +1,9 @@
 //! `join` and `join_small`: new visitors get their tickets, through one script in Redis for all who come together; at 256
 //! connections, and at 32, where fewer come together.
 
+use harness::http::Request;
+
 use crate::{
-    ask::Request,
     figure::{Figure, Wanted},
     rounds::Against,
     settings::Settings,
@@ -13,7 +14,7 @@ use crate::{
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
     let world = World::new(settings).await?;
     let queue_key = world.open_sale(|_| {}).await?;
-    let (front, back) = world.start_line()?;
+    let (front, back) = world.start_line();
     // Neither cookie nor key: every request is somebody who was never here.
     let request = Request::post(format!("/v1/sales/{}/tickets", queue_key.sale));
     let of = |bench, connections| {

@@ -1,8 +1,9 @@
 //! `join_growth`: the slowest joins of a line of a million, against those of a line of a thousand, at the same moderate
 //! load. It is moderate because a line of a thousand would not be one for long.
 
+use harness::http::Request;
+
 use crate::{
-    ask::Request,
     figure::{Figure, Round, Wanted},
     people,
     settings::Settings,
@@ -19,7 +20,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     let world = World::new(settings).await?;
     let long = world.open_sale(|_| {}).await?;
     people::join(&world, &long, settings.waiting(), 0).await?;
-    let (front, back) = world.start_line()?;
+    let (front, back) = world.start_line();
     let mut rounds = Vec::new();
     for _ in 0..settings.rounds() {
         let short = world.open_sale(|_| {}).await?;

@@ -10,10 +10,8 @@
 mod figure;
 mod settings;
 
-mod ask;
 mod bare;
 mod people;
-mod process;
 mod redis_info;
 mod rounds;
 mod world;

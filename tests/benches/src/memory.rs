@@ -3,8 +3,9 @@
 
 use std::{thread::sleep, time::Duration};
 
+use harness::http::Request;
+
 use crate::{
-    ask::Request,
     figure::{Figure, Round, Wanted},
     people, redis_info,
     settings::Settings,
@@ -34,13 +35,13 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
         sleep(SETTLES);
         let each = (used().await? - before) / settings.waiting() as f64;
         tickets.push(Round { value: each, ceiling: BYTES_AT_MOST, more: Vec::new() });
-        let process = world.start("everything", &[])?;
+        let process = world.start("everything", &[]);
         await_frame(&process, &key, |frame| frame.waiting == settings.waiting())?;
         let bearers: Vec<_> = askers.iter().map(|person| person.bearer(&world.keys)).collect();
         let request = Request::get(format!("/v1/sales/{}/tickets/self", key.sale));
         let each = Some(("Authorization", &bearers[..]));
         Shot::fire(process.address, &Load { each, ..Load::new(&request, CONNECTIONS, settings.seconds()) })?;
-        let resident = process.resident()? / MEBIBYTE;
+        let resident = process.resident() / MEBIBYTE;
         processes.push(Round { value: resident, ceiling: MEBIBYTES_AT_MOST, more: Vec::new() });
         drop(process);
         world.forget(&key).await?;

@@ -1,11 +1,11 @@
 //! `page_sale` and `page_line`: the page of a sale, and that of its line for people who wait in it, packed as browsers
 //! ask for it. Each once more as a program asks that takes no gzip (`…_plain`).
 
+use harness::{http::Request, process::Process};
+
 use crate::{
-    ask::Request,
     figure::{Figure, Wanted},
     people,
-    process::Process,
     rounds::Against,
     settings::Settings,
     world::{World, await_frame},
@@ -30,7 +30,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     let key = world.open_sale(|_| {}).await?;
     let lookers = people::join(&world, &key, WAITING, LOOKERS).await?;
     let cookies: Vec<_> = lookers.iter().map(|person| person.cookies(&world.keys)).collect();
-    let (front, back) = world.start_line()?;
+    let (front, back) = world.start_line();
     await_frame(&front, &key, |frame| frame.waiting == WAITING)?;
     let mut figures = Vec::new();
     for (bench, path, packed) in PAGES {

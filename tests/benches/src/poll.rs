@@ -3,14 +3,12 @@
 
 use std::{thread::sleep, time::Duration};
 
+use harness::{http::Request, process::Process};
 use stores::queue_store::QueueKey;
 
 use crate::{
-    ask::Request,
     figure::{Figure, Round, Wanted},
-    people,
-    process::Process,
-    redis_info,
+    people, redis_info,
     rounds::Against,
     settings::Settings,
     world::{World, await_frame},
@@ -28,7 +26,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     let key = world.open_sale(|_| {}).await?;
     let askers = people::join(&world, &key, settings.waiting(), ASKERS).await?;
     let bearers: Vec<_> = askers.iter().map(|person| person.bearer(&world.keys)).collect();
-    let (front, back) = world.start_line()?;
+    let (front, back) = world.start_line();
     await_frame(&front, &key, |frame| frame.waiting == settings.waiting())?;
     let request = Request::get(format!("/v1/sales/{}/tickets/self", key.sale));
     let each = Some(("Authorization", &bearers[..]));

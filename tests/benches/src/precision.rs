@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use harness::process::Process;
 use redis::aio::MultiplexedConnection;
 use sale::clock::monotonic;
 use stores::queue_store::QueueKey;
@@ -14,7 +15,6 @@ use tokio::time::sleep;
 use crate::{
     figure::{Figure, Round, Wanted},
     people,
-    process::Process,
     settings::Settings,
     world::World,
 };
@@ -64,8 +64,8 @@ async fn round(world: &World) -> anyhow::Result<(Round, Round)> {
     let mut processes = ["a", "b", "c"].map(|name| world.start(name, &["admission"]));
     let watch = Watch::of(world, &key).await?;
     let before = watch.run(seconds).await?;
-    let leader = processes.iter_mut().flatten().find(|process| leads(process));
-    leader.context("nobody leads")?.kill()?;
+    let leader = processes.iter_mut().find(|process| leads(process));
+    leader.context("nobody leads")?.kill();
     let after = watch.run(seconds).await?;
     drop(processes);
     world.forget(&key).await?;
@@ -83,7 +83,7 @@ async fn slow_round(world: &World) -> anyhow::Result<Round> {
     let seconds = world.settings.calling_seconds();
     let key = world.open_sale(|sale| sale.admission.per_minute = SLOW_PER_SECOND * 60).await?;
     people::join(world, &key, (seconds + CHANGE_SECONDS) * u64::from(SLOW_PER_SECOND), 0).await?;
-    let process = world.start("slow", &["admission"])?;
+    let process = world.start("slow", &["admission"]);
     let samples = Watch::of(world, &key).await?.run(seconds).await?;
     drop(process);
     world.forget(&key).await?;
@@ -92,7 +92,7 @@ async fn slow_round(world: &World) -> anyhow::Result<Round> {
 }
 
 fn leads(process: &Process) -> bool {
-    process.log().is_ok_and(|log| log.contains("leads the admission"))
+    process.log().contains("leads the admission")
 }
 
 /// Looks at what Redis has carried out.

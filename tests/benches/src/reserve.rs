@@ -7,12 +7,13 @@ mod gate;
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use harness::http::Request;
 use sqlx::Row as _;
 use stores::{database::Database, queue_store::QueueKey};
 
 use self::gate::Gate;
 use crate::{
-    ask::Request,
     figure::{Figure, Round, Wanted},
     people,
     settings::Settings,
@@ -32,16 +33,16 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     let world = World::new(settings).await?;
     keeps_what_it_commits(&world.database).await?;
     let key = world.open_sale(|_| {}).await?;
-    let checkout = world.start("checkout", &["checkout"])?;
+    let checkout = world.start("checkout", &["checkout"]);
     let gate = Gate::start(&world, &key).await?;
     let shop = Shop { world: &world, request: wish(&key), key };
     gate.imitate(&shop.order_one(checkout.address).await?);
     let (mut rounds, mut delays) = (Vec::new(), Vec::new());
     for _ in 0..settings.rounds() {
         let taken = shop.order(gate.address, CONNECTIONS, TAKES_PER_SECOND).await?;
-        let before = checkout.microseconds()?;
+        let before = checkout.microseconds();
         let ordered = shop.order(checkout.address, CONNECTIONS, ORDERS_PER_SECOND).await?;
-        let used = checkout.microseconds()? - before;
+        let used = checkout.microseconds() - before;
         let few = shop.order(checkout.address, FEW_CONNECTIONS, ORDERS_PER_SECOND).await?;
         rounds.push(Round {
             value: ordered.per_second(),
@@ -74,10 +75,8 @@ async fn keeps_what_it_commits(database: &Database) -> anyhow::Result<()> {
 }
 
 fn wish(key: &QueueKey) -> Request {
-    let request = Request::post(format!("/v1/sales/{}/orders", key.sale))
-        .header("Content-Type", "application/json")
-        .header("Idempotency-Key", "bench");
-    Request { body: r#"{"lines":[{"item":"pair","quantity":1}]}"#.to_owned(), ..request }
+    let request = Request::post(format!("/v1/sales/{}/orders", key.sale)).key("bench");
+    request.json(r#"{"lines":[{"item":"pair","quantity":1}]}"#)
 }
 
 /// Where people with passes order.
@@ -98,10 +97,10 @@ impl Shop<'_> {
         Ok(shot)
     }
 
-    async fn order_one(&self, at: SocketAddr) -> anyhow::Result<Vec<u8>> {
+    async fn order_one(&self, at: SocketAddr) -> anyhow::Result<Bytes> {
         let pass = self.passes(1).await?.pop().context("no pass")?;
         let answer = self.request.clone().header("Authorization", pass).send(at)?;
-        ensure!(answer.status == 201, "an order got {}", answer.head);
+        ensure!(answer.status == 201, "an order got {}: {}", answer.status, answer.text());
         Ok(answer.body)
     }
 

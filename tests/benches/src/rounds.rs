@@ -1,12 +1,14 @@
 //! A B A B: the ceiling and the product one after the other, so that whatever else the machine does meets both.
 
 use anyhow::ensure;
+use harness::{
+    http::Request,
+    process::{Process, processor_time},
+};
 
 use crate::{
-    ask::Request,
     bare::Bare,
     figure::{Figure, Round},
-    process::{Process, processor_time},
     settings::Settings,
     wrk::{Load, Shot},
 };
@@ -25,16 +27,22 @@ impl Against<'_> {
         let bare = Bare::start().await?;
         let one = self.one();
         let answer = one.send(self.process.address)?;
-        let body = String::from_utf8_lossy(&answer.body);
-        ensure!(answer.status == self.status, "{} {} answers {}{body}", one.method, one.path, answer.head);
-        bare.imitate(&answer)?;
+        ensure!(
+            answer.status == self.status,
+            "{} {} answers {}: {}",
+            one.method,
+            one.path,
+            answer.status,
+            answer.text()
+        );
+        bare.imitate(answer.bytes)?;
         let mut rounds = Vec::new();
         for _ in 0..settings.rounds() {
-            let before = processor_time("self")?;
+            let before = processor_time("self");
             let ceiling = Shot::fire(bare.address, &Load { refused: false, ..self.load.clone() })?;
-            let between = (processor_time("self")?, self.process.microseconds()?);
+            let between = (processor_time("self"), self.process.microseconds());
             let value = Shot::fire(self.process.address, &self.load)?;
-            let used = self.process.microseconds()? - between.1;
+            let used = self.process.microseconds() - between.1;
             rounds.push(Round {
                 value: value.per_second(),
                 ceiling: ceiling.per_second(),
@@ -47,7 +55,7 @@ impl Against<'_> {
                 ],
             });
         }
-        let about = format!("{} connections, {} bytes an answer", self.load.connections, answer.bytes());
+        let about = format!("{} connections, {} bytes an answer", self.load.connections, answer.bytes);
         Ok(Figure::of(self.bench, "req/s", &rounds).about(about))
     }
 
@@ -56,7 +64,7 @@ impl Against<'_> {
         if let Some((header, values)) = self.load.each
             && let Some(value) = values.first()
         {
-            one.headers.push((header, value.clone()));
+            one = one.header(header, value);
         }
         one
     }

@@ -1,9 +1,9 @@
 //! `sold_out`: the rush goes on when nothing is left, and everybody is told so at once.
 
+use harness::http::Request;
 use stores::database::Database;
 
 use crate::{
-    ask::Request,
     figure::{Figure, Wanted},
     rounds::Against,
     settings::Settings,
@@ -17,7 +17,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     let world = World::new(settings).await?;
     let key = world.open_sale(|_| {}).await?;
     sell_everything(&world.database, key.sale.as_str()).await?;
-    let (front, back) = world.start_line()?;
+    let (front, back) = world.start_line();
     await_frame(&front, &key, |frame| frame.state == sale::SaleState::SoldOut)?;
     let request = Request::post(format!("/v1/sales/{}/tickets", key.sale));
     let load = Load { refused: true, ..Load::new(&request, CONNECTIONS, settings.seconds()) };

@@ -3,12 +3,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::Context as _;
+use harness::{Program, process::Process};
 use sale::clock::monotonic;
 
 use crate::{
     figure::{Figure, Round, Wanted},
-    process::{Process, Start},
     settings::Settings,
 };
 
@@ -18,18 +17,15 @@ const STARTS_PER_ROUND: usize = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 pub(crate) fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
-    let program = settings.program.canonicalize();
-    let program = program.with_context(|| format!("no program at {}", settings.program.display()))?;
+    let program = Program::at(&settings.program);
     let (mut first, mut again) = (Vec::new(), Vec::new());
     for _ in 0..settings.rounds() * STARTS_PER_ROUND {
         let folder = tempfile::tempdir()?;
         let environment = BTreeMap::new();
-        let start =
-            Start { program: &program, folder: folder.path(), environment: &environment, name: "embedded", roles: &[] };
         for rounds in [&mut first, &mut again] {
             let started = monotonic();
-            let mut process = Process::start(&start)?;
-            process.ready(LOOK_EVERY)?;
+            let mut process = Process::start(&program, "embedded", &[], folder.path(), &environment);
+            process.await_ready(LOOK_EVERY);
             let seconds = started.elapsed().as_secs_f64();
             rounds.push(Round { value: seconds, ceiling: SECONDS_AT_MOST, more: Vec::new() });
         }

@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
+use harness::process::Process;
 use sale::{Frame, clock::monotonic};
 use stores::queue_store::{PublishOutcome, QueueKey};
 use tokio::{
@@ -24,7 +25,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     figure::{Figure, Round, Wanted},
-    process::Process,
     settings::Settings,
     world::{World, await_frame},
 };
@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
     let world = World::new(settings).await?;
     let key = world.open_sale(|_| {}).await?;
-    let front = world.start("front", &["waiting-room"])?;
+    let front = world.start("front", &["waiting-room"]);
     let mut frame = await_frame(&front, &key, |_| true)?;
     change(&world, &key, &mut frame).await?;
     await_frame(&front, &key, |shown| shown.tick == frame.tick)?;
@@ -54,10 +54,10 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     // The first ones make room that stays.
     let ears = Ears::default();
     ears.open(&front, &key, AT_ONCE.min(count)).await?;
-    let (before, opened) = (front.resident()?, ears.open.load(Ordering::Relaxed));
+    let (before, opened) = (front.resident(), ears.open.load(Ordering::Relaxed));
     ears.open(&front, &key, count - opened).await?;
     sleep(Duration::from_secs(settings.seconds())).await;
-    let each = (front.resident()? - before) / (count - opened) as f64;
+    let each = (front.resident() - before) / (count - opened) as f64;
     let memory = Round { value: each, ceiling: BYTES_AT_MOST, more: vec![("connections", count as f64)] };
     let mut delays = Vec::new();
     for _ in 0..settings.rounds() {

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, fs, sync::Arc, thread::sleep, time::Duration};
 
 use anyhow::{Context as _, ensure};
+use harness::{Program, http::Request, process::Process};
 use sale::{Keys, Sale, SaleId, Timestamp, clock::monotonic, pass::PassBook, testing::SaleBuilder};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
 use stores::{
@@ -14,11 +15,7 @@ use stores::{
 use tempfile::TempDir;
 use url::Url;
 
-use crate::{
-    ask::Request,
-    process::{Process, Start},
-    settings::Settings,
-};
+use crate::settings::Settings;
 
 /// The issuer of passes; nobody connects to it.
 const PUBLIC_URL: &str = "http://localhost:8080";
@@ -87,18 +84,16 @@ impl World {
     }
 
     /// Starts a process; it is ready when this returns. `settings` are variables beside those of the world.
-    pub(crate) fn start(&self, name: &str, roles: &[&str]) -> anyhow::Result<Process> {
-        let (program, folder) = (self.settings.program.canonicalize(), self.folder.path());
-        let program = &program.with_context(|| format!("no program at {}", self.settings.program.display()))?;
-        let start = Start { program, folder, environment: &self.environment, name, roles };
-        let mut process = Process::start(&start)?;
-        process.ready(Duration::from_millis(50))?;
-        Ok(process)
+    pub(crate) fn start(&self, name: &str, roles: &[&str]) -> Process {
+        let program = Program::at(&self.settings.program);
+        let mut process = Process::start(&program, name, roles, self.folder.path(), &self.environment);
+        process.await_ready(Duration::from_millis(50));
+        process
     }
 
     /// The line as it is run in production: a process that answers, and one that leads and guards.
-    pub(crate) fn start_line(&self) -> anyhow::Result<(Process, Process)> {
-        Ok((self.start("front", &["waiting-room"])?, self.start("back", &["admission", "stock"])?))
+    pub(crate) fn start_line(&self) -> (Process, Process) {
+        (self.start("front", &["waiting-room"]), self.start("back", &["admission", "stock"]))
     }
 
     /// Takes a sale out of the queue store. It is closed first, so that no guard fills it again.

@@ -3,10 +3,9 @@
 use std::{fmt::Write as _, fs, net::SocketAddr, process::Command, thread::available_parallelism};
 
 use anyhow::{Context as _, ensure};
+use harness::http::Request;
 use serde::Deserialize;
 use tempfile::TempDir;
-
-use crate::ask::Request;
 
 /// What is sent, by how many at a time.
 #[derive(Clone, Debug)]
@@ -79,12 +78,12 @@ impl Shot {
 
 fn script_of(load: &Load<'_>, threads: usize, folder: &TempDir) -> anyhow::Result<String> {
     let mut script = String::new();
-    writeln!(script, "wrk.method = {}", quoted(load.request.method))?;
+    writeln!(script, "wrk.method = {}", quoted(&load.request.method))?;
     for (name, value) in &load.request.headers {
         writeln!(script, "wrk.headers[{}] = {}", quoted(name), quoted(value))?;
     }
     if !load.request.body.is_empty() {
-        writeln!(script, "wrk.body = {}", quoted(&load.request.body))?;
+        writeln!(script, "wrk.body = {}", quoted(&String::from_utf8_lossy(&load.request.body)))?;
     }
     if let Some((header, values)) = load.each {
         let file = folder.path().join("values");

@@ -122,19 +122,19 @@ async fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Command::Check(chosen) => chosen.drills().map_or_else(refused, |_| ExitCode::SUCCESS),
+        Command::Check(chosen) => chosen.drills().map_or_else(|sentence| refused(&sentence), |_| ExitCode::SUCCESS),
         Command::Run { chosen, program, engines } => match chosen.drills() {
             Ok((drills, length)) => {
                 let tools = Tools { program: Program::at(program), engines };
                 drill::run_all(&drills, length, &tools).await
             }
-            Err(sentence) => refused(sentence),
+            Err(sentence) => refused(&sentence),
         },
     }
 }
 
 #[expect(clippy::print_stderr, reason = "stdout is what the drills say")]
-fn refused(sentence: String) -> ExitCode {
+fn refused(sentence: &str) -> ExitCode {
     eprintln!("drills: {sentence}");
     ExitCode::FAILURE
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use harness::{
-    client::Ask,
     engines::{Engines, OwnRedis},
+    http::Request,
     installation::Installation,
     story::Story,
 };
@@ -85,14 +85,14 @@ async fn probe(stage: &Stage, story: &Story, when: &str, during: Duration) {
     while started.elapsed() < during {
         asked += 1;
         let at = monotonic();
-        let page = client.ask(front, &Ask::get(&frame)).await;
+        let page = client.ask(front, &Request::get(&frame)).await;
         slowest_page = slowest_page.max(at.elapsed());
         let at = monotonic();
         let key = format!("probe-{when}-{asked}");
-        let join = client.ask(front, &Ask::post(&joins).key(&key)).await;
+        let join = client.ask(front, &Request::post(&joins).key(&key)).await;
         slowest_join = slowest_join.max(at.elapsed());
         // A place, or "not now" and when to ask again.
-        let clear = join.is_ok_and(|join| join.status.is_success() || !join.header("retry-after").is_empty());
+        let clear = join.is_ok_and(|join| join.status.is_success() || join.header("retry-after").is_some());
         unclear += u32::from(!clear || !page.is_ok_and(|page| page.status.is_success()));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

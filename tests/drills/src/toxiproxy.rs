@@ -5,12 +5,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{
-    client::{Ask, Client},
-    process::free_port,
-    story::until,
-};
-use http::Method;
+use harness::{client::Client, http::Request, process::free_port, story::until};
 use serde_json::{Value, json};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
@@ -36,7 +31,7 @@ impl Toxiproxy {
         let there = || async { proxy.client.get(&format!("{}/version", proxy.control), None).await.is_ok() };
         assert!(until(STARTS_WITHIN, there).await, "toxiproxy does not answer");
         let document = json!({"name": "redis", "listen": format!("127.0.0.1:{port}"), "upstream": upstream});
-        proxy.tell(Ask::post("/proxies").body(document)).await;
+        proxy.tell(Request::post("/proxies").json(document)).await;
         proxy
     }
 
@@ -48,14 +43,14 @@ impl Toxiproxy {
     /// Does this to what comes back from upstream, until it is cured.
     pub(crate) async fn poison(&self, kind: &str, attributes: Value) {
         let document = json!({"name": "toxic", "type": kind, "stream": "downstream", "attributes": attributes});
-        self.tell(Ask::post("/proxies/redis/toxics").body(document)).await;
+        self.tell(Request::post("/proxies/redis/toxics").json(document)).await;
     }
 
     pub(crate) async fn cure(&self) {
-        self.tell(Ask::get("/proxies/redis/toxics/toxic").with(Method::DELETE)).await;
+        self.tell(Request::new("DELETE", "/proxies/redis/toxics/toxic")).await;
     }
 
-    async fn tell(&self, ask: Ask) {
+    async fn tell(&self, ask: Request) {
         let answer = self.client.ask(&self.control, &ask).await.expect("toxiproxy answers");
         assert!(answer.status.is_success(), "toxiproxy refused: {}", answer.json());
     }

@@ -6,7 +6,8 @@ use sale::clock::monotonic;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Answer, Ask, Client},
+    client::Client,
+    http::{Answer, Request},
     installation::Installation,
     invariant::Invariant,
     witness::Witness,
@@ -77,7 +78,7 @@ impl Buyer {
 
     /// Joins, or finds the place that it has.
     pub async fn join(&mut self) -> Answer {
-        let ask = Ask::post(self.path("tickets")).key(&self.key).forwarded_for(&self.address);
+        let ask = Request::post(self.path("tickets")).key(&self.key).header("x-forwarded-for", &self.address);
         let answer = self.at_the_door(ask).await;
         if answer.status.is_success() {
             let joined = answer.json();
@@ -86,7 +87,7 @@ impl Buyer {
             if self.place.as_ref().is_none_or(|place| place.number != number) {
                 self.ahead = None;
             }
-            self.place = Some(Place { id: answer.text("id"), number, ticket: answer.text("ticket") });
+            self.place = Some(Place { id: answer.field("id"), number, ticket: answer.field("ticket") });
         }
         answer
     }
@@ -96,7 +97,7 @@ impl Buyer {
         let place = self.place.clone().expect("stand in the line first");
         let epoch = self.witness.epoch();
         let asked = monotonic();
-        let answer = self.at_the_door(Ask::get(self.path("tickets/self")).bearer(&place.ticket)).await;
+        let answer = self.at_the_door(Request::get(self.path("tickets/self")).bearer(&place.ticket)).await;
         if !answer.status.is_success() {
             let got = format!("ticket {} got {}: {}", place.number, answer.status, answer.json());
             self.witness.wrong(Invariant::Walk, got);
@@ -128,7 +129,7 @@ impl Buyer {
         let now = standing["ahead"].as_u64().filter(|_| standing["state"] == "waiting");
         if let (Some((before_epoch, before)), Some(now)) = (self.ahead, now)
             && now > before
-            && let Ok(answer) = self.client.ask(server, &Ask::get(self.path("frame"))).await
+            && let Ok(answer) = self.client.ask(server, &Request::get(self.path("frame"))).await
         {
             let frame = answer.json();
             if frame["epoch"].as_i64() == Some(before_epoch) {
@@ -144,17 +145,17 @@ impl Buyer {
     /// Goes out of the line.
     pub async fn leave(&self) -> Answer {
         let ticket = self.place.as_ref().expect("stand in the line first").ticket.clone();
-        self.at_the_door(Ask::get(self.path("tickets/self")).with(http::Method::DELETE).bearer(&ticket)).await
+        self.at_the_door(Request::new("DELETE", self.path("tickets/self")).bearer(&ticket)).await
     }
 
     /// Asks for the pass.
     pub async fn enter(&self) -> Result<Pass, Answer> {
         let place = self.place.clone().expect("stand in the line first");
-        let answer = self.at_the_door(Ask::post(self.path("passes")).bearer(&place.ticket)).await;
+        let answer = self.at_the_door(Request::post(self.path("passes")).bearer(&place.ticket)).await;
         if !answer.status.is_success() {
             return Err(answer);
         }
-        let pass = Pass { id: answer.text("id"), text: answer.text("pass") };
+        let pass = Pass { id: answer.field("id"), text: answer.field("pass") };
         self.witness.pass(&place.id, &pass.id);
         Ok(pass)
     }
@@ -162,23 +163,23 @@ impl Buyer {
     /// Reserves one unit. The key says which attempt it is.
     pub async fn reserve(&self, pass: &Pass, key: &str) -> Answer {
         let body = json!({"lines": [{"item": "pair", "quantity": 1}]});
-        let answer = self.at_the_shop(Ask::post(self.path("orders")).bearer(&pass.text).key(key).body(body)).await;
+        let answer = self.at_the_shop(Request::post(self.path("orders")).bearer(&pass.text).key(key).json(body)).await;
         if answer.status.is_success() {
-            self.witness.ordered(&pass.id, &answer.text("id"));
+            self.witness.ordered(&pass.id, &answer.field("id"));
         }
         answer
     }
 
     /// Pays an order.
     pub async fn pay(&self, pass: &Pass, order: &str, key: &str, method: &str) -> Answer {
-        let ask = Ask::post(format!("/v1/orders/{order}/payments")).body(json!({"method": method}));
+        let ask = Request::post(format!("/v1/orders/{order}/payments")).json(json!({"method": method}));
         self.at_the_shop(ask.bearer(&pass.text).key(key)).await
     }
 
     /// Looks at an order with the ticket, which opens it as the pass does.
     pub async fn look(&self, order: &str) -> Value {
         let ticket = self.place.as_ref().expect("stand in the line first").ticket.clone();
-        let answer = self.at_the_shop(Ask::get(format!("/v1/orders/{order}")).bearer(&ticket)).await;
+        let answer = self.at_the_shop(Request::get(format!("/v1/orders/{order}")).bearer(&ticket)).await;
         if !answer.status.is_success() {
             let got = format!("order {order} got {}: {}", answer.status, answer.json());
             self.witness.wrong(Invariant::Walk, got);
@@ -188,33 +189,28 @@ impl Buyer {
 
     /// Cancels an order.
     pub async fn cancel(&self, pass: &Pass, order: &str) -> Answer {
-        self.at_the_shop(Ask::post(format!("/v1/orders/{order}/cancel")).bearer(&pass.text)).await
+        self.at_the_shop(Request::post(format!("/v1/orders/{order}/cancel")).bearer(&pass.text)).await
     }
 
     fn path(&self, step: &str) -> String {
         format!("/v1/sales/{}/{step}", self.sale)
     }
 
-    async fn at_the_door(&self, ask: Ask) -> Answer {
+    async fn at_the_door(&self, ask: Request) -> Answer {
         self.patiently(&self.fronts, ask).await
     }
 
-    async fn at_the_shop(&self, ask: Ask) -> Answer {
+    async fn at_the_shop(&self, ask: Request) -> Answer {
         self.patiently(&self.shops, ask).await
     }
 
-    async fn patiently(&self, servers: &[String], ask: Ask) -> Answer {
+    async fn patiently(&self, servers: &[String], ask: Request) -> Answer {
         self.witness.look(Invariant::Walk);
         match self.client.ask_patiently(servers, self.nth, &ask).await {
             Ok(answer) => answer,
             Err(lost) => {
                 self.witness.wrong(Invariant::I13, format!("buyer {} got no answer for a minute: {lost}", self.nth));
-                Answer {
-                    server: String::new(),
-                    status: http::StatusCode::GATEWAY_TIMEOUT,
-                    headers: http::HeaderMap::new(),
-                    body: Vec::new().into(),
-                }
+                Answer::none()
             }
         }
     }

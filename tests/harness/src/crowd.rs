@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     buyer::{Buyer, Pass},
-    client::Answer,
+    http::Answer,
     installation::Installation,
     invariant::Invariant,
     witness::Witness,
@@ -249,7 +249,7 @@ impl Visitor {
         loop {
             let reserved = self.buyer.reserve(pass, &key).await;
             if reserved.status == StatusCode::CREATED {
-                return Some(reserved.text("id"));
+                return Some(reserved.field("id"));
             }
             let code = reserved.code();
             if code == "sold_out" {

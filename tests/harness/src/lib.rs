@@ -11,6 +11,7 @@ pub mod buyer;
 pub mod client;
 pub mod crowd;
 pub mod engines;
+pub mod http;
 pub mod installation;
 pub mod invariant;
 pub mod process;

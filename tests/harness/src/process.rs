@@ -3,21 +3,22 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, ExitStatus},
     sync::{
         LazyLock,
         atomic::{AtomicU16, Ordering},
     },
-    time::Duration,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use sale::clock::monotonic;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{client::Client, program::Program};
+use crate::{client::Client, http::Request, program::Program};
 
 /// A debug build on a busy machine takes a while.
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
@@ -26,6 +27,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(25);
 /// Below the ports that the kernel gives to outgoing connections: one of those must not take the address of a process
 /// that is away for a moment.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
+/// The kernel counts a process's time in hundredths of a second.
+const MICROSECONDS_PER_TICK: f64 = 10_000.0;
 /// Lines of the log that a failure shows.
 const LAST_LINES: usize = 40;
 
@@ -34,6 +37,7 @@ pub struct Process {
     /// What its log is called.
     pub name: String,
     /// Where it answers.
+    pub address: SocketAddr,
     pub url: String,
     program: Program,
     arguments: Vec<String>,
@@ -55,6 +59,15 @@ pub fn free_port() -> u16 {
     }
 }
 
+/// Processor time that a process (a pid, or `self`) has used, in microseconds.
+pub fn processor_time(pid: &str) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("read a process's time");
+    // The name of the program may hold spaces; after its bracket the 12th and 13th words are user and system time.
+    let words = stat.rsplit_once(')').expect("a name in brackets").1.split_whitespace();
+    let ticks: f64 = words.skip(11).take(2).map(|word| word.parse::<f64>().expect("a time")).sum();
+    ticks * MICROSECONDS_PER_TICK
+}
+
 impl Process {
     /// Starts `openrun serve` with these roles; none is all of them.
     pub fn start(
@@ -64,14 +77,15 @@ impl Process {
         folder: &Path,
         environment: &BTreeMap<String, String>,
     ) -> Self {
-        let port = free_port();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut arguments = vec!["serve".to_owned()];
         arguments.extend(roles.iter().flat_map(|role| ["--role".to_owned(), (*role).to_owned()]));
         let mut environment = environment.clone();
-        environment.insert("OPENRUN_LISTEN".to_owned(), format!("127.0.0.1:{port}"));
+        environment.insert("OPENRUN_LISTEN".to_owned(), address.to_string());
         let mut process = Self {
             name: name.to_owned(),
-            url: format!("http://127.0.0.1:{port}"),
+            address,
+            url: format!("http://{address}"),
             program: program.clone(),
             arguments,
             environment,
@@ -159,6 +173,17 @@ impl Process {
         self.status("VmHWM")?.split_whitespace().next()?.parse().ok()
     }
 
+    /// Resident memory in bytes; 0 when it does not run.
+    pub fn resident(&self) -> f64 {
+        let kibibytes = self.status("VmRSS").and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        kibibytes.unwrap_or_default() * 1024.0
+    }
+
+    /// Processor time that it has used, in microseconds.
+    pub fn microseconds(&self) -> f64 {
+        processor_time(&self.child.as_ref().expect("a process that runs").id().to_string())
+    }
+
     /// A line of the kernel's account of it.
     fn status(&self, name: &str) -> Option<String> {
         let account = fs::read_to_string(format!("/proc/{}/status", self.child.as_ref()?.id())).ok()?;
@@ -175,27 +200,51 @@ impl Process {
             {
                 return;
             }
-            let ended = self.child.as_mut().is_none_or(|child| child.try_wait().is_ok_and(|status| status.is_some()));
-            assert!(
-                !ended && started.elapsed() < STARTS_WITHIN,
-                "{} did not become ready; the end of its log:\n{}",
-                self.name,
-                self.last_words()
-            );
+            self.may_become_ready(started);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
+    /// The same without a runtime; asks so often.
+    pub fn await_ready(&mut self, every: Duration) {
+        let started = monotonic();
+        while !Request::get("/readyz").send(self.address).is_ok_and(|answer| answer.status.is_success()) {
+            self.may_become_ready(started);
+            sleep(every);
+        }
+    }
+
+    /// Panics with the end of the log when it cannot become ready any more.
+    fn may_become_ready(&mut self, started: Instant) {
+        let is_alive = self.is_alive();
+        assert!(
+            is_alive && started.elapsed() < STARTS_WITHIN,
+            "{} did not become ready; the end of its log:\n{}",
+            self.name,
+            self.last_words()
+        );
+    }
+
+    /// Whether it runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|status| status.is_none()))
+    }
+
     /// Faults of the program itself, which nothing that a test does may cause.
     pub fn panics(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.log_file()).unwrap_or_default();
+        let log = self.log();
         let lines = log.lines().filter(|line| line.contains("panicked at") || line.contains("a task failed"));
         lines.map(|line| format!("{}: {line}", self.name)).collect()
     }
 
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
     /// The end of the log.
     pub fn last_words(&self) -> String {
-        let log = fs::read_to_string(self.log_file()).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
     }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    client::{Answer, Ask, Client},
+    client::Client,
+    http::{Answer, Request},
     installation::Installation,
 };
 
@@ -115,13 +116,13 @@ impl Seller {
             token: installation.token.clone(),
         };
         let sale = terms.sale(seller.sale.parse().expect("the id of a sale"));
-        let made = seller.ask(Ask::post("/v1/sales").body(sale.request())).await;
+        let made = seller.ask(Request::post("/v1/sales").json(sale.request())).await;
         assert_eq!(made.status, 201, "the sale was not made: {}", made.json());
         seller
     }
 
     /// Asks as an operator, until there is an answer.
-    pub async fn ask(&self, ask: Ask) -> Answer {
+    pub async fn ask(&self, ask: Request) -> Answer {
         let ask = ask.bearer(&self.token);
         let answer = self.client.ask_patiently(&self.shops, rand::random_range(0..self.shops.len()), &ask).await;
         answer.unwrap_or_else(|lost| panic!("the seller got no answer: {lost}"))
@@ -129,27 +130,27 @@ impl Seller {
 
     /// The figures, when there is an answer just now; from one process or the other.
     pub async fn try_live(&self, nth: usize) -> Option<Live> {
-        let ask = Ask::get(format!("/v1/sales/{}/live", self.sale)).bearer(&self.token);
+        let ask = Request::get(format!("/v1/sales/{}/live", self.sale)).bearer(&self.token);
         let answer = self.client.ask(&self.shops[nth % self.shops.len()], &ask).await.ok()?;
         answer.status.is_success().then(|| serde_json::from_value(answer.json()).expect("read the figures"))
     }
 
     /// The figures.
     pub async fn live(&self) -> Live {
-        let answer = self.ask(Ask::get(format!("/v1/sales/{}/live", self.sale))).await;
+        let answer = self.ask(Request::get(format!("/v1/sales/{}/live", self.sale))).await;
         serde_json::from_value(answer.json()).expect("read the figures")
     }
 
     /// Pauses, resumes, closes.
     pub async fn turn(&self, switch: &str) -> Value {
-        let answer = self.ask(Ask::post(format!("/v1/sales/{}/{switch}", self.sale))).await;
+        let answer = self.ask(Request::post(format!("/v1/sales/{}/{switch}", self.sale))).await;
         assert_eq!(answer.status, 200, "{switch}: {}", answer.json());
         answer.json()
     }
 
     /// Changes rate and cap.
     pub async fn admission(&self, settings: Value) -> Value {
-        let ask = Ask::post(format!("/v1/sales/{}/admission", self.sale)).with(http::Method::PUT).body(settings);
+        let ask = Request::new("PUT", format!("/v1/sales/{}/admission", self.sale)).json(settings);
         let answer = self.ask(ask).await;
         assert_eq!(answer.status, 200, "admission: {}", answer.json());
         answer.json()
@@ -157,7 +158,7 @@ impl Seller {
 
     /// The state that everybody is told.
     pub async fn state(&self) -> String {
-        self.ask(Ask::get(format!("/v1/sales/{}", self.sale))).await.text("state")
+        self.ask(Request::get(format!("/v1/sales/{}", self.sale))).await.field("state")
     }
 
     /// All orders of the sale.
@@ -165,7 +166,7 @@ impl Seller {
         let mut orders = Vec::new();
         let mut path = format!("/v1/sales/{}/orders", self.sale);
         loop {
-            let page = self.ask(Ask::get(path)).await.json();
+            let page = self.ask(Request::get(path)).await.json();
             let listed = page["data"].as_array().cloned().expect("a list has data");
             orders.extend(listed.into_iter().map(|order| serde_json::from_value(order).expect("read an order")));
             match page["next_cursor"].as_str() {
@@ -177,6 +178,6 @@ impl Seller {
 
     /// `GET /v1/sales/{sale}/verify`.
     pub async fn verify(&self) -> Value {
-        self.ask(Ask::get(format!("/v1/sales/{}/verify", self.sale))).await.json()
+        self.ask(Request::get(format!("/v1/sales/{}/verify", self.sale))).await.json()
     }
 }

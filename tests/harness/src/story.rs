@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     buyer::Buyer,
-    client::{Ask, Client},
+    client::Client,
     crowd::{Crowd, Mood},
+    http::Request,
     installation::Installation,
     invariant::{Invariant, Wrong},
     process::Process,
@@ -270,9 +271,9 @@ impl Drop for Story {
 
 async fn look_at_frame(client: &Client, front: &str, sale: &str, witness: &Witness) {
     let asked = monotonic();
-    let Ok(answer) = client.ask(front, &Ask::get(format!("/v1/sales/{sale}/frame"))).await else { return };
+    let Ok(answer) = client.ask(front, &Request::get(format!("/v1/sales/{sale}/frame"))).await else { return };
     if answer.status.is_success() {
-        witness.frame(front, &answer.header("etag"), &answer.body, asked);
+        witness.frame(front, answer.header("etag").unwrap_or_default(), &answer.body, asked);
     }
 }
 
