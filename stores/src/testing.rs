@@ -1,9 +1,19 @@
-//! Fresh stores for tests: a database of one's own, and the addresses of the live engines.
+//! Fresh stores for tests: a database, a Redis and a sale with its queue, each of a test's own; and the addresses of the live
+//! engines.
 //!
 //! Behind the feature `testing`. Tests that need a live engine have `live_` in their names; without its address they
 //! fail with a sentence.
 
-use std::fmt::Display;
+mod redis_server;
+
+use std::{
+    fmt::Display,
+    net::TcpListener,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU16, Ordering},
+    },
+};
 
 use sale::{
     Currency, Language, OrderId, Pass, Sale, Timestamp,
@@ -11,6 +21,8 @@ use sale::{
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
 use tempfile::TempDir;
+
+pub use self::redis_server::RedisServer;
 
 use crate::{
     database::{
@@ -21,6 +33,10 @@ use crate::{
     },
     queue_store::{QueueKey, SaleQueueStore},
 };
+
+/// Below the ports that the kernel gives to outgoing connections: one of those must not take the address of a process
+/// that is away for a moment.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// A migrated database that nobody else uses.
 #[derive(Debug)]
@@ -78,6 +94,19 @@ async fn migrated(url: String, folder: Option<TempDir>) -> Fresh {
     let database = must("open a fresh database", Database::open(&url).await);
     must("migrate a fresh database", database.migrate().await);
     Fresh { database, url, _folder: folder }
+}
+
+/// A port that nobody listens on. Each is given once: a process that has not bound its own yet must not meet another.
+pub fn free_port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    static FIRST: LazyLock<u16> = LazyLock::new(|| rand::random_range(0..PORTS.end - PORTS.start));
+    loop {
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + FIRST.wrapping_add(given) % (PORTS.end - PORTS.start);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A name that no other test has, of characters that databases and topics allow.

@@ -6,12 +6,13 @@ use sale::clock::monotonic;
 
 use harness::{
     crowd::Crowd,
-    engines::{Engines, OwnRedis},
+    engines::Engines,
     installation::Installation,
     seller::Terms,
     story::{GENEROUS, NORMAL_WITHIN, Story},
     turn,
 };
+use stores::testing::RedisServer;
 
 use crate::{program, the_sale::SANDBOX};
 
@@ -74,7 +75,7 @@ async fn live_one_process_of_every_role_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_redis_is_emptied() {
     let _machine = turn::alone().await;
-    let redis = OwnRedis::start().await;
+    let redis = RedisServer::start().await;
     let engines = Engines::with_queue(&redis.url()).await;
     let (mut story, crowd) = begin(Installation::live(&program(), engines, &SANDBOX).await).await;
     story.sold(60, SELLS_WITHIN).await;
@@ -88,7 +89,7 @@ async fn live_redis_is_emptied() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_redis_is_put_back_to_an_older_state() {
     let _machine = turn::alone().await;
-    let mut redis = OwnRedis::start().await;
+    let mut redis = RedisServer::start().await;
     let engines = Engines::with_queue(&redis.url()).await;
     let (mut story, crowd) = begin(Installation::live(&program(), engines, &SANDBOX).await).await;
     story.sold(30, SELLS_WITHIN).await;

@@ -1,63 +1,13 @@
 //! What only a server can do: die, come back with old contents, lose a part.
 
-use std::{
-    net::TcpListener,
-    process::{Child, Command, Stdio},
-};
-
 use sale::SaleId;
 use stores::{
     StoreError,
     queue_store::{self, Queue as _, QueueKey, RedisQueueStore, Snapshot},
+    testing::RedisServer,
 };
-use tempfile::TempDir;
 
 use crate::bench::{Bench, at, live_redis, new, nonce, random_sale, waiting};
-
-/// A Redis of a test's own, which it may kill.
-struct Server {
-    folder: TempDir,
-    port: u16,
-    process: Child,
-}
-
-impl Server {
-    fn start() -> Self {
-        let folder = TempDir::new().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = run(&folder, port);
-        Self { folder, port, process }
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    /// Comes back with everything that it had written down.
-    fn kill_and_restart(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        self.process = run(&self.folder, self.port);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-fn run(folder: &TempDir, port: u16) -> Child {
-    Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"])
-        .args(["--port", &port.to_string()])
-        .arg("--dir")
-        .arg(folder.path())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("redis-server must be installed for this test")
-}
 
 /// Waits until the server answers, which tells what it holds.
 async fn life(queue: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<QueueKey, StoreError> {
@@ -71,13 +21,14 @@ async fn life(queue: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<
 
 #[tokio::test]
 async fn live_redis_that_restarted_with_old_contents_is_lost_until_it_is_filled_again() {
-    let mut server = Server::start();
+    let mut server = RedisServer::start().await;
     let queue = queue_store::connect(&server.url()).unwrap();
     let untouched = life(&*queue, &random_sale()).await;
     assert!(matches!(untouched, Err(StoreError::Lost)), "{untouched:?}");
     let mut bench = Bench::open(queue).await;
     bench.crowd(2).await;
-    server.kill_and_restart();
+    server.kill();
+    server.start_again().await;
     let sale = bench.key.sale.clone();
     assert!(matches!(life(&*bench.queue, &sale).await, Err(StoreError::Lost)));
     assert!(matches!(bench.queue.join(&bench.key, &[], 9, at(0)).await, Err(StoreError::Lost)));
@@ -88,10 +39,9 @@ async fn live_redis_that_restarted_with_old_contents_is_lost_until_it_is_filled_
 
 #[tokio::test]
 async fn live_redis_that_does_not_answer_is_unavailable() {
-    let mut server = Server::start();
+    let mut server = RedisServer::start().await;
     let queue = RedisQueueStore::open(&server.url()).unwrap();
-    server.process.kill().unwrap();
-    server.process.wait().unwrap();
+    server.kill();
     let key = QueueKey { sale: random_sale(), epoch: 1, nonce: nonce(1) };
     for _ in 0..2 {
         assert!(matches!(queue.frame(&key).await, Err(StoreError::Unavailable { .. })));

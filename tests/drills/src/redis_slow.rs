@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use harness::{
-    engines::{Engines, OwnRedis},
-    http::Request,
-    installation::Installation,
-    story::Story,
-};
+use harness::{engines::Engines, http::Request, installation::Installation, story::Story};
 use sale::{clock::monotonic, ids::FIRST_EPOCH};
 use serde_json::json;
+use stores::testing::RedisServer;
 
 use crate::{
     drill::Drill,
@@ -40,7 +36,7 @@ pub(crate) const DRILL: Drill = Drill {
 };
 
 async fn run(stage: &Stage) {
-    let redis = OwnRedis::start().await;
+    let redis = RedisServer::start().await;
     let proxy = Toxiproxy::before(redis.url().trim_start_matches("redis://")).await;
     let engines = Engines::with_queue(&proxy.url()).await;
     let installation = Installation::live(&stage.tools.program, engines, &SANDBOX).await;

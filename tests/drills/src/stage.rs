@@ -8,12 +8,13 @@ use std::{
 
 use harness::{
     crowd::Crowd,
-    engines::{Engines, OwnRedis},
+    engines::Engines,
     installation::Installation,
     program::Program,
     seller::Terms,
     story::{GENEROUS, NORMAL_WITHIN, Story},
 };
+use stores::testing::RedisServer;
 
 use crate::notes::Notes;
 
@@ -52,7 +53,7 @@ pub(crate) struct Stage {
 pub(crate) struct Running {
     pub(crate) story: Story,
     pub(crate) crowd: Crowd,
-    pub(crate) redis: OwnRedis,
+    pub(crate) redis: RedisServer,
 }
 
 impl Stage {
@@ -73,8 +74,8 @@ impl Stage {
     }
 
     /// An installation on a Redis of its own, a fresh database and a prefix of its own on Kafka.
-    pub(crate) async fn install(&self, settings: &[(&str, &str)]) -> (Installation, OwnRedis) {
-        let redis = OwnRedis::start().await;
+    pub(crate) async fn install(&self, settings: &[(&str, &str)]) -> (Installation, RedisServer) {
+        let redis = RedisServer::start().await;
         let engines = Engines::with_queue(&redis.url()).await;
         (Installation::live(&self.tools.program, engines, settings).await, redis)
     }

@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
-use harness::{client::Client, http::Request, process::free_port, story::until};
+use harness::{client::Client, http::Request, story::until};
 use serde_json::{Value, json};
+use stores::testing::free_port;
 
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 

@@ -3,13 +3,9 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, ExitStatus},
-    sync::{
-        LazyLock,
-        atomic::{AtomicU16, Ordering},
-    },
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -17,6 +13,7 @@ use std::{
 use sale::clock::monotonic;
 
 use rustix::process::{Pid, Signal, kill_process};
+use stores::testing::free_port;
 
 use crate::{client::Client, http::Request, program::Program};
 
@@ -24,9 +21,6 @@ use crate::{client::Client, http::Request, program::Program};
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
 /// Longer than a process takes for finishing what it has begun.
 const ENDS_WITHIN: Duration = Duration::from_secs(25);
-/// Below the ports that the kernel gives to outgoing connections: one of those must not take the address of a process
-/// that is away for a moment.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// The kernel counts a process's time in hundredths of a second.
 const MICROSECONDS_PER_TICK: f64 = 10_000.0;
 /// Lines of the log that a failure shows.
@@ -44,19 +38,6 @@ pub struct Process {
     environment: BTreeMap<String, String>,
     folder: PathBuf,
     child: Option<Child>,
-}
-
-/// A port that nobody listens on. Each is given once: a process that has not bound its own yet must not meet another.
-pub fn free_port() -> u16 {
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    static FIRST: LazyLock<u16> = LazyLock::new(|| rand::random_range(0..PORTS.end - PORTS.start));
-    loop {
-        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
-        let port = PORTS.start + FIRST.wrapping_add(given) % (PORTS.end - PORTS.start);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// Processor time that a process (a pid, or `self`) has used, in microseconds.
