@@ -18,7 +18,8 @@ use crate::{program, the_sale::SANDBOX};
 
 const BUYERS: usize = 600;
 const TERMS: Terms = Terms { units: 300, per_minute: 3_000, max_active: 60, ..Terms::USUAL };
-const SELLS_WITHIN: Duration = Duration::from_mins(3);
+/// Well above what it takes, because the machine may be busy.
+const SELLS_WITHIN: Duration = Duration::from_mins(10);
 /// How old the state is that Redis is put back to.
 const COPY_AGE: Duration = Duration::from_secs(10);
 /// How long whoever watches over the processes takes to start one again.

@@ -16,7 +16,7 @@ pub(crate) const SANDBOX: [(&str, &str); 3] = [
 const BUYERS: usize = 2_000;
 const TERMS: Terms = Terms { units: 1_000, per_minute: 9_000, ..Terms::USUAL };
 /// Well above what it takes, because the machine may be busy.
-const SELLS_WITHIN: Duration = Duration::from_mins(3);
+const SELLS_WITHIN: Duration = Duration::from_mins(10);
 
 async fn sells_out(installation: Installation) {
     let story = Story::open(installation, TERMS).await;
