@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use sale::SaleId;
-use stores::{StoreError, database::sales};
+use stores::{StoreError, database::sales, periodic::Periodic};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::lead::{AHEAD, Leader, Stepped, Stores};
@@ -21,61 +21,48 @@ const LOOK_AFTER: Duration = Duration::from_millis(500);
 /// Runs until `stop`. Loops live on `tracker`.
 pub async fn run(stores: Stores, tracker: &TaskTracker, stop: CancellationToken) {
     let mut loops: HashMap<SaleId, CancellationToken> = HashMap::new();
-    while !stop.is_cancelled() {
+    let mut periodic = Periodic::every(LOOK_AFTER, "the search for running sales", &stop);
+    while periodic.is_due().await {
         loops.retain(|_, ended| !ended.is_cancelled());
-        let running = sales::running(&stores.database).await.unwrap_or_else(|trouble| {
-            tracing::warn!(%trouble, "cannot look for running sales; trying again");
-            Vec::new()
-        });
-        for sale in running {
-            let leader = || Leader::new(stores.clone(), sale.clone());
-            loops.entry(sale.clone()).or_insert_with(|| start(leader(), tracker, stop.clone()));
-        }
-        pause(LOOK_AFTER, &stop).await;
+        let running = sales::running(&stores.database).await;
+        periodic.record(running.map(|running| {
+            for sale in running {
+                loops.entry(sale.clone()).or_insert_with(|| start(stores.clone(), sale, tracker, stop.clone()));
+            }
+        }));
     }
 }
 
 /// Starts the loop of one sale; the token is cancelled when it has ended.
-fn start(leader: Leader, tracker: &TaskTracker, stop: CancellationToken) -> CancellationToken {
+fn start(stores: Stores, sale: SaleId, tracker: &TaskTracker, stop: CancellationToken) -> CancellationToken {
     let ended = CancellationToken::new();
     let guard = ended.clone().drop_guard();
     tracker.spawn(async move {
-        lead(leader, &stop).await;
+        let periodic = Periodic::every(TICK, format!("the admission of {sale}"), &stop);
+        lead(Leader::new(stores, sale), periodic).await;
         drop(guard);
     });
     ended
 }
 
-async fn lead(mut leader: Leader, stop: &CancellationToken) {
-    let mut in_trouble = false;
-    while !stop.is_cancelled() {
-        let wait = match leader.step().await {
+async fn lead(mut leader: Leader, mut periodic: Periodic) {
+    while periodic.is_due().await {
+        match leader.step().await {
             Ok(Stepped::Over) => break,
             Ok(stepped) => {
-                in_trouble = false;
-                wait_after(stepped)
+                periodic.record(Ok::<_, StoreError>(()));
+                periodic.pause_for(pause_after(stepped));
             }
             Err(trouble) => {
-                if !std::mem::replace(&mut in_trouble, true) {
-                    tracing::warn!(%trouble, "admission stands still: nobody is called");
-                }
-                if matches!(trouble, StoreError::Lost) { TICK } else { LOOK_AFTER }
+                periodic.pause_for(if matches!(trouble, StoreError::Lost) { TICK } else { LOOK_AFTER });
+                periodic.record(Err(trouble));
             }
-        };
-        pause(wait, stop).await;
+        }
     }
     leader.resign().await;
 }
 
-/// Waits, but not beyond `stop`.
-async fn pause(wait: Duration, stop: &CancellationToken) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = tokio::time::sleep(wait) => {}
-    }
-}
-
-fn wait_after(stepped: Stepped) -> Duration {
+fn pause_after(stepped: Stepped) -> Duration {
     match stepped {
         Stepped::Leading { next_call: Some(wait) } => wait.saturating_sub(AHEAD).clamp(SHORTEST_TICK, TICK),
         Stepped::Leading { next_call: None } => TICK,

@@ -10,6 +10,7 @@ use stores::{
         numbers::{self, Loss},
         sales, snapshot,
     },
+    periodic::Periodic,
     queue_store::SaleQueueStore,
 };
 use tokio_util::sync::CancellationToken;
@@ -22,14 +23,9 @@ const PATIENCE_MS: i64 = 3_000;
 /// Watches over all running sales until `stop`.
 pub async fn guard(database: &Database, queue: &dyn SaleQueueStore, stop: CancellationToken) {
     let mut guard = Guard::default();
-    while !stop.is_cancelled() {
-        if let Err(trouble) = guard.look(database, queue).await {
-            tracing::warn!("the lines could not be looked at: {trouble}");
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+    let mut periodic = Periodic::every(LOOK_EVERY, "the guard", &stop);
+    while periodic.is_due().await {
+        periodic.record(guard.look(database, queue).await);
     }
 }
 

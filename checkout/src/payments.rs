@@ -20,6 +20,7 @@ use stores::{
     events::{Handler, Progress},
     failpoint::{self, Point},
     payments::{Charge, ChargeRef, ChargeState, NewCharge, NewRefund, PaymentProvider, RefundProgress},
+    periodic::Periodic,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -100,14 +101,9 @@ impl PaymentWorker {
 
     /// Asks about open attempts and carries out refunds until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(trouble) = self.poll().await {
-                tracing::warn!("open payments could not be looked at: {trouble}");
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(POLL_EVERY) => {}
-            }
+        let mut periodic = Periodic::every(POLL_EVERY, "the payment worker", &stop);
+        while periodic.is_due().await {
+            periodic.record(self.poll().await);
         }
     }
 

@@ -11,6 +11,7 @@ use stores::{
         numbers,
         sales::{self, StockedSale},
     },
+    periodic::Periodic,
     queue_store::{GateHold, HoldEnd, HoldEnding, HoldsCursor, QueueKey, SaleQueueStore, StockCount},
 };
 use tokio_util::sync::CancellationToken;
@@ -34,15 +35,10 @@ impl Reconciler {
     /// Compares all running sales until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         let mut before = HashMap::new();
-        while !stop.is_cancelled() {
-            match self.look().await {
-                Ok(now) => before = report(&before, now),
-                Err(trouble) => tracing::warn!("gate and database could not be compared: {trouble}"),
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
+        let mut periodic = Periodic::every(LOOK_EVERY, "the reconciler", &stop);
+        while periodic.is_due().await {
+            let looked = self.look().await;
+            periodic.record(looked.map(|now| before = report(&before, now)));
         }
     }
 

@@ -78,7 +78,8 @@ impl Relay {
         Self { database, log, claim: Claim { name: "relay", holder: process.to_owned() } }
     }
 
-    /// Carries events until `stop`.
+    /// Carries events until `stop`. No `Periodic`: it is woken by new rows, backs off, and gives a batch that is under way
+    /// at the stop its own time to end.
     pub async fn run(&self, stop: CancellationToken) {
         let outage = Outage::of("the relay");
         let mut bell = self.database.bell().listen();

@@ -22,6 +22,7 @@ use stores::{
     },
     events::{Handler, Progress},
     failpoint::{self, Point},
+    periodic::Periodic,
     queue_store::{HoldEnd, SaleQueueStore},
 };
 use tokio_util::sync::CancellationToken;
@@ -48,14 +49,9 @@ impl StockWorker {
 
     /// Ends holds at their deadlines and tells the gates, until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(trouble) = self.look().await {
-                tracing::warn!("holds and payments could not be looked at: {trouble}");
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
+        let mut periodic = Periodic::every(LOOK_EVERY, "the stock worker", &stop);
+        while periodic.is_due().await {
+            periodic.record(self.look().await);
         }
     }
 

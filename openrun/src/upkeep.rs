@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stores::database::Database;
+use stores::{database::Database, periodic::Periodic};
 
 use crate::{lifecycle::Lifecycle, telemetry::metrics::recorder};
 
@@ -18,12 +18,10 @@ pub fn start(database: &Database, lifecycle: &Lifecycle) {
 }
 
 fn sync_clock(database: Database, lifecycle: &Lifecycle) {
-    let stop = lifecycle.soft.clone();
+    let mut periodic = Periodic::every(SYNC_CLOCK_AFTER, "the database's clock", &lifecycle.soft).later();
     lifecycle.spawn("clock", async move {
-        while tokio::time::timeout(SYNC_CLOCK_AFTER, stop.cancelled()).await.is_err() {
-            if let Err(trouble) = database.sync_clock().await {
-                tracing::debug!(%trouble, "the clock is carried on");
-            }
+        while periodic.is_due().await {
+            periodic.record(database.sync_clock().await);
         }
         anyhow::Ok(())
     });
@@ -31,9 +29,10 @@ fn sync_clock(database: Database, lifecycle: &Lifecycle) {
 
 /// Histograms keep their values one by one until they are added up, whether anybody reads the metrics or not.
 fn add_up_histograms(lifecycle: &Lifecycle) {
-    let (handle, stop) = (recorder(), lifecycle.soft.clone());
+    let mut periodic = Periodic::every(ADD_UP_AFTER, "the metrics", &lifecycle.soft).later();
+    let handle = recorder();
     lifecycle.spawn("metrics", async move {
-        while tokio::time::timeout(ADD_UP_AFTER, stop.cancelled()).await.is_err() {
+        while periodic.is_due().await {
             handle.run_upkeep();
         }
         anyhow::Ok(())

@@ -12,6 +12,7 @@ pub mod failpoint;
 pub mod mail;
 pub mod outage;
 pub mod payments;
+pub mod periodic;
 pub mod queue_store;
 mod row;
 #[cfg(feature = "testing")]

@@ -13,6 +13,7 @@ use sale::{SaleId, clock::monotonic};
 use stores::{
     StoreError,
     database::{Database, sales},
+    periodic::Periodic,
     queue_store::SaleQueueStore,
 };
 use tokio::runtime::Handle;
@@ -91,8 +92,8 @@ impl Rooms {
     /// Keeps every room fresh until `stop`.
     pub async fn keep_fresh(&self, stop: CancellationToken) {
         let mut reloaded = monotonic();
-        let mut in_trouble = false;
-        while !stop.is_cancelled() {
+        let mut periodic = Periodic::every(QUIET_TICK, "the lines as they are shown", &stop);
+        while periodic.is_due().await {
             let rooms: Vec<_> = self.here().values().cloned().collect();
             let reload = monotonic().duration_since(reloaded) >= RELOAD_AFTER;
             if reload {
@@ -106,17 +107,10 @@ impl Rooms {
             }))
             .await;
             let busy = refreshed.iter().any(|room| matches!(room, Ok(true)));
-            let fault = refreshed.into_iter().find_map(Result::err);
-            if let Some(fault) = &fault
-                && !in_trouble
-            {
-                tracing::warn!(%fault, "lines are shown as last heard of");
+            if busy {
+                periodic.pause_for(BUSY_TICK);
             }
-            in_trouble = fault.is_some();
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(if busy { BUSY_TICK } else { QUIET_TICK }) => {}
-            }
+            periodic.record(refreshed.into_iter().try_for_each(|room| room.map(|_| ())));
         }
     }
 }

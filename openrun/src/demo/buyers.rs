@@ -13,7 +13,10 @@ use hyper_util::{
 use rand::RngExt as _;
 use sale::{SaleId, SaleState, SessionId};
 use serde_json::{Value, json};
-use stores::database::{Database, sales};
+use stores::{
+    database::{Database, sales},
+    periodic::Periodic,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -51,21 +54,18 @@ impl Buyers {
     /// Sends buyer after buyer while the sale is open.
     pub(super) async fn keep_coming(&self, database: &Database, tracker: &TaskTracker) {
         let slots = Arc::new(Semaphore::new(MAX_BUYERS));
-        let stop = &self.0.stop;
         let mut came: usize = 0;
-        while !stop.is_cancelled() {
+        let mut periodic = Periodic::every(Duration::from_millis(FIRST_BUYERS_EVERY_MS), "the demo", &self.0.stop);
+        while periodic.is_due().await {
             if !self.sale_is_open(database).await {
                 came = 0;
             } else if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
                 came = came.saturating_add(1);
                 tracker.spawn(Arc::clone(&self.0).send_one(slot));
             }
-            let pause_ms =
-                if came > 0 && came < FIRST_BUYERS { FIRST_BUYERS_EVERY_MS } else { between(NEXT_BUYER_AFTER_MS) };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
-            }
+            let is_opening = came > 0 && came < FIRST_BUYERS;
+            let pause_ms = if is_opening { FIRST_BUYERS_EVERY_MS } else { between(NEXT_BUYER_AFTER_MS) };
+            periodic.pause_for(Duration::from_millis(pause_ms));
         }
     }
 

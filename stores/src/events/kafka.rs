@@ -120,6 +120,7 @@ impl EventLog for KafkaLog {
             outage: Outage::of(format!("the handler of {}", group.as_str())),
         };
         let mut subscription = Subscription::new(self.topic.clone(), reader, Arc::clone(&outage));
+        // No `Periodic`: a subscription lasts until it fails, and is then begun again.
         while !stop.is_cancelled() {
             let ended = tokio::select! {
                 ready = self.need_topic() => match ready {

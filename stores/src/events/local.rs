@@ -93,6 +93,7 @@ impl EventLog for LocalLog {
             read_to: 0,
             remembered: None,
         };
+        // No `Periodic`: it is woken by new rows and by lanes that move on.
         while !stop.is_cancelled() {
             match reading.step(&stop).await {
                 Ok(()) => outage.is_over(),
