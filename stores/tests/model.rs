@@ -4,14 +4,14 @@
 //! `cfg(test)` is always true here; it tells the lints that helpers of tests may unwrap.
 
 #[cfg(test)]
-#[path = "model/play.rs"]
-mod play;
+#[path = "model/driver.rs"]
+mod driver;
+#[cfg(test)]
+#[path = "model/oracle.rs"]
+mod oracle;
 #[cfg(test)]
 #[path = "model/steps.rs"]
 mod steps;
-#[cfg(test)]
-#[path = "model/truth.rs"]
-mod truth;
 
 use proptest::test_runner::{Config, TestRunner};
 
@@ -19,7 +19,7 @@ use proptest::test_runner::{Config, TestRunner};
 #[test]
 fn live_redis_and_memory_answer_every_walk_alike() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let redis = play::Redis::named_by_the_environment();
+    let redis = driver::Redis::named_by_the_environment();
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
-    runner.run(&steps::walk(), |steps| runtime.block_on(play::walk(&redis, &steps))).unwrap();
+    runner.run(&steps::walk(), |steps| runtime.block_on(driver::walk(&redis, &steps))).unwrap();
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use sale::clock::monotonic;
 
 use harness::{
-    crowd::Crowd,
     engines::Engines,
     installation::Installation,
+    load_generator::LoadGenerator,
+    machine_lock,
     seller::Terms,
     story::{GENEROUS, NORMAL_WITHIN, Story},
-    turn,
 };
 use stores::testing::RedisServer;
 
@@ -25,15 +25,15 @@ const COPY_AGE: Duration = Duration::from_secs(10);
 /// How long whoever watches over the processes takes to start one again.
 const AWAY: Duration = Duration::from_secs(2);
 
-async fn begin(installation: Installation) -> (Story, Crowd) {
+async fn begin(installation: Installation) -> (Story, LoadGenerator) {
     let story = Story::open(installation, TERMS).await;
-    let crowd = story.crowd(BUYERS);
-    (story, crowd)
+    let load = story.start_load(BUYERS);
+    (story, load)
 }
 
-async fn end(story: Story, crowd: Crowd) {
+async fn end(story: Story, load: LoadGenerator) {
     story.sold(i64::from(TERMS.units), SELLS_WITHIN).await;
-    crowd.disperse().await;
+    load.stop().await;
     story.ends_sold_out().await;
 }
 
@@ -51,48 +51,48 @@ async fn kill(story: &mut Story, nth: usize, epoch: i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_process_is_killed_twice() {
-    let _machine = turn::alone().await;
-    let (mut story, crowd) = begin(Installation::embedded(&program(), &SANDBOX).await).await;
+    let _machine = machine_lock::exclusive().await;
+    let (mut story, load) = begin(Installation::embedded(&program(), &SANDBOX).await).await;
     // The line is in the process, so each kill begins a new life.
     for (units, epoch) in [(60, 2), (150, 3)] {
         story.sold(units, SELLS_WITHIN).await;
         kill(&mut story, 0, epoch).await;
     }
-    end(story, crowd).await;
+    end(story, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_one_process_of_every_role_is_killed() {
-    let _machine = turn::alone().await;
-    let (mut story, crowd) = begin(Installation::live(&program(), Engines::live().await, &SANDBOX).await).await;
+    let _machine = machine_lock::exclusive().await;
+    let (mut story, load) = begin(Installation::live(&program(), Engines::live().await, &SANDBOX).await).await;
     story.sold(20, SELLS_WITHIN).await;
     // One of each two; what it had claimed, or led, is the other one's until it is back.
     for nth in (0..story.installation.processes.len()).step_by(2) {
         kill(&mut story, nth, 1).await;
     }
-    end(story, crowd).await;
+    end(story, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_redis_is_emptied() {
-    let _machine = turn::alone().await;
+    let _machine = machine_lock::exclusive().await;
     let redis = RedisServer::start().await;
     let engines = Engines::with_queue(&redis.url()).await;
-    let (mut story, crowd) = begin(Installation::live(&program(), engines, &SANDBOX).await).await;
+    let (mut story, load) = begin(Installation::live(&program(), engines, &SANDBOX).await).await;
     story.sold(60, SELLS_WITHIN).await;
     let since = monotonic();
     redis.command(&["FLUSHALL"]).await.expect("empty Redis");
     story.tell("emptied Redis");
     story.normal_again(since, 2, NORMAL_WITHIN * GENEROUS).await;
-    end(story, crowd).await;
+    end(story, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_redis_is_put_back_to_an_older_state() {
-    let _machine = turn::alone().await;
+    let _machine = machine_lock::exclusive().await;
     let mut redis = RedisServer::start().await;
     let engines = Engines::with_queue(&redis.url()).await;
-    let (mut story, crowd) = begin(Installation::live(&program(), engines, &SANDBOX).await).await;
+    let (mut story, load) = begin(Installation::live(&program(), engines, &SANDBOX).await).await;
     story.sold(30, SELLS_WITHIN).await;
     let copy = redis.copy();
     let copied = monotonic();
@@ -103,13 +103,13 @@ async fn live_redis_is_put_back_to_an_older_state() {
     redis.put_back(&copy).await;
     story.tell("put the copy back");
     story.normal_again(since, 2, NORMAL_WITHIN * GENEROUS).await;
-    end(story, crowd).await;
+    end(story, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_all_processes_are_restarted_one_by_one() {
-    let _machine = turn::alone().await;
-    let (mut story, crowd) = begin(Installation::live(&program(), Engines::live().await, &SANDBOX).await).await;
+    let _machine = machine_lock::exclusive().await;
+    let (mut story, load) = begin(Installation::live(&program(), Engines::live().await, &SANDBOX).await).await;
     story.sold(20, SELLS_WITHIN).await;
     for nth in 0..story.installation.processes.len() {
         let process = &mut story.installation.processes[nth];
@@ -120,5 +120,5 @@ async fn live_all_processes_are_restarted_one_by_one() {
     story.tell("restarted every process");
     let failed = story.installation.client.server_errors();
     assert!(failed.is_empty(), "{} requests failed: {:?}", failed.len(), &failed[..failed.len().min(5)]);
-    end(story, crowd).await;
+    end(story, load).await;
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use harness::{engines::Engines, installation::Installation, seller::Terms, story::Story, turn};
+use harness::{engines::Engines, installation::Installation, machine_lock, seller::Terms, story::Story};
 
 use crate::program;
 
@@ -25,9 +25,9 @@ async fn a_missed_call_is_forgiven_once(installation: Installation) {
     late.join().await;
     next.join().await;
     late.until_state("called").await;
-    story.seller.turn("pause").await;
+    story.seller.switch("pause").await;
     late.until_state("late").await;
-    story.seller.turn("resume").await;
+    story.seller.switch("resume").await;
     late.until_state("called").await;
     assert_eq!(next.stand().await["state"], "waiting");
     let pass = late.enter().await.expect("comes to the second call");
@@ -42,12 +42,12 @@ async fn a_missed_call_is_forgiven_once(installation: Installation) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missed_call_is_forgiven_once_embedded() {
-    let _machine = turn::beside_others().await;
+    let _machine = machine_lock::shared().await;
     a_missed_call_is_forgiven_once(Installation::embedded(&program(), &[]).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_a_missed_call_is_forgiven_once() {
-    let _machine = turn::beside_others().await;
+    let _machine = machine_lock::shared().await;
     a_missed_call_is_forgiven_once(Installation::pair(&program(), Engines::live().await, &[]).await).await;
 }

@@ -6,9 +6,9 @@ use harness::{
     engines::Engines,
     http::Request,
     installation::Installation,
+    machine_lock,
     seller::Terms,
     story::{Story, until},
-    turn,
 };
 
 use crate::program;
@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_a_buyer_may_change_processes_at_every_step() {
-    let _machine = turn::beside_others().await;
+    let _machine = machine_lock::shared().await;
     let terms = Terms { units: 3, max_active: 2, hold_seconds: 60, enter_seconds: 60, ..Terms::USUAL };
     let mut story = Story::open(Installation::pair(&program(), Engines::live().await, &[]).await, terms).await;
     let mut buyer = story.buyer(0);

@@ -4,9 +4,9 @@ use http::StatusCode;
 
 use harness::{
     installation::Installation,
+    machine_lock,
     seller::Terms,
     story::{Story, until},
-    turn,
 };
 
 use crate::program;
@@ -28,7 +28,7 @@ async fn kill_and_start(story: &mut Story) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn embedded_restart_keeps_places_passes_and_orders() {
-    let _machine = turn::beside_others().await;
+    let _machine = machine_lock::shared().await;
     let terms = Terms { per_minute: 6_000, max_active: 2, ..STILL };
     let mut story = Story::open(Installation::embedded(&program(), &[]).await, terms).await;
     let mut first = story.buyer(0);
@@ -77,7 +77,7 @@ async fn embedded_restart_keeps_places_passes_and_orders() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tickets_and_passes_outlive_a_rotation_of_the_keys() {
-    let _machine = turn::beside_others().await;
+    let _machine = machine_lock::shared().await;
     let terms = Terms { per_minute: 6_000, max_active: 1, ..STILL };
     let mut story = Story::open(Installation::embedded(&program(), &[]).await, terms).await;
     let (mut inside, mut waiting) = (story.buyer(0), story.buyer(1));

@@ -10,9 +10,9 @@ use harness::{
     buyer::Buyer,
     engines::Engines,
     installation::Installation,
+    machine_lock,
     seller::Terms,
     story::{Story, until},
-    turn,
 };
 
 use crate::program;
@@ -58,7 +58,7 @@ async fn the_seller_steers(installation: Installation) {
     drop(joined(&story, 0..60).await);
     assert!(until(SOON, || async { called(&story).await >= 3 }).await, "people are called");
 
-    story.seller.turn("pause").await;
+    story.seller.switch("pause").await;
     tokio::time::sleep(IN_FORCE).await;
     assert_eq!(calls_within(&story, 3).await, 0, "a paused sale calls nobody");
     assert_eq!(story.seller.state().await, "paused");
@@ -67,12 +67,12 @@ async fn the_seller_steers(installation: Installation) {
 
     let resumed = monotonic();
     let before = called(&story).await;
-    story.seller.turn("resume").await;
+    story.seller.switch("resume").await;
     assert!(until(SOON, || async { called(&story).await > before }).await);
     assert!(resumed.elapsed() < IN_FORCE * 3, "resumed after {:?}", resumed.elapsed());
 
     // Ten times as fast, then not at all.
-    story.witness.rate_is(1_200);
+    story.checker.rate_is(1_200);
     story.seller.admission(json!({"mode": "manual", "per_minute": 1_200})).await;
     assert!(until(SOON, || async { story.seller.live().await.waiting == 0 }).await, "the line is called empty");
     story.seller.admission(json!({"per_minute": 0})).await;
@@ -85,19 +85,19 @@ async fn the_seller_steers(installation: Installation) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_seller_pauses_resumes_and_changes_the_rate() {
-    let _machine = turn::beside_others().await;
+    let _machine = machine_lock::shared().await;
     the_seller_steers(Installation::embedded(&program(), &[]).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_the_seller_pauses_resumes_and_changes_the_rate() {
-    let _machine = turn::beside_others().await;
+    let _machine = machine_lock::shared().await;
     the_seller_steers(Installation::pair(&program(), Engines::live().await, &[]).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_inside_may_finish_when_the_sale_closes() {
-    let _machine = turn::beside_others().await;
+    let _machine = machine_lock::shared().await;
     let terms =
         Terms { units: 10, per_minute: 6_000, max_active: 2, hold_seconds: 60, enter_seconds: 60, ..Terms::USUAL };
     let story = Story::open(Installation::embedded(&program(), &[]).await, terms).await;
@@ -110,7 +110,7 @@ async fn who_is_inside_may_finish_when_the_sale_closes() {
     let pass = inside.enter().await.expect("was called");
     let order = inside.reserve(&pass, "order").await.field("id");
 
-    story.seller.turn("close").await;
+    story.seller.switch("close").await;
     assert_eq!(story.seller.state().await, "draining");
     // Once the door has heard of it, nobody else is let into the line.
     waiting.until_state("closed").await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{engines::Engines, installation::Installation, seller::Terms, story::Story, turn};
+use harness::{engines::Engines, installation::Installation, machine_lock, seller::Terms, story::Story};
 
 use crate::program;
 
@@ -20,23 +20,23 @@ const SELLS_WITHIN: Duration = Duration::from_mins(10);
 
 async fn sells_out(installation: Installation) {
     let story = Story::open(installation, TERMS).await;
-    let crowd = story.crowd(BUYERS);
+    let load = story.start_load(BUYERS);
     story.sold(i64::from(TERMS.units), SELLS_WITHIN).await;
     story.tell("everything is sold");
-    crowd.disperse().await;
+    load.stop().await;
     story.ends_sold_out().await;
-    let tally = story.witness.tally();
+    let tally = story.checker.tally();
     assert!(tally.failed > 300, "payments failed and people left: {tally:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_buyers_on_a_thousand_units_embedded() {
-    let _machine = turn::alone().await;
+    let _machine = machine_lock::exclusive().await;
     sells_out(Installation::embedded(&program(), &SANDBOX).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_two_thousand_buyers_on_a_thousand_units() {
-    let _machine = turn::alone().await;
+    let _machine = machine_lock::exclusive().await;
     sells_out(Installation::live(&program(), Engines::live().await, &SANDBOX).await).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use sale::{clock::monotonic, ids::FIRST_EPOCH};
 
-use crate::{drill::Drill, judge, stage::Stage};
+use crate::{assertions, drill::Drill, fixture::Fixture};
 
 /// A process dies so often, and the one before it is started again.
 const EVERY: Duration = Duration::from_secs(2);
@@ -16,16 +16,16 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "everything holds, at rest and all the time; normal within 30 s of the last kill",
     seconds: 60,
     short_seconds: 16,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
-async fn run(stage: &Stage) {
+async fn run(fixture: &Fixture) {
     // What is left to sell when the last one has died shows that it goes on.
-    let mut running = stage.begin(Stage::lasting(stage.seconds + 20)).await;
+    let mut running = fixture.begin(Fixture::lasting(fixture.seconds + 20)).await;
     running.sold_percent(5).await;
     let began = monotonic();
     let (mut kills, mut last) = (0_u64, began);
-    while began.elapsed().as_secs() < stage.seconds {
+    while began.elapsed().as_secs() < fixture.seconds {
         let processes = &mut running.story.installation.processes;
         let victim = rand::random_range(0..processes.len());
         processes[victim].kill();
@@ -36,8 +36,8 @@ async fn run(stage: &Stage) {
         tokio::time::sleep(EVERY).await;
         running.story.installation.processes[victim].start_again();
     }
-    stage.notes.saw("kills", kills);
-    stage.notes.does(format_args!("{kills} processes were killed"));
-    running.back_to_normal(stage, last, FIRST_EPOCH).await;
-    judge::sold_out(stage, running).await;
+    fixture.report.record("kills", kills);
+    fixture.report.step(format_args!("{kills} processes were killed"));
+    running.back_to_normal(fixture, last, FIRST_EPOCH).await;
+    assertions::sold_out(fixture, running).await;
 }

@@ -17,10 +17,10 @@ use stores::{
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    assertions,
     database::{self, Looks},
     drill::Drill,
-    judge,
-    stage::{Running, Stage},
+    fixture::{Fixture, Running},
 };
 
 /// A point is reached within this time: some of them wait for a buyer who does not pay.
@@ -40,7 +40,7 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "whatever was left behind is repaired by whoever ARCHITECTURE.md names, without hands, within 30 s",
     seconds: 150,
     short_seconds: 110,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
 /// The role that gets to a point.
@@ -60,35 +60,35 @@ const fn role_of(point: Point) -> &'static str {
     }
 }
 
-async fn run(stage: &Stage) {
-    let mut running = stage.begin(Stage::lasting(stage.seconds)).await;
+async fn run(fixture: &Fixture) {
+    let mut running = fixture.begin(Fixture::lasting(fixture.seconds)).await;
     running.sold_percent(2).await;
     for point in Point::ALL.into_iter().filter(|point| *point != Point::RefundSent) {
-        die_at(stage, &mut running.story, point).await;
+        die_at(fixture, &mut running.story, point).await;
     }
     let since = monotonic();
-    running.back_to_normal(stage, since, 1).await;
-    engines_die(stage, &mut running).await;
-    running.story.witness.rate_is(AT_LAST_PER_MINUTE);
+    running.back_to_normal(fixture, since, 1).await;
+    engines_die(fixture, &mut running).await;
+    running.story.checker.rate_is(AT_LAST_PER_MINUTE);
     running.story.seller.admission(json!({"per_minute": AT_LAST_PER_MINUTE})).await;
     running.sold_percent(100).await;
-    let Running { mut story, crowd, redis } = running;
-    stage.notes.does("everything is sold, so money that comes now can only go back");
-    crowd.disperse().await;
+    let Running { mut story, load, redis } = running;
+    fixture.report.step("everything is sold, so money that comes now can only go back");
+    load.stop().await;
     story.settled().await;
-    die_at(stage, &mut story, Point::RefundSent).await;
-    judge::agrees(stage, &mut story).await;
+    die_at(fixture, &mut story, Point::RefundSent).await;
+    assertions::agrees(fixture, &mut story).await;
     drop(redis);
 }
 
 /// Both processes of the role are armed; the first one that gets there dies. Then both go on without.
-async fn die_at(stage: &Stage, story: &mut Story, point: Point) {
-    stage.notes.does(point.as_str());
+async fn die_at(fixture: &Fixture, story: &mut Story, point: Point) {
+    fixture.report.step(point.as_str());
     arm(story, point, Some(point.as_str())).await;
     let refunded = if point == Point::RefundSent { Some(owe_a_refund(story).await) } else { None };
     let started = monotonic();
     let mut died = None;
-    while died.is_none() && started.elapsed() < stage.limit(REACHED_WITHIN) {
+    while died.is_none() && started.elapsed() < fixture.limit(REACHED_WITHIN) {
         tokio::time::sleep(Duration::from_millis(50)).await;
         died = of_role(story, point).find_map(|process| process.ended().map(|status| (process.name.clone(), status)));
     }
@@ -100,10 +100,10 @@ async fn die_at(stage: &Stage, story: &mut Story, point: Point) {
     });
     // One that could not start ends by itself, and has not got there.
     let is_killed = died.is_some_and(|(_, status)| status.signal() == Some(SIGKILL));
-    stage.notes.check(format_args!("killed at {}", point.as_str()), is_killed, told);
+    fixture.report.check(format_args!("killed at {}", point.as_str()), is_killed, told);
     arm(story, point, None).await;
     if let Some(order) = refunded {
-        is_refunded_once(stage, story, order).await;
+        is_refunded_once(fixture, story, order).await;
     }
 }
 
@@ -125,20 +125,20 @@ async fn arm(story: &mut Story, point: Point, plan: Option<&str>) {
 }
 
 /// Points 14 and 15: engines die instead of processes.
-async fn engines_die(stage: &Stage, running: &mut Running) {
-    stage.notes.does("14 Redis is killed");
+async fn engines_die(fixture: &Fixture, running: &mut Running) {
+    fixture.report.step("14 Redis is killed");
     let since = monotonic();
     running.redis.kill();
     tokio::time::sleep(AWAY).await;
     running.redis.start_again().await;
-    running.back_to_normal(stage, since, 2).await;
+    running.back_to_normal(fixture, since, 2).await;
     for engine in ["postgres", "kafka"] {
-        stage.notes.does(format_args!("15 {engine} is killed"));
+        fixture.report.step(format_args!("15 {engine} is killed"));
         let since = monotonic();
-        stage.engines(&["kill", engine]);
+        fixture.engines(&["kill", engine]);
         tokio::time::sleep(AWAY).await;
-        stage.engines(&["up", engine]);
-        running.back_to_normal(stage, since, 2).await;
+        fixture.engines(&["up", engine]);
+        running.back_to_normal(fixture, since, 2).await;
     }
 }
 
@@ -160,13 +160,13 @@ async fn owe_a_refund(story: &Story) -> OrderId {
     lapsed
 }
 
-async fn is_refunded_once(stage: &Stage, story: &Story, order: OrderId) {
+async fn is_refunded_once(fixture: &Fixture, story: &Story, order: OrderId) {
     let orders = || async {
         let orders = story.seller.orders().await;
         orders.into_iter().any(|listed| listed.id == order.to_string() && listed.state == "refunded")
     };
-    let refunded = until(stage.limit(REFUNDED_WITHIN), orders).await;
+    let refunded = until(fixture.limit(REFUNDED_WITHIN), orders).await;
     let mut looks = Looks::at(story).await;
     let refunds = looks.number("SELECT count(*) FROM sandbox_refunds").await;
-    stage.notes.check("I5: late money goes back, once", refunded && refunds == 1, format_args!("{refunds} refunds"));
+    fixture.report.check("I5: late money goes back, once", refunded && refunds == 1, format_args!("{refunds} refunds"));
 }

@@ -6,8 +6,8 @@ use futures::{FutureExt as _, future::LocalBoxFuture};
 use serde_json::{Value, json};
 
 use crate::{
-    notes::Notes,
-    stage::{Stage, Tools},
+    fixture::{Fixture, Tools},
+    report::Report,
 };
 
 /// One fault, and what is promised about it.
@@ -18,7 +18,7 @@ pub(crate) struct Drill {
     /// How long its load or its fault lasts, and in the short form.
     pub(crate) seconds: u64,
     pub(crate) short_seconds: u64,
-    pub(crate) run: for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, ()>,
+    pub(crate) run: for<'a> fn(&'a Fixture) -> LocalBoxFuture<'a, ()>,
 }
 
 /// How long a drill is to be.
@@ -52,19 +52,19 @@ async fn run(drill: &Drill, length: Length, tools: &Tools) -> Value {
         Length::Seconds(seconds) => seconds.max(1),
     };
     println!("== {}: {}\n   promised: {}", drill.name, drill.does, drill.promises);
-    let stage = Stage {
+    let fixture = Fixture {
         seconds,
         usual_seconds: drill.seconds,
         is_short: matches!(length, Length::Short),
         tools: tools.clone(),
-        notes: Notes::new(),
+        report: Report::new(),
     };
     // The one before may have left one of them dead.
-    stage.engines(&["up", "postgres", "kafka"]);
-    if let Err(reason) = AssertUnwindSafe((drill.run)(&stage)).catch_unwind().await {
-        stage.notes.check("the drill comes to its end", false, said(reason.as_ref()));
+    fixture.engines(&["up", "postgres", "kafka"]);
+    if let Err(reason) = AssertUnwindSafe((drill.run)(&fixture)).catch_unwind().await {
+        fixture.report.check("the drill comes to its end", false, said(reason.as_ref()));
     }
-    stage.notes.sum(drill.name)
+    fixture.report.sum(drill.name)
 }
 
 /// The sentence of a panic.

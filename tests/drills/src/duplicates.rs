@@ -13,11 +13,11 @@ use sale::clock::monotonic;
 use stores::events::{Cluster, EventLog as _, EventsUrl, Group, KafkaLog, Patience};
 
 use crate::{
+    assertions,
     database::{self, EVERYTHING, Looks},
     drill::Drill,
-    ear::Ear,
-    judge,
-    stage::Stage,
+    event_recorder::EventRecorder,
+    fixture::Fixture,
 };
 
 const TIMES: usize = 10;
@@ -36,48 +36,53 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "a repeated event changes nothing: no order, hold, charge, refund, event or mail more",
     seconds: 30,
     short_seconds: 10,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
-async fn run(stage: &Stage) {
-    let running = stage.begin(Stage::lasting(stage.seconds)).await;
+async fn run(fixture: &Fixture) {
+    let running = fixture.begin(Fixture::lasting(fixture.seconds)).await;
     let cluster = cluster_of(&running.story);
     let database = database::of(&running.story);
     let log = KafkaLog::new(cluster.clone(), database, Patience::default()).expect("a producer");
     let mut looks = Looks::at(&running.story).await;
-    let (mut ear, mut repeated) = (Ear::at(&cluster), 0);
+    let (mut recorder, mut repeated) = (EventRecorder::at(&cluster), 0);
     let units = i64::from(running.story.terms.units);
     let started = monotonic();
-    while running.story.witness.last_live().is_none_or(|live| live.units.sold < units)
-        && started.elapsed() < crate::stage::within(&running.story.terms)
+    while running.story.checker.last_live().is_none_or(|live| live.units.sold < units)
+        && started.elapsed() < crate::fixture::within(&running.story.terms)
     {
-        let events = ear.listen(EVERY).await;
+        let events = recorder.record_for(EVERY).await;
         let mut all: Vec<_> = (0..TIMES).flat_map(|_| events.clone()).collect();
         all.shuffle(&mut rand::rng());
         log.append(&all).await.expect("send events again");
         repeated += all.len();
     }
-    stage.notes.saw("repeated_events", repeated);
-    stage.notes.does(format_args!("{repeated} repeated events were sent"));
-    let crate::stage::Running { mut story, crowd, redis } = running;
-    crowd.disperse().await;
+    fixture.report.record("repeated_events", repeated);
+    fixture.report.step(format_args!("{repeated} repeated events were sent"));
+    let crate::fixture::Running { mut story, load, redis } = running;
+    load.stop().await;
     story.settled().await;
-    read_to_the_end(stage, &cluster, "the log is read to its end").await;
-    replay(stage, &mut story, &cluster, (&mut looks, &mut ear)).await;
-    judge::agrees(stage, &mut story).await;
+    read_to_the_end(fixture, &cluster, "the log is read to its end").await;
+    replay(fixture, &mut story, &cluster, (&mut looks, &mut recorder)).await;
+    assertions::agrees(fixture, &mut story).await;
     drop(redis);
 }
 
 /// Stops everybody who reads, puts them all back to the beginning, starts them, and waits until they have read it all.
-async fn replay(stage: &Stage, story: &mut Story, cluster: &Cluster, (looks, ear): (&mut Looks, &mut Ear)) {
-    let before = everything(looks, ear).await;
+async fn replay(
+    fixture: &Fixture,
+    story: &mut Story,
+    cluster: &Cluster,
+    (looks, recorder): (&mut Looks, &mut EventRecorder),
+) {
+    let before = everything(looks, recorder).await;
     let readers: Vec<_> = (0..story.installation.processes.len())
         .filter(|nth| READERS.iter().any(|role| story.installation.processes[*nth].name.starts_with(role)))
         .collect();
     for nth in &readers {
         story.installation.processes[*nth].kill();
     }
-    stage.notes.does("everybody who reads the log is killed, and put back to its beginning");
+    fixture.report.step("everybody who reads the log is killed, and put back to its beginning");
     for group in Group::ALL {
         let consumer = consumer(cluster, *group);
         let rewound = until(READ_WITHIN, || async { rewind(&consumer, cluster) }).await;
@@ -87,16 +92,16 @@ async fn replay(stage: &Stage, story: &mut Story, cluster: &Cluster, (looks, ear
         story.installation.processes[*nth].start_again();
     }
     story.installation.ready().await;
-    read_to_the_end(stage, cluster, "the log is read to its end once more").await;
-    let after = everything(looks, ear).await;
+    read_to_the_end(fixture, cluster, "the log is read to its end once more").await;
+    let after = everything(looks, recorder).await;
     let told = if before == after { before } else { format!("before {before}, after {after}") };
-    stage.notes.check("a replay from the beginning changes nothing", !told.starts_with("before"), told);
+    fixture.report.check("a replay from the beginning changes nothing", !told.starts_with("before"), told);
 }
 
 /// What events may change, and how many different ones there are.
-async fn everything(looks: &mut Looks, ear: &mut Ear) -> String {
+async fn everything(looks: &mut Looks, recorder: &mut EventRecorder) -> String {
     let rows = looks.text(EVERYTHING).await.expect("orders to look at");
-    format!("{rows}; events {}", ear.count().await)
+    format!("{rows}; events {}", recorder.count().await)
 }
 
 fn cluster_of(story: &Story) -> Cluster {
@@ -146,12 +151,12 @@ fn rewind(consumer: &BaseConsumer, cluster: &Cluster) -> bool {
 }
 
 /// Until every group has read everything.
-async fn read_to_the_end(stage: &Stage, cluster: &Cluster, what: &str) {
+async fn read_to_the_end(fixture: &Fixture, cluster: &Cluster, what: &str) {
     let started = monotonic();
     let consumers: Vec<_> = Group::ALL.iter().map(|group| consumer(cluster, *group)).collect();
     let behind = || consumers.iter().map(|consumer| lag(consumer, cluster)).sum::<i64>();
     let read = until(READ_WITHIN, || async { behind() == 0 }).await;
-    stage.notes.check(what, read, format_args!("{:.1} s", started.elapsed().as_secs_f64()));
+    fixture.report.check(what, read, format_args!("{:.1} s", started.elapsed().as_secs_f64()));
 }
 
 /// Events that a group has still to read.

@@ -3,7 +3,7 @@
 use futures::FutureExt as _;
 use sale::clock::monotonic;
 
-use crate::{drill::Drill, judge, stage::Stage};
+use crate::{assertions, drill::Drill, fixture::Fixture};
 
 pub(crate) const DRILL: Drill = Drill {
     name: "flushall",
@@ -11,15 +11,15 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "nobody is called, let in or given units until the line is filled again; everybody keeps the place; on within 30 s",
     seconds: 40,
     short_seconds: 12,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
-async fn run(stage: &Stage) {
-    let mut running = stage.begin(Stage::lasting(stage.seconds)).await;
+async fn run(fixture: &Fixture) {
+    let mut running = fixture.begin(Fixture::lasting(fixture.seconds)).await;
     running.sold_percent(25).await;
-    stage.notes.does("Redis is emptied");
+    fixture.report.step("Redis is emptied");
     let since = monotonic();
     running.redis.command(&["FLUSHALL"]).await.expect("empty Redis");
-    running.back_to_normal(stage, since, 2).await;
-    judge::sold_out(stage, running).await;
+    running.back_to_normal(fixture, since, 2).await;
+    assertions::sold_out(fixture, running).await;
 }

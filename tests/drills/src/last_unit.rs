@@ -1,12 +1,12 @@
 //! A thousand buyers want the one unit there is, and more of them are let in than there are units.
 
 use futures::FutureExt as _;
-use harness::{crowd::Mood, seller::Terms};
+use harness::{behaviour::BehaviourMix, seller::Terms};
 
 use crate::{
+    assertions,
     drill::Drill,
-    judge,
-    stage::{Running, SANDBOX, Stage},
+    fixture::{Fixture, Running, SANDBOX},
 };
 
 const BUYERS: usize = 1_000;
@@ -26,13 +26,13 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "exactly one gets it, however often a payment fails before; nobody else has an order that is paid",
     seconds: 30,
     short_seconds: 10,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
-async fn run(stage: &Stage) {
-    let (installation, redis) = stage.install(&SANDBOX).await;
-    let story = stage.open(installation, TERMS).await;
-    stage.notes.does(format_args!("{BUYERS} buyers come for one unit"));
-    let crowd = story.crowd_of(BUYERS, Mood::Steady);
-    judge::sold_out(stage, Running { story, crowd, redis }).await;
+async fn run(fixture: &Fixture) {
+    let (installation, redis) = fixture.install(&SANDBOX).await;
+    let story = fixture.open(installation, TERMS).await;
+    fixture.report.step(format_args!("{BUYERS} buyers come for one unit"));
+    let load = story.start_load_of(BUYERS, BehaviourMix::Steady);
+    assertions::sold_out(fixture, Running { story, load, redis }).await;
 }

@@ -7,9 +7,9 @@ use harness::story::{Story, until};
 use sale::{clock::monotonic, ids::FIRST_EPOCH};
 
 use crate::{
+    assertions,
     drill::Drill,
-    judge,
-    stage::{Running, Stage},
+    fixture::{Fixture, Running},
 };
 
 /// How long the leader stands still: its lead ends after three.
@@ -27,43 +27,43 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "the other one calls within eight seconds; the first one calls nobody when it wakes; order, rate and cap hold",
     seconds: 40,
     short_seconds: 25,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
-async fn run(stage: &Stage) {
-    let mut running = stage.begin(Stage::lasting(stage.seconds)).await;
+async fn run(fixture: &Fixture) {
+    let mut running = fixture.begin(Fixture::lasting(fixture.seconds)).await;
     running.sold_percent(10).await;
     let leader = leader(&running.story).await;
     let since = monotonic();
     running.story.installation.processes[leader].pause();
     let name = running.story.installation.processes[leader].name.clone();
-    stage.notes.does(format_args!("{name} leads, and is stopped"));
-    taken_over(stage, &running).await;
+    fixture.report.step(format_args!("{name} leads, and is stopped"));
+    taken_over(fixture, &running).await;
     tokio::time::sleep(PAUSED.saturating_sub(since.elapsed())).await;
 
     let first = &running.story.installation.processes[leader];
     first.wake();
     let at_waking = first.counted(&running.story.installation.client, CALLS).await;
-    stage.notes.does(format_args!("{name} wakes"));
+    fixture.report.step(format_args!("{name} wakes"));
     tokio::time::sleep(AFTERWARDS).await;
     let later = first.counted(&running.story.installation.client, CALLS).await;
     let told = format!("{} calls within {AFTERWARDS:?}", later - at_waking);
-    stage.notes.check("I8: who wakes as a leader of old calls nobody", at_waking > 0 && later == at_waking, told);
-    running.back_to_normal(stage, since, FIRST_EPOCH).await;
-    judge::sold_out(stage, running).await;
+    fixture.report.check("I8: who wakes as a leader of old calls nobody", at_waking > 0 && later == at_waking, told);
+    running.back_to_normal(fixture, since, FIRST_EPOCH).await;
+    assertions::sold_out(fixture, running).await;
 }
 
 /// Until the other one calls.
-async fn taken_over(stage: &Stage, running: &Running) {
+async fn taken_over(fixture: &Fixture, running: &Running) {
     let stopped = monotonic();
-    let total = || running.story.witness.last_live().map_or(0, |live| live.called_total);
+    let total = || running.story.checker.last_live().map_or(0, |live| live.called_total);
     // What was on its way when the leader stopped has been counted after a moment.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = total();
-    let limit = stage.limit(TAKES_OVER_WITHIN);
+    let limit = fixture.limit(TAKES_OVER_WITHIN);
     let goes_on = until(limit, || async { total() > before }).await;
     let told = format!("{:.1} s after the stop", stopped.elapsed().as_secs_f64());
-    stage.notes.check(format_args!("I13: another process leads within {} s", limit.as_secs()), goes_on, told);
+    fixture.report.check(format_args!("I13: another process leads within {} s", limit.as_secs()), goes_on, told);
 }
 
 /// The process that has called most within the last second.

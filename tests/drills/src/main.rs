@@ -6,26 +6,26 @@
 #![expect(clippy::expect_used, reason = "a drill that cannot go on says so, which is a violation")]
 #![expect(clippy::print_stdout, reason = "a drill tells what happens")]
 
+mod assertions;
 mod crash;
 mod crash_points;
 mod database;
 mod drill;
 mod duplicates;
-mod ear;
+mod event_recorder;
+mod fixture;
 mod flushall;
-mod judge;
 mod kafka_down;
 mod last_unit;
 mod leader_paused;
-mod notes;
 mod overload;
 mod postgres_restart;
 mod redis_restart;
 mod redis_rollback;
 mod redis_slow;
+mod report;
 mod seed_002;
 mod seed_003;
-mod stage;
 mod stopped_reserve;
 mod toxiproxy;
 
@@ -36,7 +36,7 @@ use harness::Program;
 
 use crate::{
     drill::{Drill, Length},
-    stage::Tools,
+    fixture::Tools,
 };
 
 /// In the order of the list, and of the short run.

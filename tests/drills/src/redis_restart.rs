@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use sale::clock::monotonic;
 
-use crate::{drill::Drill, judge, stage::Stage};
+use crate::{assertions, drill::Drill, fixture::Fixture};
 
 /// How long whoever watches over Redis takes to start it again.
 const AWAY: Duration = Duration::from_secs(2);
@@ -16,18 +16,18 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "what it lost is not missed: the line and the gate are filled again; on within 30 s",
     seconds: 40,
     short_seconds: 12,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
-async fn run(stage: &Stage) {
-    let mut running = stage.begin(Stage::lasting(stage.seconds)).await;
+async fn run(fixture: &Fixture) {
+    let mut running = fixture.begin(Fixture::lasting(fixture.seconds)).await;
     running.sold_percent(25).await;
-    stage.notes.does("Redis is killed");
+    fixture.report.step("Redis is killed");
     let since = monotonic();
     running.redis.kill();
     tokio::time::sleep(AWAY).await;
     running.redis.start_again().await;
-    stage.notes.does("Redis is back with what it had written");
-    running.back_to_normal(stage, since, 2).await;
-    judge::sold_out(stage, running).await;
+    fixture.report.step("Redis is back with what it had written");
+    running.back_to_normal(fixture, since, 2).await;
+    assertions::sold_out(fixture, running).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use sale::clock::monotonic;
 
-use crate::{drill::Drill, judge, stage::Stage};
+use crate::{assertions, drill::Drill, fixture::Fixture};
 
 /// How old the state is that Redis is put back to.
 const COPY_AGE: Duration = Duration::from_secs(10);
@@ -16,18 +16,18 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "the old state is seen to be old: no number twice, no unit twice, no pass twice; on within 30 s",
     seconds: 60,
     short_seconds: 25,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
-async fn run(stage: &Stage) {
-    let mut running = stage.begin(Stage::lasting(stage.seconds)).await;
+async fn run(fixture: &Fixture) {
+    let mut running = fixture.begin(Fixture::lasting(fixture.seconds)).await;
     running.sold_percent(10).await;
     let copy = running.redis.copy();
-    stage.notes.does("what Redis wrote is copied");
+    fixture.report.step("what Redis wrote is copied");
     tokio::time::sleep(COPY_AGE).await;
     let since = monotonic();
     running.redis.put_back(&copy).await;
-    stage.notes.does("the copy is put back");
-    running.back_to_normal(stage, since, 2).await;
-    judge::sold_out(stage, running).await;
+    fixture.report.step("the copy is put back");
+    running.back_to_normal(fixture, since, 2).await;
+    assertions::sold_out(fixture, running).await;
 }

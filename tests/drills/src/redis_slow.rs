@@ -9,9 +9,9 @@ use serde_json::json;
 use stores::testing::RedisServer;
 
 use crate::{
+    assertions,
     drill::Drill,
-    judge,
-    stage::{Running, SANDBOX, STEADY, Stage},
+    fixture::{Fixture, Running, SANDBOX, STEADY},
     toxiproxy::Toxiproxy,
 };
 
@@ -32,33 +32,33 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "pages that wait are answered from memory; who needs the store gets a clear answer; a lost answer takes nothing twice",
     seconds: 40,
     short_seconds: 20,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
-async fn run(stage: &Stage) {
+async fn run(fixture: &Fixture) {
     let redis = RedisServer::start().await;
     let proxy = Toxiproxy::before(redis.url().trim_start_matches("redis://")).await;
     let engines = Engines::with_queue(&proxy.url()).await;
-    let installation = Installation::live(&stage.tools.program, engines, &SANDBOX).await;
-    let terms = harness::seller::Terms { units: Stage::lasting(stage.seconds).units, ..STEADY };
-    let story = stage.open(installation, terms).await;
-    let crowd = story.crowd(usize::try_from(terms.units).expect("a crowd that fits") * 5 / 4 + 40);
-    let mut running = Running { story, crowd, redis };
+    let installation = Installation::live(&fixture.tools.program, engines, &SANDBOX).await;
+    let terms = harness::seller::Terms { units: Fixture::lasting(fixture.seconds).units, ..STEADY };
+    let story = fixture.open(installation, terms).await;
+    let load = story.start_load(usize::try_from(terms.units).expect("a load that fits") * 5 / 4 + 40);
+    let mut running = Running { story, load, redis };
     running.sold_percent(10).await;
 
-    stage.notes.does(format_args!("every answer of Redis takes {LATENCY_MS} ms longer"));
+    fixture.report.step(format_args!("every answer of Redis takes {LATENCY_MS} ms longer"));
     proxy.poison("latency", json!({"latency": LATENCY_MS})).await;
-    probe(stage, &running.story, "slow", Duration::from_secs(stage.seconds / 4)).await;
+    probe(fixture, &running.story, "slow", Duration::from_secs(fixture.seconds / 4)).await;
     proxy.cure().await;
 
-    stage.notes.does("Redis swallows everything");
+    fixture.report.step("Redis swallows everything");
     proxy.poison("timeout", json!({"timeout": 0})).await;
-    probe(stage, &running.story, "away", BLACK_HOLE).await;
+    probe(fixture, &running.story, "away", BLACK_HOLE).await;
     proxy.cure().await;
     let since = monotonic();
-    running.back_to_normal(stage, since, FIRST_EPOCH).await;
+    running.back_to_normal(fixture, since, FIRST_EPOCH).await;
 
-    stage.notes.does("scripts run, and their answers are lost with the connection");
+    fixture.report.step("scripts run, and their answers are lost with the connection");
     for _ in 0..RESETS {
         proxy.poison("reset_peer", json!({"timeout": 0})).await;
         tokio::time::sleep(RESET_FOR).await;
@@ -66,13 +66,13 @@ async fn run(stage: &Stage) {
         tokio::time::sleep(RESET_EVERY).await;
     }
     let since = monotonic();
-    running.back_to_normal(stage, since, FIRST_EPOCH).await;
-    judge::sold_out(stage, running).await;
+    running.back_to_normal(fixture, since, FIRST_EPOCH).await;
+    assertions::sold_out(fixture, running).await;
     drop(proxy);
 }
 
 /// Asks for the frame and for places in line all the time, and tells how long that took.
-async fn probe(stage: &Stage, story: &Story, when: &str, during: Duration) {
+async fn probe(fixture: &Fixture, story: &Story, when: &str, during: Duration) {
     let (frame, joins) =
         (format!("/v1/sales/{}/frame", story.seller.sale), format!("/v1/sales/{}/tickets", story.seller.sale));
     let (client, front) = (&story.installation.client, &story.installation.fronts[0]);
@@ -93,12 +93,12 @@ async fn probe(stage: &Stage, story: &Story, when: &str, during: Duration) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let told = format!("slowest of {asked} {slowest_page:?}");
-    stage.notes.check(
+    fixture.report.check(
         format_args!("I15: a page is answered from memory, Redis {when}"),
-        slowest_page < stage.limit(PAGE_ANSWERS_WITHIN),
+        slowest_page < fixture.limit(PAGE_ANSWERS_WITHIN),
         told,
     );
     let told = format!("slowest of {asked} {slowest_join:?}, {unclear} unclear");
-    let good = unclear == 0 && slowest_join < stage.limit(JOIN_ANSWERS_WITHIN);
-    stage.notes.check(format_args!("I12: a join gets a place or a clear no, Redis {when}"), good, told);
+    let good = unclear == 0 && slowest_join < fixture.limit(JOIN_ANSWERS_WITHIN);
+    fixture.report.check(format_args!("I12: a join gets a place or a clear no, Redis {when}"), good, told);
 }

@@ -1,12 +1,12 @@
 //! Ten thousand people, ten things.
 
 use futures::FutureExt as _;
-use harness::{crowd::Mood, seller::Terms};
+use harness::{behaviour::BehaviourMix, seller::Terms};
 
 use crate::{
+    assertions,
     drill::Drill,
-    judge,
-    stage::{Running, SANDBOX, Stage},
+    fixture::{Fixture, Running, SANDBOX},
 };
 
 const BUYERS: u64 = 10_000;
@@ -19,21 +19,21 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "ten are sold, to ten people; nobody is called to an empty shop; everybody keeps the place",
     seconds: 60,
     short_seconds: 12,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
-async fn run(stage: &Stage) {
-    let (installation, redis) = stage.install(&SANDBOX).await;
-    let story = stage.open(installation, TERMS).await;
-    let buyers = usize::try_from(stage.share_of(BUYERS)).expect("a crowd that fits");
-    stage.notes.does(format_args!("{buyers} buyers come for {} units", TERMS.units));
-    let crowd = story.crowd_of(buyers, Mood::Steady);
-    let witness = std::sync::Arc::clone(&story.witness);
-    judge::sold_out(stage, Running { story, crowd, redis }).await;
-    let (tally, live) = (witness.tally(), witness.last_live());
+async fn run(fixture: &Fixture) {
+    let (installation, redis) = fixture.install(&SANDBOX).await;
+    let story = fixture.open(installation, TERMS).await;
+    let buyers = usize::try_from(fixture.share_of(BUYERS)).expect("a load that fits");
+    fixture.report.step(format_args!("{buyers} buyers come for {} units", TERMS.units));
+    let load = story.start_load_of(buyers, BehaviourMix::Steady);
+    let checker = std::sync::Arc::clone(&story.checker);
+    assertions::sold_out(fixture, Running { story, load, redis }).await;
+    let (tally, live) = (checker.tally(), checker.last_live());
     let called = live.map_or(0, |live| live.called_total);
-    stage.notes.saw("numbers", tally.numbers);
-    stage.notes.saw("called", called);
+    fixture.report.record("numbers", tally.numbers);
+    fixture.report.record("called", called);
     let told = format!("{called} were called, {} of them found nothing left", tally.refused);
-    stage.notes.check("nobody is called to an empty shop", tally.refused == 0, told);
+    fixture.report.check("nobody is called to an empty shop", tally.refused == 0, told);
 }

@@ -1,13 +1,13 @@
 //! Ten thousand orders on ten thousand units.
 
 use futures::FutureExt as _;
-use harness::{crowd::Mood, seller::Terms};
+use harness::{behaviour::BehaviourMix, seller::Terms};
 use sale::clock::monotonic;
 
 use crate::{
+    assertions,
     drill::Drill,
-    judge,
-    stage::{Running, Stage},
+    fixture::{Fixture, Running},
 };
 
 const ORDERS: u64 = 10_000;
@@ -31,21 +31,21 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "every unit is sold, once; every order is paid, once; nobody is turned away",
     seconds: 120,
     short_seconds: 12,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
-async fn run(stage: &Stage) {
-    let orders = stage.share_of(ORDERS);
-    let (installation, redis) = stage.install(&SANDBOX).await;
+async fn run(fixture: &Fixture) {
+    let orders = fixture.share_of(ORDERS);
+    let (installation, redis) = fixture.install(&SANDBOX).await;
     let terms = Terms { units: u32::try_from(orders).expect("a sale that fits"), ..TERMS };
-    let story = stage.open(installation, terms).await;
+    let story = fixture.open(installation, terms).await;
     let began = monotonic();
-    stage.notes.does(format_args!("{orders} buyers come for {orders} units"));
-    let crowd = story.crowd_of(usize::try_from(orders).expect("a crowd that fits"), Mood::Steady);
-    let witness = std::sync::Arc::clone(&story.witness);
-    judge::sold_out(stage, Running { story, crowd, redis }).await;
-    let tally = witness.tally();
-    stage.notes.saw("sold_within_seconds", began.elapsed().as_secs());
+    fixture.report.step(format_args!("{orders} buyers come for {orders} units"));
+    let load = story.start_load_of(usize::try_from(orders).expect("a load that fits"), BehaviourMix::Steady);
+    let checker = std::sync::Arc::clone(&story.checker);
+    assertions::sold_out(fixture, Running { story, load, redis }).await;
+    let tally = checker.tally();
+    fixture.report.record("sold_within_seconds", began.elapsed().as_secs());
     let told = format!("{} orders, {} refused", tally.orders, tally.refused);
-    stage.notes.check("one order for every unit", tally.orders as u64 == orders && tally.refused == 0, told);
+    fixture.report.check("one order for every unit", tally.orders as u64 == orders && tally.refused == 0, told);
 }

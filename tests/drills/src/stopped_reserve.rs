@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use harness::story::until;
 use sale::{clock::monotonic, ids::FIRST_EPOCH};
 
-use crate::{database::Looks, drill::Drill, judge, stage::Stage};
+use crate::{assertions, database::Looks, drill::Drill, fixture::Fixture};
 
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
 /// The reconciler's grace of ten seconds, its next look within five, and a busy machine.
@@ -26,11 +26,11 @@ pub(crate) const DRILL: Drill = Drill {
     promises: "the units go back on sale meanwhile; when it wakes, its commit is refused: no unit is sold twice",
     seconds: 45,
     short_seconds: 45,
-    run: |stage| run(stage).boxed_local(),
+    run: |fixture| run(fixture).boxed_local(),
 };
 
-async fn run(stage: &Stage) {
-    let mut running = stage.begin(Stage::lasting(stage.seconds)).await;
+async fn run(fixture: &Fixture) {
+    let mut running = fixture.begin(Fixture::lasting(fixture.seconds)).await;
     running.sold_percent(10).await;
     let victim = running.story.installation.processes.iter().position(|process| process.name == "checkout-a");
     let victim = victim.expect("a checkout process");
@@ -39,24 +39,24 @@ async fn run(stage: &Stage) {
     process.kill();
     process.start_again();
     let process = &running.story.installation.processes[victim];
-    let stopped = until(stage.limit(STOPS_WITHIN), || async { process.stands_still() }).await;
-    stage.notes.check("checkout-a stops between script and commit", stopped, "it stands still");
+    let stopped = until(fixture.limit(STOPS_WITHIN), || async { process.stands_still() }).await;
+    fixture.report.check("checkout-a stops between script and commit", stopped, "it stands still");
     let since = monotonic();
 
     let mut looks = Looks::at(&running.story).await;
     let mut marked = 0;
-    while marked == 0 && since.elapsed() < stage.limit(GIVEN_UP_WITHIN) {
+    while marked == 0 && since.elapsed() < fixture.limit(GIVEN_UP_WITHIN) {
         tokio::time::sleep(Duration::from_millis(200)).await;
         marked = looks.number(MARKED).await;
     }
     let told = format!("{marked} marked as never to be placed after {:.1} s", since.elapsed().as_secs_f64());
-    stage.notes.check("I2: the units that it took go back", marked > 0, told);
+    fixture.report.check("I2: the units that it took go back", marked > 0, told);
 
     process.wake();
-    stage.notes.does("checkout-a wakes and goes on");
+    fixture.report.step("checkout-a wakes and goes on");
     tokio::time::sleep(AFTERWARDS).await;
     let placed = looks.number(PLACED_LATE).await;
-    stage.notes.check(
+    fixture.report.check(
         "I1: its late commit is refused",
         placed == 0,
         format_args!("{placed} of the marked were placed"),
@@ -64,6 +64,6 @@ async fn run(stage: &Stage) {
     let process = &mut running.story.installation.processes[victim];
     process.set("OPENRUN_FAIL_POINT", None);
     let since = monotonic();
-    running.back_to_normal(stage, since, FIRST_EPOCH).await;
-    judge::sold_out(stage, running).await;
+    running.back_to_normal(fixture, since, FIRST_EPOCH).await;
+    assertions::sold_out(fixture, running).await;
 }

@@ -1,4 +1,4 @@
-//! One buyer: everything that a visitor does, one method each. Every answer is shown to the witness.
+//! One buyer: everything that a visitor does, one method each. Every answer is shown to the invariant checker.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     http::{Answer, Request},
     installation::Installation,
     invariant::Invariant,
-    witness::Witness,
+    invariant_checker::InvariantChecker,
 };
 
 /// What is to become of a ticket becomes of it within this time.
@@ -31,7 +31,7 @@ pub struct Buyer {
     client: Client,
     fronts: Vec<String>,
     shops: Vec<String>,
-    witness: Arc<Witness>,
+    checker: Arc<InvariantChecker>,
     /// The last `ahead` while waiting, and the epoch of the frame then.
     ahead: Option<(i64, u64)>,
 }
@@ -53,7 +53,7 @@ pub struct Pass {
 
 impl Buyer {
     /// The `nth` visitor of a sale, who has not come yet.
-    pub fn new(nth: usize, sale: &str, installation: &Installation, witness: &Arc<Witness>) -> Self {
+    pub fn new(nth: usize, sale: &str, installation: &Installation, checker: &Arc<InvariantChecker>) -> Self {
         Self {
             nth,
             place: None,
@@ -63,7 +63,7 @@ impl Buyer {
             client: installation.client.clone(),
             fronts: installation.fronts.clone(),
             shops: installation.shops.clone(),
-            witness: Arc::clone(witness),
+            checker: Arc::clone(checker),
             ahead: None,
         }
     }
@@ -83,7 +83,7 @@ impl Buyer {
         if answer.status.is_success() {
             let joined = answer.json();
             let number = joined["number"].as_u64().unwrap_or_default();
-            self.witness.number(self.nth, number);
+            self.checker.number(self.nth, number);
             if self.place.as_ref().is_none_or(|place| place.number != number) {
                 self.ahead = None;
             }
@@ -95,17 +95,17 @@ impl Buyer {
     /// Where the ticket stands.
     pub async fn stand(&mut self) -> Value {
         let place = self.place.clone().expect("stand in the line first");
-        let epoch = self.witness.epoch();
+        let epoch = self.checker.epoch();
         let asked = monotonic();
         let answer = self.at_the_door(Request::get(self.path("tickets/self")).bearer(&place.ticket)).await;
         if !answer.status.is_success() {
             let got = format!("ticket {} got {}: {}", place.number, answer.status, answer.json());
-            self.witness.wrong(Invariant::Walk, got);
+            self.checker.record_violation(Invariant::Walk, got);
             return Value::Null;
         }
         let standing = answer.json();
         // A question that had to be asked twice was answered later than it was asked.
-        self.witness.standing(&standing, place.number, asked);
+        self.checker.standing(&standing, place.number, asked);
         self.check_ahead(&standing, epoch, &answer.server).await;
         standing
     }
@@ -133,7 +133,7 @@ impl Buyer {
         {
             let frame = answer.json();
             if frame["epoch"].as_i64() == Some(before_epoch) {
-                self.witness.wrong(
+                self.checker.record_violation(
                     Invariant::I15,
                     format!("{before} were ahead, now {now} by {server}: {standing}; its frame {frame}"),
                 );
@@ -156,7 +156,7 @@ impl Buyer {
             return Err(answer);
         }
         let pass = Pass { id: answer.field("id"), text: answer.field("pass") };
-        self.witness.pass(&place.id, &pass.id);
+        self.checker.pass(&place.id, &pass.id);
         Ok(pass)
     }
 
@@ -165,7 +165,7 @@ impl Buyer {
         let body = json!({"lines": [{"item": "pair", "quantity": 1}]});
         let answer = self.at_the_shop(Request::post(self.path("orders")).bearer(&pass.text).key(key).json(body)).await;
         if answer.status.is_success() {
-            self.witness.ordered(&pass.id, &answer.field("id"));
+            self.checker.ordered(&pass.id, &answer.field("id"));
         }
         answer
     }
@@ -182,7 +182,7 @@ impl Buyer {
         let answer = self.at_the_shop(Request::get(format!("/v1/orders/{order}")).bearer(&ticket)).await;
         if !answer.status.is_success() {
             let got = format!("order {order} got {}: {}", answer.status, answer.json());
-            self.witness.wrong(Invariant::Walk, got);
+            self.checker.record_violation(Invariant::Walk, got);
         }
         answer.json()
     }
@@ -205,11 +205,12 @@ impl Buyer {
     }
 
     async fn patiently(&self, servers: &[String], ask: Request) -> Answer {
-        self.witness.look(Invariant::Walk);
+        self.checker.look(Invariant::Walk);
         match self.client.ask_patiently(servers, self.nth, &ask).await {
             Ok(answer) => answer,
             Err(lost) => {
-                self.witness.wrong(Invariant::I13, format!("buyer {} got no answer for a minute: {lost}", self.nth));
+                self.checker
+                    .record_violation(Invariant::I13, format!("buyer {} got no answer for a minute: {lost}", self.nth));
                 Answer::none()
             }
         }

@@ -68,14 +68,14 @@ impl fmt::Display for Invariant {
 
 /// Something that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub struct Violation {
     /// What it breaks.
     pub invariant: Invariant,
     /// What was seen.
     pub what: String,
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.invariant, self.what)
     }

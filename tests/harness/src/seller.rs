@@ -142,7 +142,7 @@ impl Seller {
     }
 
     /// Pauses, resumes, closes.
-    pub async fn turn(&self, switch: &str) -> Value {
+    pub async fn switch(&self, switch: &str) -> Value {
         let answer = self.ask(Request::post(format!("/v1/sales/{}/{switch}", self.sale))).await;
         assert_eq!(answer.status, 200, "{switch}: {}", answer.json());
         answer.json()

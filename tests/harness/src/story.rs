@@ -1,4 +1,5 @@
-//! A story: an installation, one sale, a witness who watches all the time, and the check at the end of what must hold.
+//! A story: an installation, one sale, an invariant checker that watches all the time, and the check at the end of what
+//! must hold.
 
 use std::{
     collections::BTreeSet,
@@ -12,20 +13,22 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    behaviour::BehaviourMix,
     buyer::Buyer,
     client::Client,
-    crowd::{Crowd, Mood},
     http::Request,
     installation::Installation,
-    invariant::{Invariant, Wrong},
+    invariant::{Invariant, Violation},
+    invariant_checker::InvariantChecker,
+    load_generator::LoadGenerator,
+    observations::Tally,
     process::Process,
     seller::{ListedOrder, Live, Seller, Terms},
-    witness::{Tally, Witness},
 };
 
 /// A small crowd comes within this time.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(2);
-/// How often the witness looks.
+/// How often the invariant checker looks.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 /// After a fault everything is normal again within this time, without hands: the promise, which the drills measure.
 pub const NORMAL_WITHIN: Duration = Duration::from_secs(30);
@@ -40,58 +43,58 @@ const FINAL: [&str; 5] = ["paid", "payment_failed", "expired", "cancelled", "ref
 pub struct Story {
     pub installation: Installation,
     pub seller: Seller,
-    pub witness: Arc<Witness>,
+    pub checker: Arc<InvariantChecker>,
     pub terms: Terms,
     watching: JoinSet<()>,
     stop: CancellationToken,
     started: Instant,
-    /// Whether somebody else judges what was wrong.
-    is_judged_elsewhere: bool,
+    /// Whether somebody else checks the violations.
+    is_checked_elsewhere: bool,
 }
 
 impl Story {
     /// Opens the sale and starts to watch.
     pub async fn open(installation: Installation, terms: Terms) -> Self {
         let seller = Seller::open(&installation, &terms).await;
-        let witness = Arc::new(Witness::new(terms));
+        let checker = Arc::new(InvariantChecker::new(terms));
         let mut story = Self {
             seller,
-            witness,
+            checker,
             terms,
             watching: JoinSet::new(),
             stop: CancellationToken::new(),
             started: monotonic(),
-            is_judged_elsewhere: false,
+            is_checked_elsewhere: false,
             installation,
         };
         story.watch();
         story
     }
 
-    /// Lets a crowd come, of all tempers.
-    pub fn crowd(&self, buyers: usize) -> Crowd {
-        self.crowd_of(buyers, Mood::Mixed)
+    /// Lets a crowd come, of all behaviours.
+    pub fn start_load(&self, buyers: usize) -> LoadGenerator {
+        self.start_load_of(buyers, BehaviourMix::Mixed)
     }
 
-    /// Lets a crowd of this mood come, within two seconds or at a thousand people a second.
-    pub fn crowd_of(&self, buyers: usize, mood: Mood) -> Crowd {
+    /// Lets a crowd of this mix come, within two seconds or at a thousand people a second.
+    pub fn start_load_of(&self, buyers: usize, mix: BehaviourMix) -> LoadGenerator {
         let within = Duration::from_millis(buyers as u64).max(ARRIVES_WITHIN);
-        self.crowd_within(buyers, mood, within)
+        self.start_load_within(buyers, mix, within)
     }
 
     /// Lets a crowd come that arrives within this time.
-    pub fn crowd_within(&self, buyers: usize, mood: Mood, within: Duration) -> Crowd {
-        Crowd::gather(buyers, (mood, within), &self.seller.sale, &self.installation, &self.witness)
+    pub fn start_load_within(&self, buyers: usize, mix: BehaviourMix, within: Duration) -> LoadGenerator {
+        LoadGenerator::start(buyers, (mix, within), &self.seller.sale, &self.installation, &self.checker)
     }
 
     /// One buyer, to be led step by step.
     pub fn buyer(&self, nth: usize) -> Buyer {
-        Buyer::new(nth, &self.seller.sale, &self.installation, &self.witness)
+        Buyer::new(nth, &self.seller.sale, &self.installation, &self.checker)
     }
 
     /// Tells what happens; shown when the story fails, or with `--nocapture`.
     pub fn tell(&self, what: &str) {
-        let (at, tally, live) = (self.started.elapsed().as_secs_f64(), self.witness.tally(), self.witness.last_live());
+        let (at, tally, live) = (self.started.elapsed().as_secs_f64(), self.checker.tally(), self.checker.last_live());
         let Tally { numbers, passes, paid, failed, .. } = tally;
         let units = live.map(|live| live.units);
         println!("{at:6.1} s {what}: {numbers} numbers, {passes} passes, {paid} paid, {failed} failed, {units:?}");
@@ -106,14 +109,14 @@ impl Story {
                 told.set(asked.elapsed().as_secs() / 10);
                 self.tell("selling");
             }
-            self.witness.last_live().is_some_and(|live| live.units.sold >= units)
+            self.checker.last_live().is_some_and(|live| live.units.sold >= units)
         };
         if !until(within, || async { sold() }).await {
             self.tell("time is over");
-            let frame = self.witness.last_frame();
-            let (live, wrongs) = (self.witness.last_live(), self.witness.wrongs());
+            let frame = self.checker.last_frame();
+            let (live, violations) = (self.checker.last_live(), self.checker.violations());
             self.show_logs();
-            panic!("{units} units were not sold within {within:?}; {live:?}; {frame:?}; wrong so far: {wrongs:#?}");
+            panic!("{units} units were not sold within {within:?}; {live:?}; {frame:?}; wrong so far: {violations:#?}");
         }
     }
 
@@ -122,14 +125,14 @@ impl Story {
     pub async fn normal_again(&mut self, since: Instant, epoch: i64, within: Duration) -> Duration {
         self.installation.ready().await;
         let untroubled = || {
-            let frame = self.witness.last_frame();
-            self.witness.epoch() >= epoch && frame.is_some_and(|frame| frame.trouble.is_none())
+            let frame = self.checker.last_frame();
+            self.checker.epoch() >= epoch && frame.is_some_and(|frame| frame.trouble.is_none())
         };
         let mut in_time = until(within.saturating_sub(since.elapsed()), || async { untroubled() }).await;
-        let before = self.witness.tally();
+        let before = self.checker.tally();
         let goes_on = || {
-            let now = self.witness.tally();
-            let sold_out = self.witness.last_live().is_some_and(|live| live.units.sold == live.units.total);
+            let now = self.checker.tally();
+            let sold_out = self.checker.last_live().is_some_and(|live| live.units.sold == live.units.total);
             sold_out || (now.passes > before.passes && now.paid > before.paid)
         };
         in_time &= until(within.saturating_sub(since.elapsed()), || async { goes_on() }).await;
@@ -137,7 +140,7 @@ impl Story {
         self.tell(&format!("normal after {:.1} s", took.as_secs_f64()));
         if !in_time {
             self.show_logs();
-            panic!("not normal {within:?} after the fault: {:?}", self.witness.last_frame());
+            panic!("not normal {within:?} after the fault: {:?}", self.checker.last_frame());
         }
         took
     }
@@ -151,7 +154,7 @@ impl Story {
         let orders = self.seller.orders().await;
         let paid: BTreeSet<String> =
             orders.iter().filter(|order| order.state == "paid").map(|order| order.id.clone()).collect();
-        assert_eq!(paid, self.witness.paid(), "the orders that are paid are those that their buyers know");
+        assert_eq!(paid, self.checker.paid(), "the orders that are paid are those that their buyers know");
         assert_eq!(paid.len(), usize::try_from(units).expect("few units"), "each paid order has its unit");
         self.check_orders(&orders);
         let lost = orders.len() - paid.len();
@@ -162,12 +165,12 @@ impl Story {
     /// Holds each order against itself: one unit, no hold left, charged when it is paid and only then.
     pub fn check_orders(&self, orders: &[ListedOrder]) {
         for order in orders {
-            self.witness.look(Invariant::I3);
+            self.checker.look(Invariant::I3);
             let quantity: u32 = order.lines.iter().map(|line| line.quantity).sum();
             let payment = order.payment.as_ref().map(|payment| payment.state.as_str());
             let charged = payment == Some("captured");
             if quantity != 1 || order.hold_until.is_some() || charged != (order.state == "paid") {
-                self.witness.wrong(Invariant::I3, format!("an order does not agree with itself: {order:?}"));
+                self.checker.record_violation(Invariant::I3, format!("an order does not agree with itself: {order:?}"));
             }
         }
     }
@@ -188,15 +191,15 @@ impl Story {
     }
 
     /// Everything that was not as it must be so far, faults inside the processes included.
-    pub fn wrongs(&self) -> Vec<Wrong> {
+    pub fn violations(&self) -> Vec<Violation> {
         let panics = self.installation.processes.iter().flat_map(Process::panics);
-        let panics = panics.map(|what| Wrong { invariant: Invariant::I12, what });
-        self.witness.wrongs().into_iter().chain(panics).collect()
+        let panics = panics.map(|what| Violation { invariant: Invariant::I12, what });
+        self.checker.violations().into_iter().chain(panics).collect()
     }
 
-    /// Whoever asks for it judges what was wrong himself: the end of the story does not panic for it any more.
-    pub fn judged_elsewhere(&mut self) {
-        self.is_judged_elsewhere = true;
+    /// The caller checks the violations; the end of the story does not panic for them any more.
+    pub fn checked_elsewhere(&mut self) {
+        self.is_checked_elsewhere = true;
     }
 
     /// `openrun verify` finds nothing, read through a server, and names no difference.
@@ -217,22 +220,22 @@ impl Story {
     }
 
     fn watch(&mut self) {
-        let (fronts, witness) = (self.installation.fronts.clone(), Arc::clone(&self.witness));
+        let (fronts, checker) = (self.installation.fronts.clone(), Arc::clone(&self.checker));
         let (sale, client, stop) = (self.seller.sale.clone(), self.installation.client.clone(), self.stop.clone());
         self.watching.spawn(async move {
             for nth in 0.. {
-                look_at_frame(&client, &fronts[nth % fronts.len()], &sale, &witness).await;
+                look_at_frame(&client, &fronts[nth % fronts.len()], &sale, &checker).await;
                 if tokio::time::timeout(WATCH_EVERY, stop.cancelled()).await.is_ok() {
                     return;
                 }
             }
         });
-        let (seller, witness, stop) = (self.seller.clone(), Arc::clone(&self.witness), self.stop.clone());
+        let (seller, checker, stop) = (self.seller.clone(), Arc::clone(&self.checker), self.stop.clone());
         self.watching.spawn(async move {
             for nth in 0.. {
                 let asked = monotonic();
                 if let Some(live) = seller.try_live(nth).await {
-                    witness.live(live, asked, monotonic());
+                    checker.live(live, asked, monotonic());
                 }
                 if tokio::time::timeout(WATCH_EVERY, stop.cancelled()).await.is_ok() {
                     return;
@@ -253,14 +256,14 @@ impl Story {
 impl Drop for Story {
     fn drop(&mut self) {
         self.stop.cancel();
-        let wrongs = self.wrongs();
-        if wrongs.is_empty() || self.is_judged_elsewhere {
+        let violations = self.violations();
+        if violations.is_empty() || self.is_checked_elsewhere {
             return;
         }
         self.show_logs();
         self.installation.keep_folder();
-        let wrongs: Vec<_> = wrongs.iter().map(Wrong::to_string).collect();
-        let told = format!("what must always hold did not: {wrongs:#?}");
+        let violations: Vec<_> = violations.iter().map(Violation::to_string).collect();
+        let told = format!("what must always hold did not: {violations:#?}");
         if std::thread::panicking() {
             println!("{told}");
         } else {
@@ -269,11 +272,11 @@ impl Drop for Story {
     }
 }
 
-async fn look_at_frame(client: &Client, front: &str, sale: &str, witness: &Witness) {
+async fn look_at_frame(client: &Client, front: &str, sale: &str, checker: &InvariantChecker) {
     let asked = monotonic();
     let Ok(answer) = client.ask(front, &Request::get(format!("/v1/sales/{sale}/frame"))).await else { return };
     if answer.status.is_success() {
-        witness.frame(front, answer.header("etag").unwrap_or_default(), &answer.body, asked);
+        checker.frame(front, answer.header("etag").unwrap_or_default(), &answer.body, asked);
     }
 }
 

@@ -1,107 +1,45 @@
-//! The witness sees everything that a crowd and a seller are told, and holds every sighting against what must always be
-//! true. What was not true is kept, and fails the story at its end.
+//! Checks every answer that buyers and the seller get against the invariants. Violations are kept and fail the story at
+//! its end.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sale::{Frame, clock::monotonic, ids::FIRST_EPOCH};
+use sale::{Frame, clock::monotonic};
 use serde_json::Value;
 
 use crate::{
-    invariant::{Invariant, Wrong},
+    invariant::{Invariant, Violation},
+    observations::{Observations, PAGE_LAGS, Reading, Tally},
     seller::{Live, Terms},
 };
 
-/// How old what a waiting page says may be: the frame is fetched every 200 ms, on a busy machine later.
-const PAGE_LAGS: Duration = Duration::from_secs(2);
 /// `poll_after_ms` before the first frame was seen.
 const FIRST_POLL_MS: u64 = 2_000;
-/// Kept of what was wrong; more of the same tells nothing new.
-const MOST_WRONGS: usize = 20;
 
-/// What was seen so far.
-pub struct Witness {
+/// Checks one sale.
+pub struct InvariantChecker {
     terms: Terms,
-    seen: Mutex<Seen>,
+    seen: Mutex<Observations>,
 }
 
-#[derive(Default)]
-struct Seen {
-    wrongs: Vec<Wrong>,
-    /// How often each invariant was looked at.
-    looks: BTreeMap<Invariant, u64>,
-    per_minute: u32,
-    /// number → who has it.
-    numbers: HashMap<u64, usize>,
-    /// ticket → its one pass.
-    passes: HashMap<String, String>,
-    /// pass → its one order.
-    orders: HashMap<String, String>,
-    /// Its tag → the bytes of the frame.
-    frames: HashMap<String, Bytes>,
-    frame: Option<Frame>,
-    /// The epoch that each process showed last.
-    epochs: HashMap<String, i64>,
-    /// When `serving` was first seen this high, in the first life.
-    serving: Vec<(Instant, u64)>,
-    /// Tickets that seem to be passed over. After the store was lost people come back to places before those that were
-    /// called, so only a later frame of the same life proves it.
-    passed_over: Vec<(Instant, String)>,
-    /// The highest number seen called, and when.
-    called: BTreeMap<u64, Instant>,
-    counted: Vec<Reading>,
-    live: Option<Live>,
-    paid: BTreeSet<String>,
-    paid_by: HashMap<usize, u32>,
-    failed: u64,
-    refused: u64,
-    turned_away: BTreeSet<usize>,
-    came_back: BTreeSet<usize>,
-}
-
-/// A reading of `called_total`, made somewhere between asking and the answer.
-#[derive(Clone, Copy)]
-struct Reading {
-    asked: Instant,
-    answered: Instant,
-    called_total: u64,
-}
-
-/// A sum of what happened, for the report and for those who wait for progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tally {
-    pub numbers: usize,
-    pub passes: usize,
-    /// Orders that were placed.
-    pub orders: usize,
-    pub paid: usize,
-    pub failed: u64,
-    /// Reservations that found nothing left just then.
-    pub refused: u64,
-    /// People who were told to come for a place later.
-    pub turned_away: usize,
-    /// Those of them who have one now.
-    pub came_back: usize,
-}
-
-impl Witness {
+impl InvariantChecker {
     /// Nothing seen yet.
     pub fn new(terms: Terms) -> Self {
-        Self { terms, seen: Mutex::new(Seen { per_minute: terms.per_minute, ..Seen::default() }) }
+        Self { terms, seen: Mutex::new(Observations { per_minute: terms.per_minute, ..Observations::default() }) }
     }
 
-    /// Something was not as it must be.
-    pub fn wrong(&self, invariant: Invariant, what: impl Into<String>) {
-        self.seen.lock().wrong(invariant, what.into());
+    /// Records that an invariant did not hold.
+    pub fn record_violation(&self, invariant: Invariant, what: impl Into<String>) {
+        self.seen.lock().record_violation(invariant, what.into());
     }
 
-    /// Everything that was not.
-    pub fn wrongs(&self) -> Vec<Wrong> {
-        self.seen.lock().wrongs.clone()
+    /// Everything that did not hold so far.
+    pub fn violations(&self) -> Vec<Violation> {
+        self.seen.lock().violations.clone()
     }
 
     /// How often each invariant was looked at.
@@ -161,7 +99,10 @@ impl Witness {
         seen.look(Invariant::I6);
         let holder = *seen.numbers.entry(number).or_insert(buyer);
         if holder != buyer {
-            seen.wrong(Invariant::I6, format!("number {number} was given to buyer {holder} and to buyer {buyer}"));
+            seen.record_violation(
+                Invariant::I6,
+                format!("number {number} was given to buyer {holder} and to buyer {buyer}"),
+            );
         }
         if seen.turned_away.contains(&buyer) {
             seen.came_back.insert(buyer);
@@ -174,7 +115,7 @@ impl Witness {
         seen.look(Invariant::I10);
         let first = seen.passes.entry(ticket.to_owned()).or_insert_with(|| pass.to_owned()).clone();
         if first != pass {
-            seen.wrong(Invariant::I10, format!("ticket {ticket} has two passes, {first} and {pass}"));
+            seen.record_violation(Invariant::I10, format!("ticket {ticket} has two passes, {first} and {pass}"));
         }
     }
 
@@ -184,7 +125,7 @@ impl Witness {
         seen.look(Invariant::I10);
         let first = seen.orders.entry(pass.to_owned()).or_insert_with(|| order.to_owned()).clone();
         if first != order {
-            seen.wrong(Invariant::I10, format!("pass {pass} has two orders, {first} and {order}"));
+            seen.record_violation(Invariant::I10, format!("pass {pass} has two orders, {first} and {order}"));
         }
     }
 
@@ -215,7 +156,7 @@ impl Witness {
             *has += 1;
             let has = *has;
             if has > self.terms.per_buyer_limit {
-                seen.wrong(Invariant::I11, format!("buyer {buyer} has {has} paid orders"));
+                seen.record_violation(Invariant::I11, format!("buyer {buyer} has {has} paid orders"));
             }
         }
     }
@@ -240,13 +181,13 @@ impl Witness {
         let mut seen = self.seen.lock();
         let frame: Frame = match serde_json::from_slice(bytes) {
             Ok(frame) => frame,
-            Err(fault) => return seen.wrong(Invariant::I15, format!("a frame cannot be read: {fault}")),
+            Err(fault) => return seen.record_violation(Invariant::I15, format!("a frame cannot be read: {fault}")),
         };
         seen.epochs.insert(front.to_owned(), frame.epoch);
         seen.look(Invariant::I15);
         let known = seen.frames.entry(etag.to_owned()).or_insert_with(|| bytes.clone()).clone();
         if known != bytes {
-            seen.wrong(Invariant::I15, format!("two frames are called {etag}: {known:?} and {bytes:?}"));
+            seen.record_violation(Invariant::I15, format!("two frames are called {etag}: {known:?} and {bytes:?}"));
         }
         if frame.trouble.is_none() {
             let late: Vec<u64> = seen
@@ -256,10 +197,13 @@ impl Witness {
                 .map(|(number, _)| *number)
                 .collect();
             for number in late {
-                seen.wrong(Invariant::I7, format!("number {number} was called above serving {}", frame.serving));
+                seen.record_violation(
+                    Invariant::I7,
+                    format!("number {number} was called above serving {}", frame.serving),
+                );
             }
         }
-        seen.judge_passed_over(&frame, asked);
+        seen.check_passed_over(&frame, asked);
         if seen.serving.last().is_none_or(|(_, serving)| *serving < frame.serving) {
             seen.serving.push((asked, frame.serving));
         }
@@ -276,13 +220,16 @@ impl Witness {
             seen.look(invariant);
         }
         if units.sold + units.held > units.total {
-            seen.wrong(Invariant::I1, format!("more than there is: {live:?}"));
+            seen.record_violation(Invariant::I1, format!("more than there is: {live:?}"));
         }
         if live.conservation != 0 || units.free < 0 || units.held < 0 {
-            seen.wrong(Invariant::I2, format!("units do not add up: {live:?}"));
+            seen.record_violation(Invariant::I2, format!("units do not add up: {live:?}"));
         }
         if live.called + live.active > u64::from(self.terms.max_active) {
-            seen.wrong(Invariant::I9, format!("{} called and {} active, more than the cap", live.called, live.active));
+            seen.record_violation(
+                Invariant::I9,
+                format!("{} called and {} active, more than the cap", live.called, live.active),
+            );
         }
         seen.rate(Reading { asked, answered, called_total: live.called_total });
         seen.live = Some(live);
@@ -299,7 +246,7 @@ impl Witness {
     pub fn standing(&self, standing: &Value, number: u64, asked: Instant) {
         self.look(Invariant::I6);
         if standing["number"].as_u64() != Some(number) {
-            self.wrong(Invariant::I6, format!("number {number} became {}", standing["number"]));
+            self.record_violation(Invariant::I6, format!("number {number} became {}", standing["number"]));
         }
         match standing["state"].as_str() {
             Some("waiting") => self.waiting(number, asked),
@@ -307,55 +254,4 @@ impl Witness {
             _ => {}
         }
     }
-}
-
-impl Seen {
-    fn look(&mut self, invariant: Invariant) {
-        *self.looks.entry(invariant).or_default() += 1;
-    }
-
-    fn wrong(&mut self, invariant: Invariant, what: String) {
-        if self.wrongs.len() < MOST_WRONGS {
-            self.wrongs.push(Wrong { invariant, what });
-        }
-    }
-
-    fn judge_passed_over(&mut self, frame: &Frame, asked: Instant) {
-        if frame.epoch > FIRST_EPOCH {
-            self.passed_over.clear();
-        } else if frame.trouble.is_none() {
-            let (proven, open) = std::mem::take(&mut self.passed_over)
-                .into_iter()
-                .partition::<Vec<_>, _>(|(seen, _)| *seen + PAGE_LAGS < asked);
-            self.passed_over = open;
-            for (_, what) in proven {
-                self.wrong(Invariant::I7, what);
-            }
-        }
-    }
-
-    /// Never above rate × window + burst, in every window between two readings.
-    fn rate(&mut self, now: Reading) {
-        let per_minute = self.per_minute;
-        if self.counted.last().is_some_and(|last| last.called_total > now.called_total) {
-            // The store began a new life and counts anew.
-            self.counted.clear();
-        }
-        let per_second = f64::from(per_minute) / 60.0;
-        let burst = (per_second / 10.0).max(1.0);
-        let above = self.counted.iter().find_map(|before| {
-            let window = now.answered.duration_since(before.asked).as_secs_f64();
-            let calls = count(now.called_total - before.called_total);
-            (calls > per_second * window + burst).then(|| format!("{calls} calls in {window:.3} s at {per_minute}/min"))
-        });
-        if let Some(above) = above {
-            self.wrong(Invariant::I8, above);
-        }
-        self.counted.push(now);
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of a test, far below 2^52")]
-fn count(calls: u64) -> f64 {
-    calls as f64
 }

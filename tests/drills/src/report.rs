@@ -1,4 +1,4 @@
-//! What a drill tells: what is done, what was checked, what was seen.
+//! The report of a drill: its steps, its checks and its figures.
 
 use std::{collections::BTreeMap, fmt::Display, time::Instant};
 
@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use sale::clock::monotonic;
 use serde_json::{Value, json};
 
-/// The notes of one drill. They outlive it when it cannot go on.
-pub(crate) struct Notes {
+/// The report of one drill. It outlives the drill when that cannot go on.
+pub(crate) struct Report {
     started: Instant,
     kept: Mutex<Kept>,
 }
@@ -19,18 +19,18 @@ struct Kept {
     seen: BTreeMap<&'static str, Value>,
 }
 
-impl Notes {
+impl Report {
     pub(crate) fn new() -> Self {
         Self { started: monotonic(), kept: Mutex::default() }
     }
 
-    /// Tells what is done.
-    pub(crate) fn does(&self, what: impl Display) {
+    /// A step of the drill.
+    pub(crate) fn step(&self, what: impl Display) {
         println!("{:6.1} s · {what}", self.started.elapsed().as_secs_f64());
     }
 
     /// Keeps a figure for the last line.
-    pub(crate) fn saw(&self, name: &'static str, value: impl Into<Value>) {
+    pub(crate) fn record(&self, name: &'static str, value: impl Into<Value>) {
         self.kept.lock().seen.insert(name, value.into());
     }
 

@@ -1,4 +1,5 @@
-//! A crowd: buyers of different tempers who come, wait, are called, buy, lose and come back, until everything is sold.
+//! Generates the load of a sale: buyers of different behaviours who join, wait, are called, buy, lose and come back,
+//! until everything is sold.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,58 +9,18 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    behaviour::{Behaviour, BehaviourMix},
     buyer::{Buyer, Pass},
     http::Answer,
     installation::Installation,
     invariant::Invariant,
-    witness::Witness,
+    invariant_checker::InvariantChecker,
 };
 
 /// How long who lost rests before coming again.
 const REST_MS: u64 = 2_000;
 /// How often a buyer looks whether the payment went through.
 const LOOK_AFTER_MS: u64 = 500;
-
-/// How a buyer behaves the first time; afterwards everybody who lost wants the thing badly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Temper {
-    Steady,
-    /// Goes away while waiting.
-    Leaves,
-    /// Misses the first call.
-    ComesLate,
-    /// Misses both.
-    NeverComes,
-    /// Asks for the pass again at another process, and for another order with it.
-    AsksTwice,
-    /// Cancels the order instead of paying.
-    Cancels,
-    /// Comes back for a second unit after the first.
-    Greedy,
-}
-
-/// Who comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
-    /// All tempers, those who leave, miss their calls or want more among them.
-    Mixed,
-    /// People who want one unit and do as they are told.
-    Steady,
-}
-
-impl Temper {
-    const fn of(nth: usize) -> Self {
-        match nth % 40 {
-            3 | 17 => Self::Leaves,
-            7 => Self::ComesLate,
-            11 => Self::NeverComes,
-            13 | 29 => Self::AsksTwice,
-            19 => Self::Cancels,
-            23 => Self::Greedy,
-            _ => Self::Steady,
-        }
-    }
-}
 
 /// How a visit ended.
 enum Visit {
@@ -69,30 +30,30 @@ enum Visit {
     Over,
 }
 
-/// Everybody who came.
-pub struct Crowd {
+/// The buyers of one sale, each a task.
+pub struct LoadGenerator {
     visitors: JoinSet<()>,
     over: CancellationToken,
 }
 
-impl Crowd {
+impl LoadGenerator {
     /// Lets `buyers` come to the sale within this time.
-    pub fn gather(
+    pub fn start(
         buyers: usize,
-        (mood, within): (Mood, Duration),
+        (mix, within): (BehaviourMix, Duration),
         sale: &str,
         installation: &Installation,
-        witness: &Arc<Witness>,
+        checker: &Arc<InvariantChecker>,
     ) -> Self {
         let (mut visitors, over) = (JoinSet::new(), CancellationToken::new());
         let arrives_within_ms = as_ms(within);
         for nth in 0..buyers {
-            let buyer = Buyer::new(nth, sale, installation, witness);
+            let buyer = Buyer::new(nth, sale, installation, checker);
             let visitor = Visitor {
                 buyer,
-                witness: Arc::clone(witness),
+                checker: Arc::clone(checker),
                 over: over.clone(),
-                mood,
+                mix,
                 arrives_within_ms,
                 patient_below: buyers as u64 / 4,
                 visits: 0,
@@ -103,7 +64,7 @@ impl Crowd {
     }
 
     /// Everybody goes home; who has an order looks after it first.
-    pub async fn disperse(mut self) {
+    pub async fn stop(mut self) {
         self.over.cancel();
         while let Some(ended) = self.visitors.join_next().await {
             ended.expect("a buyer goes home");
@@ -113,9 +74,9 @@ impl Crowd {
 
 struct Visitor {
     buyer: Buyer,
-    witness: Arc<Witness>,
+    checker: Arc<InvariantChecker>,
     over: CancellationToken,
-    mood: Mood,
+    mix: BehaviourMix,
     arrives_within_ms: u64,
     patient_below: u64,
     visits: u32,
@@ -126,7 +87,7 @@ impl Visitor {
         self.rest(rand::random_range(0..self.arrives_within_ms)).await;
         while !self.over.is_cancelled() {
             match self.visit().await {
-                Visit::Paid if self.temper() == Temper::Greedy => return self.ask_for_more().await,
+                Visit::Paid if self.behaviour() == Behaviour::Greedy => return self.ask_for_more().await,
                 Visit::Paid | Visit::Over => return,
                 Visit::Lost => self.rest(REST_MS).await,
             }
@@ -136,13 +97,13 @@ impl Visitor {
 
     /// Calls are missed only far in front: at the end, when few units are left, each one missed costs everybody behind a
     /// whole window.
-    fn temper(&self) -> Temper {
-        let is_moody = self.visits == 0 && self.mood == Mood::Mixed;
-        let temper = if is_moody { Temper::of(self.buyer.nth) } else { Temper::Steady };
+    fn behaviour(&self) -> Behaviour {
+        let varies = self.visits == 0 && self.mix == BehaviourMix::Mixed;
+        let behaviour = if varies { Behaviour::of(self.buyer.nth) } else { Behaviour::Steady };
         let in_front = self.buyer.place.as_ref().is_some_and(|place| place.number <= self.patient_below);
-        match temper {
-            Temper::ComesLate | Temper::NeverComes if !in_front => Temper::Steady,
-            temper => temper,
+        match behaviour {
+            Behaviour::ComesLate | Behaviour::NeverComes if !in_front => Behaviour::Steady,
+            behaviour => behaviour,
         }
     }
 
@@ -157,11 +118,11 @@ impl Visitor {
         }
         let Some(pass) = self.come_in().await else { return Visit::Lost };
         let Some(order) = self.reserve(&pass).await else { return Visit::Lost };
-        if self.temper() == Temper::AsksTwice {
-            // The same pass once more, under another key: the witness sees to it that no other order comes of it.
+        if self.behaviour() == Behaviour::AsksTwice {
+            // The same pass once more, under another key: the invariant checker verifies that no other order comes of it.
             drop(self.buyer.reserve(&pass, "order-again").await);
         }
-        if self.temper() == Temper::Cancels {
+        if self.behaviour() == Behaviour::Cancels {
             let cancelled = self.buyer.cancel(&pass, &order).await;
             if cancelled.status != StatusCode::ACCEPTED && cancelled.code() != "cannot_cancel" {
                 self.unexpected("cancel", &cancelled);
@@ -179,7 +140,7 @@ impl Visitor {
             if joined.status != StatusCode::TOO_MANY_REQUESTS {
                 return Some(joined);
             }
-            self.witness.turned_away(self.buyer.nth);
+            self.checker.turned_away(self.buyer.nth);
             // Never earlier than told: a rest may be a fifth shorter than asked for.
             self.rest(as_ms(joined.retry_after()) * 5 / 4).await;
         }
@@ -192,14 +153,14 @@ impl Visitor {
         loop {
             let standing = self.buyer.stand().await;
             match standing["state"].as_str().unwrap_or_default() {
-                "waiting" if self.temper() == Temper::Leaves => {
+                "waiting" if self.behaviour() == Behaviour::Leaves => {
                     self.leave().await;
                     return None;
                 }
                 "waiting" => {}
                 "late" => calls_missed = 1,
-                "called" if self.temper() == Temper::NeverComes => {}
-                "called" if self.temper() == Temper::ComesLate && calls_missed == 0 => {}
+                "called" if self.behaviour() == Behaviour::NeverComes => {}
+                "called" if self.behaviour() == Behaviour::ComesLate && calls_missed == 0 => {}
                 "called" | "admitted" => {
                     if let Some(pass) = self.enter().await {
                         return Some(pass);
@@ -215,7 +176,7 @@ impl Visitor {
     }
 
     fn poll_after_ms(&self) -> u64 {
-        as_ms(self.witness.poll_after())
+        as_ms(self.checker.poll_after())
     }
 
     async fn leave(&self) {
@@ -228,7 +189,7 @@ impl Visitor {
     async fn enter(&mut self) -> Option<Pass> {
         match self.buyer.enter().await {
             Ok(pass) => {
-                if self.temper() == Temper::AsksTwice {
+                if self.behaviour() == Behaviour::AsksTwice {
                     self.buyer.move_to(1);
                     drop(self.buyer.enter().await);
                 }
@@ -253,7 +214,7 @@ impl Visitor {
             }
             let code = reserved.code();
             if code == "sold_out" {
-                self.witness.refused_order();
+                self.checker.refused_order();
             }
             match code.as_str() {
                 // Redis may refuse too much for a moment, never sell too much.
@@ -282,16 +243,16 @@ impl Visitor {
             let seen: Value = self.buyer.look(order).await;
             match seen["state"].as_str().unwrap_or_default() {
                 "paid" => {
-                    self.witness.paid_order(self.buyer.nth, order);
+                    self.checker.paid_order(self.buyer.nth, order);
                     return Visit::Paid;
                 }
                 "pending_payment" | "payment_processing" | "payment_unknown" | "refund_pending" => {}
                 "payment_failed" | "expired" | "cancelled" | "refunded" => {
-                    self.witness.failed_order();
+                    self.checker.failed_order();
                     return Visit::Lost;
                 }
                 _ => {
-                    self.witness.wrong(Invariant::Walk, format!("order {order} is {seen}"));
+                    self.checker.record_violation(Invariant::Walk, format!("order {order} is {seen}"));
                     return Visit::Lost;
                 }
             }
@@ -317,7 +278,7 @@ impl Visitor {
         if answer.status != StatusCode::GATEWAY_TIMEOUT {
             let nth = self.buyer.nth;
             let got = format!("{what} of buyer {nth} got {}: {}", answer.status, answer.json());
-            self.witness.wrong(Invariant::Walk, got);
+            self.checker.record_violation(Invariant::Walk, got);
         }
     }
 

@@ -17,8 +17,8 @@ use stores::{
 };
 
 use crate::{
+    oracle::{Oracle, buyer, hold, units},
     steps::{Loss, Sell, Sent, Step, Which},
-    truth::{Truth, buyer, hold, units},
 };
 
 type Walked<T = ()> = Result<T, TestCaseError>;
@@ -58,7 +58,7 @@ struct Walk<'a> {
     memory: Arc<dyn SaleQueueStore>,
     key: QueueKey,
     now: Timestamp,
-    truth: Truth,
+    oracle: Oracle,
     term: i64,
     last: CallBatch,
     /// Places shown in this life.
@@ -74,7 +74,7 @@ pub(crate) async fn walk(redis: &Redis, steps: &[Step]) -> Walked {
         memory: queue_store::connect("memory:").unwrap(),
         key: QueueKey { sale: sale.clone(), epoch: 0, nonce: EpochNonce::default() },
         now: Timestamp::from_millis(1_780_000_000_000),
-        truth: Truth::default(),
+        oracle: Oracle::default(),
         term: 1,
         last,
         shown: HashMap::new(),
@@ -124,7 +124,7 @@ impl Walk<'_> {
         self.shown.clear();
         self.term += 1;
         self.last = CallBatch { term: self.term, seq: 0, ..self.last };
-        let snapshot = self.truth.snapshot(stock);
+        let snapshot = self.oracle.snapshot(stock);
         self.total = snapshot.stock.iter().map(|count| (count.item.to_string(), sum(count))).collect();
         both!(self, rebuild(&snapshot, self.now));
         Ok(())
@@ -134,26 +134,26 @@ impl Walk<'_> {
         match step {
             Step::Join { buyers } => self.join(buyers).await?,
             Step::Standing { asks } => {
-                let ticket = |(n, which)| (buyer(n), self.truth.ticket(n, which, self.key.epoch));
+                let ticket = |(n, which)| (buyer(n), self.oracle.ticket(n, which, self.key.epoch));
                 let asks: Vec<_> = asks.iter().copied().map(ticket).collect();
                 both!(self, standing(&asks, self.now));
             }
             Step::Call { sent, calls, beyond, window_ms } => self.call(*sent, *calls, *beyond, *window_ms).await?,
             Step::Sweep => drop(both!(self, sweep(self.now))),
             Step::Enter { n, which, pass_ms } => {
-                let carried = self.truth.ticket(*n, *which, self.key.epoch);
-                let place = self.truth.place(*n, *which, self.key.epoch);
+                let carried = self.oracle.ticket(*n, *which, self.key.epoch);
+                let place = self.oracle.place(*n, *which, self.key.epoch);
                 let pass = sale::PassId::derive(self.now, &[&[*n]]);
                 let expires_at = self.now.plus_millis(*pass_ms);
                 let ask = EnterRequest { place, ticket_epoch: carried.epoch, pass, expires_at };
                 if let Some([EnterOutcome::Admitted { expires_at }]) = both!(self, enter(&[ask], self.now)).as_deref() {
-                    self.truth.entered(place, *expires_at);
+                    self.oracle.entered(place, *expires_at);
                 }
             }
             Step::Leave { n, which } => {
-                let place = self.truth.place(*n, *which, self.key.epoch);
+                let place = self.oracle.place(*n, *which, self.key.epoch);
                 if both!(self, leave(&[place], self.now)) == Some(vec![TicketStatus::Admitted]) {
-                    self.truth.left(place);
+                    self.oracle.left(place);
                 }
                 drop(both!(self, departed(0)));
             }
@@ -183,17 +183,17 @@ impl Walk<'_> {
             .iter()
             .map(|(n, which)| JoinRequest {
                 buyer: buyer(*n),
-                ticket: which.map(|which| self.truth.ticket(*n, which, self.key.epoch)),
+                ticket: which.map(|which| self.oracle.ticket(*n, which, self.key.epoch)),
             })
             .collect();
-        let joined = both!(self, join(&asks, self.truth.allocated_up_to, self.now)).unwrap_or_default();
+        let joined = both!(self, join(&asks, self.oracle.allocated_up_to, self.now)).unwrap_or_default();
         for ((n, _), joined) in buyers.iter().zip(joined) {
             match joined {
                 JoinOutcome::New { number, .. } => {
-                    self.truth.gave(*n, TicketClaims { number, epoch: self.key.epoch });
+                    self.oracle.gave(*n, TicketClaims { number, epoch: self.key.epoch });
                 }
                 JoinOutcome::Existing { .. } => {}
-                JoinOutcome::AllocationReached => self.truth.allocated_up_to += BLOCK,
+                JoinOutcome::AllocationReached => self.oracle.allocated_up_to += BLOCK,
             }
         }
         Ok(())
@@ -201,7 +201,7 @@ impl Walk<'_> {
 
     async fn call(&mut self, sent: Sent, calls: u64, beyond: u64, window_ms: i64) -> Walked {
         let seen = self.observe(calls.max(1)).await?;
-        let up_to = (seen.nth_number + beyond).min(seen.last_number).max(self.truth.called_up_to);
+        let up_to = (seen.nth_number + beyond).min(seen.last_number).max(self.oracle.called_up_to);
         let next =
             CallBatch { term: self.term, seq: self.last.seq + 1, calls, up_to, until: self.now.plus_millis(window_ms) };
         let batch = match sent {
@@ -211,7 +211,7 @@ impl Walk<'_> {
             Sent::NewTerm => CallBatch { term: self.term + 1, seq: 0, ..next },
             Sent::OldTerm => CallBatch { term: self.term - 1, ..next },
         };
-        self.truth.called_up_to = self.truth.called_up_to.max(batch.up_to);
+        self.oracle.called_up_to = self.oracle.called_up_to.max(batch.up_to);
         if let Some(CallOutcome::Called { called, .. }) = both!(self, call(batch, self.now)) {
             prop_assert!(called <= batch.calls || !matches!(sent, Sent::Next));
             self.term = self.term.max(batch.term);
@@ -227,26 +227,26 @@ impl Walk<'_> {
             Sell::Take { n, which, hold: name, pairs, laces, limit } => {
                 let mut lines = vec![units("pair", *pairs)];
                 lines.extend(laces.map(|laces| units("lace", laces)));
-                let place = self.truth.place(*n, *which, self.key.epoch);
+                let place = self.oracle.place(*n, *which, self.key.epoch);
                 let ask = Reservation { hold: hold(*name, false), place, lines, limit: *limit };
                 if both!(self, reserve(std::slice::from_ref(&ask), self.now))
                     == Some(vec![ReservationOutcome::Reserved])
                 {
-                    self.truth.took(&ask);
+                    self.oracle.took(&ask);
                 }
             }
             Sell::Retake { n, hold: name, pairs, limit } => {
-                let place = self.truth.place(*n, Which::Latest, self.key.epoch);
+                let place = self.oracle.place(*n, Which::Latest, self.key.epoch);
                 let ask =
                     Reservation { hold: hold(*name, true), place, lines: vec![units("pair", *pairs)], limit: *limit };
                 if both!(self, reacquire(&ask, self.now)) == Some(ReservationOutcome::Reserved) {
-                    self.truth.took(&ask);
+                    self.oracle.took(&ask);
                 }
             }
             Sell::End { hold: name, reacquired, ending } => {
                 let end = HoldEnd { hold: hold(*name, *reacquired), ending: *ending };
                 both!(self, end_holds(&[end]));
-                self.truth.ended(&end);
+                self.oracle.ended(&end);
             }
             Sell::Restock { lace, total, version } => {
                 let item = units(if *lace { "lace" } else { "pair" }, 0).item;
@@ -255,7 +255,7 @@ impl Walk<'_> {
                 self.total.insert(item.to_string(), sum(&count.unwrap()));
             }
             Sell::UnknownItem { n } => {
-                let place = self.truth.place(*n, Which::Latest, self.key.epoch);
+                let place = self.oracle.place(*n, Which::Latest, self.key.epoch);
                 let ask = Reservation { hold: hold(0, false), place, lines: vec![units("sock", 1)], limit: 9 };
                 both!(self, reserve(std::slice::from_ref(&ask), self.now));
             }
@@ -286,7 +286,7 @@ impl Walk<'_> {
             histogram: Histogram { bucket: BUCKET, live: seen.histogram.clone() },
             ..Frame::empty(self.key.sale.clone())
         };
-        for (n, carried) in self.truth.tickets() {
+        for (n, carried) in self.oracle.tickets() {
             let Some(shown) = ahead(&frame, carried.number) else { continue };
             let before = self.shown.insert(n, (carried.number, shown));
             if let Some((_, before)) = before.filter(|(number, _)| *number == carried.number) {

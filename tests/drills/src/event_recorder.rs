@@ -1,4 +1,4 @@
-//! Hears every event on the log, from its beginning on, each once however often it is sent.
+//! Records every event on the log from its beginning, each once however often it is sent.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -12,17 +12,17 @@ use tokio::{pin, select, time::sleep};
 
 use crate::duplicates::{KAFKA_ANSWERS, config, partitions, topic};
 
-/// A piece of listening until the log's end.
+/// A piece of recording until the log's end.
 const A_WHILE: Duration = Duration::from_millis(100);
 
-pub(crate) struct Ear {
+pub(crate) struct EventRecorder {
     consumer: StreamConsumer,
     topic: String,
     /// The bodies, which carry the events' ids.
-    heard: HashSet<String>,
+    recorded: HashSet<String>,
 }
 
-impl Ear {
+impl EventRecorder {
     pub(crate) fn at(cluster: &stores::events::Cluster) -> Self {
         let consumer: StreamConsumer = config(cluster, "drill").create().expect("a consumer");
         let topic = topic(cluster);
@@ -31,11 +31,11 @@ impl Ear {
             all.add_partition_offset(&topic, partition, Offset::Beginning).expect("an offset");
         }
         consumer.assign(&all).expect("read every partition");
-        Self { consumer, topic, heard: HashSet::new() }
+        Self { consumer, topic, recorded: HashSet::new() }
     }
 
-    /// What is heard for the first time within this time.
-    pub(crate) async fn listen(&mut self, within: Duration) -> Vec<Record> {
+    /// The events that are seen for the first time within this time.
+    pub(crate) async fn record_for(&mut self, within: Duration) -> Vec<Record> {
         let mut news = Vec::new();
         let over = sleep(within);
         pin!(over);
@@ -43,7 +43,7 @@ impl Ear {
             select! {
                 message = self.consumer.recv() => {
                     let record = record(&message.expect("read the log"));
-                    if self.heard.insert(record.body.clone()) {
+                    if self.recorded.insert(record.body.clone()) {
                         news.push(record);
                     }
                 }
@@ -55,9 +55,9 @@ impl Ear {
     /// How many different events lie on the log.
     pub(crate) async fn count(&mut self) -> usize {
         while self.behind() > 0 {
-            self.listen(A_WHILE).await;
+            self.record_for(A_WHILE).await;
         }
-        self.heard.len()
+        self.recorded.len()
     }
 
     fn behind(&self) -> i64 {

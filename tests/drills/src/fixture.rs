@@ -7,16 +7,16 @@ use std::{
 };
 
 use harness::{
-    crowd::Crowd,
     engines::Engines,
     installation::Installation,
+    load_generator::LoadGenerator,
     program::Program,
     seller::Terms,
     story::{GENEROUS, NORMAL_WITHIN, Story},
 };
 use stores::testing::RedisServer;
 
-use crate::notes::Notes;
+use crate::report::Report;
 
 /// The provider of a sale where payments fail as they do.
 pub(crate) const SANDBOX: [(&str, &str); 3] = [
@@ -37,8 +37,8 @@ pub(crate) struct Tools {
     pub(crate) engines: PathBuf,
 }
 
-/// One drill's length, tools and notes.
-pub(crate) struct Stage {
+/// One drill's length, tools and report.
+pub(crate) struct Fixture {
     /// How long the load or the fault lasts.
     pub(crate) seconds: u64,
     /// The same, when nobody says otherwise.
@@ -46,17 +46,17 @@ pub(crate) struct Stage {
     /// Whether it is the short form, which may run on a machine of any speed.
     pub(crate) is_short: bool,
     pub(crate) tools: Tools,
-    pub(crate) notes: Notes,
+    pub(crate) report: Report,
 }
 
 /// A sale under way.
 pub(crate) struct Running {
     pub(crate) story: Story,
-    pub(crate) crowd: Crowd,
+    pub(crate) load: LoadGenerator,
     pub(crate) redis: RedisServer,
 }
 
-impl Stage {
+impl Fixture {
     /// Terms of a sale that lasts about this long under a steady crowd.
     pub(crate) fn lasting(seconds: u64) -> Terms {
         Terms { units: u32::try_from(seconds * SOLD_PER_SECOND).unwrap_or(u32::MAX), ..STEADY }
@@ -84,21 +84,21 @@ impl Stage {
     pub(crate) async fn begin(&self, terms: Terms) -> Running {
         let (installation, redis) = self.install(&SANDBOX).await;
         let story = self.open(installation, terms).await;
-        let buyers = usize::try_from(terms.units + terms.units / 4).expect("a crowd that fits") + 40;
-        self.notes.does(format_args!(
+        let buyers = usize::try_from(terms.units + terms.units / 4).expect("a load that fits") + 40;
+        self.report.step(format_args!(
             "{} processes, {} units at {} calls a minute, {buyers} buyers come",
             story.installation.processes.len(),
             terms.units,
             terms.per_minute
         ));
-        let crowd = story.crowd(buyers);
-        Running { story, crowd, redis }
+        let load = story.start_load(buyers);
+        Running { story, load, redis }
     }
 
-    /// Opens a sale whose wrongs are judged by the drill.
+    /// Opens a sale whose violations are judged by the drill.
     pub(crate) async fn open(&self, installation: Installation, terms: Terms) -> Story {
         let mut story = Story::open(installation, terms).await;
-        story.judged_elsewhere();
+        story.checked_elsewhere();
         story
     }
 
@@ -119,13 +119,13 @@ impl Running {
     }
 
     /// Waits until the sale goes on after a fault at `since`, with the store in the life `epoch` or a later one.
-    pub(crate) async fn back_to_normal(&mut self, stage: &Stage, since: Instant, epoch: i64) {
-        let limit = stage.limit(NORMAL_WITHIN);
+    pub(crate) async fn back_to_normal(&mut self, fixture: &Fixture, since: Instant, epoch: i64) {
+        let limit = fixture.limit(NORMAL_WITHIN);
         let took = self.story.normal_again(since, epoch, limit).await;
         let seconds = took.as_secs_f64();
-        stage.notes.saw("normal_after_seconds", (seconds * 10.0).round() / 10.0);
+        fixture.report.record("normal_after_seconds", (seconds * 10.0).round() / 10.0);
         let promise = format!("I13: normal again without hands within {} s", limit.as_secs());
-        stage.notes.check(promise, took <= limit, format_args!("{seconds:.1} s"));
+        fixture.report.check(promise, took <= limit, format_args!("{seconds:.1} s"));
     }
 }
 

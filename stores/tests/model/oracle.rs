@@ -13,7 +13,7 @@ use stores::queue_store::{
 use crate::steps::Which;
 
 #[derive(Debug, Default)]
-pub(crate) struct Truth {
+pub(crate) struct Oracle {
     pub(crate) allocated_up_to: u64,
     pub(crate) called_up_to: u64,
     tickets: BTreeMap<u8, Vec<TicketClaims>>,
@@ -34,7 +34,7 @@ pub(crate) fn units(item: &str, quantity: u32) -> OrderLine {
     OrderLine { item: item.parse::<ItemId>().unwrap(), quantity }
 }
 
-impl Truth {
+impl Oracle {
     pub(crate) fn ticket(&self, n: u8, which: Which, epoch: i64) -> TicketClaims {
         let tickets = self.tickets.get(&n).map_or(&[][..], |tickets| &tickets[..]);
         let found = match which {
