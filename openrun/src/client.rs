@@ -22,17 +22,17 @@ const TIMEOUT: Duration = Duration::from_mins(2);
 /// How long a request's token is good: clocks of two machines differ.
 const TOKEN_TTL_SECONDS: i64 = 600;
 
-/// Lists come in pages; a server that never ends them is broken.
+/// The longest list, in pages; a server whose lists never end is broken.
 const MAX_PAGES: usize = 10_000;
 
-/// Why a server gave no answer that can be used.
+/// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody is there, so nothing was asked.
+    /// No connection could be made, so no request was sent.
     #[error("no server answers at {server}; start `openrun serve`, or name another with --server")]
     Unreachable { server: String, source: Box<ureq::Error> },
-    #[error("the server at {server} broke off; whether it did what was asked is unknown")]
-    BrokeOff { server: String, source: Box<ureq::Error> },
+    #[error("the connection to {server} was lost; the request may or may not have been applied")]
+    ConnectionLost { server: String, source: Box<ureq::Error> },
     #[error("the server refused: {0}")]
     Refused(String),
     #[error("the server at {server} answered something unexpected: {detail}")]
@@ -133,7 +133,7 @@ impl Client {
         for sale in list["data"].as_array().into_iter().flatten() {
             let id = sale["id"].as_str().ok_or_else(|| self.unexpected("a sale without an id"))?;
             let part = self.get(&format!("/v1/sales/{id}/verify"))?;
-            // Not counted as none: that would be good news that nobody told.
+            // A missing count is an error: taken as zero, it would report a success that was never verified.
             let count = part["differences"].as_u64();
             differences += count.ok_or_else(|| self.unexpected("a verification without a count"))?;
             sales.insert(id.to_owned(), part);
@@ -178,7 +178,7 @@ impl Client {
         if is_unreachable(&source) {
             ClientError::Unreachable { server, source }
         } else {
-            ClientError::BrokeOff { server, source }
+            ClientError::ConnectionLost { server, source }
         }
     }
 
@@ -334,11 +334,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_told_from_an_answer_of_another_kind() {
+    fn no_server_and_an_unexpected_answer_are_different_errors() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let nobody = format!("http://{free}").parse().unwrap();
-        let nobody = Client::new(nobody, &Ring::generate(), NOW);
-        assert!(matches!(nobody.sales(), Err(ClientError::Unreachable { .. })));
+        let server = format!("http://{free}").parse().unwrap();
+        let unreachable = Client::new(server, &Ring::generate(), NOW);
+        assert!(matches!(unreachable.sales(), Err(ClientError::Unreachable { .. })));
         let other = client(|_, _| ("200 OK", "text/html", "<p>hello"));
         assert!(matches!(other.sales(), Err(ClientError::Unexpected { .. })));
     }

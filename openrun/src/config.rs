@@ -71,14 +71,13 @@ pub fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Where a drill wants this process to die, if anywhere (`stores/src/failpoint.rs`). It is no setting: it stands in no
+/// Where a drill makes this process die, if anywhere (`stores/src/failpoint.rs`). It is no setting: it stands in no
 /// file and is not printed.
 pub fn fail_point() -> Option<String> {
     environment().remove("OPENRUN_FAIL_POINT")
 }
 
-/// What keeps the demo from starting, if anything does: it is made to be looked at, not to run beside a configuration
-/// that somebody means.
+/// Why the demo must not start, if there is a reason: it is for a first look and must not run beside a real configuration.
 pub fn demo_obstacle(sources: &Sources) -> Option<ConfigError> {
     let remedy = "use `openrun serve` to run it, or start the demo elsewhere";
     if let Some(file) = &sources.file {
@@ -114,7 +113,7 @@ impl Config {
         };
         config.roles =
             if sources.roles.is_empty() { Role::ALL.into() } else { sources.roles.iter().copied().collect() };
-        // A key whose value is wrong has its default here, which is nobody's choice.
+        // A key whose value is wrong has its default here, which the operator did not choose.
         errors.extend(check(&config).into_iter().filter(|error| !reader.rejected.contains(&error.about)));
         if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
     }
@@ -128,7 +127,7 @@ impl Config {
         Role::ALL.iter().all(|role| self.runs(*role))
     }
 
-    /// Whether the keys file may be made by the first start: nobody else has to have the same one.
+    /// Whether the keys file may be made by the first start: no other process needs the same file.
     pub fn owns_its_keys(&self) -> bool {
         self.database_url.starts_with("sqlite:") && self.keys_file == self.data_dir.join("keys.json")
     }

@@ -1,4 +1,4 @@
-//! Dispatches a request to whoever answers it: the hot path to the waiting room, health and metrics to the process itself,
+//! Dispatches requests: the hot path to the waiting room, health and metrics to the process itself,
 //! everything else to the router.
 
 use std::{net::SocketAddr, sync::Arc};

@@ -1,4 +1,4 @@
-//! The keys file on disk: made once, readable by its owner alone, replaced in one step.
+//! The keys file on disk: created once, readable by its owner alone, replaced atomically.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -19,7 +19,9 @@ pub enum KeysError {
          OPENRUN_KEYS_FILE or OPENRUN_DATA_DIR (the demo's is ./data/demo)"
     )]
     Missing { path: PathBuf },
-    #[error("{path} exists, and nothing that it signed would be good with new keys; `openrun keys rotate` adds keys")]
+    #[error(
+        "{path} already exists; overwriting it would invalidate everything signed with it. Use `openrun keys rotate` to add keys"
+    )]
     Exists { path: PathBuf },
     #[error("the keys file {path} cannot be read")]
     Unreadable { path: PathBuf, source: io::Error },
@@ -60,7 +62,7 @@ pub fn load_or_make(config: &Config) -> Result<Keys, KeysError> {
     }
 }
 
-/// A database without its keys is one that somebody copied or tidied up, and they should know what it costs.
+/// A database without its keys has been copied, or its keys file deleted: the operator should know what is lost.
 fn warn_of_lost_keys(config: &Config) {
     let database = config.database_url.strip_prefix("sqlite:").map(Path::new);
     if database.is_some_and(Path::exists) {
@@ -77,7 +79,7 @@ pub fn exposure(path: &Path) -> Option<String> {
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o077 != 0).then(|| {
         format!(
-            "the keys file {path} has mode {mode:03o}: whoever reads it can forge tickets and passes; chmod 600 {path}",
+            "the keys file {path} has mode {mode:03o}: anybody who reads it can forge tickets and passes; chmod 600 {path}",
             path = path.display()
         )
     })
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_is_told() {
+    fn a_file_that_others_can_read_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
         init(&path).unwrap();

@@ -1,6 +1,6 @@
-//! Life and death of the process: a stop in two stages.
+//! Start and stop of the process; the stop has two stages.
 //!
-//! The first signal, or a task that failed, cancels the *soft* token: the process says that it is not ready, takes no
+//! The first signal, or a task that failed, cancels the *soft* token: the process is not ready, takes no
 //! new work, and finishes what it has begun. When that takes too long, or at a second signal, the *hard* token is
 //! cancelled: tasks drop what they hold, which every store survives. The process ends with 0 only when everything was
 //! finished and nothing failed.
@@ -33,7 +33,7 @@ const SOFT_STOP: Duration = Duration::from_secs(20);
 /// How long tasks have to see the hard token before they are left behind.
 const HARD_STOP: Duration = Duration::from_secs(1);
 
-/// What everything that runs is spawned on, and told to stop by.
+/// Spawns the tasks of the process and stops them.
 #[derive(Clone, Debug)]
 pub struct Lifecycle {
     pub tracker: TaskTracker,
@@ -62,7 +62,7 @@ impl Lifecycle {
         }
     }
 
-    /// Another time for finishing, for tests.
+    /// Overrides the time for finishing, for tests.
     #[must_use]
     pub fn with_soft_stop(self, soft_stop: Duration) -> Self {
         Self { soft_stop, ..self }
@@ -96,11 +96,11 @@ impl Lifecycle {
     }
 
     /// Waits for a signal, a failed task or a cancelled soft token, then winds everything down. `signals` are listened to
-    /// from before the start on: one that comes while the process starts is obeyed like any other.
+    /// from before the start on: one that comes while the process starts counts like any other.
     pub async fn run_until_stopped(&self, signals: io::Result<Signals>) -> ExitCode {
         match signals {
             Ok(signals) => select! {
-                () = self.obey(signals) => ExitCode::FAILURE,
+                () = self.cancel_on_signals(signals) => ExitCode::FAILURE,
                 code = self.wind_down() => code,
             },
             Err(error) => {
@@ -116,8 +116,8 @@ impl Lifecycle {
         self.soft.cancel();
     }
 
-    /// Never ends: what follows from a signal is up to [`Lifecycle::wind_down`].
-    async fn obey(&self, mut signals: Signals) {
+    /// Never returns: what follows from a signal is up to [`Lifecycle::wind_down`].
+    async fn cancel_on_signals(&self, mut signals: Signals) {
         let signal = signals.next().await;
         tracing::info!(signal, "stopping: no new work, finishing what was begun; again to stop at once");
         self.soft.cancel();
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_does_not_finish_in_time_is_stopped_hard() {
+    async fn a_task_that_does_not_finish_in_time_is_stopped_hard() {
         let lifecycle = Lifecycle::new().with_soft_stop(Duration::from_millis(10));
         let hard = lifecycle.hard.clone();
         lifecycle.spawn("slow", async move {

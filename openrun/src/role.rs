@@ -31,13 +31,13 @@ fn admission(services: &Services, lifecycle: &Lifecycle) {
         leader: process_name(),
     };
     let (tracker, stop) = (lifecycle.tracker.clone(), lifecycle.soft.clone());
-    keep(lifecycle, "admission", async move { ::admission::role::run(loops, &tracker, stop).await });
+    spawn_loop(lifecycle, "admission", async move { ::admission::role::run(loops, &tracker, stop).await });
 }
 
 fn relay(services: &Services, lifecycle: &Lifecycle) {
     let relay = Relay::new(services.database.clone(), Arc::clone(&services.log), &process_name());
     let stop = lifecycle.soft.clone();
-    keep(lifecycle, "relay", async move { relay.run(stop).await });
+    spawn_loop(lifecycle, "relay", async move { relay.run(stop).await });
 }
 
 fn payments(services: &Services, lifecycle: &Lifecycle) {
@@ -45,19 +45,19 @@ fn payments(services: &Services, lifecycle: &Lifecycle) {
     let worker = Arc::new(worker);
     subscribe(services, lifecycle, Group::Payments, Arc::clone(&worker) as Arc<dyn Handler>);
     let stop = lifecycle.soft.clone();
-    keep(lifecycle, "open payments", async move { worker.run(stop).await });
+    spawn_loop(lifecycle, "open payments", async move { worker.run(stop).await });
 }
 
 fn stock(services: &Services, lifecycle: &Lifecycle) {
     let worker = Arc::new(StockWorker::new(services.database.clone(), Arc::clone(&services.queue)));
     subscribe(services, lifecycle, Group::Stock, Arc::clone(&worker) as Arc<dyn Handler>);
     let stop = lifecycle.soft.clone();
-    keep(lifecycle, "deadlines", async move { worker.run(stop).await });
+    spawn_loop(lifecycle, "deadlines", async move { worker.run(stop).await });
     let (reconciler, stop) =
         (Reconciler::new(services.database.clone(), Arc::clone(&services.queue)), lifecycle.soft.clone());
-    keep(lifecycle, "reconciler", async move { reconciler.run(stop).await });
+    spawn_loop(lifecycle, "reconciler", async move { reconciler.run(stop).await });
     let (database, queue, stop) = (services.database.clone(), Arc::clone(&services.queue), lifecycle.soft.clone());
-    keep(lifecycle, "guard", async move { guard(&database, queue.as_ref(), stop).await });
+    spawn_loop(lifecycle, "guard", async move { guard(&database, queue.as_ref(), stop).await });
 }
 
 fn mail(services: &Services, lifecycle: &Lifecycle) {
@@ -75,15 +75,15 @@ fn subscribe(services: &Services, lifecycle: &Lifecycle, group: Group, handler: 
     lifecycle.spawn(group.as_str(), async move { log.subscribe(group, handler, stop).await });
 }
 
-/// A loop that goes on through any trouble until it is told to stop.
-fn keep(lifecycle: &Lifecycle, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+/// Spawns a loop that survives every error and ends with the soft stop.
+fn spawn_loop(lifecycle: &Lifecycle, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     lifecycle.spawn(name, async move {
         task.await;
         anyhow::Ok(())
     });
 }
 
-/// This process among all that run the same role.
+/// A name that no other process has.
 fn process_name() -> String {
     sale::SessionId::random().buyer().to_string()
 }

@@ -61,7 +61,7 @@ pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifec
 /// What answers on the main address.
 fn dispatcher(services: &Services, lifecycle: &Lifecycle) -> Dispatcher {
     let config = &services.config;
-    // Workers of batches end with the process: whoever waits for them is a connection, and those are waited for.
+    // Batch workers need no waiting for at the stop: only connections wait for them, and the stop waits for connections.
     let workers = TaskTracker::new();
     let waiting_room = config.runs(Role::WaitingRoom).then(|| {
         Arc::new(WaitingRoom {

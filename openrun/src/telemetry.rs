@@ -12,7 +12,7 @@ use std::{
 use tracing_subscriber::{Layer, Registry, filter::Targets, fmt, prelude::*};
 
 /// Installs the metrics recorder, and a log on stderr, filtered by `directives`, which the configuration has parsed
-/// before. Call it first: counters are looked up when whoever counts is created. A second call in one process, as tests
+/// before. Call it first: counters are looked up when the structs that hold them are created. A second call in one process, as tests
 /// make it, changes nothing.
 pub fn start(directives: &str) {
     drop(metrics::recorder());

@@ -27,7 +27,7 @@ fn sync_clock(database: Database, lifecycle: &Lifecycle) {
     });
 }
 
-/// Histograms keep their values one by one until they are added up, whether anybody reads the metrics or not.
+/// Histograms keep their values one by one until they are added up, whether the metrics are read or not.
 fn add_up_histograms(lifecycle: &Lifecycle) {
     let mut periodic = Periodic::every(ADD_UP_AFTER, "the metrics", &lifecycle.soft).later();
     let handle = recorder();

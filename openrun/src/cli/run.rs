@@ -46,13 +46,13 @@ pub(super) fn run(cli: Cli, terminal: &mut Terminal<'_>) -> Result<ExitCode, Com
             let keys = keys::load(&load(Vec::new())?.keys_file).map_err(anyhow::Error::from)?;
             let expires_at = Clock::system().now().plus_seconds(ttl.seconds);
             print(terminal.stdout, &token::sign(&keys.tokens, role.into(), expires_at))?;
-            print(terminal.stderr, &format!("good until {expires_at}"))?;
+            print(terminal.stderr, &format!("valid until {expires_at}"))?;
         }
         Command::Seller { api, command } => {
             let SellerCommand::Add { email } = command;
             let link = client(&api, &load(Vec::new())?)?.add_seller(&email).map_err(anyhow::Error::from)?;
             print(terminal.stdout, &link.sign_in_url)?;
-            print(terminal.stderr, &format!("good once, until {}", link.expires_at))?;
+            print(terminal.stderr, &format!("valid once, until {}", link.expires_at))?;
         }
         Command::Sale { api, command } => {
             let answer = ask_sales(&client(&api, &load(Vec::new())?)?, command)?;
@@ -73,7 +73,7 @@ fn demo(file: Option<PathBuf>) -> Result<ExitCode, CommandError> {
         return Err(ConfigErrors(vec![obstacle]).into());
     }
     let config = Config::load(&sources)?;
-    // Whoever tries the demo reads its terminal: a line for every request of its buyers would bury the addresses.
+    // The demo prints its addresses to the terminal: a log line for every request of its buyers would bury them.
     let keys = prepare(&config, &format!("access=off,{}", config.log))?;
     Ok(block_on(demo::run(config, keys))??)
 }
@@ -171,18 +171,18 @@ fn verify(api: &Api, json: bool, config: &Config, terminal: &mut Terminal<'_>) -
     if json {
         print(terminal.stdout, &pretty(&document)?)?;
     } else {
-        print_found(&document, terminal.stdout)?;
+        print_differences(&document, terminal.stdout)?;
         for (sale, part) in document["sales"].as_object().into_iter().flatten() {
             print(terminal.stdout, &format!("{sale}: {} differences", self::differences(part)?))?;
-            print_found(part, terminal.stdout)?;
+            print_differences(part, terminal.stdout)?;
         }
         print(terminal.stdout, &format!("{differences} differences"))?;
     }
     if differences == 0 { Ok(()) } else { Err(CommandError::Differences(differences)) }
 }
 
-/// A line for each thing that does not fit.
-fn print_found(report: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
+/// A line for each difference.
+fn print_differences(report: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
     let found = report["found"].as_array().into_iter().flatten();
     for found in found {
         let [what, id, detail] = ["what", "id", "detail"].map(|part| found[part].as_str().unwrap_or("?"));
@@ -191,7 +191,7 @@ fn print_found(report: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A document without the count is no good news.
+/// The number of differences; a document without it is an error, not a success.
 fn differences(document: &Value) -> anyhow::Result<u64> {
     document["differences"].as_u64().context("the answer does not count differences; is the server of another version?")
 }

@@ -126,7 +126,7 @@ impl Layers {
     }
 }
 
-/// Whether a variable speaks to the scripts of the repository and not to the program.
+/// Whether a variable is for the scripts of the repository and not for the program.
 pub(super) fn is_for_scripts(name: &str) -> bool {
     name.starts_with("OPENRUN_TEST_")
         || ["OPENRUN_BIN", "OPENRUN_SCREENSHOTS", "OPENRUN_ENGINES_DIR", "OPENRUN_FAIL_POINT"].contains(&name)
