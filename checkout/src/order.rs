@@ -36,7 +36,7 @@ pub struct PaymentView {
     pub method: String,
 }
 
-/// What the buyer has to do next at the provider's. The sandbox never asks for anything.
+/// What the buyer has to do next at the provider's. The sandbox never requires anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum NextAction {
@@ -64,11 +64,16 @@ impl From<&Order> for OrderView {
             total: order.total,
             hold_until: order.hold.filter(|hold| hold.state.is_live()).map(|hold| hold.deadline),
             payment: order.payment.as_ref().map(PaymentView::from),
-            next_action: None,
+            next_action: order.payment.as_ref().and_then(next_action),
             created_at: order.created_at,
             history: order.history.iter().map(StepView::from).collect(),
         }
     }
+}
+
+fn next_action(attempt: &Attempt) -> Option<NextAction> {
+    let url = attempt.next_action.clone().filter(|_| attempt.state.is_open() && !attempt.voiding)?;
+    Some(NextAction::Redirect { url })
 }
 
 impl From<&Attempt> for PaymentView {

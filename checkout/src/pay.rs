@@ -23,7 +23,7 @@ pub async fn pay(
     if !provider.methods().contains(&choice.method) {
         return Err(CheckoutError::Invalid(vec![FieldError::new("/method", ErrorCode::UnknownMethod)]));
     }
-    match payments::pay(database, choice, database.now()).await? {
+    match payments::pay(database, provider.name(), choice, database.now()).await? {
         Paying::Requested | Paying::Existing => view(database, choice.order).await,
         Paying::KeyReused => Err(CheckoutError::KeyReused),
         Paying::HoldExpired => Err(CheckoutError::HoldExpired),

@@ -203,7 +203,7 @@ impl PaymentWorker {
     }
 
     async fn record(&self, payment: &PaymentRow, told: Told) -> Result<Option<PaymentRow>, StoreError> {
-        let ask_at = ask_again(payment.asked, self.database.now());
+        let ask_at = ask_again(payment.polls, self.database.now());
         let told = Answer { id: payment.id, order: payment.order, told, ask_at };
         match self.records.ask(told).await.map_err(trouble)? {
             Recorded::Moved(next) => Ok(Some(*next)),
@@ -326,12 +326,13 @@ mod tests {
                 attempt: 1,
                 method: String::new(),
                 money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
+                captured: 0,
                 state,
                 intent,
                 void_for: None,
                 last: false,
                 provider_id: sent.then(|| "ch".to_owned()),
-                asked: 0,
+                polls: 0,
                 changed_at: now,
             };
             assert_eq!(next_step(&payment), expected, "{payment:?}");

@@ -134,34 +134,63 @@ CREATE TABLE holds (
 CREATE INDEX holds_by_deadline ON holds (deadline) WHERE state IN ('held', 'paying');
 CREATE INDEX holds_untold ON holds (sale, id) WHERE gate_told = 0;
 
+-- Attempts to pay a purchase. The id follows from purchase and attempt.
 CREATE TABLE payments (
     id               TEXT PRIMARY KEY,
-    order_id         TEXT NOT NULL REFERENCES orders (id),
-    attempt          BIGINT NOT NULL,
+    -- A purchase of one order has the id of its order.
+    purchase_id      TEXT NOT NULL,
+    attempt          BIGINT NOT NULL CHECK (attempt > 0),
     idempotency_key  TEXT NOT NULL,
     method           TEXT NOT NULL,
     amount           BIGINT NOT NULL CHECK (amount >= 0),
     currency         TEXT NOT NULL,
-    state            TEXT NOT NULL,
-    -- capture or void; set once, before the provider is told.
-    intent           TEXT,
-    -- Why it is voided, deadline or cancel; decides what becomes of the order.
-    void_for         TEXT,
+    -- What the provider has taken, and what it has given back of that.
+    captured_amount  BIGINT NOT NULL DEFAULT 0,
+    refunded_amount  BIGINT NOT NULL DEFAULT 0 CHECK (refunded_amount >= 0),
+    state            TEXT NOT NULL CHECK (state IN ('created', 'authorised', 'captured', 'declined', 'failed', 'voided',
+                       'unknown', 'refund_pending', 'refunded')),
+    -- Set once, before the provider is called.
+    intent           TEXT CHECK (intent IN ('capture', 'void')),
+    -- Why it is voided; decides what becomes of the order.
+    void_for         TEXT CHECK (void_for IN ('deadline', 'cancel')),
     -- Declined for good: no other attempt is allowed.
-    final            BIGINT NOT NULL DEFAULT 0,
+    last             BIGINT NOT NULL DEFAULT 0 CHECK (last IN (0, 1)),
+    provider         TEXT NOT NULL,
+    -- The provider's id of the charge, committed before the charge is confirmed; and when.
     provider_id      TEXT,
-    -- When the provider was first called; NULL before.
     sent_at          BIGINT,
+    -- When the hold's deadline was moved for this attempt. That happens for one attempt of a purchase.
+    extended_at      BIGINT,
+    -- Until when an authorised charge can be captured.
+    authorised_until BIGINT,
+    -- Where the buyer has to go on, while the provider waits for that.
+    next_action      TEXT,
+    -- Why it was declined, in the provider's words.
+    failure          TEXT,
     -- When somebody looks at it: the payment worker while it is open, the stock worker once it has ended. NULL when units
     -- and order have followed its last result.
     due_at           BIGINT,
-    asked            BIGINT NOT NULL DEFAULT 0,
+    -- How often the poller has taken it since the provider last brought it forward.
+    polls            BIGINT NOT NULL DEFAULT 0,
     created_at       BIGINT NOT NULL,
     changed_at       BIGINT NOT NULL,
-    UNIQUE (order_id, attempt),
-    UNIQUE (order_id, idempotency_key)
+    UNIQUE (purchase_id, attempt),
+    UNIQUE (purchase_id, idempotency_key),
+    UNIQUE (provider, provider_id),
+    CHECK (refunded_amount <= captured_amount AND captured_amount <= amount),
+    CHECK ((sent_at IS NULL) = (provider_id IS NULL))
 );
+-- None by state: PostgreSQL would touch every index with each move.
 CREATE INDEX payments_due ON payments (due_at) WHERE due_at IS NOT NULL;
+
+-- What of a payment pays for which order.
+CREATE TABLE payment_parts (
+    payment_id  TEXT NOT NULL REFERENCES payments (id),
+    order_id    TEXT NOT NULL REFERENCES orders (id),
+    amount      BIGINT NOT NULL CHECK (amount >= 0),
+    PRIMARY KEY (payment_id, order_id)
+);
+CREATE INDEX payment_parts_of_order ON payment_parts (order_id);
 
 -- Money that the rules owe. The id is the key of the provider's call: `refund:{payment}:{n}`.
 CREATE TABLE refunds (

@@ -278,6 +278,18 @@ impl HoldId {
     }
 }
 
+impl PaymentId {
+    /// The attempt's id, whenever it is written: it follows from the purchase and the attempt alone.
+    pub fn of(purchase: OrderId, attempt: u32) -> Self {
+        let made_at = purchase.0.get_timestamp().map_or(0, |time| {
+            let (seconds, nanos) = time.to_unix();
+            seconds.saturating_mul(1_000).saturating_add(u64::from(nanos / 1_000_000))
+        });
+        let made_at = Timestamp::from_millis(i64::try_from(made_at).unwrap_or(0));
+        Self::derive(made_at, &[purchase.0.as_bytes(), &attempt.to_be_bytes()])
+    }
+}
+
 /// The provider's key of an attempt to pay: `pay:{order}:{attempt}`.
 pub fn charge_key(order: OrderId, attempt: u32) -> String {
     format!("pay:{order}:{attempt}")
@@ -318,6 +330,15 @@ mod tests {
         assert_ne!(first, OrderId::derive(now, &[b"passk", b"ey"]));
         assert_eq!(OrderId::parse(&first.to_string()), Some(first));
         assert_eq!(HoldId::parse(&format!("{first}:2")), Some(HoldId::reacquired(first)));
+    }
+
+    #[test]
+    fn a_payment_is_named_by_its_purchase_and_attempt() {
+        let purchase = OrderId::derive(Timestamp::from_millis(1_780_000_000_123), &[b"pass", b"key"]);
+        let first = PaymentId::of(purchase, 1);
+        assert_eq!(first, PaymentId::of(OrderId::parse(&purchase.to_string()).unwrap(), 1));
+        assert_ne!(first, PaymentId::of(purchase, 2));
+        assert_eq!(first.to_string()[..13], purchase.to_string()[..13], "both are of one millisecond");
     }
 
     #[test]

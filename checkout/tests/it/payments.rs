@@ -114,6 +114,29 @@ async fn a_slow_bank_is_asked_until_it_answers(#[case] engine: Engine) {
 
 #[apply(every_engine)]
 #[tokio::test]
+async fn a_hold_is_extended_for_one_attempt_whatever_is_tried_after(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let order = shop.order().await.id;
+    shop.pass_time(299_500);
+    shop.pay(order, "sandbox_declined_once", "first").await.unwrap();
+    shop.deliver().await;
+    shop.pass_time(4_500);
+    shop.loops().await;
+    assert_eq!(shop.state(order).await, OrderState::PendingPayment, "extended by the provider's five seconds");
+    shop.pay(order, "sandbox_leave", "second").await.unwrap();
+    shop.deliver().await;
+    assert_eq!(shop.state(order).await, OrderState::PaymentProcessing);
+    shop.pass_time(600);
+    shop.loops().await;
+    shop.loops().await;
+    shop.deliver().await;
+    assert_eq!(shop.state(order).await, OrderState::Expired, "and not a second time");
+    assert_eq!(shop.units().await, (1, 0, 0));
+    shop.close().await;
+}
+
+#[apply(every_engine)]
+#[tokio::test]
 async fn a_charge_that_was_never_sent_does_not_expire(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
     let order = shop.order().await.id;

@@ -80,7 +80,7 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "payment_not_followed",
-        "SELECT p.id FROM payments p JOIN orders o ON o.id = p.order_id WHERE ($1 = '' OR o.sale = $1) \
+        "SELECT p.id FROM payments p JOIN orders o ON o.id = p.purchase_id WHERE ($1 = '' OR o.sale = $1) \
          AND p.due_at IS NOT NULL AND p.state IN ('captured', 'declined', 'voided')",
     ),
     (
@@ -119,7 +119,7 @@ pub async fn count(database: &Database, sale: Option<&SaleId>) -> Result<Counted
     let row = sqlx::query(
         "SELECT (SELECT COUNT(*) FROM orders WHERE $1 = '' OR sale = $1), \
            (SELECT COUNT(*) FROM holds WHERE $1 = '' OR sale = $1), \
-           (SELECT COUNT(*) FROM payments p JOIN orders o ON o.id = p.order_id WHERE $1 = '' OR o.sale = $1)",
+           (SELECT COUNT(*) FROM payments p JOIN orders o ON o.id = p.purchase_id WHERE $1 = '' OR o.sale = $1)",
     )
     .bind(sale.map_or("", SaleId::as_str))
     .fetch_one(&mut *database.read_whole().await?)
@@ -151,11 +151,11 @@ pub async fn sent(
     limit: i64,
 ) -> Result<Vec<Sent>, StoreError> {
     let rows = sqlx::query(
-        "SELECT p.id, p.order_id, p.provider_id, p.amount, p.currency, p.state, o.state FROM payments p \
-         JOIN orders o ON o.id = p.order_id WHERE ($1 = '' OR o.sale = $1) AND p.sent_at IS NOT NULL AND p.order_id IN ( \
+        "SELECT p.id, p.purchase_id, p.provider_id, p.amount, p.currency, p.state, o.state FROM payments p \
+         JOIN orders o ON o.id = p.purchase_id WHERE ($1 = '' OR o.sale = $1) AND p.sent_at IS NOT NULL AND p.purchase_id IN ( \
            SELECT q.id FROM orders q WHERE ($1 = '' OR q.sale = $1) AND q.id > $2 \
-           AND EXISTS (SELECT 1 FROM payments s WHERE s.order_id = q.id AND s.sent_at IS NOT NULL) \
-           ORDER BY q.id LIMIT $3) ORDER BY p.order_id, p.attempt",
+           AND EXISTS (SELECT 1 FROM payments s WHERE s.purchase_id = q.id AND s.sent_at IS NOT NULL) \
+           ORDER BY q.id LIMIT $3) ORDER BY p.purchase_id, p.attempt",
     )
     .bind(sale.map_or("", SaleId::as_str))
     .bind(after.map_or_else(String::new, |after| after.to_string()))

@@ -8,6 +8,7 @@ use sqlx::Row as _;
 use super::{
     Database, Sql, Tx,
     moves::{self, HoldRow, bad, list, read_hold},
+    payments::open_states,
 };
 use crate::{
     StoreError,
@@ -58,10 +59,11 @@ pub(super) async fn call_back(
     reason: VoidFor,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let set = sqlx::query(
-        "UPDATE payments SET intent = 'void', void_for = $2, due_at = $3, asked = 0 WHERE order_id = $1 \
-         AND intent IS NULL AND state IN ('created', 'authorised', 'unknown')",
-    )
+    let set = sqlx::query(concat!(
+        "UPDATE payments SET intent = 'void', void_for = $2, due_at = $3, polls = 0 WHERE purchase_id = $1 \
+             AND intent IS NULL AND state IN ",
+        open_states!()
+    ))
     .bind(order.to_string())
     .bind(reason.as_str())
     .bind(now.as_millis())
@@ -72,9 +74,10 @@ pub(super) async fn call_back(
 
 /// A second cancel while the first is being carried out is the same wish.
 async fn voiding_for(tx: &mut Tx, order: OrderId) -> Result<Cancelled, StoreError> {
-    let row = sqlx::query(
-        "SELECT 1 FROM payments WHERE order_id = $1 AND intent = 'void' AND state IN ('created', 'authorised', 'unknown')",
-    )
+    let row = sqlx::query(concat!(
+        "SELECT 1 FROM payments WHERE purchase_id = $1 AND intent = 'void' AND state IN ",
+        open_states!()
+    ))
     .bind(order.to_string())
     .fetch_optional(&mut **tx)
     .await?;
@@ -112,8 +115,8 @@ pub async fn expire(database: &Database, now: Timestamp, limit: i64) -> Result<u
 /// whose payment is unknown, or that a person has to look at, are past this.
 pub async fn overdue(database: &Database, now: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
     let rows = sqlx::query(
-        "SELECT h.order_id FROM holds h JOIN orders o ON o.id = h.order_id JOIN payments p ON p.order_id = o.id \
-         AND p.attempt = (SELECT max(l.attempt) FROM payments l WHERE l.order_id = o.id) \
+        "SELECT h.order_id FROM holds h JOIN orders o ON o.id = h.order_id JOIN payments p ON p.purchase_id = o.id \
+         AND p.attempt = (SELECT max(l.attempt) FROM payments l WHERE l.purchase_id = o.id) \
          WHERE h.state = 'paying' AND h.deadline <= $1 AND o.state = 'payment_processing' \
          AND (p.sent_at IS NOT NULL OR p.state <> 'created') ORDER BY h.deadline LIMIT $2",
     )
@@ -266,7 +269,7 @@ pub async fn overrun(
         return Ok(Overrun::Nothing);
     };
     let row =
-        sqlx::query("SELECT state, sent_at, intent FROM payments WHERE order_id = $1 ORDER BY attempt DESC LIMIT 1")
+        sqlx::query("SELECT state, sent_at, intent FROM payments WHERE purchase_id = $1 ORDER BY attempt DESC LIMIT 1")
             .bind(order.to_string())
             .fetch_optional(&mut *tx)
             .await?;
@@ -306,7 +309,7 @@ pub enum Overrun {
 /// Orders whose payment has ended and that should have followed it by now: the net under the event log.
 pub async fn unsettled(database: &Database, now: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
     let rows = sqlx::query(
-        "SELECT order_id FROM payments WHERE due_at <= $1 AND state IN ('captured', 'declined', 'voided') \
+        "SELECT purchase_id FROM payments WHERE due_at <= $1 AND state IN ('captured', 'declined', 'voided') \
          ORDER BY due_at LIMIT $2",
     )
     .bind(now.as_millis())

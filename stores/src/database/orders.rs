@@ -69,6 +69,8 @@ pub struct Attempt {
     /// Whether the charge is being called back.
     #[serde(deserialize_with = "flag")]
     pub voiding: bool,
+    /// Where the buyer has to go on.
+    pub next_action: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -96,8 +98,9 @@ pub async fn read(database: &Database, ids: &[OrderId]) -> Result<Vec<Order>, St
             (SELECT json_build_object('state', h.state, 'deadline', h.deadline)::text FROM holds h \
                 WHERE h.id IN (o.id, o.id || ':2') ORDER BY h.id DESC LIMIT 1), \
             (SELECT json_build_object('id', p.id, 'attempt', p.attempt, 'method', p.method, 'state', p.state, \
-                'sent', (p.sent_at IS NOT NULL)::int, 'voiding', (coalesce(p.intent, '') = 'void')::int)::text \
-                FROM payments p WHERE p.order_id = o.id ORDER BY p.attempt DESC LIMIT 1), \
+                'sent', (p.sent_at IS NOT NULL)::int, 'voiding', (coalesce(p.intent, '') = 'void')::int, \
+                'next_action', p.next_action)::text \
+                FROM payments p WHERE p.purchase_id = o.id ORDER BY p.attempt DESC LIMIT 1), \
             (SELECT json_agg(json_build_object('state', s.state, 'at', s.at) ORDER BY s.nth)::text \
                 FROM order_history s WHERE s.order_id = o.id) \
             FROM orders o WHERE o.id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY o.created_at DESC, o.id",
@@ -108,8 +111,9 @@ pub async fn read(database: &Database, ids: &[OrderId]) -> Result<Vec<Order>, St
             (SELECT json_object('state', h.state, 'deadline', h.deadline) FROM holds h \
                 WHERE h.id IN (o.id, o.id || ':2') ORDER BY h.id DESC LIMIT 1), \
             (SELECT json_object('id', p.id, 'attempt', p.attempt, 'method', p.method, 'state', p.state, \
-                'sent', p.sent_at IS NOT NULL, 'voiding', coalesce(p.intent, '') = 'void') \
-                FROM payments p WHERE p.order_id = o.id ORDER BY p.attempt DESC LIMIT 1), \
+                'sent', p.sent_at IS NOT NULL, 'voiding', coalesce(p.intent, '') = 'void', \
+                'next_action', p.next_action) \
+                FROM payments p WHERE p.purchase_id = o.id ORDER BY p.attempt DESC LIMIT 1), \
             (SELECT json_group_array(json_object('state', s.state, 'at', s.at) ORDER BY s.nth) \
                 FROM order_history s WHERE s.order_id = o.id) \
             FROM orders o WHERE o.id IN (SELECT value FROM json_each($1)) ORDER BY o.created_at DESC, o.id",

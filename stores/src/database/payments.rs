@@ -12,13 +12,21 @@ use sale::{
     ids::{PaymentId, charge_key},
     order::{Intent, VoidFor},
 };
-use sqlx::{Row as _, any::AnyRow};
+use sqlx::Row as _;
 
 use super::{
     Database, Sql, Tx,
     moves::{bad, list, order_id},
 };
-use crate::{StoreError, payments::ChargeRef};
+use crate::{StoreError, payments::ChargeRef, row::row};
+
+/// The states of [`PaymentState::is_open`], for statements.
+macro_rules! open_states {
+    () => {
+        "('created', 'authorised', 'unknown')"
+    };
+}
+pub(super) use open_states;
 
 pub use pay::{Choice, Paying, pay};
 pub use record::{Answer, Recorded, Told, record};
@@ -35,11 +43,14 @@ const PATIENCE_MS: i64 = 15_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentRow {
     pub id: PaymentId,
+    /// The purchase that is paid for: of one order, whose id it has.
     pub order: OrderId,
     pub sale: SaleId,
     pub attempt: u32,
     pub method: String,
     pub money: Money,
+    /// Minor units that the provider has taken.
+    pub captured: i64,
     pub state: PaymentState,
     pub intent: Option<Intent>,
     pub void_for: Option<VoidFor>,
@@ -47,8 +58,8 @@ pub struct PaymentRow {
     pub last: bool,
     /// The provider's id of the charge, written down before it is confirmed: without one no money can move.
     pub provider_id: Option<String>,
-    /// How often it was asked since.
-    pub asked: u32,
+    /// How often the poller has taken it since the provider last brought it forward.
+    pub polls: u32,
     pub changed_at: Timestamp,
 }
 
@@ -64,36 +75,65 @@ impl PaymentRow {
     }
 }
 
-/// The columns that [`read_row`] reads, in its order.
+row! {
+    struct Columns {
+        id: String,
+        purchase_id: String,
+        sale: String,
+        attempt: i64,
+        method: String,
+        amount: i64,
+        currency: String,
+        captured_amount: i64,
+        state: String,
+        intent: Option<String>,
+        void_for: Option<String>,
+        last: i64,
+        provider_id: Option<String>,
+        polls: i64,
+        changed_at: i64,
+    }
+}
+
 macro_rules! select_payments {
-    ($rest:literal) => {
+    ($($rest:expr),+) => {
         concat!(
-            "SELECT p.id, p.order_id, o.sale, p.attempt, p.method, p.amount, p.currency, p.state, p.intent, p.void_for, ",
-            "p.final, p.provider_id, p.asked, p.changed_at FROM payments p JOIN orders o ON o.id = p.order_id ",
-            $rest
+            "SELECT p.id, p.purchase_id, o.sale, p.attempt, p.method, p.amount, p.currency, p.captured_amount, p.state, ",
+            "p.intent, p.void_for, p.last, p.provider_id, p.polls, p.changed_at FROM payments p ",
+            "JOIN orders o ON o.id = p.purchase_id ",
+            $($rest),+
         )
     };
 }
 
-fn read_row(row: &AnyRow) -> Result<PaymentRow, StoreError> {
-    Ok(PaymentRow {
-        id: PaymentId::parse(row.try_get(0)?).ok_or_else(|| bad("payment id"))?,
-        order: order_id(row.try_get(1)?)?,
-        sale: row.try_get::<&str, _>(2)?.parse().map_err(|_| bad("sale"))?,
-        attempt: u32::try_from(row.try_get::<i64, _>(3)?).map_err(|_| bad("attempt"))?,
-        method: row.try_get(4)?,
-        money: Money {
-            amount: row.try_get(5)?,
-            currency: Currency::parse(row.try_get(6)?).ok_or_else(|| bad("currency"))?,
-        },
-        state: PaymentState::parse(row.try_get(7)?).ok_or_else(|| bad("payment state"))?,
-        intent: row.try_get::<Option<&str>, _>(8)?.and_then(Intent::parse),
-        void_for: row.try_get::<Option<&str>, _>(9)?.and_then(VoidFor::parse),
-        last: row.try_get::<i64, _>(10)? != 0,
-        provider_id: row.try_get(11)?,
-        asked: u32::try_from(row.try_get::<i64, _>(12)?).unwrap_or(u32::MAX),
-        changed_at: Timestamp::from_millis(row.try_get(13)?),
-    })
+impl TryFrom<Columns> for PaymentRow {
+    type Error = StoreError;
+
+    fn try_from(row: Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: PaymentId::parse(&row.id).ok_or_else(|| bad("payment id"))?,
+            order: order_id(&row.purchase_id)?,
+            sale: row.sale.parse().map_err(|_| bad("sale"))?,
+            attempt: u32::try_from(row.attempt).map_err(|_| bad("attempt"))?,
+            method: row.method,
+            money: Money {
+                amount: row.amount,
+                currency: Currency::parse(&row.currency).ok_or_else(|| bad("currency"))?,
+            },
+            captured: row.captured_amount,
+            state: PaymentState::parse(&row.state).ok_or_else(|| bad("payment state"))?,
+            intent: row.intent.as_deref().and_then(Intent::parse),
+            void_for: row.void_for.as_deref().and_then(VoidFor::parse),
+            last: row.last != 0,
+            provider_id: row.provider_id,
+            polls: u32::try_from(row.polls).unwrap_or(u32::MAX),
+            changed_at: Timestamp::from_millis(row.changed_at),
+        })
+    }
+}
+
+fn read(rows: Vec<Columns>) -> Result<Vec<PaymentRow>, StoreError> {
+    rows.into_iter().map(PaymentRow::try_from).collect()
 }
 
 /// The attempt that a provider's key names.
@@ -104,27 +144,29 @@ pub async fn of_key(database: &Database, key: &str) -> Result<Option<PaymentRow>
 
 /// All attempts of an order, the first one first.
 pub async fn of_order(database: &Database, order: OrderId) -> Result<Vec<PaymentRow>, StoreError> {
-    let rows = sqlx::query(select_payments!("WHERE p.order_id = $1 ORDER BY p.attempt"))
+    let rows = sqlx::query_as(select_payments!("WHERE p.purchase_id = $1 ORDER BY p.attempt"))
         .bind(order.to_string())
         .fetch_all(database.reader())
         .await?;
-    rows.iter().map(read_row).collect()
+    read(rows)
 }
 
 /// The attempts of these orders that are open, the first one first.
 pub async fn open_of(database: &Database, orders: &[OrderId]) -> Result<Vec<PaymentRow>, StoreError> {
     const READ: Sql = Sql {
         postgres: select_payments!(
-            "WHERE p.order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
-             AND p.state IN ('created', 'authorised', 'unknown') ORDER BY p.order_id, p.attempt"
+            "WHERE p.purchase_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) AND p.state IN ",
+            open_states!(),
+            " ORDER BY p.purchase_id, p.attempt"
         ),
         sqlite: select_payments!(
-            "WHERE p.order_id IN (SELECT value FROM json_each($1)) \
-             AND p.state IN ('created', 'authorised', 'unknown') ORDER BY p.order_id, p.attempt"
+            "WHERE p.purchase_id IN (SELECT value FROM json_each($1)) AND p.state IN ",
+            open_states!(),
+            " ORDER BY p.purchase_id, p.attempt"
         ),
     };
-    let rows = sqlx::query(database.sql(READ)).bind(list(orders)).fetch_all(database.reader()).await?;
-    rows.iter().map(read_row).collect()
+    let rows = sqlx::query_as(database.sql(READ)).bind(list(orders)).fetch_all(database.reader()).await?;
+    read(rows)
 }
 
 /// These attempts, whether open or not.
@@ -133,8 +175,8 @@ pub async fn load_all(database: &Database, ids: &[PaymentId]) -> Result<Vec<Paym
         postgres: select_payments!("WHERE p.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))"),
         sqlite: select_payments!("WHERE p.id IN (SELECT value FROM json_each($1))"),
     };
-    let rows = sqlx::query(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
-    rows.iter().map(read_row).collect()
+    let rows = sqlx::query_as(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
+    read(rows)
 }
 
 /// How long payments of a sale take from the request to the money, in milliseconds: the median of its newest orders.
@@ -142,7 +184,7 @@ pub async fn median_ms(database: &Database, sale: &SaleId) -> Result<Option<i64>
     let rows = sqlx::query(
         "SELECT p.changed_at - p.created_at FROM \
            (SELECT id FROM orders WHERE sale = $1 ORDER BY created_at DESC, id LIMIT 200) AS o \
-         JOIN payments p ON p.order_id = o.id WHERE p.state = 'captured'",
+         JOIN payments p ON p.purchase_id = o.id WHERE p.state = 'captured'",
     )
     .bind(sale.as_str())
     .fetch_all(database.reader())
@@ -160,13 +202,31 @@ pub(super) async fn lock_all(
 ) -> Result<Vec<PaymentRow>, StoreError> {
     const LOCK: Sql = Sql {
         postgres: select_payments!(
-            "WHERE p.order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY p.order_id, p.attempt \
+            "WHERE p.purchase_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY p.purchase_id, p.attempt \
              FOR UPDATE OF p"
         ),
         sqlite: select_payments!(
-            "WHERE p.order_id IN (SELECT value FROM json_each($1)) ORDER BY p.order_id, p.attempt"
+            "WHERE p.purchase_id IN (SELECT value FROM json_each($1)) ORDER BY p.purchase_id, p.attempt"
         ),
     };
-    let rows = sqlx::query(database.sql(LOCK)).bind(list(orders)).fetch_all(&mut **tx).await?;
-    rows.iter().map(read_row).collect()
+    let rows = sqlx::query_as(database.sql(LOCK)).bind(list(orders)).fetch_all(&mut **tx).await?;
+    read(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_say_which_states_are_open() {
+        let open: Vec<_> =
+            PaymentState::ALL.iter().filter(|state| state.is_open()).map(|state| state.as_str()).collect();
+        let mut said: Vec<_> =
+            open_states!().split('\'').filter(|part| part.chars().all(char::is_alphabetic)).collect();
+        said.retain(|part| !part.is_empty());
+        said.sort_unstable();
+        let mut sorted = open;
+        sorted.sort_unstable();
+        assert_eq!(said, sorted);
+    }
 }

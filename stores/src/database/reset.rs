@@ -6,15 +6,16 @@ use super::{Database, acts, acts::Act};
 use crate::StoreError;
 
 /// What is deleted, children first. Each statement takes the sale's id.
-const FORGET: [&str; 11] = [
+const FORGET: [&str; 12] = [
     "DELETE FROM sandbox_refunds WHERE charge_id IN (SELECT c.id FROM payments p \
-     JOIN orders o ON o.id = p.order_id \
-     JOIN sandbox_charges c ON c.key = 'pay:' || p.order_id || ':' || p.attempt WHERE o.sale = $1)",
-    "DELETE FROM sandbox_charges WHERE key IN (SELECT 'pay:' || p.order_id || ':' || p.attempt FROM payments p \
-     JOIN orders o ON o.id = p.order_id WHERE o.sale = $1)",
+     JOIN orders o ON o.id = p.purchase_id \
+     JOIN sandbox_charges c ON c.key = 'pay:' || p.purchase_id || ':' || p.attempt WHERE o.sale = $1)",
+    "DELETE FROM sandbox_charges WHERE key IN (SELECT 'pay:' || p.purchase_id || ':' || p.attempt FROM payments p \
+     JOIN orders o ON o.id = p.purchase_id WHERE o.sale = $1)",
     "DELETE FROM outbox WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
     "DELETE FROM refunds WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
-    "DELETE FROM payments WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
+    "DELETE FROM payment_parts WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
+    "DELETE FROM payments WHERE purchase_id IN (SELECT id FROM orders WHERE sale = $1)",
     "DELETE FROM order_history WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
     "DELETE FROM order_lines WHERE sale = $1",
     "DELETE FROM holds WHERE sale = $1",

@@ -18,7 +18,7 @@ use super::{
     moves::{self, HoldRow, Units, bad},
     numbers::queue_key_in,
     outbox,
-    payments::{PaymentRow, lock_all},
+    payments::{PaymentRow, lock_all, open_states},
     refunds,
 };
 use crate::{
@@ -230,10 +230,16 @@ async fn refuse_others(
 
 async fn mark_settled(database: &Database, tx: &mut Tx, orders: &[OrderId]) -> Result<(), StoreError> {
     const MARK: Sql = Sql {
-        postgres: "UPDATE payments SET due_at = NULL WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
-                   AND due_at IS NOT NULL AND state NOT IN ('created', 'authorised', 'unknown')",
-        sqlite: "UPDATE payments SET due_at = NULL WHERE order_id IN (SELECT value FROM json_each($1)) \
-                 AND due_at IS NOT NULL AND state NOT IN ('created', 'authorised', 'unknown')",
+        postgres: concat!(
+            "UPDATE payments SET due_at = NULL WHERE purchase_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
+             AND due_at IS NOT NULL AND state NOT IN ",
+            open_states!()
+        ),
+        sqlite: concat!(
+            "UPDATE payments SET due_at = NULL WHERE purchase_id IN (SELECT value FROM json_each($1)) \
+             AND due_at IS NOT NULL AND state NOT IN ",
+            open_states!()
+        ),
     };
     sqlx::query(database.sql(MARK)).bind(moves::list(orders)).execute(&mut **tx).await?;
     Ok(())
@@ -446,12 +452,13 @@ mod tests {
             attempt,
             method: String::new(),
             money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
+            captured: if state == PaymentState::Captured { 1 } else { 0 },
             state,
             intent: Some(Intent::Capture),
             void_for: None,
             last: false,
             provider_id: Some("ch".to_owned()),
-            asked: 0,
+            polls: 0,
             changed_at: NOW,
         }
     }

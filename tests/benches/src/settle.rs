@@ -85,7 +85,8 @@ fn take(order: &NewOrder) -> Reservation {
 
 async fn pay(world: &World, order: OrderId) -> anyhow::Result<()> {
     let choice = Choice { order, idempotency_key: "bench", method: "sandbox_ok" };
-    let asked = payments::pay(&world.database, choice, world.database.now().plus_millis(ASKED_LATER_MS)).await?;
+    let asked =
+        payments::pay(&world.database, "sandbox", choice, world.database.now().plus_millis(ASKED_LATER_MS)).await?;
     ensure!(asked == Paying::Requested, "a payment could not be asked for: {asked:?}");
     Ok(())
 }

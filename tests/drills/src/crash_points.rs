@@ -143,7 +143,7 @@ async fn engines_die(fixture: &Fixture, running: &mut Running) {
 }
 
 /// An order that lapsed, and whose charge was called back.
-const LAPSED: &str = "SELECT o.id FROM orders o JOIN payments p ON p.order_id = o.id \
+const LAPSED: &str = "SELECT o.id FROM orders o JOIN payments p ON p.purchase_id = o.id \
     WHERE o.state = 'expired' AND p.state = 'voided' AND p.attempt = 1 LIMIT 1";
 
 /// The provider captures a charge that it had called back, and says so, as a webhook does.

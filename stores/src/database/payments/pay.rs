@@ -34,8 +34,13 @@ pub enum Paying {
     NotFound,
 }
 
-/// Writes an attempt to pay and its event in one transaction.
-pub async fn pay(database: &Database, choice: Choice<'_>, now: Timestamp) -> Result<Paying, StoreError> {
+/// Writes an attempt to pay by a provider, and its event, in one transaction.
+pub async fn pay(
+    database: &Database,
+    provider: &str,
+    choice: Choice<'_>,
+    now: Timestamp,
+) -> Result<Paying, StoreError> {
     let mut tx = database.begin().await?;
     let holds = moves::lock_order(database, &mut tx, choice.order).await?;
     let row = sqlx::query("SELECT sale, state, amount, currency FROM orders WHERE id = $1")
@@ -53,10 +58,10 @@ pub async fn pay(database: &Database, choice: Choice<'_>, now: Timestamp) -> Res
     }
     let sale: SaleId = order.try_get::<&str, _>(0)?.parse().map_err(|_| bad("sale"))?;
     let attempt = earlier.last().map_or(0, |payment| payment.attempt).saturating_add(1);
-    let id = PaymentId::derive(now, &[choice.order.to_string().as_bytes(), &attempt.to_be_bytes()]);
+    let id = PaymentId::of(choice.order, attempt);
     sqlx::query(
-        "INSERT INTO payments (id, order_id, attempt, idempotency_key, method, amount, currency, state, due_at, \
-         created_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'created', $8, $9, $9)",
+        "INSERT INTO payments (id, purchase_id, attempt, idempotency_key, method, amount, currency, state, due_at, \
+         created_at, changed_at, provider) VALUES ($1, $2, $3, $4, $5, $6, $7, 'created', $8, $9, $9, $10)",
     )
     .bind(id.to_string())
     .bind(choice.order.to_string())
@@ -67,8 +72,15 @@ pub async fn pay(database: &Database, choice: Choice<'_>, now: Timestamp) -> Res
     .bind(order.try_get::<&str, _>(3)?)
     .bind(now.plus_millis(PATIENCE_MS).as_millis())
     .bind(now.as_millis())
+    .bind(provider)
     .execute(&mut *tx)
     .await?;
+    sqlx::query("INSERT INTO payment_parts (payment_id, order_id, amount) VALUES ($1, $2, $3)")
+        .bind(id.to_string())
+        .bind(choice.order.to_string())
+        .bind(order.try_get::<i64, _>(2)?)
+        .execute(&mut *tx)
+        .await?;
     moves::hold_state(database, &mut tx, &[hold.id], HoldState::Paying).await?;
     moves::order_state(database, &mut tx, &[choice.order], OrderState::PaymentProcessing, now).await?;
     let event = Event::about(EventKind::PaymentRequested, &sale, choice.order, now, attempt);
@@ -78,7 +90,7 @@ pub async fn pay(database: &Database, choice: Choice<'_>, now: Timestamp) -> Res
 }
 
 async fn same_key(tx: &mut Tx, choice: Choice<'_>) -> Result<Option<Paying>, StoreError> {
-    let row = sqlx::query("SELECT method FROM payments WHERE order_id = $1 AND idempotency_key = $2")
+    let row = sqlx::query("SELECT method FROM payments WHERE purchase_id = $1 AND idempotency_key = $2")
         .bind(choice.order.to_string())
         .bind(choice.idempotency_key)
         .fetch_optional(&mut **tx)
@@ -129,12 +141,13 @@ mod tests {
             attempt: 1,
             method: String::new(),
             money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
+            captured: 0,
             state,
             intent: None,
             void_for: None,
             last,
             provider_id: None,
-            asked: 0,
+            polls: 0,
             changed_at: now,
         };
         let pending = OrderState::PendingPayment;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use sale::{Event, EventKind, HoldId, OrderId, OrderState, PaymentState, Timestamp, ids::PaymentId, order::Intent};
 use serde_json::json;
-use sqlx::Row as _;
 
 use super::{
     super::{
@@ -17,6 +16,7 @@ use super::{
 use crate::{
     StoreError,
     payments::{Charge, ChargeState},
+    row::row,
 };
 
 /// What a call to the provider told.
@@ -55,7 +55,10 @@ pub enum Recorded {
 /// What an answer changes.
 struct Change {
     row: PaymentRow,
-    provider_id: Option<String>,
+    /// The state that it leaves.
+    from: PaymentState,
+    /// The charge as the provider described it, if it did.
+    charge: Option<Charge>,
     due: Due,
     moved: bool,
 }
@@ -96,16 +99,20 @@ pub async fn record(database: &Database, answers: &[Answer], now: Timestamp) -> 
             continue;
         };
         if let Told::Charge(charge) = &answer.told
-            && charge.money != row.money
+            && !agrees(charge, row)
         {
             mismatch(database, &mut tx, row, now).await?;
             recorded.push(Recorded::Mismatch);
             continue;
         }
+        let from = changes.get(&row.id).map_or(row.state, |change| change.from);
         let (state, last) = forward(row.state, row.last, &answer.told);
         let moved = (state, last) != (row.state, row.last);
         (row.state, row.last) = (state, last);
-        let provider_id = if let Told::Charge(charge) = &answer.told { Some(charge.provider_id.clone()) } else { None };
+        let charge = if let Told::Charge(charge) = &answer.told { Some(charge.clone()) } else { None };
+        if let Some(charge) = charge.as_ref().filter(|_| moved && state == PaymentState::Captured) {
+            row.captured = charge.captured;
+        }
         // Two answers about one attempt are one change, to where both lead.
         let moved_by_any = moved || changes.get(&row.id).is_some_and(|change| change.moved);
         let due = match state {
@@ -114,7 +121,7 @@ pub async fn record(database: &Database, answers: &[Answer], now: Timestamp) -> 
             PaymentState::Authorised => Due::At(answer.ask_at),
             _ => Due::AsItIs,
         };
-        changes.insert(row.id, Change { row: row.clone(), provider_id, due, moved: moved_by_any });
+        changes.insert(row.id, Change { row: row.clone(), from, charge, due, moved: moved_by_any });
         recorded.push(match (moved, state.is_open()) {
             (true, false) => Recorded::Ended,
             (true, true) => Recorded::Moved(Box::new(row.clone())),
@@ -141,7 +148,12 @@ fn settled_event(payment: &PaymentRow, now: Timestamp) -> Event {
     Event::about(EventKind::PaymentSettled, &payment.sale, payment.order, now, nth)
 }
 
-/// Writes the changes down and tells the intents that stand now.
+/// Whether the provider speaks of the money that this attempt is about, and has taken all of it or none.
+fn agrees(charge: &Charge, payment: &PaymentRow) -> bool {
+    charge.money == payment.money && (charge.state != ChargeState::Captured || charge.captured == payment.money.amount)
+}
+
+/// Writes the changes down and answers the intents that stand now.
 async fn write(
     database: &Database,
     tx: &mut Tx,
@@ -149,52 +161,82 @@ async fn write(
     now: Timestamp,
 ) -> Result<HashMap<PaymentId, Intent>, StoreError> {
     const WRITE: Sql = Sql {
-        postgres: "UPDATE payments SET state = r.state, final = r.final, \
+        postgres: "UPDATE payments SET state = r.state, last = r.last, captured_amount = r.captured, \
                      due_at = CASE WHEN r.soon = 1 THEN least(payments.due_at, r.due_at) \
                        ELSE coalesce(r.due_at, payments.due_at) END, \
                      provider_id = coalesce(r.provider_id, payments.provider_id), \
+                     authorised_until = coalesce(r.authorised_until, payments.authorised_until), \
+                     failure = coalesce(r.failure, payments.failure), \
+                     next_action = CASE WHEN r.is_known = 1 THEN r.next_action ELSE payments.next_action END, \
                      changed_at = CASE WHEN r.moved = 1 THEN $2 ELSE changed_at END, \
                      intent = CASE WHEN intent IS NULL AND r.state = 'authorised' THEN \
                        CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') \
                        THEN 'capture' ELSE 'void' END ELSE intent END \
-                   FROM json_to_recordset($1::json) AS r(id text, hold text, state text, final bigint, due_at bigint, \
-                     provider_id text, moved bigint, soon bigint) \
-                   WHERE payments.id = r.id RETURNING payments.id, payments.intent",
-        sqlite: "UPDATE payments SET state = r.value ->> 'state', final = r.value ->> 'final', \
+                   FROM json_to_recordset($1::json) AS r(id text, hold text, was text, state text, last bigint, \
+                     captured bigint, due_at bigint, provider_id text, authorised_until bigint, failure text, \
+                     next_action text, is_known bigint, moved bigint, soon bigint) \
+                   WHERE payments.id = r.id AND payments.state = r.was RETURNING payments.id, payments.intent",
+        sqlite: "UPDATE payments SET state = r.value ->> 'state', last = r.value ->> 'last', \
+                   captured_amount = r.value ->> 'captured', \
                    due_at = CASE WHEN r.value ->> 'soon' = 1 \
                      THEN min(coalesce(payments.due_at, r.value ->> 'due_at'), r.value ->> 'due_at') \
                      ELSE coalesce(r.value ->> 'due_at', payments.due_at) END, \
                    provider_id = coalesce(r.value ->> 'provider_id', payments.provider_id), \
+                   authorised_until = coalesce(r.value ->> 'authorised_until', payments.authorised_until), \
+                   failure = coalesce(r.value ->> 'failure', payments.failure), \
+                   next_action = CASE WHEN r.value ->> 'is_known' = 1 THEN r.value ->> 'next_action' \
+                     ELSE payments.next_action END, \
                    changed_at = CASE WHEN r.value ->> 'moved' = 1 THEN $2 ELSE changed_at END, \
                    intent = CASE WHEN intent IS NULL AND r.value ->> 'state' = 'authorised' THEN \
                      CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = r.value ->> 'hold' AND h.state = 'paying') \
                      THEN 'capture' ELSE 'void' END ELSE intent END \
-                 FROM json_each($1) AS r WHERE payments.id = r.value ->> 'id' RETURNING id, intent",
+                 FROM json_each($1) AS r WHERE payments.id = r.value ->> 'id' AND payments.state = r.value ->> 'was' \
+                 RETURNING id, intent",
     };
     if changes.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<_> = changes
-        .iter()
-        .map(|change| {
-            json!({
-                "id": change.row.id.to_string(), "hold": HoldId::of(change.row.order).to_string(),
-                "state": change.row.state.as_str(), "final": i64::from(change.row.last),
-                "due_at": change.due.at().map(Timestamp::as_millis), "provider_id": change.provider_id,
-                "moved": i64::from(change.moved), "soon": i64::from(matches!(change.due, Due::By(_))),
-            })
-        })
-        .collect();
-    let written =
-        sqlx::query(database.sql(WRITE)).bind(moves::rows(&rows)).bind(now.as_millis()).fetch_all(&mut **tx).await?;
+    let rows: Vec<_> = changes.iter().map(Change::columns).collect();
+    let written: Vec<Written> =
+        sqlx::query_as(database.sql(WRITE)).bind(moves::rows(&rows)).bind(now.as_millis()).fetch_all(&mut **tx).await?;
+    if written.len() != changes.len() {
+        return Err(StoreError::unexpected("database", "a locked payment has left its state"));
+    }
     let mut intents = HashMap::new();
-    for row in &written {
-        let id = PaymentId::parse(row.try_get(0)?).ok_or_else(|| bad("payment id"))?;
-        if let Some(intent) = row.try_get::<Option<&str>, _>(1)?.and_then(Intent::parse) {
+    for row in written {
+        let id = PaymentId::parse(&row.id).ok_or_else(|| bad("payment id"))?;
+        if let Some(intent) = row.intent.as_deref().and_then(Intent::parse) {
             intents.insert(id, intent);
         }
     }
     Ok(intents)
+}
+
+row! {
+    struct Written {
+        id: String,
+        intent: Option<String>,
+    }
+}
+
+impl Change {
+    fn columns(&self) -> serde_json::Value {
+        let charge = self.charge.as_ref();
+        let next_action = charge.and_then(|charge| match &charge.state {
+            ChargeState::RequiresAction { url } => Some(url),
+            _ => None,
+        });
+        json!({
+            "id": self.row.id.to_string(), "hold": HoldId::of(self.row.order).to_string(),
+            "was": self.from.as_str(), "state": self.row.state.as_str(), "last": i64::from(self.row.last),
+            "captured": self.row.captured, "due_at": self.due.at().map(Timestamp::as_millis),
+            "provider_id": charge.map(|charge| &charge.provider_id),
+            "authorised_until": charge.and_then(|charge| charge.authorised_until).map(Timestamp::as_millis),
+            "failure": charge.and_then(|charge| charge.failure.as_ref()), "next_action": next_action,
+            "is_known": i64::from(charge.is_some()), "moved": i64::from(self.moved),
+            "soon": i64::from(matches!(self.due, Due::By(_))),
+        })
+    }
 }
 
 /// The state after an answer. Captured money is believed whatever was known before; everything else moves only an

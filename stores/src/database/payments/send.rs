@@ -9,9 +9,12 @@ use sale::{HoldId, OrderId, Timestamp, ids::PaymentId};
 use serde_json::json;
 use sqlx::Row as _;
 
-use super::super::{
-    Database, Sql,
-    moves::{self, bad},
+use super::{
+    super::{
+        Database, Sql, Tx,
+        moves::{self, bad},
+    },
+    open_states,
 };
 use crate::StoreError;
 
@@ -33,31 +36,24 @@ pub struct Sending {
 pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> Result<Vec<bool>, StoreError> {
     const MARK: Sql = Sql {
         postgres: "UPDATE payments SET state = 'created', provider_id = r.provider_id, sent_at = $2, \
-                     due_at = greatest(due_at, r.ask_at), asked = 0, changed_at = $2 \
+                     due_at = greatest(due_at, r.ask_at), polls = 0, changed_at = $2 \
                    FROM json_to_recordset($1::json) AS r(id text, hold text, provider_id text, ask_at bigint) \
                    WHERE payments.id = r.id AND state IN ('created', 'unknown') AND sent_at IS NULL AND intent IS NULL \
                    AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') RETURNING payments.id",
         sqlite: "UPDATE payments SET state = 'created', provider_id = r.value ->> 'provider_id', sent_at = $2, \
-                   due_at = max(due_at, r.value ->> 'ask_at'), asked = 0, changed_at = $2 \
+                   due_at = max(due_at, r.value ->> 'ask_at'), polls = 0, changed_at = $2 \
                  FROM json_each($1) AS r \
                  WHERE payments.id = r.value ->> 'id' AND state IN ('created', 'unknown') AND sent_at IS NULL \
                  AND intent IS NULL \
                  AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.value ->> 'hold' AND h.state = 'paying') \
                  RETURNING payments.id",
     };
-    const EXTEND: Sql = Sql {
-        postgres: "UPDATE holds SET deadline = r.answer_by \
-                   FROM json_to_recordset($1::json) AS r(hold text, answer_by bigint) \
-                   WHERE holds.id = r.hold AND deadline < r.answer_by",
-        sqlite: "UPDATE holds SET deadline = r.value ->> 'answer_by' FROM json_each($1) AS r \
-                 WHERE holds.id = r.value ->> 'hold' AND deadline < r.value ->> 'answer_by'",
-    };
     let mut tx = database.begin().await?;
     let holds: Vec<_> = all.iter().map(|sending| HoldId::of(sending.order)).collect();
     moves::lock_holds(database, &mut tx, &holds).await?;
     let row = |sending: &Sending| {
         json!({
-            "id": sending.id.to_string(), "hold": HoldId::of(sending.order).to_string(),
+            "id": sending.id.to_string(), "purchase": sending.order.to_string(), "hold": HoldId::of(sending.order).to_string(),
             "provider_id": sending.provider_id, "ask_at": sending.ask_at.as_millis(), "answer_by": sending.answer_by.as_millis(),
         })
     };
@@ -71,10 +67,45 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
     let is_marked: Vec<_> = all.iter().map(|sending| marked.contains(&sending.id.to_string())).collect();
     let extended: Vec<_> = rows.into_iter().zip(&is_marked).filter(|(_, is)| **is).map(|(row, _)| row).collect();
     if !extended.is_empty() {
-        sqlx::query(database.sql(EXTEND)).bind(moves::rows(&extended)).execute(&mut *tx).await?;
+        extend(database, &mut tx, &moves::rows(&extended), now).await?;
         database.commit(tx).await?;
     }
     Ok(is_marked)
+}
+
+/// Moves the deadlines of holds that would end before the provider's answer, for one attempt of a purchase: whoever tries
+/// again and again keeps the units no longer for it.
+async fn extend(database: &Database, tx: &mut Tx, rows: &str, now: Timestamp) -> Result<(), StoreError> {
+    const EXTEND: Sql = Sql {
+        postgres: "UPDATE holds SET deadline = r.answer_by \
+                   FROM json_to_recordset($1::json) AS r(hold text, purchase text, answer_by bigint) \
+                   WHERE holds.id = r.hold AND deadline < r.answer_by AND NOT EXISTS ( \
+                     SELECT 1 FROM payments p WHERE p.purchase_id = r.purchase AND p.extended_at IS NOT NULL) \
+                   RETURNING holds.id",
+        sqlite: "UPDATE holds SET deadline = r.value ->> 'answer_by' FROM json_each($1) AS r \
+                 WHERE holds.id = r.value ->> 'hold' AND deadline < r.value ->> 'answer_by' AND NOT EXISTS ( \
+                   SELECT 1 FROM payments p WHERE p.purchase_id = r.value ->> 'purchase' AND p.extended_at IS NOT NULL) \
+                 RETURNING holds.id",
+    };
+    const NOTE: Sql = Sql {
+        postgres: "UPDATE payments SET extended_at = $3 FROM json_to_recordset($1::json) AS r(id text, hold text) \
+                   WHERE payments.id = r.id \
+                   AND r.hold = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
+        sqlite: "UPDATE payments SET extended_at = $3 FROM json_each($1) AS r WHERE payments.id = r.value ->> 'id' \
+                 AND r.value ->> 'hold' IN (SELECT value FROM json_each($2))",
+    };
+    let extended = sqlx::query(database.sql(EXTEND)).bind(rows).fetch_all(&mut **tx).await?;
+    if extended.is_empty() {
+        return Ok(());
+    }
+    let holds = extended.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<Vec<_>, _>>()?;
+    sqlx::query(database.sql(NOTE))
+        .bind(rows)
+        .bind(moves::list(holds))
+        .bind(now.as_millis())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 /// Takes attempts whose time to ask has come; until `next` no other worker takes them.
@@ -85,12 +116,18 @@ pub async fn claim_due(
     limit: i64,
 ) -> Result<Vec<PaymentId>, StoreError> {
     const CLAIM: Sql = Sql {
-        postgres: "UPDATE payments SET due_at = $2, asked = asked + 1 WHERE id IN ( \
-                     SELECT id FROM payments WHERE due_at <= $1 AND state IN ('created', 'authorised', 'unknown') \
-                     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id",
-        sqlite: "UPDATE payments SET due_at = $2, asked = asked + 1 WHERE id IN ( \
-                   SELECT id FROM payments WHERE due_at <= $1 AND state IN ('created', 'authorised', 'unknown') \
-                   ORDER BY due_at LIMIT $3) RETURNING id",
+        postgres: concat!(
+            "UPDATE payments SET due_at = $2, polls = polls + 1 WHERE id IN ( \
+               SELECT id FROM payments WHERE due_at <= $1 AND state IN ",
+            open_states!(),
+            " ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id"
+        ),
+        sqlite: concat!(
+            "UPDATE payments SET due_at = $2, polls = polls + 1 WHERE id IN ( \
+               SELECT id FROM payments WHERE due_at <= $1 AND state IN ",
+            open_states!(),
+            " ORDER BY due_at LIMIT $3) RETURNING id"
+        ),
     };
     let rows = sqlx::query(database.sql(CLAIM))
         .bind(now.as_millis())
