@@ -15,11 +15,11 @@ use stores::{
     database::{
         Database,
         payments::{self, Answer, PaymentRow, Recorded, Sending, Told},
-        refunds::{self, RefundRow},
+        refunds::{self, RefundAnswer, RefundRow},
     },
     events::{Handler, Progress},
     failpoint::{self, Point},
-    payments::{Charge, ChargeRef, ChargeState, NewCharge, NewRefund, PaymentProvider, RefundProgress},
+    payments::{Charge, ChargeRef, ChargeState, NewCharge, NewRefund, PaymentProvider},
     periodic::Periodic,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -38,8 +38,6 @@ const POLL_EVERY: Duration = Duration::from_millis(200);
 /// The first and the longest wait before an open attempt is asked about again.
 const FIRST_ASK_MS: i64 = 500;
 const LAST_ASK_MS: i64 = 30_000;
-/// A refund is asked for every ten seconds for five minutes before a person has to look at it.
-const REFUND_TRIES: u32 = 30;
 
 /// What is to be done about an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -234,14 +232,14 @@ impl PaymentWorker {
         let asked = NewRefund { key: refund.id.clone(), money: refund.money };
         let answer = self.answer("refund", self.provider.refund(&refund.charge, &asked, now)).await;
         failpoint::reached(Point::RefundSent);
-        match answer.map(|refund| refund.progress) {
-            Some(RefundProgress::Done) => refunds::done(&self.database, &refund, self.database.now()).await,
-            _ if refund.tries >= REFUND_TRIES => {
-                tracing::error!(refund.id, "a refund was refused too often; the order needs review");
-                refunds::needs_review(&self.database, &refund, self.database.now()).await
-            }
-            _ => Ok(()),
+        let answer = answer.map_or(RefundAnswer::Silence, |given| RefundAnswer::Progress {
+            provider_ref: given.provider_id,
+            progress: given.progress,
+        });
+        if refunds::record(&self.database, &refund, &answer, self.database.now()).await? {
+            tracing::error!(refund.id, "a refund was refused too often; the order needs review");
         }
+        Ok(())
     }
 
     /// The provider's answer to a call; `None` when there was none, which never means no.

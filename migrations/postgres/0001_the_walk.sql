@@ -204,19 +204,64 @@ CREATE TABLE payment_parts (
 );
 CREATE INDEX payment_parts_of_order ON payment_parts (order_id);
 
--- Money that the rules owe. The id is the key of the provider's call: `refund:{payment}:{n}`.
+-- Money to give back. The id is the key of the provider's call: `refund:{payment}:{n}`.
 CREATE TABLE refunds (
-    id          TEXT COLLATE "C" PRIMARY KEY,
-    payment_id  TEXT COLLATE "C" NOT NULL REFERENCES payments (id),
-    order_id    TEXT COLLATE "C" NOT NULL REFERENCES orders (id),
-    amount      BIGINT NOT NULL CHECK (amount > 0),
-    state       TEXT NOT NULL,
-    tries       BIGINT NOT NULL DEFAULT 0,
-    ask_at      BIGINT,
-    created_at  BIGINT NOT NULL,
-    changed_at  BIGINT NOT NULL
+    id            TEXT COLLATE "C" PRIMARY KEY,
+    payment_id    TEXT COLLATE "C" NOT NULL REFERENCES payments (id),
+    n             BIGINT NOT NULL CHECK (n > 0),
+    amount        BIGINT NOT NULL CHECK (amount > 0),
+    currency      TEXT NOT NULL,
+    reason        TEXT NOT NULL,
+    -- `rules`, or the person.
+    requested_by  TEXT NOT NULL,
+    -- The key of whoever asked for it: the same one is the same refund.
+    request_key   TEXT COLLATE "C" NOT NULL UNIQUE,
+    state         TEXT NOT NULL CHECK (state IN ('pending', 'done', 'needs_review')),
+    -- How often the provider has refused it, and how often it has not answered. Silence is never a refusal.
+    refusals      BIGINT NOT NULL DEFAULT 0 CHECK (refusals >= 0),
+    silences      BIGINT NOT NULL DEFAULT 0 CHECK (silences >= 0),
+    -- The provider's id of the refund.
+    provider_ref  TEXT COLLATE "C",
+    -- Why it was refused last, in the provider's words.
+    failure       TEXT,
+    -- When it is asked for; NULL when it has ended.
+    due_at        BIGINT,
+    created_at    BIGINT NOT NULL,
+    changed_at    BIGINT NOT NULL,
+    UNIQUE (payment_id, n)
 );
-CREATE INDEX refunds_to_ask ON refunds (ask_at) WHERE ask_at IS NOT NULL;
+CREATE INDEX refunds_due ON refunds (due_at) WHERE due_at IS NOT NULL;
+
+-- Which lines a refund gives back: `amount` of each, and how many units have gone back whole with it.
+CREATE TABLE refund_lines (
+    refund_id  TEXT COLLATE "C" NOT NULL REFERENCES refunds (id),
+    order_id   TEXT COLLATE "C" NOT NULL REFERENCES orders (id),
+    line_no    BIGINT NOT NULL CHECK (line_no > 0),
+    quantity   BIGINT NOT NULL CHECK (quantity >= 0),
+    amount     BIGINT NOT NULL CHECK (amount > 0),
+    PRIMARY KEY (refund_id, order_id, line_no)
+);
+CREATE INDEX refund_lines_of_order ON refund_lines (order_id);
+
+-- Money that has moved: one row a fact, written in the transaction of the fact and never changed. No foreign keys: what
+-- happened has happened, whatever becomes of the rows that it was about.
+CREATE TABLE money_moves (
+    id           BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    purchase_id  TEXT COLLATE "C" NOT NULL,
+    payment_id   TEXT COLLATE "C" NOT NULL,
+    refund_id    TEXT COLLATE "C",
+    kind         TEXT NOT NULL CHECK (kind IN ('captured', 'refunded')),
+    amount       BIGINT NOT NULL CHECK (amount >= 0),
+    currency     TEXT NOT NULL,
+    -- Why, in a word.
+    cause        TEXT NOT NULL,
+    at           BIGINT NOT NULL,
+    CHECK ((kind = 'refunded') = (refund_id IS NOT NULL))
+);
+CREATE INDEX money_moves_of_payment ON money_moves (payment_id);
+CREATE INDEX money_moves_by_time ON money_moves (at);
+-- A refund moves money once.
+CREATE UNIQUE INDEX money_moves_of_refund ON money_moves (refund_id) WHERE refund_id IS NOT NULL;
 
 -- Events of the same transaction as their cause, until the log has them. No index but the one that they are read by: an
 -- event that should come twice changes nothing.

@@ -14,6 +14,7 @@ pub mod language;
 pub mod money;
 pub mod order;
 pub mod pass;
+pub mod refund;
 pub mod sale;
 pub mod secret;
 pub mod standing;

@@ -111,6 +111,16 @@ states! {
     }
 }
 
+states! {
+    /// Why the rules owe money.
+    RefundReason {
+        /// It came after the units had gone back, and there were none to take again.
+        LatePayment = "late_payment",
+        /// The purchase was paid already.
+        SecondCharge = "second_charge",
+    }
+}
+
 impl HoldState {
     /// Whether the units are set aside and not sold.
     pub const fn is_live(self) -> bool {

@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod leases;
 pub mod log_cursors;
 pub mod migrations;
+pub mod money_moves;
 mod moves;
 pub mod numbers;
 pub mod orders;

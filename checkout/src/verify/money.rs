@@ -1,15 +1,16 @@
 //! The payments of this database against the provider's own books.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sale::{OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::parse_charge_key};
+use sale::{OrderState, PaymentState, SaleId, Timestamp, ids::parse_charge_key};
 use stores::{
     StoreError,
     database::{
-        audit::{self, Sent},
-        orders, sales,
+        Database,
+        money_moves::{self, Account},
+        refunds, sales,
     },
-    payments::{Charge, ChargeState, PaymentProvider, Refund, Span},
+    payments::{Charge, ChargeState, PaymentProvider, Refund, RefundProgress, Span},
 };
 
 use super::{Look, Verifier};
@@ -58,47 +59,75 @@ pub(super) async fn look(verifier: &Verifier, sale: Option<&SaleId>, look: &mut 
     let books = read_books(verifier.provider.as_ref(), from, until).await?;
     let mut charges: HashMap<_, _> =
         books.charges.into_iter().map(|charge| (charge.provider_id.clone(), charge)).collect();
-    let mut after = None;
+    let (mut after, mut of_these) = (None, HashSet::new());
     loop {
-        let sent = audit::sent(database, sale, after, PAGE).await?;
-        let Some(last) = sent.last() else { break };
+        let accounts = money_moves::accounts(database, sale, after, PAGE).await?;
+        let Some(last) = accounts.last() else { break };
         after = Some(last.order);
-        compare(&sent, &mut charges, look);
+        of_these.extend(accounts.iter().map(|account| account.provider_id.clone()));
+        compare(&accounts, &mut charges, look);
     }
-    let unknown: Vec<_> = charges.into_values().filter(|charge| charge.state == ChargeState::Captured).collect();
-    for (key, order) in unknown.iter().filter_map(order_of) {
-        let of_sale = orders::view(database, order).await?.map(|order| order.sale);
-        if sale.is_none_or(|sale| of_sale.as_ref() == Some(sale)) {
-            look.find("charge_without_payment", &key, "");
+    unknown_charges(database, sale, charges.into_values(), look).await?;
+    let refunds = books.refunds.into_iter().filter(|refund| of_these.contains(&refund.charge_id));
+    unknown_refunds(database, refunds, look).await
+}
+
+/// Charges that the provider has captured and this database has forgotten.
+async fn unknown_charges(
+    database: &Database,
+    sale: Option<&SaleId>,
+    charges: impl Iterator<Item = Charge>,
+    look: &mut Look,
+) -> Result<(), StoreError> {
+    let captured = charges.filter(|charge| charge.captured > 0);
+    let ours: Vec<_> = captured
+        .filter_map(|charge| {
+            let (order, _) = charge.key.as_deref().and_then(parse_charge_key)?;
+            Some((order, charge))
+        })
+        .collect();
+    let orders: Vec<_> = ours.iter().map(|(order, _)| *order).collect();
+    let of_sale = match sale {
+        Some(sale) => Some(money_moves::of_sale(database, sale, &orders).await?),
+        None => None,
+    };
+    for (order, charge) in ours {
+        if of_sale.as_ref().is_none_or(|orders| orders.contains(&order)) {
+            look.find("charge_without_payment", &charge.provider_id, format!("{:?} for {order}", charge.money));
         }
     }
     Ok(())
 }
 
-fn order_of(charge: &Charge) -> Option<(String, OrderId)> {
-    let key = charge.key.clone()?;
-    let (order, _) = parse_charge_key(&key)?;
-    Some((key, order))
+/// Refunds of our charges that the provider has made and this database does not know of.
+async fn unknown_refunds(
+    database: &Database,
+    refunds: impl Iterator<Item = Refund>,
+    look: &mut Look,
+) -> Result<(), StoreError> {
+    let done: Vec<_> = refunds.filter(|refund| refund.progress == RefundProgress::Done).collect();
+    look.count("refunds", done.len() as u64);
+    let keys: Vec<_> = done.iter().filter_map(|refund| refund.key.clone()).collect();
+    let known = refunds::known(database, &keys).await?;
+    for refund in done.iter().filter(|refund| refund.key.as_ref().is_none_or(|key| !known.contains(key))) {
+        let id = refund.provider_id.as_ref().or(refund.key.as_ref()).cloned().unwrap_or_default();
+        look.find("refund_without_record", &id, format!("{:?} of {}", refund.money, refund.charge_id));
+    }
+    Ok(())
 }
 
 /// Each order's attempts against what the provider knows. What is found is taken out of `charges`.
-fn compare(sent: &[Sent], charges: &mut HashMap<String, Charge>, look: &mut Look) {
+fn compare(accounts: &[Account], charges: &mut HashMap<String, Charge>, look: &mut Look) {
     let mut paid: BTreeMap<_, (OrderState, u32)> = BTreeMap::new();
-    for payment in sent {
-        let charge = charges.remove(&payment.provider_id);
+    for account in accounts {
+        let charge = charges.remove(&account.provider_id);
         look.count("charges", u64::from(charge.is_some()));
-        let is_captured = charge.as_ref().is_some_and(|charge| charge.state == ChargeState::Captured);
-        let is_kept = charge.as_ref().is_some_and(|charge| is_captured && charge.refunded < charge.money.amount.max(1));
-        let kept = paid.entry(payment.order).or_insert((payment.order_state, 0));
-        kept.1 = kept.1.saturating_add(u32::from(is_kept && payment.state != PaymentState::RefundPending));
-        if payment.state == PaymentState::Captured && !is_captured {
-            look.find("captured_here_only", &payment.payment, "the provider knows of no captured charge");
-        }
-        if let Some(charge) = &charge
-            && (charge.money.amount != payment.amount || charge.money.currency.as_str() != payment.currency)
-        {
-            look.find("other_amount", &payment.payment, format!("{:?}", charge.money));
-        }
+        compare_amounts(account, charge.as_ref(), look);
+        let is_kept = charge.is_some_and(|charge| {
+            charge.state == ChargeState::Captured && charge.refunded < charge.money.amount.max(1)
+        });
+        let kept = paid.entry(account.order).or_insert((account.order_state, 0));
+        kept.1 = kept.1.saturating_add(u32::from(is_kept && account.state != PaymentState::RefundPending));
     }
     for (order, (state, kept)) in paid {
         match (state, kept) {
@@ -107,5 +136,31 @@ fn compare(sent: &[Sent], charges: &mut HashMap<String, Charge>, look: &mut Look
             (_, 0) => {}
             _ => look.find("charged_not_paid", &order, format!("{} with {kept} captured charges", state.as_str())),
         }
+    }
+}
+
+/// The payment's own row, the moves written down about it, and the provider's charge: three sayings about one sum.
+fn compare_amounts(account: &Account, charge: Option<&Charge>, look: &mut Look) {
+    if account.row != account.moves {
+        let detail = format!("the payment says {:?}, its moves {:?}", account.row, account.moves);
+        look.find("money_moves", &account.payment, detail);
+    }
+    let Some(charge) = charge else {
+        if account.moves.captured > 0 {
+            look.find("captured_here_only", &account.payment, "the provider does not list this charge");
+        }
+        return;
+    };
+    if charge.money != account.money {
+        look.find("other_amount", &account.payment, format!("{:?}", charge.money));
+    }
+    // While a call is under way the provider is ahead of us.
+    if !account.state.is_open() && charge.captured != account.moves.captured {
+        let detail = format!("the provider has taken {}, the moves say {}", charge.captured, account.moves.captured);
+        look.find("captured_amount", &account.payment, detail);
+    }
+    if account.state != PaymentState::RefundPending && charge.refunded != account.moves.refunded {
+        let detail = format!("the provider gave back {}, the moves say {}", charge.refunded, account.moves.refunded);
+        look.find("refunded_amount", &account.payment, detail);
     }
 }

@@ -131,18 +131,47 @@ async fn a_refund_that_is_refused_too_often_needs_a_person(#[case] engine: Engin
     let order = shop.expired().await;
     let other = shop.order().await.id;
     shop.captured_after_all(order, 1).await;
-    shop.provider.plan([Some(Fault::Before); 40]);
+    // The charge is not captured any more, as far as the provider is concerned: it refuses to give anything back.
+    testing::force_charge(&shop.database, &charge_key(order, 1), "voided").await;
     let events = shop.new_events().await;
     shop.hand_over(&events).await.unwrap();
-    for _ in 0..40 {
+    for refusals in 1..30 {
         shop.process.payments.poll().await.unwrap();
+        assert_eq!(shop.state(order).await, OrderState::RefundPending, "after {refusals} refusals");
         shop.pass_time(10_000);
     }
+    shop.process.payments.poll().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::NeedsReview);
     assert_eq!(shop.refunded_at_the_provider(order).await, 0);
     assert_ne!(shop.state(other).await, OrderState::NeedsReview);
-    shop.provider.plan([None; 1]);
+    shop.deliver().await;
+    let found: Vec<_> = shop.verify().await.found.into_iter().map(|found| found.what).collect();
+    assert_eq!(found, ["captured_amount"]);
+    testing::force_charge(&shop.database, &charge_key(order, 1), "captured").await;
     shop.calm_down().await;
+    shop.close().await;
+}
+
+#[apply(every_engine)]
+#[tokio::test]
+async fn a_provider_that_is_silent_about_a_refund_is_asked_without_end(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let order = shop.expired().await;
+    let other = shop.order().await.id;
+    shop.captured_after_all(order, 1).await;
+    let events = shop.new_events().await;
+    shop.hand_over(&events).await.unwrap();
+    shop.provider.plan([Some(Fault::Before); 100]);
+    for silences in 1..=100 {
+        shop.process.payments.poll().await.unwrap();
+        assert_eq!(shop.state(order).await, OrderState::RefundPending, "after {silences} silences");
+        shop.pass_time(300_000);
+    }
+    shop.process.payments.poll().await.unwrap();
+    assert_eq!(shop.state(order).await, OrderState::Refunded);
+    assert_eq!((shop.refunded_at_the_provider(order).await, shop.captured().await), (PRICE, PRICE));
+    shop.calm_down().await;
+    assert_eq!(shop.state(other).await, OrderState::Expired);
     shop.close().await;
 }
 
@@ -163,5 +192,57 @@ async fn another_amount_than_ours_needs_a_person(#[case] engine: Engine) {
     let found: Vec<_> = shop.verify().await.found.into_iter().map(|found| found.what).collect();
     assert_eq!(found, ["other_amount"]);
     testing::force_charge_amount(&shop.database, &charge_key(order, 1), PRICE).await;
+    shop.close().await;
+}
+
+#[apply(every_engine)]
+#[tokio::test]
+async fn verification_sees_money_that_the_database_forgot(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let late = shop.expired().await;
+    let paid = shop.order().await.id;
+    shop.captured_after_all(late, 1).await;
+    shop.pay(paid, "sandbox_ok", "pay").await.unwrap();
+    shop.calm_down().await;
+    assert_eq!((shop.state(late).await, shop.state(paid).await), (OrderState::Refunded, OrderState::Paid));
+    assert_eq!(shop.verify().await.differences, 0);
+    let write = async |statements: &[&'static str]| {
+        for statement in statements {
+            sqlx::query(*statement).execute(shop.database.writer()).await.unwrap();
+        }
+    };
+    let found = async || shop.verify().await.found.into_iter().map(|found| found.what).collect::<Vec<_>>();
+
+    write(&[
+        "CREATE TABLE kept_refunds AS SELECT * FROM refunds",
+        "CREATE TABLE kept_lines AS SELECT * FROM refund_lines",
+    ])
+    .await;
+    write(&["DELETE FROM refund_lines", "DELETE FROM refunds"]).await;
+    assert_eq!(found().await, ["refund_without_record"]);
+    write(&["CREATE TABLE kept_moves AS SELECT * FROM money_moves", "DELETE FROM money_moves WHERE kind = 'captured'"])
+        .await;
+    assert_eq!(found().await.iter().filter(|what| **what == "money_moves").count(), 2);
+
+    write(&[
+        "CREATE TABLE kept_payments AS SELECT * FROM payments",
+        "CREATE TABLE kept_parts AS SELECT * FROM payment_parts",
+    ])
+    .await;
+    write(&["DELETE FROM payment_parts", "DELETE FROM payments"]).await;
+    let forgotten = found().await;
+    assert_eq!(forgotten.iter().filter(|what| **what == "charge_without_payment").count(), 2, "{forgotten:?}");
+    assert!(forgotten.contains(&"move_without_payment"), "{forgotten:?}");
+
+    write(&[
+        "INSERT INTO payments SELECT * FROM kept_payments",
+        "INSERT INTO payment_parts SELECT * FROM kept_parts",
+        "INSERT INTO refunds SELECT * FROM kept_refunds",
+        "INSERT INTO refund_lines SELECT * FROM kept_lines",
+        "INSERT INTO money_moves (purchase_id, payment_id, refund_id, kind, amount, currency, cause, at) \
+         SELECT purchase_id, payment_id, refund_id, kind, amount, currency, cause, at FROM kept_moves \
+         WHERE kind = 'captured'",
+    ])
+    .await;
     shop.close().await;
 }

@@ -2,14 +2,10 @@
 //!
 //! All checks see one moment. Each is a statement that tells the things that break it; none is the right answer.
 
-use sale::{Event, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId};
+use sale::{Event, SaleId, Timestamp};
 use sqlx::Row as _;
 
-use super::{
-    Database,
-    moves::{bad, order_id},
-    numbers::unsigned,
-};
+use super::{Database, moves::bad, numbers::unsigned};
 use crate::StoreError;
 
 /// Something that is not as it must be.
@@ -86,7 +82,19 @@ const RULES: &[(&str, &str)] = &[
     (
         "refund_not_owed",
         "SELECT o.id FROM orders o WHERE ($1 = '' OR o.sale = $1) AND o.state = 'refund_pending' \
-         AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.order_id = o.id AND r.state = 'pending')",
+         AND NOT EXISTS (SELECT 1 FROM refunds r JOIN payments p ON p.id = r.payment_id \
+           WHERE p.purchase_id = o.id AND r.state = 'pending')",
+    ),
+    (
+        "move_without_payment",
+        "SELECT m.payment_id FROM money_moves m JOIN orders o ON o.id = m.purchase_id WHERE ($1 = '' OR o.sale = $1) \
+         AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.id = m.payment_id)",
+    ),
+    (
+        "refund_lines",
+        "SELECT r.id FROM refunds r JOIN payments p ON p.id = r.payment_id JOIN orders o ON o.id = p.purchase_id \
+         WHERE ($1 = '' OR o.sale = $1) \
+         AND r.amount <> (SELECT COALESCE(SUM(l.amount), 0) FROM refund_lines l WHERE l.refund_id = r.id)",
     ),
     (
         "called_beyond_cursor",
@@ -129,52 +137,6 @@ pub async fn count(database: &Database, sale: Option<&SaleId>) -> Result<Counted
         holds: unsigned(row.try_get(1)?),
         payments: unsigned(row.try_get(2)?),
     })
-}
-
-/// An attempt that the provider may know about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    pub payment: PaymentId,
-    pub order: OrderId,
-    pub provider_id: String,
-    pub amount: i64,
-    pub currency: String,
-    pub state: PaymentState,
-    pub order_state: OrderState,
-}
-
-/// Attempts that were sent, by order, from after `after` on.
-pub async fn sent(
-    database: &Database,
-    sale: Option<&SaleId>,
-    after: Option<OrderId>,
-    limit: i64,
-) -> Result<Vec<Sent>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT p.id, p.purchase_id, p.provider_id, p.amount, p.currency, p.state, o.state FROM payments p \
-         JOIN orders o ON o.id = p.purchase_id WHERE ($1 = '' OR o.sale = $1) AND p.sent_at IS NOT NULL AND p.purchase_id IN ( \
-           SELECT q.id FROM orders q WHERE ($1 = '' OR q.sale = $1) AND q.id > $2 \
-           AND EXISTS (SELECT 1 FROM payments s WHERE s.purchase_id = q.id AND s.sent_at IS NOT NULL) \
-           ORDER BY q.id LIMIT $3) ORDER BY p.purchase_id, p.attempt",
-    )
-    .bind(sale.map_or("", SaleId::as_str))
-    .bind(after.map_or_else(String::new, |after| after.to_string()))
-    .bind(limit)
-    .fetch_all(database.reader())
-    .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Sent {
-                payment: PaymentId::parse(row.try_get(0)?).ok_or_else(|| bad("payment id"))?,
-                order: order_id(row.try_get(1)?)?,
-                provider_id: row.try_get(2)?,
-                amount: row.try_get(3)?,
-                currency: row.try_get(4)?,
-                state: PaymentState::parse(row.try_get(5)?).ok_or_else(|| bad("payment state"))?,
-                order_state: OrderState::parse(row.try_get(6)?).ok_or_else(|| bad("order state"))?,
-            })
-        })
-        .collect()
 }
 
 /// Events written before `before` that are not safe on the log, oldest first.

@@ -6,14 +6,17 @@ use super::{Database, acts, acts::Act};
 use crate::StoreError;
 
 /// What is deleted, children first. Each statement takes the sale's id.
-const FORGET: [&str; 12] = [
+const FORGET: [&str; 14] = [
     "DELETE FROM sandbox_refunds WHERE charge_id IN (SELECT c.id FROM payments p \
      JOIN orders o ON o.id = p.purchase_id \
      JOIN sandbox_charges c ON c.key = 'pay:' || p.purchase_id || ':' || p.attempt WHERE o.sale = $1)",
     "DELETE FROM sandbox_charges WHERE key IN (SELECT 'pay:' || p.purchase_id || ':' || p.attempt FROM payments p \
      JOIN orders o ON o.id = p.purchase_id WHERE o.sale = $1)",
     "DELETE FROM outbox WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
-    "DELETE FROM refunds WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
+    "DELETE FROM money_moves WHERE purchase_id IN (SELECT id FROM orders WHERE sale = $1)",
+    "DELETE FROM refund_lines WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
+    "DELETE FROM refunds WHERE payment_id IN (SELECT p.id FROM payments p \
+     JOIN orders o ON o.id = p.purchase_id WHERE o.sale = $1)",
     "DELETE FROM payment_parts WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",
     "DELETE FROM payments WHERE purchase_id IN (SELECT id FROM orders WHERE sale = $1)",
     "DELETE FROM order_history WHERE order_id IN (SELECT id FROM orders WHERE sale = $1)",

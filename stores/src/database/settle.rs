@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use sale::{
     Event, EventKind, HoldId, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp,
     ids::{EventId, PaymentId},
-    order::VoidFor,
+    order::{RefundReason, VoidFor},
     sale::{Line, Place, quantity},
 };
 use sqlx::Row as _;
@@ -223,7 +223,7 @@ async fn refuse_others(
         holds::call_back(tx, order, VoidFor::Deadline, now).await?;
     }
     for payment in payments.iter().filter(|payment| payment.id != paid_by && payment.state == PaymentState::Captured) {
-        refunds::owe(database, tx, &hold.sale, payment, now).await?;
+        refunds::owe(database, tx, &hold.sale, payment, (RefundReason::SecondCharge, now)).await?;
     }
     Ok(())
 }
@@ -408,9 +408,9 @@ async fn owe_back(
     let order = first.id.order;
     let captured: Vec<_> = payments.iter().filter(|payment| payment.state == PaymentState::Captured).collect();
     for payment in &captured {
-        refunds::owe(database, tx, &first.sale, payment, now).await?;
+        refunds::owe(database, tx, &first.sale, payment, (RefundReason::LatePayment, now)).await?;
     }
-    let owes = captured.iter().any(|payment| payment.money.amount > 0);
+    let owes = captured.iter().any(|payment| payment.captured > 0);
     let state = if owes { OrderState::RefundPending } else { OrderState::Refunded };
     moves::order_state(database, tx, &[order], state, now).await?;
     sqlx::query(
@@ -452,7 +452,7 @@ mod tests {
             attempt,
             method: String::new(),
             money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
-            captured: if state == PaymentState::Captured { 1 } else { 0 },
+            captured: i64::from(state == PaymentState::Captured),
             state,
             intent: Some(Intent::Capture),
             void_for: None,

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sale::{Event, EventKind, HoldId, OrderId, OrderState, PaymentState, Timestamp, ids::PaymentId, order::Intent};
+use sale::{
+    Event, EventKind, HoldId, Money, OrderId, OrderState, PaymentState, Timestamp, ids::PaymentId, order::Intent,
+};
 use serde_json::json;
 
 use super::{
     super::{
         Database, Sql, Tx,
+        money_moves::{self, MoneyMove, MoveKind},
         moves::{self, bad},
         outbox,
     },
@@ -105,7 +108,9 @@ pub async fn record(database: &Database, answers: &[Answer], now: Timestamp) -> 
             recorded.push(Recorded::Mismatch);
             continue;
         }
-        let from = changes.get(&row.id).map_or(row.state, |change| change.from);
+        // Two answers about one attempt are one change, to where both lead.
+        let earlier = changes.remove(&row.id);
+        let from = earlier.as_ref().map_or(row.state, |change| change.from);
         let (state, last) = forward(row.state, row.last, &answer.told);
         let moved = (state, last) != (row.state, row.last);
         (row.state, row.last) = (state, last);
@@ -113,14 +118,14 @@ pub async fn record(database: &Database, answers: &[Answer], now: Timestamp) -> 
         if let Some(charge) = charge.as_ref().filter(|_| moved && state == PaymentState::Captured) {
             row.captured = charge.captured;
         }
-        // Two answers about one attempt are one change, to where both lead.
-        let moved_by_any = moved || changes.get(&row.id).is_some_and(|change| change.moved);
+        let moved_by_any = moved || earlier.as_ref().is_some_and(|change| change.moved);
         let due = match state {
             PaymentState::Created | PaymentState::Unknown => Due::At(answer.ask_at),
             _ if moved_by_any => Due::By(now.plus_millis(PATIENCE_MS)),
             PaymentState::Authorised => Due::At(answer.ask_at),
             _ => Due::AsItIs,
         };
+        let charge = charge.or_else(|| earlier.and_then(|change| change.charge));
         changes.insert(row.id, Change { row: row.clone(), from, charge, due, moved: moved_by_any });
         recorded.push(match (moved, state.is_open()) {
             (true, false) => Recorded::Ended,
@@ -130,6 +135,8 @@ pub async fn record(database: &Database, answers: &[Answer], now: Timestamp) -> 
     }
     let changes: Vec<_> = changes.into_values().collect();
     let intents = write(database, &mut tx, &changes, now).await?;
+    let captured: Vec<_> = changes.iter().filter_map(Change::captured).collect();
+    money_moves::append(database, &mut tx, &captured, now).await?;
     let ended = changes.iter().filter(|change| change.moved && !change.row.state.is_open());
     let events: Vec<_> = ended.map(|change| settled_event(&change.row, now)).collect();
     outbox::append(database, &mut tx, &events).await?;
@@ -220,6 +227,19 @@ row! {
 }
 
 impl Change {
+    /// The money that was taken with this change.
+    fn captured(&self) -> Option<MoneyMove> {
+        let row = &self.row;
+        (row.state == PaymentState::Captured && self.from != PaymentState::Captured).then(|| MoneyMove {
+            purchase: row.order,
+            payment: row.id,
+            refund: None,
+            kind: MoveKind::Captured,
+            money: Money { amount: row.captured, ..row.money },
+            cause: "payment".to_owned(),
+        })
+    }
+
     fn columns(&self) -> serde_json::Value {
         let charge = self.charge.as_ref();
         let next_action = charge.and_then(|charge| match &charge.state {
@@ -275,7 +295,7 @@ async fn mismatch(database: &Database, tx: &mut Tx, payment: &PaymentRow, now: T
 
 #[cfg(test)]
 mod tests {
-    use sale::{Currency, Money};
+    use sale::Currency;
 
     use super::*;
 

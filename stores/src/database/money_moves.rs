@@ -1,0 +1,177 @@
+//! Money moves: what was taken and given back, one row a fact, written in the transaction of the fact and never changed.
+
+use std::collections::HashSet;
+
+use sale::{Currency, Money, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId};
+use serde_json::json;
+
+use super::{
+    Database, Sql, Tx,
+    moves::{self, bad, order_id},
+};
+use crate::{StoreError, row::row};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MoveKind {
+    /// The provider has taken money.
+    Captured,
+    /// The provider has given money back.
+    Refunded,
+}
+
+impl MoveKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Captured => "captured",
+            Self::Refunded => "refunded",
+        }
+    }
+}
+
+/// Money that has moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MoneyMove {
+    pub(super) purchase: OrderId,
+    pub(super) payment: PaymentId,
+    pub(super) refund: Option<String>,
+    pub(super) kind: MoveKind,
+    pub(super) money: Money,
+    /// Why, in a word.
+    pub(super) cause: String,
+}
+
+/// Writes moves down.
+pub(super) async fn append(
+    database: &Database,
+    tx: &mut Tx,
+    all: &[MoneyMove],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const APPEND: Sql = Sql {
+        postgres: "INSERT INTO money_moves (purchase_id, payment_id, refund_id, kind, amount, currency, cause, at) \
+                   SELECT r.purchase_id, r.payment_id, r.refund_id, r.kind, r.amount, r.currency, r.cause, $2 \
+                   FROM json_to_recordset($1::json) AS r(purchase_id text, payment_id text, refund_id text, kind text, \
+                     amount bigint, currency text, cause text)",
+        sqlite: "INSERT INTO money_moves (purchase_id, payment_id, refund_id, kind, amount, currency, cause, at) \
+                 SELECT value ->> 'purchase_id', value ->> 'payment_id', value ->> 'refund_id', value ->> 'kind', \
+                   value ->> 'amount', value ->> 'currency', value ->> 'cause', $2 FROM json_each($1)",
+    };
+    if all.is_empty() {
+        return Ok(());
+    }
+    let row = |moved: &MoneyMove| {
+        json!({
+            "purchase_id": moved.purchase, "payment_id": moved.payment, "refund_id": moved.refund,
+            "kind": moved.kind.as_str(), "amount": moved.money.amount, "currency": moved.money.currency.as_str(),
+            "cause": moved.cause,
+        })
+    };
+    let rows = moves::rows(&all.iter().map(row).collect::<Vec<_>>());
+    sqlx::query(database.sql(APPEND)).bind(rows).bind(now.as_millis()).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// What the moves of a payment add up to, in minor units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    pub captured: i64,
+    pub refunded: i64,
+}
+
+/// An attempt whose charge may have been confirmed, with what its row and its moves say about its money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub payment: PaymentId,
+    pub order: OrderId,
+    pub provider_id: String,
+    pub money: Money,
+    pub state: PaymentState,
+    pub order_state: OrderState,
+    /// What the payment's own row says.
+    pub row: Sums,
+    pub moves: Sums,
+}
+
+row! {
+    struct AccountColumns {
+        id: String,
+        purchase_id: String,
+        provider_id: String,
+        amount: i64,
+        currency: String,
+        state: String,
+        order_state: String,
+        captured_amount: i64,
+        refunded_amount: i64,
+        moved_in: i64,
+        moved_out: i64,
+    }
+}
+
+impl TryFrom<AccountColumns> for Account {
+    type Error = StoreError;
+
+    fn try_from(row: AccountColumns) -> Result<Self, StoreError> {
+        Ok(Self {
+            payment: PaymentId::parse(&row.id).ok_or_else(|| bad("payment id"))?,
+            order: order_id(&row.purchase_id)?,
+            provider_id: row.provider_id,
+            money: Money {
+                amount: row.amount,
+                currency: Currency::parse(&row.currency).ok_or_else(|| bad("currency"))?,
+            },
+            state: PaymentState::parse(&row.state).ok_or_else(|| bad("payment state"))?,
+            order_state: OrderState::parse(&row.order_state).ok_or_else(|| bad("order state"))?,
+            row: Sums { captured: row.captured_amount, refunded: row.refunded_amount },
+            moves: Sums { captured: row.moved_in, refunded: row.moved_out },
+        })
+    }
+}
+
+/// The accounts of a sale, or of all, by order, from after `after` on.
+pub async fn accounts(
+    database: &Database,
+    sale: Option<&SaleId>,
+    after: Option<OrderId>,
+    limit: i64,
+) -> Result<Vec<Account>, StoreError> {
+    let rows: Vec<AccountColumns> = sqlx::query_as(
+        "SELECT p.id, p.purchase_id, p.provider_id, p.amount, p.currency, p.state, o.state AS order_state, \
+           p.captured_amount, p.refunded_amount, \
+           (SELECT CAST(coalesce(sum(m.amount), 0) AS BIGINT) FROM money_moves m \
+             WHERE m.payment_id = p.id AND m.kind = 'captured') AS moved_in, \
+           (SELECT CAST(coalesce(sum(m.amount), 0) AS BIGINT) FROM money_moves m \
+             WHERE m.payment_id = p.id AND m.kind = 'refunded') AS moved_out \
+         FROM payments p JOIN orders o ON o.id = p.purchase_id \
+         WHERE ($1 = '' OR o.sale = $1) AND p.sent_at IS NOT NULL AND p.purchase_id IN ( \
+           SELECT q.id FROM orders q WHERE ($1 = '' OR q.sale = $1) AND q.id > $2 \
+           AND EXISTS (SELECT 1 FROM payments s WHERE s.purchase_id = q.id AND s.sent_at IS NOT NULL) \
+           ORDER BY q.id LIMIT $3) ORDER BY p.purchase_id, p.attempt",
+    )
+    .bind(sale.map_or("", SaleId::as_str))
+    .bind(after.map_or_else(String::new, |after| after.to_string()))
+    .bind(limit)
+    .fetch_all(database.reader())
+    .await?;
+    rows.into_iter().map(Account::try_from).collect()
+}
+
+/// Which of these orders are of a sale.
+pub async fn of_sale(database: &Database, sale: &SaleId, orders: &[OrderId]) -> Result<HashSet<OrderId>, StoreError> {
+    const READ: Sql = Sql {
+        postgres: "SELECT id FROM orders WHERE sale = $1 AND id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
+        sqlite: "SELECT id FROM orders WHERE sale = $1 AND id IN (SELECT value FROM json_each($2))",
+    };
+    let rows: Vec<OrderColumns> = sqlx::query_as(database.sql(READ))
+        .bind(sale.as_str())
+        .bind(moves::list(orders))
+        .fetch_all(database.reader())
+        .await?;
+    rows.iter().map(|row| order_id(&row.id)).collect()
+}
+
+row! {
+    struct OrderColumns {
+        id: String,
+    }
+}
