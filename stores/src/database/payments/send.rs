@@ -60,14 +60,15 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
     // In the order that others lock them in: the statement takes the rows as they come.
     let mut sorted: Vec<_> = all.iter().collect();
     sorted.sort_unstable_by_key(|sending| (sending.order, sending.id));
-    let rows: Vec<_> = sorted.into_iter().map(row).collect();
+    let rows: Vec<_> = sorted.iter().map(|sending| row(sending)).collect();
     let marked =
         sqlx::query(database.sql(MARK)).bind(moves::rows(&rows)).bind(now.as_millis()).fetch_all(&mut *tx).await?;
     let marked = marked.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<HashSet<_>, _>>()?;
     let is_marked: Vec<_> = all.iter().map(|sending| marked.contains(&sending.id.to_string())).collect();
-    let extended: Vec<_> = rows.into_iter().zip(&is_marked).filter(|(_, is)| **is).map(|(row, _)| row).collect();
-    if !extended.is_empty() {
-        extend(database, &mut tx, &moves::rows(&extended), now).await?;
+    let ours = sorted.iter().zip(rows).filter(|(sending, _)| marked.contains(&sending.id.to_string()));
+    let ours: Vec<_> = ours.map(|(_, row)| row).collect();
+    if !ours.is_empty() {
+        extend(database, &mut tx, &moves::rows(&ours), now).await?;
         database.commit(tx).await?;
     }
     Ok(is_marked)
