@@ -4,11 +4,13 @@
 //! Several workers may run; calls are made with a key per attempt and answers only move an attempt forward, so the
 //! claims between workers save work and decide nothing.
 
+mod step;
+
 use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use sale::{Event, EventKind, Timestamp, order::Intent};
+use sale::{Event, EventKind, Timestamp};
 use stores::{
     StoreError,
     batch::{BatchError, Batcher},
@@ -24,6 +26,8 @@ use stores::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::step::{Step, ask_again, next_step};
+
 /// How many calls' time a worker may be busy with an attempt before another one asks. More than one attempt needs.
 const LEASE_CALLS: u32 = 5;
 /// What a hold's deadline leaves to a charge beyond the provider's own time.
@@ -35,43 +39,6 @@ const CONCURRENCY: usize = 1_000;
 const MOST_WAITING: usize = 10_000;
 /// How often the poller looks for attempts whose time has come.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-/// The first and the longest wait before an open attempt is asked about again.
-const FIRST_ASK_MS: i64 = 500;
-const LAST_ASK_MS: i64 = 30_000;
-
-/// What is to be done about an attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
-    /// It ended.
-    Nothing,
-    /// No charge of it was ever confirmed: the first call.
-    Create,
-    /// No charge of it was ever confirmed, and none will be: it ends without a call.
-    GiveUp,
-    /// It may have been confirmed, and nobody knows what became of it.
-    Query(ChargeRef),
-    Capture(ChargeRef),
-    Void(ChargeRef),
-}
-
-fn next_step(payment: &PaymentRow) -> Step {
-    if !payment.state.is_open() {
-        return Step::Nothing;
-    }
-    match (payment.charge(), payment.intent) {
-        (None, Some(Intent::Void)) => Step::GiveUp,
-        (None, _) => Step::Create,
-        (Some(charge), None) => Step::Query(charge),
-        (Some(charge), Some(Intent::Capture)) => Step::Capture(charge),
-        (Some(charge), Some(Intent::Void)) => Step::Void(charge),
-    }
-}
-
-/// When to ask again: twice as long each time.
-fn ask_again(asked: u32, now: Timestamp) -> Timestamp {
-    let wait = FIRST_ASK_MS.saturating_mul(1_i64.checked_shl(asked.min(16)).unwrap_or(i64::MAX));
-    now.plus_millis(wait.min(LAST_ASK_MS))
-}
 
 /// Carries payments to the provider. What several of them have to write at the same time is written in one transaction.
 pub struct PaymentWorker {
@@ -280,68 +247,5 @@ impl Handler for PaymentWorker {
             self.poll().await?;
         }
         Ok(Progress::Done)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use sale::{
-        Currency, Money, OrderId, PaymentState,
-        ids::{PaymentId, charge_key},
-    };
-
-    use super::*;
-
-    #[test]
-    fn each_state_has_one_next_step() {
-        use Intent as I;
-        use PaymentState as P;
-        let now = Timestamp::from_millis(1);
-        let order = OrderId::derive(now, &[]);
-        let charge = || ChargeRef { key: charge_key(order, 1), provider_id: "ch".to_owned() };
-        let rows = [
-            (P::Created, None, false, Step::Create),
-            (P::Unknown, None, false, Step::Create),
-            (P::Created, Some(I::Void), false, Step::GiveUp),
-            (P::Unknown, Some(I::Void), false, Step::GiveUp),
-            (P::Created, None, true, Step::Query(charge())),
-            (P::Unknown, None, true, Step::Query(charge())),
-            (P::Authorised, None, true, Step::Query(charge())),
-            (P::Authorised, Some(I::Capture), true, Step::Capture(charge())),
-            (P::Authorised, Some(I::Void), true, Step::Void(charge())),
-            (P::Unknown, Some(I::Void), true, Step::Void(charge())),
-            (P::Captured, Some(I::Capture), true, Step::Nothing),
-            (P::Captured, Some(I::Void), true, Step::Nothing),
-            (P::Declined, None, true, Step::Nothing),
-            (P::Voided, Some(I::Void), true, Step::Nothing),
-            (P::RefundPending, None, true, Step::Nothing),
-        ];
-        for (state, intent, sent, expected) in rows {
-            let payment = PaymentRow {
-                id: PaymentId::derive(now, &[]),
-                order,
-                sale: "s".parse().unwrap(),
-                attempt: 1,
-                method: String::new(),
-                money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
-                captured: 0,
-                state,
-                intent,
-                void_for: None,
-                last: false,
-                provider_id: sent.then(|| "ch".to_owned()),
-                polls: 0,
-                changed_at: now,
-            };
-            assert_eq!(next_step(&payment), expected, "{payment:?}");
-        }
-    }
-
-    #[test]
-    fn an_open_attempt_is_asked_about_less_and_less_often() {
-        let now = Timestamp::from_millis(0);
-        let waits: Vec<_> = (0..8).map(|asked| ask_again(asked, now).as_millis()).collect();
-        assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-        assert_eq!(ask_again(u32::MAX, now).as_millis(), 30_000);
     }
 }
