@@ -1,11 +1,11 @@
-//! Pay: the buyer's choice is written down together with the event that carries it to a payment worker.
+//! Pay: the buyer's request is written down together with the event that carries it to a payment worker.
 
 use sale::OrderId;
 use stores::{
     database::{
         Database,
         orders::{self, Order},
-        payments::{self, Choice, Paying},
+        payments::{self, PayOutcome, PayRequest},
     },
     payments::PaymentProvider,
 };
@@ -14,22 +14,22 @@ use web::{ErrorCode, FieldError};
 use crate::CheckoutError;
 
 /// Asks for a payment of an order; the same key asks for the same one.
-#[tracing::instrument(skip_all, fields(order = %choice.order))]
+#[tracing::instrument(skip_all, fields(order = %request.order))]
 pub async fn pay(
     database: &Database,
     provider: &dyn PaymentProvider,
-    choice: Choice<'_>,
+    request: PayRequest<'_>,
 ) -> Result<Order, CheckoutError> {
-    if !provider.methods().contains(&choice.method) {
+    if !provider.methods().contains(&request.method) {
         return Err(CheckoutError::Invalid(vec![FieldError::new("/method", ErrorCode::UnknownMethod)]));
     }
-    match payments::pay(database, provider.name(), choice, database.now()).await? {
-        Paying::Requested | Paying::Existing => view(database, choice.order).await,
-        Paying::KeyReused => Err(CheckoutError::KeyReused),
-        Paying::HoldExpired => Err(CheckoutError::HoldExpired),
-        Paying::InProgress => Err(CheckoutError::PaymentInProgress),
-        Paying::AlreadyPaid => Err(CheckoutError::AlreadyPaid),
-        Paying::NotFound => Err(CheckoutError::OrderNotFound),
+    match payments::pay(database, provider.name(), request, database.now()).await? {
+        PayOutcome::Requested | PayOutcome::Existing => view(database, request.order).await,
+        PayOutcome::KeyReused => Err(CheckoutError::KeyReused),
+        PayOutcome::HoldExpired => Err(CheckoutError::HoldExpired),
+        PayOutcome::InProgress => Err(CheckoutError::PaymentInProgress),
+        PayOutcome::AlreadyPaid => Err(CheckoutError::AlreadyPaid),
+        PayOutcome::NotFound => Err(CheckoutError::OrderNotFound),
     }
 }
 

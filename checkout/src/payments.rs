@@ -1,4 +1,4 @@
-//! The payment worker: carries requested payments to the provider and records what it tells.
+//! The payment worker: carries requested payments to the provider and records its answers.
 //!
 //! Two ways lead here: `payment.requested` from the event log, and the poller, which asks again where no answer came.
 //! Several workers may run; calls are made with a key per attempt and answers only move an attempt forward, so the
@@ -16,7 +16,7 @@ use stores::{
     batch::{BatchError, Batcher},
     database::{
         Database,
-        payments::{self, Answer, PaymentRow, Recorded, Sending, Told},
+        payments::{self, ChargeOutcome, ChargeReport, PaymentRow, Recorded, Sending},
         refunds::{self, RefundAnswer, RefundRow},
     },
     events::{Handler, Progress},
@@ -26,7 +26,7 @@ use stores::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::step::{Step, ask_again, next_step};
+use self::step::{Step, next_poll, next_step};
 
 /// How many calls' time a worker may be busy with an attempt before another one asks. More than one attempt needs.
 const LEASE_CALLS: u32 = 5;
@@ -45,7 +45,7 @@ pub struct PaymentWorker {
     database: Database,
     provider: Arc<dyn PaymentProvider>,
     marks: Batcher<Sending, bool>,
-    records: Batcher<Answer, Recorded>,
+    records: Batcher<ChargeReport, Recorded>,
 }
 
 impl PaymentWorker {
@@ -57,7 +57,7 @@ impl PaymentWorker {
             Box::pin(async move { payments::mark_sent(&books, &all, books.now()).await })
         });
         let books = database.clone();
-        let records = Batcher::new("payment_told", tracker, MOST_WAITING, move |all: Vec<Answer>| {
+        let records = Batcher::new("payment_told", tracker, MOST_WAITING, move |all: Vec<ChargeReport>| {
             let books = books.clone();
             Box::pin(async move { payments::record(&books, &all, books.now()).await })
         });
@@ -113,7 +113,7 @@ impl PaymentWorker {
         let now = self.database.now();
         let charge = match step {
             Step::Nothing => return Ok(None),
-            Step::GiveUp => return self.record(payment, Told::NeverConfirmed).await,
+            Step::GiveUp => return self.record(payment, ChargeOutcome::NeverConfirmed).await,
             Step::Create => match self.create(payment, now).await {
                 Some(created) if !self.mark_sent(payment, &created, now).await? => return Ok(None),
                 Some(created) => self.confirm_created(payment, created, now).await,
@@ -126,7 +126,7 @@ impl PaymentWorker {
             Step::Capture(charge) => self.answer("capture", self.provider.capture(charge, now)).await,
             Step::Void(charge) => self.answer("void", self.provider.void(charge, now)).await,
         };
-        let next = self.record(payment, charge.map_or(Told::Nothing, Told::Charge)).await?;
+        let next = self.record(payment, charge.map_or(ChargeOutcome::Silence, ChargeOutcome::Known)).await?;
         if matches!(step, Step::Capture(_)) && next.is_none() {
             failpoint::reached(Point::CaptureRecorded);
         }
@@ -149,7 +149,7 @@ impl PaymentWorker {
             order: payment.order,
             provider_id: created.provider_id.clone(),
             answer_by: now.plus_millis(action_ms).plus_millis(DEADLINE_GRACE_MS),
-            ask_at: self.lease_from(now),
+            poll_at: self.lease_from(now),
         };
         let is_ours = self.marks.ask(sending).await.map_err(trouble)?;
         failpoint::reached(Point::ChargeRecorded);
@@ -167,10 +167,10 @@ impl PaymentWorker {
         confirmed
     }
 
-    async fn record(&self, payment: &PaymentRow, told: Told) -> Result<Option<PaymentRow>, StoreError> {
-        let ask_at = ask_again(payment.polls, self.database.now());
-        let told = Answer { id: payment.id, order: payment.order, told, ask_at };
-        match self.records.ask(told).await.map_err(trouble)? {
+    async fn record(&self, payment: &PaymentRow, outcome: ChargeOutcome) -> Result<Option<PaymentRow>, StoreError> {
+        let poll_at = next_poll(payment.polls, self.database.now());
+        let report = ChargeReport { id: payment.id, order: payment.order, outcome, poll_at };
+        match self.records.ask(report).await.map_err(trouble)? {
             Recorded::Moved(next) => Ok(Some(*next)),
             Recorded::Ended | Recorded::Same => Ok(None),
             Recorded::Mismatch => {
@@ -180,14 +180,14 @@ impl PaymentWorker {
         }
     }
 
-    /// Somebody says that a charge has changed (a webhook, an operator). It is only a hint: the provider is asked, and
-    /// its answer is recorded as any other.
-    pub async fn hint(&self, key: &str) -> Result<(), StoreError> {
+    /// A webhook, or an operator, says that a charge has changed. That is not believed: the provider is queried, and its
+    /// answer is recorded as any other.
+    pub async fn on_webhook(&self, key: &str) -> Result<(), StoreError> {
         let Some(payment) = payments::of_key(&self.database, key).await? else { return Ok(()) };
         let Some(charge) = payment.charge() else { return Ok(()) };
         let asked = self.answer("query", self.provider.query(&charge, self.database.now())).await;
         if let Some(charge) = asked
-            && let Some(next) = self.record(&payment, Told::Charge(charge)).await?
+            && let Some(next) = self.record(&payment, ChargeOutcome::Known(charge)).await?
         {
             return self.advance(next).await;
         }

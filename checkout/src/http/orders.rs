@@ -10,7 +10,7 @@ use sale::{OrderId, Timestamp};
 use serde_json::Value;
 use stores::database::{
     orders::{self, Order},
-    payments::Choice,
+    payments::PayRequest,
 };
 use utoipa::ToSchema;
 use web::{ApiError, ErrorCode, paths};
@@ -111,7 +111,7 @@ pub async fn begin_payment(
     IdempotencyKey(key): IdempotencyKey,
     Json(body): Json<PaymentBody>,
 ) -> Result<impl IntoResponse + use<>, ApiError> {
-    let choice = Choice { order: order.id, idempotency_key: &key, method: &body.method };
+    let choice = PayRequest { order: order.id, idempotency_key: &key, method: &body.method };
     let order = pay::pay(&app.database, app.provider.as_ref(), choice).await?;
     Ok((StatusCode::ACCEPTED, PRIVATE, JsonAnswer(OrderView::from(&order))))
 }

@@ -4,8 +4,8 @@ use sale::{Timestamp, order::Intent};
 use stores::{database::payments::PaymentRow, payments::ChargeRef};
 
 /// The first and the longest wait before an open attempt is asked about again.
-const FIRST_ASK_MS: i64 = 500;
-const LAST_ASK_MS: i64 = 30_000;
+const FIRST_POLL_MS: i64 = 500;
+const LONGEST_POLL_MS: i64 = 30_000;
 
 /// What is to be done about an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub(super) fn next_step(payment: &PaymentRow) -> Step {
 }
 
 /// When to ask again: twice as long each time.
-pub(super) fn ask_again(asked: u32, now: Timestamp) -> Timestamp {
-    let wait = FIRST_ASK_MS.saturating_mul(1_i64.checked_shl(asked.min(16)).unwrap_or(i64::MAX));
-    now.plus_millis(wait.min(LAST_ASK_MS))
+pub(super) fn next_poll(asked: u32, now: Timestamp) -> Timestamp {
+    let wait = FIRST_POLL_MS.saturating_mul(1_i64.checked_shl(asked.min(16)).unwrap_or(i64::MAX));
+    now.plus_millis(wait.min(LONGEST_POLL_MS))
 }
 
 #[cfg(test)]
@@ -98,8 +98,8 @@ mod tests {
     #[test]
     fn an_open_attempt_is_asked_about_less_and_less_often() {
         let now = Timestamp::from_millis(0);
-        let waits: Vec<_> = (0..8).map(|asked| ask_again(asked, now).as_millis()).collect();
+        let waits: Vec<_> = (0..8).map(|asked| next_poll(asked, now).as_millis()).collect();
         assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-        assert_eq!(ask_again(u32::MAX, now).as_millis(), 30_000);
+        assert_eq!(next_poll(u32::MAX, now).as_millis(), 30_000);
     }
 }

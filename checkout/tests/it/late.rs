@@ -18,7 +18,7 @@ impl Shop {
     async fn captured_after_all(&self, order: OrderId, attempt: u32) {
         let key = charge_key(order, attempt);
         testing::force_charge(&self.database, &key, "captured").await;
-        self.process.payments.hint(&key).await.unwrap();
+        self.process.payments.on_webhook(&key).await.unwrap();
     }
 
     /// An order whose hold has ended with nothing paid.
@@ -183,7 +183,7 @@ async fn another_amount_than_ours_needs_a_person(#[case] engine: Engine) {
     shop.pay(order, "sandbox_leave", "pay").await.unwrap();
     shop.deliver().await;
     testing::force_charge_amount(&shop.database, &charge_key(order, 1), PRICE - 1).await;
-    shop.process.payments.hint(&charge_key(order, 1)).await.unwrap();
+    shop.process.payments.on_webhook(&charge_key(order, 1)).await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::NeedsReview);
     shop.pass_time(400_000);
     shop.loops().await;

@@ -28,7 +28,7 @@ use stores::{
         Database, numbers,
         orders::{self, Order},
         outbox, passes,
-        payments::Choice,
+        payments::PayRequest,
         sales,
     },
     events::Record,
@@ -210,7 +210,7 @@ impl Shop {
     }
 
     pub(crate) async fn pay(&self, order: OrderId, method: &str, key: &str) -> Result<Order, CheckoutError> {
-        let choice = Choice { order, idempotency_key: key, method };
+        let choice = PayRequest { order, idempotency_key: key, method };
         pay::pay(&self.database, self.provider.as_ref(), choice).await
     }
 

@@ -28,8 +28,8 @@ macro_rules! open_states {
 }
 pub(super) use open_states;
 
-pub use pay::{Choice, Paying, pay};
-pub use record::{Answer, Recorded, Told, record};
+pub use pay::{PayOutcome, PayRequest, pay};
+pub use record::{ChargeOutcome, ChargeReport, Recorded, record};
 pub use send::{Sending, claim_due, mark_sent};
 
 /// How long who is next has for a step before somebody looks whether it was taken: the log for bringing a request to a
@@ -37,7 +37,7 @@ pub use send::{Sending, claim_due, mark_sent};
 ///
 /// One time for all of them, because `due_at` is indexed: as long as a step leaves it alone, PostgreSQL writes the new
 /// row beside the old one and no index (a heap-only tuple).
-const PATIENCE_MS: i64 = 15_000;
+const STEP_TIMEOUT_MS: i64 = 15_000;
 
 /// An attempt as its row says it.
 #[derive(Clone, Debug, PartialEq, Eq)]

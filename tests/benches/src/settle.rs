@@ -16,7 +16,7 @@ use sale::{
 use sqlx::Row as _;
 use stores::{
     database::{
-        payments::{self, Choice, Paying},
+        payments::{self, PayOutcome, PayRequest},
         place::{self, NewOrder, Placed},
     },
     queue_store::{QueueKey, Reservation, ReservationOutcome},
@@ -84,10 +84,10 @@ fn take(order: &NewOrder) -> Reservation {
 }
 
 async fn pay(world: &World, order: OrderId) -> anyhow::Result<()> {
-    let choice = Choice { order, idempotency_key: "bench", method: "sandbox_ok" };
+    let choice = PayRequest { order, idempotency_key: "bench", method: "sandbox_ok" };
     let asked =
         payments::pay(&world.database, "sandbox", choice, world.database.now().plus_millis(ASKED_LATER_MS)).await?;
-    ensure!(asked == Paying::Requested, "a payment could not be asked for: {asked:?}");
+    ensure!(asked == PayOutcome::Requested, "a payment could not be asked for: {asked:?}");
     Ok(())
 }
 

@@ -155,8 +155,8 @@ async fn owe_a_refund(story: &Story) -> OrderId {
     let key = charge_key(lapsed, 1);
     testing::force_charge(&database, &key, "captured").await;
     let provider = payments::connect("sandbox:", &database, SandboxSettings::default()).expect("the sandbox");
-    let hint = checkout::payments::PaymentWorker::new(database, provider, &TaskTracker::new());
-    hint.hint(&key).await.expect("hint at a late capture");
+    let worker = checkout::payments::PaymentWorker::new(database, provider, &TaskTracker::new());
+    worker.on_webhook(&key).await.expect("a webhook about a late capture");
     lapsed
 }
 

@@ -4,7 +4,7 @@ use axum::response::Response;
 use http::StatusCode;
 use sale::{HoldState, OrderState};
 use serde::Deserialize;
-use stores::database::{orders::Order, payments::Choice};
+use stores::database::{orders::Order, payments::PayRequest};
 use web::{
     ApiError, ErrorCode,
     pages::{HistoryEntry, OrderPage},
@@ -71,7 +71,7 @@ pub async fn pay(
     if !is_key(&form.key) {
         return Err(ErrorCode::MalformedForm.into());
     }
-    let choice = Choice { order: order.id, idempotency_key: &form.key, method: &form.method };
+    let choice = PayRequest { order: order.id, idempotency_key: &form.key, method: &form.method };
     pay::pay(&page.app.database, page.app.provider.as_ref(), choice).await?;
     Ok(to(&paths::order(order.id)))
 }

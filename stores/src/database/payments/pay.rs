@@ -9,20 +9,20 @@ use super::{
         moves::{self, bad},
         outbox,
     },
-    PATIENCE_MS, PaymentRow, lock_all,
+    PaymentRow, STEP_TIMEOUT_MS, lock_all,
 };
 use crate::StoreError;
 
-/// A buyer's choice.
+/// A buyer's request.
 #[derive(Clone, Copy, Debug)]
-pub struct Choice<'a> {
+pub struct PayRequest<'a> {
     pub order: OrderId,
     pub idempotency_key: &'a str,
     pub method: &'a str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paying {
+pub enum PayOutcome {
     Requested,
     /// Asked for before with the same key.
     Existing,
@@ -38,66 +38,66 @@ pub enum Paying {
 pub async fn pay(
     database: &Database,
     provider: &str,
-    choice: Choice<'_>,
+    request: PayRequest<'_>,
     now: Timestamp,
-) -> Result<Paying, StoreError> {
+) -> Result<PayOutcome, StoreError> {
     let mut tx = database.begin().await?;
-    let holds = moves::lock_order(database, &mut tx, choice.order).await?;
+    let holds = moves::lock_order(database, &mut tx, request.order).await?;
     let row = sqlx::query("SELECT sale, state, amount, currency FROM orders WHERE id = $1")
-        .bind(choice.order.to_string())
+        .bind(request.order.to_string())
         .fetch_optional(&mut *tx)
         .await?;
-    let (Some(hold), Some(order)) = (holds.first(), row) else { return Ok(Paying::NotFound) };
-    if let Some(known) = same_key(&mut tx, choice).await? {
+    let (Some(hold), Some(order)) = (holds.first(), row) else { return Ok(PayOutcome::NotFound) };
+    if let Some(known) = same_key(&mut tx, request).await? {
         return Ok(known);
     }
-    let earlier = lock_all(database, &mut tx, &[choice.order]).await?;
+    let earlier = lock_all(database, &mut tx, &[request.order]).await?;
     let state = OrderState::parse(order.try_get(1)?).ok_or_else(|| bad("order state"))?;
     if let Some(refused) = refuse(hold.state, hold.deadline, state, &earlier, now) {
         return Ok(refused);
     }
     let sale: SaleId = order.try_get::<&str, _>(0)?.parse().map_err(|_| bad("sale"))?;
     let attempt = earlier.last().map_or(0, |payment| payment.attempt).saturating_add(1);
-    let id = PaymentId::of(choice.order, attempt);
+    let id = PaymentId::of(request.order, attempt);
     sqlx::query(
         "INSERT INTO payments (id, purchase_id, attempt, idempotency_key, method, amount, currency, state, due_at, \
          created_at, changed_at, provider) VALUES ($1, $2, $3, $4, $5, $6, $7, 'created', $8, $9, $9, $10)",
     )
     .bind(id.to_string())
-    .bind(choice.order.to_string())
+    .bind(request.order.to_string())
     .bind(i64::from(attempt))
-    .bind(choice.idempotency_key)
-    .bind(choice.method)
+    .bind(request.idempotency_key)
+    .bind(request.method)
     .bind(order.try_get::<i64, _>(2)?)
     .bind(order.try_get::<&str, _>(3)?)
-    .bind(now.plus_millis(PATIENCE_MS).as_millis())
+    .bind(now.plus_millis(STEP_TIMEOUT_MS).as_millis())
     .bind(now.as_millis())
     .bind(provider)
     .execute(&mut *tx)
     .await?;
     sqlx::query("INSERT INTO payment_parts (payment_id, order_id, amount) VALUES ($1, $2, $3)")
         .bind(id.to_string())
-        .bind(choice.order.to_string())
+        .bind(request.order.to_string())
         .bind(order.try_get::<i64, _>(2)?)
         .execute(&mut *tx)
         .await?;
     moves::hold_state(database, &mut tx, &[hold.id], HoldState::Paying).await?;
-    moves::order_state(database, &mut tx, &[choice.order], OrderState::PaymentProcessing, now).await?;
-    let event = Event::about(EventKind::PaymentRequested, &sale, choice.order, now, attempt);
+    moves::order_state(database, &mut tx, &[request.order], OrderState::PaymentProcessing, now).await?;
+    let event = Event::about(EventKind::PaymentRequested, &sale, request.order, now, attempt);
     outbox::append(database, &mut tx, &[event]).await?;
     database.commit(tx).await?;
-    Ok(Paying::Requested)
+    Ok(PayOutcome::Requested)
 }
 
-async fn same_key(tx: &mut Tx, choice: Choice<'_>) -> Result<Option<Paying>, StoreError> {
+async fn same_key(tx: &mut Tx, request: PayRequest<'_>) -> Result<Option<PayOutcome>, StoreError> {
     let row = sqlx::query("SELECT method FROM payments WHERE purchase_id = $1 AND idempotency_key = $2")
-        .bind(choice.order.to_string())
-        .bind(choice.idempotency_key)
+        .bind(request.order.to_string())
+        .bind(request.idempotency_key)
         .fetch_optional(&mut **tx)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let same = row.try_get::<&str, _>(0)? == choice.method;
-    Ok(Some(if same { Paying::Existing } else { Paying::KeyReused }))
+    let same = row.try_get::<&str, _>(0)? == request.method;
+    Ok(Some(if same { PayOutcome::Existing } else { PayOutcome::KeyReused }))
 }
 
 /// Why a new attempt is not allowed, if it is not.
@@ -107,19 +107,19 @@ fn refuse(
     order: OrderState,
     earlier: &[PaymentRow],
     now: Timestamp,
-) -> Option<Paying> {
+) -> Option<PayOutcome> {
     let is_over = |payment: &PaymentRow| {
         payment.state == PaymentState::Voided || (payment.state == PaymentState::Declined && !payment.last)
     };
     let took_money = |payment: &PaymentRow| payment.state == PaymentState::Captured;
     match hold {
-        HoldState::Committed => Some(Paying::AlreadyPaid),
-        HoldState::Paying if earlier.iter().any(took_money) => Some(Paying::AlreadyPaid),
-        HoldState::Paying => Some(Paying::InProgress),
-        HoldState::Released | HoldState::Expired if order == OrderState::Paid => Some(Paying::AlreadyPaid),
-        HoldState::Released | HoldState::Expired => Some(Paying::HoldExpired),
-        HoldState::Held if deadline <= now => Some(Paying::HoldExpired),
-        HoldState::Held if !earlier.iter().all(is_over) => Some(Paying::InProgress),
+        HoldState::Committed => Some(PayOutcome::AlreadyPaid),
+        HoldState::Paying if earlier.iter().any(took_money) => Some(PayOutcome::AlreadyPaid),
+        HoldState::Paying => Some(PayOutcome::InProgress),
+        HoldState::Released | HoldState::Expired if order == OrderState::Paid => Some(PayOutcome::AlreadyPaid),
+        HoldState::Released | HoldState::Expired => Some(PayOutcome::HoldExpired),
+        HoldState::Held if deadline <= now => Some(PayOutcome::HoldExpired),
+        HoldState::Held if !earlier.iter().all(is_over) => Some(PayOutcome::InProgress),
         HoldState::Held => None,
     }
 }
@@ -153,17 +153,29 @@ mod tests {
         let pending = OrderState::PendingPayment;
         let rows = [
             (HoldState::Held, later, pending, vec![], None),
-            (HoldState::Held, now, pending, vec![], Some(Paying::HoldExpired)),
+            (HoldState::Held, now, pending, vec![], Some(PayOutcome::HoldExpired)),
             (HoldState::Held, later, pending, vec![attempt(PaymentState::Declined, false)], None),
             (HoldState::Held, later, pending, vec![attempt(PaymentState::Voided, false)], None),
-            (HoldState::Held, later, pending, vec![attempt(PaymentState::Unknown, false)], Some(Paying::InProgress)),
-            (HoldState::Held, later, pending, vec![attempt(PaymentState::Declined, true)], Some(Paying::InProgress)),
-            (HoldState::Paying, later, OrderState::PaymentProcessing, vec![], Some(Paying::InProgress)),
-            (HoldState::Paying, now, OrderState::PaymentProcessing, vec![], Some(Paying::InProgress)),
-            (HoldState::Committed, later, OrderState::Paid, vec![], Some(Paying::AlreadyPaid)),
-            (HoldState::Released, later, OrderState::Cancelled, vec![], Some(Paying::HoldExpired)),
-            (HoldState::Expired, later, OrderState::Expired, vec![], Some(Paying::HoldExpired)),
-            (HoldState::Expired, later, OrderState::Paid, vec![], Some(Paying::AlreadyPaid)),
+            (
+                HoldState::Held,
+                later,
+                pending,
+                vec![attempt(PaymentState::Unknown, false)],
+                Some(PayOutcome::InProgress),
+            ),
+            (
+                HoldState::Held,
+                later,
+                pending,
+                vec![attempt(PaymentState::Declined, true)],
+                Some(PayOutcome::InProgress),
+            ),
+            (HoldState::Paying, later, OrderState::PaymentProcessing, vec![], Some(PayOutcome::InProgress)),
+            (HoldState::Paying, now, OrderState::PaymentProcessing, vec![], Some(PayOutcome::InProgress)),
+            (HoldState::Committed, later, OrderState::Paid, vec![], Some(PayOutcome::AlreadyPaid)),
+            (HoldState::Released, later, OrderState::Cancelled, vec![], Some(PayOutcome::HoldExpired)),
+            (HoldState::Expired, later, OrderState::Expired, vec![], Some(PayOutcome::HoldExpired)),
+            (HoldState::Expired, later, OrderState::Paid, vec![], Some(PayOutcome::AlreadyPaid)),
         ];
         for (hold, deadline, order, earlier, expected) in rows {
             assert_eq!(refuse(hold, deadline, order, &earlier, now), expected, "{hold:?} {order:?} {earlier:?}");

@@ -1,4 +1,4 @@
-//! What the provider told moves attempts forward.
+//! The provider's answers move attempts forward.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +14,7 @@ use super::{
         moves::{self, bad},
         outbox,
     },
-    PATIENCE_MS, PaymentRow, lock_all,
+    PaymentRow, STEP_TIMEOUT_MS, lock_all,
 };
 use crate::{
     StoreError,
@@ -22,24 +22,24 @@ use crate::{
     row::row,
 };
 
-/// What a call to the provider told.
+/// What came of a call to the provider.
 #[derive(Clone, Debug)]
-pub enum Told {
-    Charge(Charge),
+pub enum ChargeOutcome {
+    Known(Charge),
     /// Nothing, because it was not called: the charge was never confirmed and never will be.
     NeverConfirmed,
     /// No answer, or not in time.
-    Nothing,
+    Silence,
 }
 
 /// An answer on its way into the row of its attempt.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct ChargeReport {
     pub id: PaymentId,
     pub order: OrderId,
-    pub told: Told,
+    pub outcome: ChargeOutcome,
     /// When to ask about the attempt again if this brought it no further.
-    pub ask_at: Timestamp,
+    pub poll_at: Timestamp,
 }
 
 /// Where an attempt stands after an answer was recorded.
@@ -86,43 +86,47 @@ impl Due {
     }
 }
 
-/// Records what the provider told of several attempts, all in one transaction. Only forward moves count, whatever order
-/// the answers come in. Whatever is authorised by now gets its intent here, once: to be captured while its hold is being
+/// Records the provider's answers about several attempts, all in one transaction. Only forward moves count, whatever order
+/// the reports come in. Whatever is authorised by now gets its intent here, once: to be captured while its hold is being
 /// paid for, to be called back otherwise.
-pub async fn record(database: &Database, answers: &[Answer], now: Timestamp) -> Result<Vec<Recorded>, StoreError> {
+pub async fn record(
+    database: &Database,
+    reports: &[ChargeReport],
+    now: Timestamp,
+) -> Result<Vec<Recorded>, StoreError> {
     let mut tx = database.begin().await?;
-    let orders: Vec<_> = answers.iter().map(|answer| answer.order).collect();
+    let orders: Vec<_> = reports.iter().map(|report| report.order).collect();
     let locked = lock_all(database, &mut tx, &orders).await?;
     let mut rows: HashMap<PaymentId, PaymentRow> = locked.into_iter().map(|row| (row.id, row)).collect();
     let mut changes: BTreeMap<PaymentId, Change> = BTreeMap::new();
-    let mut recorded = Vec::with_capacity(answers.len());
-    for answer in answers {
-        let Some(row) = rows.get_mut(&answer.id) else {
+    let mut recorded = Vec::with_capacity(reports.len());
+    for report in reports {
+        let Some(row) = rows.get_mut(&report.id) else {
             recorded.push(Recorded::Same);
             continue;
         };
-        if let Told::Charge(charge) = &answer.told
+        if let ChargeOutcome::Known(charge) = &report.outcome
             && !agrees(charge, row)
         {
             mismatch(database, &mut tx, row, now).await?;
             recorded.push(Recorded::Mismatch);
             continue;
         }
-        // Two answers about one attempt are one change, to where both lead.
+        // Two reports about one attempt are one change, to where both lead.
         let earlier = changes.remove(&row.id);
         let from = earlier.as_ref().map_or(row.state, |change| change.from);
-        let (state, last) = forward(row.state, row.last, &answer.told);
+        let (state, last) = forward(row.state, row.last, &report.outcome);
         let moved = (state, last) != (row.state, row.last);
         (row.state, row.last) = (state, last);
-        let charge = if let Told::Charge(charge) = &answer.told { Some(charge.clone()) } else { None };
+        let charge = if let ChargeOutcome::Known(charge) = &report.outcome { Some(charge.clone()) } else { None };
         if let Some(charge) = charge.as_ref().filter(|_| moved && state == PaymentState::Captured) {
             row.captured = charge.captured;
         }
         let moved_by_any = moved || earlier.as_ref().is_some_and(|change| change.moved);
         let due = match state {
-            PaymentState::Created | PaymentState::Unknown => Due::At(answer.ask_at),
-            _ if moved_by_any => Due::By(now.plus_millis(PATIENCE_MS)),
-            PaymentState::Authorised => Due::At(answer.ask_at),
+            PaymentState::Created | PaymentState::Unknown => Due::At(report.poll_at),
+            _ if moved_by_any => Due::By(now.plus_millis(STEP_TIMEOUT_MS)),
+            PaymentState::Authorised => Due::At(report.poll_at),
             _ => Due::AsItIs,
         };
         let charge = charge.or_else(|| earlier.and_then(|change| change.charge));
@@ -160,7 +164,7 @@ fn agrees(charge: &Charge, payment: &PaymentRow) -> bool {
     charge.money == payment.money && (charge.state != ChargeState::Captured || charge.captured == payment.money.amount)
 }
 
-/// Writes the changes down and answers the intents that stand now.
+/// Writes the changes down and reports the intents that stand now.
 async fn write(
     database: &Database,
     tx: &mut Tx,
@@ -261,13 +265,13 @@ impl Change {
 
 /// The state after an answer. Captured money is believed whatever was known before; everything else moves only an
 /// attempt that is still open.
-fn forward(state: PaymentState, last: bool, told: &Told) -> (PaymentState, bool) {
+fn forward(state: PaymentState, last: bool, outcome: &ChargeOutcome) -> (PaymentState, bool) {
     let has_money = matches!(state, PaymentState::Captured | PaymentState::RefundPending | PaymentState::Refunded);
-    let charge = match told {
-        Told::Charge(charge) => &charge.state,
-        Told::NeverConfirmed => &ChargeState::Voided,
-        Told::Nothing if state == PaymentState::Created => return (PaymentState::Unknown, last),
-        Told::Nothing => return (state, last),
+    let charge = match outcome {
+        ChargeOutcome::Known(charge) => &charge.state,
+        ChargeOutcome::NeverConfirmed => &ChargeState::Voided,
+        ChargeOutcome::Silence if state == PaymentState::Created => return (PaymentState::Unknown, last),
+        ChargeOutcome::Silence => return (state, last),
     };
     match charge {
         _ if has_money => (state, last),
@@ -339,11 +343,11 @@ mod tests {
             (P::RefundPending, C::Captured, P::RefundPending),
         ];
         for (before, told, after) in rows {
-            let answer = Told::Charge(charge(told.clone()));
+            let answer = ChargeOutcome::Known(charge(told.clone()));
             assert_eq!(forward(before, false, &answer).0, after, "{before:?} told {told:?}");
         }
-        assert_eq!(forward(P::Created, false, &Told::Nothing).0, P::Unknown);
-        assert_eq!(forward(P::Authorised, false, &Told::Nothing).0, P::Authorised);
-        assert_eq!(forward(P::Unknown, false, &Told::NeverConfirmed).0, P::Voided);
+        assert_eq!(forward(P::Created, false, &ChargeOutcome::Silence).0, P::Unknown);
+        assert_eq!(forward(P::Authorised, false, &ChargeOutcome::Silence).0, P::Authorised);
+        assert_eq!(forward(P::Unknown, false, &ChargeOutcome::NeverConfirmed).0, P::Voided);
     }
 }

@@ -28,7 +28,7 @@ pub struct Sending {
     /// When the provider will have answered if it ever does: the hold does not end before.
     pub answer_by: Timestamp,
     /// Until when nobody else asks, should the caller die.
-    pub ask_at: Timestamp,
+    pub poll_at: Timestamp,
 }
 
 /// Writes down the ids of charges that are about to be confirmed, and moves the holds' deadlines behind the time that the
@@ -36,12 +36,12 @@ pub struct Sending {
 pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> Result<Vec<bool>, StoreError> {
     const MARK: Sql = Sql {
         postgres: "UPDATE payments SET state = 'created', provider_id = r.provider_id, sent_at = $2, \
-                     due_at = greatest(due_at, r.ask_at), polls = 0, changed_at = $2 \
-                   FROM json_to_recordset($1::json) AS r(id text, hold text, provider_id text, ask_at bigint) \
+                     due_at = greatest(due_at, r.poll_at), polls = 0, changed_at = $2 \
+                   FROM json_to_recordset($1::json) AS r(id text, hold text, provider_id text, poll_at bigint) \
                    WHERE payments.id = r.id AND state IN ('created', 'unknown') AND sent_at IS NULL AND intent IS NULL \
                    AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') RETURNING payments.id",
         sqlite: "UPDATE payments SET state = 'created', provider_id = r.value ->> 'provider_id', sent_at = $2, \
-                   due_at = max(due_at, r.value ->> 'ask_at'), polls = 0, changed_at = $2 \
+                   due_at = max(due_at, r.value ->> 'poll_at'), polls = 0, changed_at = $2 \
                  FROM json_each($1) AS r \
                  WHERE payments.id = r.value ->> 'id' AND state IN ('created', 'unknown') AND sent_at IS NULL \
                  AND intent IS NULL \
@@ -54,7 +54,7 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
     let row = |sending: &Sending| {
         json!({
             "id": sending.id.to_string(), "purchase": sending.order.to_string(), "hold": HoldId::of(sending.order).to_string(),
-            "provider_id": sending.provider_id, "ask_at": sending.ask_at.as_millis(), "answer_by": sending.answer_by.as_millis(),
+            "provider_id": sending.provider_id, "poll_at": sending.poll_at.as_millis(), "answer_by": sending.answer_by.as_millis(),
         })
     };
     // In the order that others lock them in: the statement takes the rows as they come.
