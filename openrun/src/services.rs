@@ -11,7 +11,7 @@ use stores::{
     },
     events::{self, EventLog, EventsUrl},
     mail::{self, Mailer},
-    payments::{self, PaymentProvider, SandboxSettings},
+    payments::{self, PaymentProvider},
     queue_store::{self, SaleQueueStore},
 };
 use web::Site;
@@ -71,7 +71,7 @@ impl Services {
         let events_url = EventsUrl::beside(&config.events_url, &config.database_url)?;
         Ok(Self {
             log: events::connect(&events_url, &database)?,
-            provider: payments::connect(&config.payments_url, &database, sandbox(&config))?,
+            provider: payments::connect(&config.payments_url, &database, config.sandbox.settings())?,
             mailer: mail::connect(&config.mail_url, &database, &keys)?,
             queue: queue_store::connect(&config.queue_url)?,
             passes: Arc::new(passes),
@@ -105,17 +105,5 @@ async fn open_database(url: &str) -> anyhow::Result<Database> {
             Err(trouble) => tracing::warn!(%trouble, "waiting for the database"),
         }
         tokio::time::sleep(DATABASE_RETRY_AFTER).await;
-    }
-}
-
-fn sandbox(config: &Config) -> SandboxSettings {
-    let sandbox = &config.sandbox;
-    SandboxSettings {
-        latency_ms: sandbox.latency_ms,
-        at_once: sandbox.at_once,
-        decline_share: sandbox.decline_share,
-        leave_share: sandbox.leave_share,
-        timeout_share: sandbox.timeout_share,
-        seed: sandbox.seed.unwrap_or_else(rand::random),
     }
 }

@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use sale::{Money, Timestamp};
 
-pub use self::sandbox::{Sandbox, SandboxSettings};
+pub use self::sandbox::{Sandbox, SandboxSettings, SharesTooLarge};
 use crate::{StoreError, database::Database};
 
 /// A charge to create.
@@ -166,7 +166,7 @@ pub trait PaymentProvider: Send + Sync {
     async fn list(&self, span: Span, cursor: Option<&str>, now: Timestamp) -> Result<Page, StoreError>;
 }
 
-/// A URL that names no provider of this build.
+/// A URL that names no provider of this build, or one with impossible settings.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BadPaymentsUrl(String);
@@ -178,7 +178,10 @@ pub fn connect(
     settings: SandboxSettings,
 ) -> Result<Arc<dyn PaymentProvider>, BadPaymentsUrl> {
     match url.split_once(':') {
-        Some(("sandbox", "")) => Ok(Arc::new(Sandbox::new(database.clone(), settings))),
+        Some(("sandbox", "")) => {
+            settings.validate().map_err(|fault| BadPaymentsUrl(format!("the shares of the sandbox {fault}")))?;
+            Ok(Arc::new(Sandbox::new(database.clone(), settings)))
+        }
         Some(("stripe", _)) => Err(BadPaymentsUrl(
             "OPENRUN_PAYMENTS_URL names Stripe, which this version does not support yet; use `sandbox:`".to_owned(),
         )),

@@ -90,14 +90,9 @@ fn beside_each_other(config: &Config) -> Vec<ConfigError> {
             ),
         ));
     }
-    let sandbox = &config.sandbox;
-    let sum = sandbox.decline_share + sandbox.leave_share + sandbox.timeout_share;
-    // A little more than 1 is what adding tenths gives.
-    if sum > 1.0 + 1e-9 {
-        errors.push(ConfigError::new(
-            "OPENRUN_SANDBOX_DECLINE_SHARE, _LEAVE_SHARE and _TIMEOUT_SHARE",
-            format!("come to {sum} together; expected at most 1 (default 0 each)"),
-        ));
+    if let Err(fault) = config.sandbox.settings().validate() {
+        let about = "OPENRUN_SANDBOX_DECLINE_SHARE, _LEAVE_SHARE and _TIMEOUT_SHARE";
+        errors.push(ConfigError::new(about, fault.to_string()));
     }
     errors
 }

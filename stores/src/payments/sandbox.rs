@@ -18,6 +18,7 @@ mod bank;
 mod charges;
 mod ledger;
 mod refunds;
+mod settings;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +26,7 @@ use async_trait::async_trait;
 use sale::Timestamp;
 use tokio_util::task::TaskTracker;
 
+pub use self::settings::{SandboxSettings, SharesTooLarge};
 use self::{
     bank::{Bank, Clerks, METHODS},
     charges::Entry,
@@ -42,24 +44,6 @@ const LOST_ANSWER_AFTER: Duration = Duration::from_secs(1);
 
 /// Calls that may wait for the ledger.
 const MOST_CALLS: usize = 20_000;
-
-/// How the sandbox behaves. Shares lie within 0 to 1 and concern `sandbox_random` only.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SandboxSettings {
-    pub latency_ms: u32,
-    /// Charges that the bank works on at the same time; 0 is any number.
-    pub at_once: u32,
-    pub decline_share: f64,
-    pub leave_share: f64,
-    pub timeout_share: f64,
-    pub seed: u64,
-}
-
-impl Default for SandboxSettings {
-    fn default() -> Self {
-        Self { latency_ms: 300, at_once: 0, decline_share: 0.0, leave_share: 0.0, timeout_share: 0.0, seed: 0 }
-    }
-}
 
 /// The provider `sandbox:`. Calls that come in while the ledger is being written travel together.
 pub struct Sandbox {

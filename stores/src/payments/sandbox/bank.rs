@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use sale::{Timestamp, ids::parse_charge_key};
 use sha2::{Digest as _, Sha256};
 
-use super::{SandboxSettings, charges::Standing};
+use super::{charges::Standing, settings::SandboxSettings};
 
 /// The slow bank's time, longer than a worker waits for one call.
 const SLOW_MS: i64 = 3_000;

@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::{
     super::{NewCharge, Page, Span},
-    SandboxSettings,
     bank::{Bank, Clerks},
     charges::{Entry, Standing},
     refunds,
+    settings::SandboxSettings,
 };
 use crate::{
     StoreError,
