@@ -162,16 +162,10 @@ pub async fn of_sale(database: &Database, sale: &SaleId, orders: &[OrderId]) -> 
         postgres: "SELECT id FROM orders WHERE sale = $1 AND id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
         sqlite: "SELECT id FROM orders WHERE sale = $1 AND id IN (SELECT value FROM json_each($2))",
     };
-    let rows: Vec<OrderColumns> = sqlx::query_as(database.sql(READ))
+    let ids: Vec<String> = sqlx::query_scalar(database.sql(READ))
         .bind(sale.as_str())
         .bind(moves::list(orders))
         .fetch_all(database.reader())
         .await?;
-    rows.iter().map(|row| order_id(&row.id)).collect()
-}
-
-row! {
-    struct OrderColumns {
-        id: String,
-    }
+    ids.iter().map(|id| order_id(id)).collect()
 }

@@ -12,7 +12,6 @@ use sale::{
     ids::{PaymentId, charge_key},
     order::{Intent, VoidFor},
 };
-use sqlx::Row as _;
 
 use super::{
     Database, Sql, Tx,
@@ -181,7 +180,7 @@ pub async fn load_all(database: &Database, ids: &[PaymentId]) -> Result<Vec<Paym
 
 /// How long payments of a sale take from the request to the money, in milliseconds: the median of its newest orders.
 pub async fn median_ms(database: &Database, sale: &SaleId) -> Result<Option<i64>, StoreError> {
-    let rows = sqlx::query(
+    let mut took: Vec<i64> = sqlx::query_scalar(
         "SELECT p.changed_at - p.created_at FROM \
            (SELECT id FROM orders WHERE sale = $1 ORDER BY created_at DESC, id LIMIT 200) AS o \
          JOIN payments p ON p.purchase_id = o.id WHERE p.state = 'captured'",
@@ -189,7 +188,6 @@ pub async fn median_ms(database: &Database, sale: &SaleId) -> Result<Option<i64>
     .bind(sale.as_str())
     .fetch_all(database.reader())
     .await?;
-    let mut took = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
     took.sort_unstable();
     Ok(took.get(took.len() / 2).copied())
 }

@@ -211,12 +211,6 @@ impl TryFrom<Columns> for RefundRow {
     }
 }
 
-row! {
-    struct Id {
-        id: String,
-    }
-}
-
 /// Takes refunds whose time has come; until `next` no other worker takes them.
 pub async fn claim_due(
     database: &Database,
@@ -235,7 +229,7 @@ pub async fn claim_due(
         postgres: select_refunds!("WHERE r.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))"),
         sqlite: select_refunds!("WHERE r.id IN (SELECT value FROM json_each($1))"),
     };
-    let claimed: Vec<Id> = sqlx::query_as(database.sql(CLAIM))
+    let claimed: Vec<String> = sqlx::query_scalar(database.sql(CLAIM))
         .bind(now.as_millis())
         .bind(next.as_millis())
         .bind(limit)
@@ -244,7 +238,7 @@ pub async fn claim_due(
     if claimed.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = moves::list(claimed.iter().map(|row| &row.id));
+    let ids = moves::list(claimed);
     let rows: Vec<Columns> = sqlx::query_as(database.sql(READ)).bind(ids).fetch_all(database.reader()).await?;
     rows.into_iter().map(RefundRow::try_from).collect()
 }
@@ -255,8 +249,9 @@ pub async fn known(database: &Database, ids: &[String]) -> Result<HashSet<String
         postgres: "SELECT id FROM refunds WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "SELECT id FROM refunds WHERE id IN (SELECT value FROM json_each($1))",
     };
-    let rows: Vec<Id> = sqlx::query_as(database.sql(READ)).bind(moves::list(ids)).fetch_all(database.reader()).await?;
-    Ok(rows.into_iter().map(|row| row.id).collect())
+    let known: Vec<String> =
+        sqlx::query_scalar(database.sql(READ)).bind(moves::list(ids)).fetch_all(database.reader()).await?;
+    Ok(known.into_iter().collect())
 }
 
 /// What becomes of a refund after an answer.

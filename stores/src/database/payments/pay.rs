@@ -1,7 +1,6 @@
 //! A buyer asks to pay.
 
 use sale::{Event, EventKind, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId};
-use sqlx::Row as _;
 
 use super::{
     super::{
@@ -11,7 +10,7 @@ use super::{
     },
     PaymentRow, STEP_TIMEOUT_MS, lock_all,
 };
-use crate::StoreError;
+use crate::{StoreError, row::row};
 
 /// A buyer's request.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +33,15 @@ pub enum PayOutcome {
     NotFound,
 }
 
+row! {
+    struct OrderColumns {
+        sale: String,
+        state: String,
+        amount: i64,
+        currency: String,
+    }
+}
+
 /// Writes an attempt to pay by a provider, and its event, in one transaction.
 pub async fn pay(
     database: &Database,
@@ -43,7 +51,7 @@ pub async fn pay(
 ) -> Result<PayOutcome, StoreError> {
     let mut tx = database.begin().await?;
     let holds = moves::lock_order(database, &mut tx, request.order).await?;
-    let row = sqlx::query("SELECT sale, state, amount, currency FROM orders WHERE id = $1")
+    let row: Option<OrderColumns> = sqlx::query_as("SELECT sale, state, amount, currency FROM orders WHERE id = $1")
         .bind(request.order.to_string())
         .fetch_optional(&mut *tx)
         .await?;
@@ -52,11 +60,11 @@ pub async fn pay(
         return Ok(known);
     }
     let earlier = lock_all(database, &mut tx, &[request.order]).await?;
-    let state = OrderState::parse(order.try_get(1)?).ok_or_else(|| bad("order state"))?;
+    let state = OrderState::parse(&order.state).ok_or_else(|| bad("order state"))?;
     if let Some(refused) = refuse(hold.state, hold.deadline, state, &earlier, now) {
         return Ok(refused);
     }
-    let sale: SaleId = order.try_get::<&str, _>(0)?.parse().map_err(|_| bad("sale"))?;
+    let sale: SaleId = order.sale.parse().map_err(|_| bad("sale"))?;
     let attempt = earlier.last().map_or(0, |payment| payment.attempt).saturating_add(1);
     let id = PaymentId::of(request.order, attempt);
     sqlx::query(
@@ -68,8 +76,8 @@ pub async fn pay(
     .bind(i64::from(attempt))
     .bind(request.idempotency_key)
     .bind(request.method)
-    .bind(order.try_get::<i64, _>(2)?)
-    .bind(order.try_get::<&str, _>(3)?)
+    .bind(order.amount)
+    .bind(order.currency)
     .bind(now.plus_millis(STEP_TIMEOUT_MS).as_millis())
     .bind(now.as_millis())
     .bind(provider)
@@ -78,7 +86,7 @@ pub async fn pay(
     sqlx::query("INSERT INTO payment_parts (payment_id, order_id, amount) VALUES ($1, $2, $3)")
         .bind(id.to_string())
         .bind(request.order.to_string())
-        .bind(order.try_get::<i64, _>(2)?)
+        .bind(order.amount)
         .execute(&mut *tx)
         .await?;
     moves::hold_state(database, &mut tx, &[hold.id], HoldState::Paying).await?;
@@ -90,14 +98,14 @@ pub async fn pay(
 }
 
 async fn same_key(tx: &mut Tx, request: PayRequest<'_>) -> Result<Option<PayOutcome>, StoreError> {
-    let row = sqlx::query("SELECT method FROM payments WHERE purchase_id = $1 AND idempotency_key = $2")
-        .bind(request.order.to_string())
-        .bind(request.idempotency_key)
-        .fetch_optional(&mut **tx)
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    let same = row.try_get::<&str, _>(0)? == request.method;
-    Ok(Some(if same { PayOutcome::Existing } else { PayOutcome::KeyReused }))
+    let method: Option<String> =
+        sqlx::query_scalar("SELECT method FROM payments WHERE purchase_id = $1 AND idempotency_key = $2")
+            .bind(request.order.to_string())
+            .bind(request.idempotency_key)
+            .fetch_optional(&mut **tx)
+            .await?;
+    let outcome = |method: String| if method == request.method { PayOutcome::Existing } else { PayOutcome::KeyReused };
+    Ok(method.map(outcome))
 }
 
 /// Why a new attempt is not allowed, if it is not.

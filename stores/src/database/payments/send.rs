@@ -7,7 +7,6 @@ use std::collections::HashSet;
 
 use sale::{HoldId, OrderId, Timestamp, ids::PaymentId};
 use serde_json::json;
-use sqlx::Row as _;
 
 use super::{
     super::{
@@ -61,9 +60,12 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
     let mut sorted: Vec<_> = all.iter().collect();
     sorted.sort_unstable_by_key(|sending| (sending.order, sending.id));
     let rows: Vec<_> = sorted.iter().map(|sending| row(sending)).collect();
-    let marked =
-        sqlx::query(database.sql(MARK)).bind(moves::rows(&rows)).bind(now.as_millis()).fetch_all(&mut *tx).await?;
-    let marked = marked.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<HashSet<_>, _>>()?;
+    let marked: Vec<String> = sqlx::query_scalar(database.sql(MARK))
+        .bind(moves::rows(&rows))
+        .bind(now.as_millis())
+        .fetch_all(&mut *tx)
+        .await?;
+    let marked: HashSet<_> = marked.into_iter().collect();
     let is_marked: Vec<_> = all.iter().map(|sending| marked.contains(&sending.id.to_string())).collect();
     let ours = sorted.iter().zip(rows).filter(|(sending, _)| marked.contains(&sending.id.to_string()));
     let ours: Vec<_> = ours.map(|(_, row)| row).collect();
@@ -95,14 +97,13 @@ async fn extend(database: &Database, tx: &mut Tx, rows: &str, now: Timestamp) ->
         sqlite: "UPDATE payments SET extended_at = $3 FROM json_each($1) AS r WHERE payments.id = r.value ->> 'id' \
                  AND r.value ->> 'hold' IN (SELECT value FROM json_each($2))",
     };
-    let extended = sqlx::query(database.sql(EXTEND)).bind(rows).fetch_all(&mut **tx).await?;
+    let extended: Vec<String> = sqlx::query_scalar(database.sql(EXTEND)).bind(rows).fetch_all(&mut **tx).await?;
     if extended.is_empty() {
         return Ok(());
     }
-    let holds = extended.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<Vec<_>, _>>()?;
     sqlx::query(database.sql(NOTE))
         .bind(rows)
-        .bind(moves::list(holds))
+        .bind(moves::list(extended))
         .bind(now.as_millis())
         .execute(&mut **tx)
         .await?;
@@ -130,11 +131,11 @@ pub async fn claim_due(
             " ORDER BY due_at LIMIT $3) RETURNING id"
         ),
     };
-    let rows = sqlx::query(database.sql(CLAIM))
+    let ids: Vec<String> = sqlx::query_scalar(database.sql(CLAIM))
         .bind(now.as_millis())
         .bind(next.as_millis())
         .bind(limit)
         .fetch_all(database.writer())
         .await?;
-    rows.iter().map(|row| PaymentId::parse(row.try_get(0)?).ok_or_else(|| bad("payment id"))).collect()
+    ids.iter().map(|id| PaymentId::parse(id).ok_or_else(|| bad("payment id"))).collect()
 }
