@@ -21,7 +21,7 @@ pub mod payments;
 pub mod place;
 pub mod refunds;
 pub mod reset;
-mod row;
+pub(crate) mod row;
 pub mod sales;
 pub mod sellers;
 pub mod settle;

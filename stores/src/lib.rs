@@ -14,7 +14,6 @@ pub mod outage;
 pub mod payments;
 pub mod periodic;
 pub mod queue_store;
-mod row;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -8,7 +8,6 @@ use sqlx::Row as _;
 use super::{
     Database, Sql, Tx,
     moves::{self, HoldRow, bad, list, read_hold},
-    payments::open_states,
 };
 use crate::{
     StoreError,
@@ -59,11 +58,10 @@ pub(super) async fn call_back(
     reason: VoidFor,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let set = sqlx::query(concat!(
+    let set = sqlx::query(
         "UPDATE payments SET intent = 'void', void_for = $2, due_at = $3, polls = 0 WHERE purchase_id = $1 \
-             AND intent IS NULL AND state IN ",
-        open_states!()
-    ))
+             AND intent IS NULL AND state IN ('created', 'authorised', 'unknown')",
+    )
     .bind(order.to_string())
     .bind(reason.as_str())
     .bind(now.as_millis())
@@ -74,10 +72,7 @@ pub(super) async fn call_back(
 
 /// A second cancel while the first is being carried out is the same wish.
 async fn voiding_for(tx: &mut Tx, order: OrderId) -> Result<Cancelled, StoreError> {
-    let row = sqlx::query(concat!(
-        "SELECT 1 FROM payments WHERE purchase_id = $1 AND intent = 'void' AND state IN ",
-        open_states!()
-    ))
+    let row = sqlx::query("SELECT 1 FROM payments WHERE purchase_id = $1 AND intent = 'void' AND state IN ('created', 'authorised', 'unknown')")
     .bind(order.to_string())
     .fetch_optional(&mut **tx)
     .await?;

@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::{
     Database, Sql, Tx,
-    moves::{self, bad, order_id},
+    moves::{self, order_id},
+    row::row,
 };
-use crate::{StoreError, row::row};
+use crate::StoreError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MoveKind {
@@ -94,13 +95,13 @@ pub struct Account {
 
 row! {
     struct AccountColumns {
-        id: String,
-        purchase_id: String,
+        id: PaymentId,
+        purchase_id: OrderId,
         provider_id: String,
         amount: i64,
-        currency: String,
-        state: String,
-        order_state: String,
+        currency: Currency,
+        state: PaymentState,
+        order_state: OrderState,
         captured_amount: i64,
         refunded_amount: i64,
         moved_in: i64,
@@ -108,23 +109,18 @@ row! {
     }
 }
 
-impl TryFrom<AccountColumns> for Account {
-    type Error = StoreError;
-
-    fn try_from(row: AccountColumns) -> Result<Self, StoreError> {
-        Ok(Self {
-            payment: PaymentId::parse(&row.id).ok_or_else(|| bad("payment id"))?,
-            order: order_id(&row.purchase_id)?,
+impl From<AccountColumns> for Account {
+    fn from(row: AccountColumns) -> Self {
+        Self {
+            payment: row.id,
+            order: row.purchase_id,
             provider_id: row.provider_id,
-            money: Money {
-                amount: row.amount,
-                currency: Currency::parse(&row.currency).ok_or_else(|| bad("currency"))?,
-            },
-            state: PaymentState::parse(&row.state).ok_or_else(|| bad("payment state"))?,
-            order_state: OrderState::parse(&row.order_state).ok_or_else(|| bad("order state"))?,
+            money: Money { amount: row.amount, currency: row.currency },
+            state: row.state,
+            order_state: row.order_state,
             row: Sums { captured: row.captured_amount, refunded: row.refunded_amount },
             moves: Sums { captured: row.moved_in, refunded: row.moved_out },
-        })
+        }
     }
 }
 
@@ -153,7 +149,7 @@ pub async fn accounts(
     .bind(limit)
     .fetch_all(database.reader())
     .await?;
-    rows.into_iter().map(Account::try_from).collect()
+    Ok(rows.into_iter().map(Account::from).collect())
 }
 
 /// Which of these orders are of a sale.

@@ -16,14 +16,14 @@ use serde_json::json;
 use super::{
     Database, Sql, Tx,
     money_moves::{self, MoneyMove, MoveKind},
-    moves::{self, bad, order_id},
+    moves::{self, bad},
     outbox,
     payments::PaymentRow,
+    row::row,
 };
 use crate::{
     StoreError,
     payments::{ChargeRef, RefundProgress},
-    row::row,
 };
 
 /// How often a provider may refuse a refund before a person has to look at it.
@@ -108,9 +108,9 @@ async fn insert(tx: &mut Tx, payment: &PaymentRow, reason: RefundReason, now: Ti
 
 row! {
     struct LineColumns {
-        order_id: String,
-        line_no: i64,
-        quantity: i64,
+        order_id: OrderId,
+        line_no: u32,
+        quantity: u32,
         unit_amount: i64,
         refunded: i64,
     }
@@ -137,7 +137,7 @@ async fn insert_lines(database: &Database, tx: &mut Tx, refund: &str, payment: &
                  FROM json_each($2)",
     };
     let found: Vec<LineColumns> = sqlx::query_as(LINES).bind(payment.id.to_string()).fetch_all(&mut **tx).await?;
-    let lines = found.into_iter().map(PaidLine::try_from).collect::<Result<Vec<_>, _>>()?;
+    let lines: Vec<_> = found.into_iter().map(PaidLine::from).collect();
     let parts = spread(payment.captured, &lines).ok_or_else(|| bad("sum of a payment's lines"))?;
     let row = |part: &RefundLine| {
         json!({
@@ -149,32 +149,31 @@ async fn insert_lines(database: &Database, tx: &mut Tx, refund: &str, payment: &
     Ok(())
 }
 
-impl TryFrom<LineColumns> for PaidLine {
-    type Error = StoreError;
-
-    fn try_from(row: LineColumns) -> Result<Self, StoreError> {
-        Ok(Self {
-            order: order_id(&row.order_id)?,
-            line_no: u32::try_from(row.line_no).map_err(|_| bad("line number"))?,
-            quantity: u32::try_from(row.quantity).map_err(|_| bad("quantity"))?,
+impl From<LineColumns> for PaidLine {
+    fn from(row: LineColumns) -> Self {
+        Self {
+            order: row.order_id,
+            line_no: row.line_no,
+            quantity: row.quantity,
             unit_amount: row.unit_amount,
             refunded: row.refunded,
-        })
+        }
     }
 }
 
 row! {
     struct Columns {
         id: String,
-        payment_id: String,
-        purchase_id: String,
-        attempt: i64,
-        provider_id: Option<String>,
+        payment_id: PaymentId,
+        purchase_id: OrderId,
+        attempt: u32,
+        // Only what was confirmed can be given back, and that has an id.
+        provider_id: String,
         amount: i64,
-        currency: String,
+        currency: Currency,
         reason: String,
-        refusals: i64,
-        silences: i64,
+        refusals: u32,
+        silences: u32,
     }
 }
 
@@ -188,26 +187,18 @@ macro_rules! select_refunds {
     };
 }
 
-impl TryFrom<Columns> for RefundRow {
-    type Error = StoreError;
-
-    fn try_from(row: Columns) -> Result<Self, StoreError> {
-        let order = order_id(&row.purchase_id)?;
-        let attempt = u32::try_from(row.attempt).map_err(|_| bad("attempt"))?;
-        let provider_id = row.provider_id.ok_or_else(|| bad("refund of a charge that was never confirmed"))?;
-        Ok(Self {
+impl From<Columns> for RefundRow {
+    fn from(row: Columns) -> Self {
+        Self {
             id: row.id,
-            payment: PaymentId::parse(&row.payment_id).ok_or_else(|| bad("payment id"))?,
-            order,
-            charge: ChargeRef { key: charge_key(order, attempt), provider_id },
-            money: Money {
-                amount: row.amount,
-                currency: Currency::parse(&row.currency).ok_or_else(|| bad("currency"))?,
-            },
+            payment: row.payment_id,
+            order: row.purchase_id,
+            charge: ChargeRef { key: charge_key(row.purchase_id, row.attempt), provider_id: row.provider_id },
+            money: Money { amount: row.amount, currency: row.currency },
             reason: row.reason,
-            refusals: u32::try_from(row.refusals).unwrap_or(u32::MAX),
-            silences: u32::try_from(row.silences).unwrap_or(u32::MAX),
-        })
+            refusals: row.refusals,
+            silences: row.silences,
+        }
     }
 }
 
@@ -240,7 +231,7 @@ pub async fn claim_due(
     }
     let ids = moves::list(claimed);
     let rows: Vec<Columns> = sqlx::query_as(database.sql(READ)).bind(ids).fetch_all(database.reader()).await?;
-    rows.into_iter().map(RefundRow::try_from).collect()
+    Ok(rows.into_iter().map(RefundRow::from).collect())
 }
 
 /// Which of these refunds, by their ids, are written down here.

@@ -18,7 +18,7 @@ use super::{
     moves::{self, HoldRow, Units, bad},
     numbers::queue_key_in,
     outbox,
-    payments::{PaymentRow, lock_all, open_states},
+    payments::{PaymentRow, lock_all},
     refunds,
 };
 use crate::{
@@ -230,16 +230,10 @@ async fn refuse_others(
 
 async fn mark_settled(database: &Database, tx: &mut Tx, orders: &[OrderId]) -> Result<(), StoreError> {
     const MARK: Sql = Sql {
-        postgres: concat!(
-            "UPDATE payments SET due_at = NULL WHERE purchase_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
-             AND due_at IS NOT NULL AND state NOT IN ",
-            open_states!()
-        ),
-        sqlite: concat!(
-            "UPDATE payments SET due_at = NULL WHERE purchase_id IN (SELECT value FROM json_each($1)) \
-             AND due_at IS NOT NULL AND state NOT IN ",
-            open_states!()
-        ),
+        postgres: "UPDATE payments SET due_at = NULL WHERE purchase_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
+             AND due_at IS NOT NULL AND state NOT IN ('created', 'authorised', 'unknown')",
+        sqlite: "UPDATE payments SET due_at = NULL WHERE purchase_id IN (SELECT value FROM json_each($1)) \
+             AND due_at IS NOT NULL AND state NOT IN ('created', 'authorised', 'unknown')",
     };
     sqlx::query(database.sql(MARK)).bind(moves::list(orders)).execute(&mut **tx).await?;
     Ok(())

@@ -1,16 +1,14 @@
 //! A buyer asks to pay.
 
-use sale::{Event, EventKind, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId};
+use sale::{
+    Currency, Event, EventKind, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId,
+};
 
 use super::{
-    super::{
-        Database, Tx,
-        moves::{self, bad},
-        outbox,
-    },
+    super::{Database, Tx, moves, outbox, row::row},
     PaymentRow, STEP_TIMEOUT_MS, lock_all,
 };
-use crate::{StoreError, row::row};
+use crate::StoreError;
 
 /// A buyer's request.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +33,10 @@ pub enum PayOutcome {
 
 row! {
     struct OrderColumns {
-        sale: String,
-        state: String,
+        sale: SaleId,
+        state: OrderState,
         amount: i64,
-        currency: String,
+        currency: Currency,
     }
 }
 
@@ -60,11 +58,9 @@ pub async fn pay(
         return Ok(known);
     }
     let earlier = lock_all(database, &mut tx, &[request.order]).await?;
-    let state = OrderState::parse(&order.state).ok_or_else(|| bad("order state"))?;
-    if let Some(refused) = refuse(hold.state, hold.deadline, state, &earlier, now) {
+    if let Some(refused) = refuse(hold.state, hold.deadline, order.state, &earlier, now) {
         return Ok(refused);
     }
-    let sale: SaleId = order.sale.parse().map_err(|_| bad("sale"))?;
     let attempt = earlier.last().map_or(0, |payment| payment.attempt).saturating_add(1);
     let id = PaymentId::of(request.order, attempt);
     sqlx::query(
@@ -77,7 +73,7 @@ pub async fn pay(
     .bind(request.idempotency_key)
     .bind(request.method)
     .bind(order.amount)
-    .bind(order.currency)
+    .bind(order.currency.as_str())
     .bind(now.plus_millis(STEP_TIMEOUT_MS).as_millis())
     .bind(now.as_millis())
     .bind(provider)
@@ -91,7 +87,7 @@ pub async fn pay(
         .await?;
     moves::hold_state(database, &mut tx, &[hold.id], HoldState::Paying).await?;
     moves::order_state(database, &mut tx, &[request.order], OrderState::PaymentProcessing, now).await?;
-    let event = Event::about(EventKind::PaymentRequested, &sale, request.order, now, attempt);
+    let event = Event::about(EventKind::PaymentRequested, &order.sale, request.order, now, attempt);
     outbox::append(database, &mut tx, &[event]).await?;
     database.commit(tx).await?;
     Ok(PayOutcome::Requested)
@@ -134,7 +130,7 @@ fn refuse(
 
 #[cfg(test)]
 mod tests {
-    use sale::{Currency, Money};
+    use sale::Money;
 
     use super::*;
 

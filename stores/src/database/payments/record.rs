@@ -11,15 +11,14 @@ use super::{
     super::{
         Database, Sql, Tx,
         money_moves::{self, MoneyMove, MoveKind},
-        moves::{self, bad},
-        outbox,
+        moves, outbox,
+        row::row,
     },
     PaymentRow, STEP_TIMEOUT_MS, lock_all,
 };
 use crate::{
     StoreError,
     payments::{Charge, ChargeState},
-    row::row,
 };
 
 /// What came of a call to the provider.
@@ -215,9 +214,8 @@ async fn write(
     }
     let mut intents = HashMap::new();
     for row in written {
-        let id = PaymentId::parse(&row.id).ok_or_else(|| bad("payment id"))?;
         if let Some(intent) = row.intent.as_deref().and_then(Intent::parse) {
-            intents.insert(id, intent);
+            intents.insert(row.id, intent);
         }
     }
     Ok(intents)
@@ -225,7 +223,7 @@ async fn write(
 
 row! {
     struct Written {
-        id: String,
+        id: PaymentId,
         intent: Option<String>,
     }
 }

@@ -8,12 +8,9 @@ use std::collections::HashSet;
 use sale::{HoldId, OrderId, Timestamp, ids::PaymentId};
 use serde_json::json;
 
-use super::{
-    super::{
-        Database, Sql, Tx,
-        moves::{self, bad},
-    },
-    open_states,
+use super::super::{
+    Database, Sql, Tx,
+    moves::{self, bad},
 };
 use crate::StoreError;
 
@@ -118,18 +115,12 @@ pub async fn claim_due(
     limit: i64,
 ) -> Result<Vec<PaymentId>, StoreError> {
     const CLAIM: Sql = Sql {
-        postgres: concat!(
-            "UPDATE payments SET due_at = $2, polls = polls + 1 WHERE id IN ( \
-               SELECT id FROM payments WHERE due_at <= $1 AND state IN ",
-            open_states!(),
-            " ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id"
-        ),
-        sqlite: concat!(
-            "UPDATE payments SET due_at = $2, polls = polls + 1 WHERE id IN ( \
-               SELECT id FROM payments WHERE due_at <= $1 AND state IN ",
-            open_states!(),
-            " ORDER BY due_at LIMIT $3) RETURNING id"
-        ),
+        postgres: "UPDATE payments SET due_at = $2, polls = polls + 1 WHERE id IN ( \
+                     SELECT id FROM payments WHERE due_at <= $1 AND state IN ('created', 'authorised', 'unknown') \
+                     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id",
+        sqlite: "UPDATE payments SET due_at = $2, polls = polls + 1 WHERE id IN ( \
+                   SELECT id FROM payments WHERE due_at <= $1 AND state IN ('created', 'authorised', 'unknown') \
+                   ORDER BY due_at LIMIT $3) RETURNING id",
     };
     let ids: Vec<String> = sqlx::query_scalar(database.sql(CLAIM))
         .bind(now.as_millis())

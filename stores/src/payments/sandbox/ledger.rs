@@ -17,8 +17,7 @@ use super::{
 };
 use crate::{
     StoreError,
-    database::{Database, Sql, Tx},
-    row::row,
+    database::{Database, Sql, Tx, row::row},
 };
 
 /// Charges on a page of the list.
@@ -150,12 +149,12 @@ row! {
         key: String,
         method: String,
         amount: i64,
-        currency: String,
+        currency: Currency,
         state: String,
-        last: i64,
-        answers_at: Option<i64>,
+        last: bool,
+        answers_at: Option<Timestamp>,
         refunded: i64,
-        created_at: i64,
+        created_at: Timestamp,
     }
 }
 
@@ -163,16 +162,15 @@ impl TryFrom<EntryRow> for Entry {
     type Error = StoreError;
 
     fn try_from(row: EntryRow) -> Result<Self, StoreError> {
-        let corrupt = |what: &str| StoreError::unexpected("sandbox", format!("a charge with a bad {what}"));
-        let currency = Currency::parse(&row.currency).ok_or_else(|| corrupt("currency"))?;
+        let standing = Standing::parse(&row.state);
         Ok(Self {
             id: row.id,
             key: row.key,
             method: row.method,
-            money: Money { amount: row.amount, currency },
-            standing: Standing::parse(&row.state).ok_or_else(|| corrupt("state"))?,
-            last: row.last != 0,
-            answers_at: row.answers_at.map(Timestamp::from_millis),
+            money: Money { amount: row.amount, currency: row.currency },
+            standing: standing.ok_or_else(|| StoreError::unexpected("sandbox", "a charge with a bad state"))?,
+            last: row.last,
+            answers_at: row.answers_at,
             refunded: row.refunded,
         })
     }
@@ -255,7 +253,7 @@ async fn charges(database: &Database, span: Span, after: &Place, now: Timestamp)
     .bind(PAGE)
     .fetch_all(database.reader())
     .await?;
-    let last = rows.last().map(|row| Place { at: Timestamp::from_millis(row.created_at), id: row.id.clone() });
+    let last = rows.last().map(|row| Place { at: row.created_at, id: row.id.clone() });
     let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE);
     let next = match last.filter(|_| is_full) {
         Some(place) => Cursor::Charges(place),

@@ -9,7 +9,10 @@ use super::{
     charges::Entry,
     ledger::{Place, lock_all, new_id, save},
 };
-use crate::{StoreError, database::Database, row::row};
+use crate::{
+    StoreError,
+    database::{Database, row::row},
+};
 
 row! {
     struct RefundRow {
@@ -17,8 +20,8 @@ row! {
         key: String,
         charge_id: String,
         amount: i64,
-        currency: String,
-        created_at: i64,
+        currency: Currency,
+        created_at: Timestamp,
     }
 }
 
@@ -32,19 +35,15 @@ macro_rules! select_refunds {
     };
 }
 
-impl TryFrom<RefundRow> for Refund {
-    type Error = StoreError;
-
-    fn try_from(row: RefundRow) -> Result<Self, StoreError> {
-        let currency = Currency::parse(&row.currency)
-            .ok_or_else(|| StoreError::unexpected("sandbox", "a refund with a bad currency"))?;
-        Ok(Self {
+impl From<RefundRow> for Refund {
+    fn from(row: RefundRow) -> Self {
+        Self {
             key: Some(row.key),
             provider_id: Some(row.id),
             charge_id: row.charge_id,
-            money: Money { amount: row.amount, currency },
+            money: Money { amount: row.amount, currency: row.currency },
             progress: RefundProgress::Done,
-        })
+        }
     }
 }
 
@@ -63,7 +62,7 @@ pub(super) async fn refund(
     let known: Option<RefundRow> =
         sqlx::query_as(select_refunds!("WHERE r.key = $1")).bind(refund.key.as_str()).fetch_optional(&mut *tx).await?;
     if let Some(known) = known {
-        return known.try_into();
+        return Ok(known.into());
     }
     let answer = |provider_id, progress| Refund {
         key: Some(refund.key.clone()),
@@ -119,7 +118,7 @@ pub(super) async fn list(
     .fetch_all(database.reader())
     .await?;
     let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
-    let last = rows.last().map(|row| Place { at: Timestamp::from_millis(row.created_at), id: row.id.clone() });
-    let refunds = rows.into_iter().map(Refund::try_from).collect::<Result<_, _>>()?;
+    let last = rows.last().map(|row| Place { at: row.created_at, id: row.id.clone() });
+    let refunds = rows.into_iter().map(Refund::from).collect();
     Ok((refunds, last.filter(|_| is_full)))
 }
