@@ -1,8 +1,6 @@
-//! The languages of pages: which one a request gets, and the texts of each.
+//! The languages of pages, and which one a request gets.
 
 use sale::Language;
-
-use crate::words::{self, Words};
 
 /// The language of a request: `chosen` (the `lang` parameter or the cookie that remembers it), else the best of the
 /// `Accept-Language` header, else English.
@@ -15,14 +13,6 @@ pub(crate) const fn own_name(language: Language) -> &'static str {
     match language {
         Language::Ko => "한국어",
         Language::En => "English",
-    }
-}
-
-/// All texts of a language.
-pub(crate) const fn words(language: Language) -> &'static Words {
-    match language {
-        Language::Ko => &words::ko::WORDS,
-        Language::En => &words::en::WORDS,
     }
 }
 

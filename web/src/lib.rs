@@ -18,7 +18,7 @@ mod language;
 mod shell;
 
 mod assets;
-mod words;
+mod messages;
 
 pub use access::Access;
 pub use body::Body;

@@ -28,7 +28,7 @@ mod tone;
 
 pub(crate) use tone::Tone;
 
-use crate::words::Words;
+use crate::messages::Messages;
 
 /// Renders a template into a string. Only a value whose `Display` fails could stop it, and none of ours does.
 pub(crate) fn rendered(template: &impl askama::Template) -> String {
@@ -40,11 +40,11 @@ pub(crate) fn rendered(template: &impl askama::Template) -> String {
 }
 
 /// A time limit as people say it: whole minutes where it is some, seconds elsewhere.
-pub(crate) fn limit_words(words: &Words, seconds: u64) -> String {
+pub(crate) fn time_limit(messages: &Messages, seconds: u64) -> String {
     if seconds >= 60 && seconds.is_multiple_of(60) {
-        words.common.minutes.of(seconds / 60)
+        messages.common.minutes.of(seconds / 60)
     } else {
-        words.common.seconds.of(seconds)
+        messages.common.seconds.of(seconds)
     }
 }
 

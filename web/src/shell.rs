@@ -4,8 +4,8 @@ use sale::{Language, Money, Timestamp};
 
 use crate::{
     format::{self, Precision, clock_element, countdown, seconds_until, time_element},
-    language::{self, own_name},
-    words::{Plain, Words},
+    language::own_name,
+    messages::{Messages, Plain, messages},
 };
 
 /// The frame of a page. Every page struct has one.
@@ -23,8 +23,8 @@ pub struct Shell {
 
 impl Shell {
     /// The texts of the page's language.
-    pub(crate) const fn words(&self) -> &'static Words {
-        language::words(self.language)
+    pub(crate) const fn messages(&self) -> &'static Messages {
+        messages(self.language)
     }
 
     /// The same page in another language.

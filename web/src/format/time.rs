@@ -3,7 +3,7 @@
 use sale::{Language, Timestamp};
 use time::{Date, OffsetDateTime, UtcOffset, Weekday};
 
-use crate::language::words;
+use crate::messages::messages;
 
 /// How finely a time is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(crate) fn seconds_until(at: Timestamp, now: Timestamp) -> u64 {
 /// A `<time>` element; the script rewrites its text to the buyer's own zone.
 pub(crate) fn time_element(at: Timestamp, language: Language, precision: Precision) -> String {
     let (korean, utc) = (at_offset(at, korea()), at_offset(at, UtcOffset::UTC));
-    let kst = words(language).common.kst;
+    let kst = messages(language).common.kst;
     format!(
         r#"<time datetime="{at}" data-local="{}">{} {} {kst} · {} UTC</time>"#,
         match precision {
@@ -58,7 +58,7 @@ pub(crate) fn time_element(at: Timestamp, language: Language, precision: Precisi
 
 /// A `<time>` element with the time of day alone, for "last heard from the server".
 pub(crate) fn clock_element(at: Timestamp, language: Language) -> String {
-    let kst = words(language).common.kst;
+    let kst = messages(language).common.kst;
     let time = clock(at_offset(at, korea()), Precision::Second);
     format!(r#"<time datetime="{at}" data-local="clock">{time} {kst}</time>"#)
 }
@@ -74,7 +74,7 @@ pub(crate) fn countdown(seconds: u64, language: Language) -> String {
     match (days, hours) {
         (0, 0) => format!("{minutes}:{rest:02}"),
         (0, _) => format!("{hours}:{minutes:02}:{rest:02}"),
-        _ => format!("{} {hours:02}:{minutes:02}:{rest:02}", words(language).common.days.of(days)),
+        _ => format!("{} {hours:02}:{minutes:02}:{rest:02}", messages(language).common.days.of(days)),
     }
 }
 

@@ -3,8 +3,8 @@
 use askama::Template;
 use sale::{Money, Timestamp};
 
-use super::{OrderLine, limit_words, payment_method::is_test, rendered};
-use crate::{Shell, assets, words::Plain};
+use super::{OrderLine, payment_method::is_test, rendered, time_limit};
+use crate::{Shell, assets, messages::Plain};
 
 /// The checkout of one buyer.
 #[derive(Clone, Debug, Template)]
@@ -104,22 +104,22 @@ impl CheckoutPage {
     }
 
     fn title(&self) -> &'static str {
-        let words = &self.shell.words().checkout;
+        let messages = &self.shell.messages().checkout;
         match self.state {
-            CheckoutState::Choosing { .. } => words.choosing,
-            CheckoutState::Held(_) => words.held,
-            CheckoutState::Declined(_) => words.declined,
-            CheckoutState::Paying { .. } => self.shell.words().order.payment_processing.state,
-            CheckoutState::HoldExpired => words.expired,
-            CheckoutState::SoldOut { .. } => words.sold_out,
-            CheckoutState::PassUsed { .. } => words.used,
-            CheckoutState::PassExpired => words.pass_expired,
+            CheckoutState::Choosing { .. } => messages.choosing,
+            CheckoutState::Held(_) => messages.held,
+            CheckoutState::Declined(_) => messages.declined,
+            CheckoutState::Paying { .. } => self.shell.messages().order.payment_processing.state,
+            CheckoutState::HoldExpired => messages.expired,
+            CheckoutState::SoldOut { .. } => messages.sold_out,
+            CheckoutState::PassUsed { .. } => messages.used,
+            CheckoutState::PassExpired => messages.pass_expired,
         }
     }
 
     fn hint(&self, hold_seconds: impl Plain<u64>) -> String {
-        let words = self.shell.words();
-        words.checkout.reserve_hint.with(limit_words(words, hold_seconds.plain()))
+        let messages = self.shell.messages();
+        messages.checkout.reserve_hint.with(time_limit(messages, hold_seconds.plain()))
     }
 }
 

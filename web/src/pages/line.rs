@@ -4,13 +4,12 @@ use askama::Template;
 use sale::{Language, SaleState, Timestamp, standing::Eta};
 use serde_json::json;
 
-use super::{limit_words, rendered, script_json};
+use super::{rendered, script_json, time_limit};
 use crate::{
     Shell, assets,
     format::{clock_element, countdown, grouped, seconds_until, waiting_time},
-    language::words,
+    messages::{LineMessages, messages},
     mold::{Mold, Texts, model},
-    words::LineWords,
 };
 
 /// Where a ticket stands, as its owner sees it.
@@ -179,39 +178,39 @@ impl LineView {
         if let Self::Waiting { eta, .. } = self { *eta } else { None }
     }
 
-    fn time(&self, words: &LineWords) -> String {
+    fn time(&self, messages: &LineMessages) -> String {
         match (self, self.eta()) {
-            (Self::Paused { .. }, _) => words.eta_paused.to_owned(),
-            (_, Some(eta)) => waiting_time(words, eta.p50, eta.p90),
-            (_, None) => words.eta_unknown.to_owned(),
+            (Self::Paused { .. }, _) => messages.eta_paused.to_owned(),
+            (_, Some(eta)) => waiting_time(messages, eta.p50, eta.p90),
+            (_, None) => messages.eta_unknown.to_owned(),
         }
     }
 
-    const fn heading(&self, words: &LineWords) -> &'static str {
+    const fn heading(&self, messages: &LineMessages) -> &'static str {
         match self {
-            Self::Lobby => words.lobby,
-            Self::Waiting { .. } => words.waiting,
-            Self::Paused { .. } => words.paused,
-            Self::Called { .. } => words.called,
-            Self::Late => words.late,
-            Self::Admitted => words.admitted,
-            Self::Consumed { .. } => words.consumed,
-            Self::Expired => words.expired,
-            Self::Left => words.left,
-            Self::SoldOut => words.sold_out,
-            Self::Closed => words.closed,
+            Self::Lobby => messages.lobby,
+            Self::Waiting { .. } => messages.waiting,
+            Self::Paused { .. } => messages.paused,
+            Self::Called { .. } => messages.called,
+            Self::Late => messages.late,
+            Self::Admitted => messages.admitted,
+            Self::Consumed { .. } => messages.consumed,
+            Self::Expired => messages.expired,
+            Self::Left => messages.left,
+            Self::SoldOut => messages.sold_out,
+            Self::Closed => messages.closed,
         }
     }
 }
 
 /// The truth about the stock, as one sentence.
-fn stock(words: &LineWords, view: &LineView, left: u64, held: u64) -> String {
+fn stock(messages: &LineMessages, view: &LineView, left: u64, held: u64) -> String {
     let ahead = view.ahead().unwrap_or(0);
     match (left, held) {
         (0, 0) => String::new(),
-        (0, _) => words.stock_in_hands.to_owned(),
-        (left, held) if ahead >= left.saturating_add(held) => words.stock_unlikely.of(left),
-        (left, _) => words.stock_about.of(left),
+        (0, _) => messages.stock_in_hands.to_owned(),
+        (left, held) if ahead >= left.saturating_add(held) => messages.stock_unlikely.of(left),
+        (left, _) => messages.stock_about.of(left),
     }
 }
 
@@ -244,7 +243,7 @@ pub struct LineVisitor<'v> {
 impl LineVisitor<'_> {
     /// The texts that fill the holes of [`LinePage::mold`].
     pub fn texts(&self) -> Texts {
-        let words = &words(self.language).line;
+        let messages = &messages(self.language).line;
         let (ahead, eta) = (self.view.ahead(), self.view.eta());
         let mut texts = Texts::default();
         texts.add(self.nonce);
@@ -259,8 +258,8 @@ impl LineVisitor<'_> {
         texts.add_some(ahead);
         texts.add_some(eta.map(|eta| eta.p50));
         texts.add_some(eta.map(|eta| eta.p90));
-        texts.add_escaped(eta.map(|_| self.view.time(words)));
-        texts.add_escaped((self.left > 0).then(|| stock(words, self.view, self.left, self.held)));
+        texts.add_escaped(eta.map(|_| self.view.time(messages)));
+        texts.add_escaped((self.left > 0).then(|| stock(messages, self.view, self.left, self.held)));
         texts
     }
 }
@@ -299,7 +298,7 @@ impl LinePage {
     }
 
     fn heading(&self) -> &'static str {
-        self.view.heading(&self.shell.words().line)
+        self.view.heading(&self.shell.messages().line)
     }
 
     /// The `hidden` attribute for a block that only some views show. The script moves it about the same way.
@@ -329,27 +328,27 @@ impl LinePage {
     }
 
     fn time(&self) -> String {
-        self.view.time(&self.shell.words().line)
+        self.view.time(&self.shell.messages().line)
     }
 
     fn why_slower(&self) -> &'static str {
-        let words = &self.shell.words().line;
+        let messages = &self.shell.messages().line;
         match self.slower {
-            Some(Slower::Rate) => words.slower_rate,
-            Some(Slower::Paused) => words.slower_paused,
-            Some(Slower::Payments) => words.slower_payments,
+            Some(Slower::Rate) => messages.slower_rate,
+            Some(Slower::Paused) => messages.slower_paused,
+            Some(Slower::Payments) => messages.slower_payments,
             None => "",
         }
     }
 
     /// The truth about the stock, as one sentence.
     fn stock(&self) -> String {
-        stock(&self.shell.words().line, &self.view, self.left, self.held)
+        stock(&self.shell.messages().line, &self.view, self.left, self.held)
     }
 
     fn chance(&self) -> String {
-        let words = self.shell.words();
-        words.line_page.safe_chance.with(limit_words(words, self.enter_seconds))
+        let messages = self.shell.messages();
+        messages.line_page.safe_chance.with(time_limit(messages, self.enter_seconds))
     }
 
     fn data(&self) -> String {
@@ -366,7 +365,7 @@ impl LinePage {
             "p90": self.eta().map(|eta| eta.p90),
             "until": self.until().map(Timestamp::as_millis),
             "opens_at": self.opens_at.as_millis(),
-            "words": self.shell.words().line,
+            "words": self.shell.messages().line,
         }))
     }
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::rendered;
-use crate::{Shell, assets, words::NoticeWords};
+use crate::{Shell, assets, messages::ErrorMessages};
 
 /// What went wrong. The names are the codes of the API that a person can meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,43 +210,43 @@ impl Reason {
     }
 
     /// What happened, and what to do.
-    pub(crate) const fn words(self, words: &NoticeWords) -> &[&'static str; 2] {
+    pub(crate) const fn messages(self, messages: &ErrorMessages) -> &[&'static str; 2] {
         match self {
-            Self::SaleNotFound => &words.sale_not_found,
-            Self::SaleNotOpen => &words.sale_not_open,
-            Self::SaleClosed => &words.sale_closed,
-            Self::SoldOut => &words.sold_out,
-            Self::TicketMissing => &words.ticket_missing,
-            Self::TicketGone => &words.ticket_gone,
-            Self::NotCalled => &words.not_called,
-            Self::PassMissing => &words.pass_missing,
-            Self::PassUsed => &words.pass_used,
-            Self::PassExpired => &words.pass_expired,
-            Self::WrongSession => &words.wrong_session,
-            Self::CrossOrigin => &words.cross_origin,
-            Self::NotAllowed => &words.not_allowed,
-            Self::HoldExpired => &words.hold_expired,
-            Self::LimitReached => &words.limit_reached,
-            Self::InvalidQuantity => &words.invalid_quantity,
-            Self::InvalidField => &words.invalid_field,
-            Self::InFlight => &words.in_flight,
-            Self::KeyReused => &words.key_reused,
-            Self::RateLimited => &words.rate_limited,
-            Self::StoreUnavailable => &words.store_unavailable,
-            Self::NotFound => &words.not_found,
-            Self::OrderNotFound => &words.order_not_found,
-            Self::PaymentInProgress => &words.payment_in_progress,
-            Self::AlreadyPaid => &words.already_paid,
-            Self::CannotCancel => &words.cannot_cancel,
-            Self::Malformed => &words.malformed,
-            Self::Conflict => &words.conflict,
-            Self::SignInNeeded => &words.sign_in_needed,
-            Self::NotSupported => &words.not_supported,
+            Self::SaleNotFound => &messages.sale_not_found,
+            Self::SaleNotOpen => &messages.sale_not_open,
+            Self::SaleClosed => &messages.sale_closed,
+            Self::SoldOut => &messages.sold_out,
+            Self::TicketMissing => &messages.ticket_missing,
+            Self::TicketGone => &messages.ticket_gone,
+            Self::NotCalled => &messages.not_called,
+            Self::PassMissing => &messages.pass_missing,
+            Self::PassUsed => &messages.pass_used,
+            Self::PassExpired => &messages.pass_expired,
+            Self::WrongSession => &messages.wrong_session,
+            Self::CrossOrigin => &messages.cross_origin,
+            Self::NotAllowed => &messages.not_allowed,
+            Self::HoldExpired => &messages.hold_expired,
+            Self::LimitReached => &messages.limit_reached,
+            Self::InvalidQuantity => &messages.invalid_quantity,
+            Self::InvalidField => &messages.invalid_field,
+            Self::InFlight => &messages.in_flight,
+            Self::KeyReused => &messages.key_reused,
+            Self::RateLimited => &messages.rate_limited,
+            Self::StoreUnavailable => &messages.store_unavailable,
+            Self::NotFound => &messages.not_found,
+            Self::OrderNotFound => &messages.order_not_found,
+            Self::PaymentInProgress => &messages.payment_in_progress,
+            Self::AlreadyPaid => &messages.already_paid,
+            Self::CannotCancel => &messages.cannot_cancel,
+            Self::Malformed => &messages.malformed,
+            Self::Conflict => &messages.conflict,
+            Self::SignInNeeded => &messages.sign_in_needed,
+            Self::NotSupported => &messages.not_supported,
         }
     }
 
     /// What the person has to fear for, and need not.
-    const fn safety(self, words: &NoticeWords) -> Option<&'static str> {
+    const fn safety(self, messages: &ErrorMessages) -> Option<&'static str> {
         match self {
             Self::TicketMissing
             | Self::NotCalled
@@ -256,7 +256,7 @@ impl Reason {
             | Self::RateLimited
             | Self::StoreUnavailable
             | Self::Malformed
-            | Self::SaleNotOpen => Some(words.safe_place),
+            | Self::SaleNotOpen => Some(messages.safe_place),
             Self::SaleClosed
             | Self::SoldOut
             | Self::TicketGone
@@ -269,8 +269,8 @@ impl Reason {
             | Self::KeyReused
             | Self::OrderNotFound
             | Self::PaymentInProgress
-            | Self::CannotCancel => Some(words.safe_money),
-            Self::NotAllowed | Self::InvalidField | Self::Conflict | Self::NotSupported => Some(words.safe_nothing),
+            | Self::CannotCancel => Some(messages.safe_money),
+            Self::NotAllowed | Self::InvalidField | Self::Conflict | Self::NotSupported => Some(messages.safe_nothing),
             Self::SaleNotFound | Self::NotFound | Self::AlreadyPaid | Self::SignInNeeded => None,
         }
     }
@@ -283,11 +283,11 @@ impl Notice {
     }
 
     fn what(&self) -> &[&'static str; 2] {
-        self.reason.words(&self.shell.words().notice)
+        self.reason.messages(&self.shell.messages().error_page)
     }
 
     fn safe(&self) -> Option<&'static str> {
-        self.reason.safety(&self.shell.words().notice)
+        self.reason.safety(&self.shell.messages().error_page)
     }
 
     fn link(&self) -> String {
@@ -303,15 +303,15 @@ impl Notice {
     }
 
     fn link_words(&self) -> &'static str {
-        let words = self.shell.words();
+        let messages = self.shell.messages();
         match self.way_on {
-            WayOn::Sales => words.common.all_sales,
-            WayOn::Sale(_) => words.common.to_sale,
-            WayOn::Line(_) => words.common.to_place,
-            WayOn::Checkout(_) => words.common.to_checkout,
-            WayOn::Order(_) => words.common.to_order,
-            WayOn::Console => words.console.name,
-            WayOn::Again(_) => words.common.reload,
+            WayOn::Sales => messages.common.all_sales,
+            WayOn::Sale(_) => messages.common.to_sale,
+            WayOn::Line(_) => messages.common.to_place,
+            WayOn::Checkout(_) => messages.common.to_checkout,
+            WayOn::Order(_) => messages.common.to_order,
+            WayOn::Console => messages.console.nav.name,
+            WayOn::Again(_) => messages.common.reload,
         }
     }
 }

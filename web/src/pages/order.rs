@@ -68,9 +68,9 @@ impl OrderPage {
     /// A decline with the hold still alive reads differently from a first visit.
     fn title(&self) -> &'static str {
         if self.is_declined() {
-            self.shell.words().checkout.declined
+            self.shell.messages().checkout.declined
         } else {
-            self.shell.words().order.state(self.state).state
+            self.shell.messages().order.state(self.state).state
         }
     }
 

@@ -1,17 +1,17 @@
 //! What a payment method is called. Callers name methods by id.
 
-use crate::words::CheckoutWords;
+use crate::messages::CheckoutMessages;
 
 /// Name and one sentence for a method; a method that the texts do not know is called by its id.
-pub(crate) fn method_words<'a>(words: &CheckoutWords, id: &'a str) -> [&'a str; 2] {
+pub(crate) fn method_messages<'a>(messages: &CheckoutMessages, id: &'a str) -> [&'a str; 2] {
     match id {
-        "sandbox_ok" => words.sandbox_ok,
-        "sandbox_declined" => words.sandbox_declined,
-        "sandbox_declined_once" => words.sandbox_declined_once,
-        "sandbox_leave" => words.sandbox_leave,
-        "sandbox_timeout" => words.sandbox_timeout,
-        "sandbox_slow" => words.sandbox_slow,
-        "sandbox_random" => words.sandbox_random,
+        "sandbox_ok" => messages.sandbox_ok,
+        "sandbox_declined" => messages.sandbox_declined,
+        "sandbox_declined_once" => messages.sandbox_declined_once,
+        "sandbox_leave" => messages.sandbox_leave,
+        "sandbox_timeout" => messages.sandbox_timeout,
+        "sandbox_slow" => messages.sandbox_slow,
+        "sandbox_random" => messages.sandbox_random,
         other => [other, ""],
     }
 }

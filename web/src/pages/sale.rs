@@ -4,7 +4,7 @@ use askama::Template;
 use sale::{Language, Money, SaleState, Timestamp};
 use serde_json::json;
 
-use super::{Tone as _, limit_words, rendered, script_json};
+use super::{Tone as _, rendered, script_json, time_limit};
 use crate::{
     Shell, assets,
     format::{countdown, grouped, seconds_until},
@@ -110,26 +110,28 @@ impl SalePage {
 
     /// What there is to know about the state, as one sentence.
     fn sentence(&self) -> &'static str {
-        let words = &self.shell.words().sale;
+        let messages = &self.shell.messages().sale;
         match self.state {
-            SaleState::Scheduled | SaleState::Lobby => words.soon,
-            SaleState::Open if !self.items.is_empty() && self.items.iter().all(|item| item.left == 0) => words.all_held,
-            SaleState::Open => words.open_now,
-            SaleState::Paused => words.paused_now,
-            SaleState::Draining => words.draining_now,
-            SaleState::SoldOut => words.sold_out_now,
-            SaleState::Closed => words.closed_now,
+            SaleState::Scheduled | SaleState::Lobby => messages.soon,
+            SaleState::Open if !self.items.is_empty() && self.items.iter().all(|item| item.left == 0) => {
+                messages.all_held
+            }
+            SaleState::Open => messages.open_now,
+            SaleState::Paused => messages.paused_now,
+            SaleState::Draining => messages.draining_now,
+            SaleState::SoldOut => messages.sold_out_now,
+            SaleState::Closed => messages.closed_now,
         }
     }
 
     fn turn(&self) -> String {
-        let words = self.shell.words();
-        words.sale.how_turn.with(limit_words(words, self.enter_seconds))
+        let messages = self.shell.messages();
+        messages.sale.how_turn.with(time_limit(messages, self.enter_seconds))
     }
 
     fn hold(&self) -> String {
-        let words = self.shell.words();
-        words.sale.how_hold.with(limit_words(words, self.hold_seconds))
+        let messages = self.shell.messages();
+        messages.sale.how_hold.with(time_limit(messages, self.hold_seconds))
     }
 
     fn data(&self) -> String {
@@ -139,7 +141,7 @@ impl SalePage {
             "opens_at": self.opens_at.as_millis(),
             "key": self.join_key,
             "joined": self.number.is_some(),
-            "open_now": self.shell.words().sale.open_now,
+            "open_now": self.shell.messages().sale.open_now,
         }))
     }
 }

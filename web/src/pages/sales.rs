@@ -4,7 +4,7 @@ use askama::Template;
 use sale::{SaleState, Timestamp};
 
 use super::{ItemCard, Tone as _, rendered};
-use crate::{Shell, assets, words::HomeWords};
+use crate::{Shell, assets, messages::SalesMessages};
 
 /// The list of sales.
 #[derive(Clone, Debug, Template)]
@@ -48,12 +48,12 @@ impl SalesPage {
 }
 
 impl SaleRow {
-    fn action(&self, words: &HomeWords) -> &'static str {
+    fn action(&self, messages: &SalesMessages) -> &'static str {
         match self.state {
-            SaleState::Scheduled | SaleState::Lobby => words.do_scheduled,
-            SaleState::Open => words.do_open,
-            SaleState::Paused => words.do_paused,
-            SaleState::Draining | SaleState::SoldOut | SaleState::Closed => words.do_over,
+            SaleState::Scheduled | SaleState::Lobby => messages.do_scheduled,
+            SaleState::Open => messages.do_open,
+            SaleState::Paused => messages.do_paused,
+            SaleState::Draining | SaleState::SoldOut | SaleState::Closed => messages.do_over,
         }
     }
 }

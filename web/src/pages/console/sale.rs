@@ -111,25 +111,27 @@ impl ConsoleSalePage {
         rendered(self)
     }
 
-    fn trouble_words(&self, trouble: &Trouble) -> String {
-        let words = &self.shell.words().console;
+    fn trouble_message(&self, trouble: &Trouble) -> String {
+        let console = &self.shell.messages().console;
         match *trouble {
-            Trouble::Store => words.trouble_store.to_owned(),
-            Trouble::Conservation(difference) => words.trouble_conservation.with(difference),
-            Trouble::NeedsReview(orders) => words.trouble_review.of(orders),
-            Trouble::PaymentUnknown(payments) => words.trouble_unknown.of(payments),
-            Trouble::Payments => words.trouble_payments.to_owned(),
-            Trouble::Events(events) => words.trouble_events.of(events),
+            Trouble::Store => console.sale.trouble_store.to_owned(),
+            Trouble::Conservation(difference) => console.sale.trouble_conservation.with(difference),
+            Trouble::NeedsReview(orders) => console.sale.trouble_review.of(orders),
+            Trouble::PaymentUnknown(payments) => console.sale.trouble_unknown.of(payments),
+            Trouble::Payments => console.sale.trouble_payments.to_owned(),
+            Trouble::Events(events) => console.sale.trouble_events.of(events),
         }
     }
 
     fn fault(&self, field: &str) -> Option<String> {
-        super::sale_form::fault_words(&self.faults, field, &self.shell.words().console)
+        super::sale_form::fault_words(&self.faults, field, &self.shell.messages().console.fields)
     }
 
     fn payment_time(&self) -> String {
-        let words = &self.shell.words().console.payment_seconds;
-        self.live.payment_seconds.map_or_else(|| "–".to_owned(), |seconds| words.with(format_args!("{seconds:.1}")))
+        let seconds_message = &self.shell.messages().console.sale.payment_seconds;
+        self.live
+            .payment_seconds
+            .map_or_else(|| "–".to_owned(), |seconds| seconds_message.with(format_args!("{seconds:.1}")))
     }
 
     const fn is_over(&self) -> bool {
@@ -138,14 +140,14 @@ impl ConsoleSalePage {
 
     /// Every state of orders and of the sale with its label, so that the script can show states that come up later.
     fn data(&self) -> String {
-        let words = self.shell.words();
+        let messages = self.shell.messages();
         let labels: serde_json::Map<String, serde_json::Value> = OrderState::ALL
             .iter()
-            .map(|state| (state.as_str().to_owned(), words.order.state(state).label.into()))
+            .map(|state| (state.as_str().to_owned(), messages.order.state(state).label.into()))
             .collect();
         let states: serde_json::Map<String, serde_json::Value> = SaleState::ALL
             .iter()
-            .map(|state| (state.as_str().to_owned(), json!([words.sale_state.label(state), state.tone()])))
+            .map(|state| (state.as_str().to_owned(), json!([messages.sale_state.label(state), state.tone()])))
             .collect();
         script_json(&json!({
             "sale": self.sale,
@@ -155,9 +157,9 @@ impl ConsoleSalePage {
             "rate": self.live.rate_per_minute,
             "units": [self.live.free, self.live.held, self.live.sold],
             "labels": labels,
-            "good": words.console.conservation_good,
-            "bad": words.console.conservation_bad,
-            "seconds": words.console.payment_seconds,
+            "good": messages.console.sale.conservation_good,
+            "bad": messages.console.sale.conservation_bad,
+            "seconds": messages.console.sale.payment_seconds,
         }))
     }
 }

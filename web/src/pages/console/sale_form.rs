@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
-use crate::{Shell, assets, pages::rendered, words::ConsoleWords};
+use crate::{Shell, assets, messages::ConsoleFieldsMessages, pages::rendered};
 
 /// The form. Fields: `id`, `name_ko`, `name_en`, `opens_at`, `closes_at`, `per_buyer_limit`, `hold_seconds`,
 /// `enter_seconds`, `pass_seconds`, `per_minute`, `max_active`, `overcall`, and for each item from 0 on `item_0_id`,
@@ -84,10 +84,10 @@ impl SaleFormPage {
     }
 
     fn title(&self) -> &'static str {
-        let words = &self.shell.words().console;
+        let console = &self.shell.messages().console;
         match self.purpose {
-            Purpose::Create => words.create_title,
-            Purpose::Edit { .. } => words.edit_title,
+            Purpose::Create => console.sale_form.create_title,
+            Purpose::Edit { .. } => console.sale_form.edit_title,
         }
     }
 
@@ -99,10 +99,10 @@ impl SaleFormPage {
     }
 
     fn submit(&self) -> &'static str {
-        let words = &self.shell.words().console;
+        let console = &self.shell.messages().console;
         match self.purpose {
-            Purpose::Create => words.create,
-            Purpose::Edit { .. } => words.save,
+            Purpose::Create => console.sales.create,
+            Purpose::Edit { .. } => console.sale_form.save,
         }
     }
 
@@ -124,25 +124,30 @@ impl SaleFormPage {
 
     /// The legend and the fields of every item.
     fn item_fields(&self) -> Vec<(String, [Field<'_>; 6])> {
-        let words = &self.shell.words().console;
-        (0..self.items).map(|index| (words.item.with(index + 1), self.item(index))).collect()
+        let console = &self.shell.messages().console;
+        (0..self.items).map(|index| (console.sale_form.item.with(index + 1), self.item(index))).collect()
     }
 
     fn item(&self, index: usize) -> [Field<'_>; 6] {
-        let words = &self.shell.words().console;
+        let console = &self.shell.messages().console;
         let named = |part: &str| format!("item_{index}_{part}");
         [
-            self.field(named("id"), words.item_id, if index == 0 { words.id_hint } else { words.item_hint }, "text"),
-            self.field(named("name_ko"), words.name_ko, "", "text"),
-            self.field(named("name_en"), words.name_en, "", "text"),
-            self.field(named("amount"), words.price, words.price_hint, "number"),
-            self.field(named("currency"), words.currency, "", "text"),
-            self.field(named("units"), words.units, "", "number"),
+            self.field(
+                named("id"),
+                console.sale_form.item_id,
+                if index == 0 { console.sale_form.id_hint } else { console.sale_form.item_hint },
+                "text",
+            ),
+            self.field(named("name_ko"), console.sale_form.name_ko, "", "text"),
+            self.field(named("name_en"), console.sale_form.name_en, "", "text"),
+            self.field(named("amount"), console.sale_form.price, console.sale_form.price_hint, "number"),
+            self.field(named("currency"), console.sale_form.currency, "", "text"),
+            self.field(named("units"), console.sale_form.units, "", "number"),
         ]
     }
 
     fn field(&self, name: String, label: &'static str, hint: &'static str, kind: &'static str) -> Field<'_> {
-        let fault = fault_words(&self.faults, &name, &self.shell.words().console);
+        let fault = fault_words(&self.faults, &name, &self.shell.messages().console.fields);
         let value = self.values.get(&name).map_or("", String::as_str);
         let fixed = name == "id" && !self.is_new();
         Field { name, label, hint, kind, value, fault, fixed }
@@ -150,26 +155,26 @@ impl SaleFormPage {
 
     /// Label of a field that has a fault, for the list on top.
     fn label_of(&self, name: &str) -> &'static str {
-        let words = &self.shell.words().console;
+        let console = &self.shell.messages().console;
         let part = name.strip_prefix("item_").and_then(|rest| rest.split_once('_')).map_or(name, |(_, part)| part);
         match part {
-            "id" if part != name => words.item_id,
-            "id" => words.id,
-            "name_ko" => words.name_ko,
-            "name_en" => words.name_en,
-            "opens_at" => words.opens_at,
-            "closes_at" => words.closes_at,
-            "per_buyer_limit" => words.per_buyer,
-            "hold_seconds" => words.hold_seconds,
-            "enter_seconds" => words.enter_seconds,
-            "pass_seconds" => words.pass_seconds,
-            "per_minute" => words.per_minute,
-            "max_active" => words.max_active,
-            "overcall" => words.overcall,
-            "amount" => words.price,
-            "currency" => words.currency,
-            "units" => words.units,
-            _ => words.general,
+            "id" if part != name => console.sale_form.item_id,
+            "id" => console.sale_form.id,
+            "name_ko" => console.sale_form.name_ko,
+            "name_en" => console.sale_form.name_en,
+            "opens_at" => console.sale_form.opens_at,
+            "closes_at" => console.sale_form.closes_at,
+            "per_buyer_limit" => console.sale_form.per_buyer,
+            "hold_seconds" => console.sale_form.hold_seconds,
+            "enter_seconds" => console.sale_form.enter_seconds,
+            "pass_seconds" => console.sale_form.pass_seconds,
+            "per_minute" => console.fields.per_minute,
+            "max_active" => console.fields.max_active,
+            "overcall" => console.fields.overcall,
+            "amount" => console.sale_form.price,
+            "currency" => console.sale_form.currency,
+            "units" => console.sale_form.units,
+            _ => console.sale_form.general,
         }
     }
 }
@@ -195,19 +200,19 @@ impl Field<'_> {
 }
 
 /// The fault of one field in words.
-pub(super) fn fault_words(faults: &[FieldFault], field: &str, words: &ConsoleWords) -> Option<String> {
+pub(super) fn fault_words(faults: &[FieldFault], field: &str, messages: &ConsoleFieldsMessages) -> Option<String> {
     let found = faults.iter().find(|fault| fault.field == field)?;
     Some(match found.fault {
-        Fault::Required => words.fault_required.to_owned(),
-        Fault::NotANumber => words.fault_number.to_owned(),
-        Fault::NotBetween(low, high) => words.fault_between.with_two(low, high),
-        Fault::Id => words.fault_id.to_owned(),
-        Fault::Taken => words.fault_taken.to_owned(),
-        Fault::Time => words.fault_time.to_owned(),
-        Fault::OrderOfTimes => words.fault_order_of_times.to_owned(),
-        Fault::Currency => words.fault_currency.to_owned(),
-        Fault::BelowSold(units) => words.fault_below_sold.with(units),
-        Fault::NotSupported => words.fault_not_supported.to_owned(),
-        Fault::Invalid => words.fault_invalid.to_owned(),
+        Fault::Required => messages.fault_required.to_owned(),
+        Fault::NotANumber => messages.fault_number.to_owned(),
+        Fault::NotBetween(low, high) => messages.fault_between.with_two(low, high),
+        Fault::Id => messages.fault_id.to_owned(),
+        Fault::Taken => messages.fault_taken.to_owned(),
+        Fault::Time => messages.fault_time.to_owned(),
+        Fault::OrderOfTimes => messages.fault_order_of_times.to_owned(),
+        Fault::Currency => messages.fault_currency.to_owned(),
+        Fault::BelowSold(units) => messages.fault_below_sold.with(units),
+        Fault::NotSupported => messages.fault_not_supported.to_owned(),
+        Fault::Invalid => messages.fault_invalid.to_owned(),
     })
 }

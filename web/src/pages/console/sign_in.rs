@@ -38,11 +38,11 @@ impl SignInPage {
     }
 
     fn title(&self) -> &'static str {
-        let words = &self.shell.words().console;
+        let console = &self.shell.messages().console;
         match self.state {
-            SignIn::Explained { .. } => words.sign_in,
-            SignIn::Confirm { .. } => words.confirm,
-            SignIn::Refused => words.link_used,
+            SignIn::Explained { .. } => console.sign_in.title,
+            SignIn::Confirm { .. } => console.sign_in.confirm_title,
+            SignIn::Refused => console.sign_in.used_title,
         }
     }
 }
