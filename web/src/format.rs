@@ -10,5 +10,5 @@ pub use self::{
 };
 pub(crate) use self::{
     number::{grouped, waiting_time},
-    time::{Precision, clock_element, countdown, seconds_until, time_element},
+    time::{Precision, clock_element, countdown, seconds_until, time_element, utc},
 };

@@ -8,6 +8,7 @@ pub mod access;
 pub mod body;
 pub mod error;
 pub mod format;
+pub mod mails;
 pub mod mold;
 pub mod page_context;
 pub mod pages;

@@ -63,6 +63,12 @@ pub(crate) fn clock_element(at: Timestamp, language: Language) -> String {
     format!(r#"<time datetime="{at}" data-local="clock">{time} {kst}</time>"#)
 }
 
+/// `2026-11-21 09:00:00 UTC`, for mails: they do not know the reader's time zone, so they name theirs.
+pub(crate) fn utc(at: Timestamp) -> String {
+    let utc = at_offset(at, UtcOffset::UTC);
+    format!("{} {} UTC", utc.date(), clock(utc, Precision::Second))
+}
+
 /// To the second: no page shows more.
 fn at_offset(at: Timestamp, offset: UtcOffset) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(at.as_seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(offset)
