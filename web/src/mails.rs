@@ -76,7 +76,7 @@ const EN: Labels = Labels {
     total: "Total",
     order: "Order",
     see_order: "See the order",
-    which_browser: "The order opens in the browser that you bought with.",
+    which_browser: "The order opens in the browser in which you bought.",
 };
 
 #[derive(Template)]

@@ -12,7 +12,7 @@ pub(super) fn texts(language: Language) -> Texts {
         },
         Language::En => Texts {
             subject: "Your payment is confirmed",
-            opening: "Your payment is confirmed. What you ordered is yours.".to_owned(),
+            opening: "Your payment is confirmed. The items are yours.".to_owned(),
         },
     }
 }

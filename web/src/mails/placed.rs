@@ -20,9 +20,9 @@ pub(super) fn texts(language: Language, hold_until: Option<Timestamp>) -> Texts 
             subject: "Your order was placed",
             opening: match hold_until.map(utc) {
                 Some(until) => {
-                    format!("Your order was placed. It is held for you until {until}. Please pay before then.")
+                    format!("Your order was placed. Your items are held until {until}. Please pay before then.")
                 }
-                None => "Your order was placed. The address below shows how it stands now.".to_owned(),
+                None => "Your order was placed. The address below shows its current state.".to_owned(),
             },
         },
     }

@@ -37,9 +37,9 @@ pub(super) const KO: CommonMessages = CommonMessages {
     to_order: "내 주문 보기",
     join: "줄 서기",
     join_again: "다시 줄 서기",
-    trace: "문의하실 때 이 번호를 알려 주십시오.",
+    trace: "문의 시 참조 번호:",
     reload: "새로고침",
-    footer: "오픈런이 줄을 지킵니다. 한 사람에 한 자리, 상품 하나는 한 번만 판매됩니다.",
+    footer: "오픈런이 순서를 지킵니다. 브라우저마다 한 자리이며, 상품은 중복 없이 한 번만 판매됩니다.",
 };
 
 pub(super) const EN: CommonMessages = CommonMessages {
@@ -56,7 +56,7 @@ pub(super) const EN: CommonMessages = CommonMessages {
     to_order: "See my order",
     join: "Join the line",
     join_again: "Join the line again",
-    trace: "If you write to us, name this number:",
+    trace: "Support reference:",
     reload: "Reload this page",
-    footer: "Openrun keeps the line: one place for each person, and every unit sold once.",
+    footer: "Openrun keeps the line: one place per browser, and every unit is sold once.",
 };

@@ -30,9 +30,9 @@ pub(super) const KO: SalesMessages = SalesMessages {
     opens: "오픈",
     left_of: Message("{}개 남음 (전체 {}개)"),
     demo_title: "데모입니다. 이렇게 해 보십시오.",
-    demo_join: "아래 판매에 줄을 서 보십시오. 다른 구매자들이 줄을 움직이며, 1분 안에 차례가 옵니다.",
-    demo_pay: "상품을 잡고 결제를 골라 보십시오. 성공, 거절, 이탈이 있으며, 결제되지 않은 상품은 줄로 돌아갑니다.",
-    demo_console: "옆에 콘솔을 열고 호출 속도를 바꾸면 줄의 속도가 달라집니다.",
+    demo_join: "아래 판매에서 줄을 서 보십시오. 가상의 구매자들이 함께 줄을 서며, 1분 안에 차례가 옵니다.",
+    demo_pay: "상품을 확보하고 결제 결과를 골라 보십시오. 성공, 거절, 중단이 있으며, 결제되지 않은 상품은 다음 분께 넘어갑니다.",
+    demo_console: "콘솔을 나란히 열고 호출 속도를 바꾸면 줄의 속도가 달라집니다.",
     console_link: "콘솔 열기",
 };
 
@@ -46,8 +46,8 @@ pub(super) const EN: SalesMessages = SalesMessages {
     opens: "Opens",
     left_of: Message("{} of {} left"),
     demo_title: "This is the demo. Try this:",
-    demo_join: "Join the line of the sale below. Other buyers move it, and your turn comes in less than a minute.",
-    demo_pay: "Reserve a unit, then choose a payment that pays, is declined, or is left: the unit comes back to the line.",
-    demo_console: "Open the console beside it, change the rate, and watch the line change its pace.",
+    demo_join: "Join the line of the sale below. Simulated buyers stand in it too, and your turn comes in less than a minute.",
+    demo_pay: "Reserve a unit, then pick a test outcome: paid, declined, or abandoned. An unpaid unit goes to the next person in line.",
+    demo_console: "Open the console next to this page, change the rate, and watch the line speed up or slow down.",
     console_link: "Open the console",
 };

@@ -29,5 +29,5 @@ pub(super) const EN: ConsoleOrdersMessages = ConsoleOrdersMessages {
     total: "Total",
     placed: "Placed",
     none: "There is no order yet.",
-    more: "Older ones",
+    more: "Older orders",
 };
