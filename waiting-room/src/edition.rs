@@ -1,58 +1,62 @@
-//! An edition: what a room shows as long as neither its frame nor its sale changes, with the molds of its pages.
+//! An edition: what a room shows as long as neither its frame nor its sale changes, with the precompressed templates of its pages.
 
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 use sale::{Language, SaleState};
 use stores::database::sales::StockedSale;
-use web::{mold::Mold, pages::LineShape};
+use web::{pages::LineShape, precompressed::PrecompressedTemplate};
 
 use crate::room::Shown;
 
 pub struct Edition {
     pub shown: Arc<Shown>,
     pub known: Arc<StockedSale>,
-    pub molds: Molds,
+    pub templates: TemplateCache,
 }
 
 impl Edition {
     pub fn new(shown: Arc<Shown>, known: Arc<StockedSale>) -> Self {
-        Self { shown, known, molds: Molds::default() }
+        Self { shown, known, templates: TemplateCache::default() }
     }
 }
 
-/// A page of an edition: all who see it see the same, except for what is said to each alone.
+/// The template of a page: all who have the same key see the same page, except for their own values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum TemplateKey {
     Sale { language: Language, state: SaleState, has_ticket: bool },
     Line { language: Language, state: SaleState, shape: LineShape },
 }
 
-/// The molds of the forms that somebody has asked for. Few: an edition is a moment of a sale.
+/// The templates that somebody has asked for. They are few, because an edition lives as long as its frame.
 #[derive(Default)]
-pub struct Molds(RwLock<Vec<Cast>>);
+pub struct TemplateCache(RwLock<Vec<Entry>>);
 
-/// A form and its mold; without one, the page is rendered for each.
-type Cast = (Form, Option<Arc<Mold>>);
+/// A key and its template; without one, the page is rendered for each visitor.
+type Entry = (TemplateKey, Option<Arc<PrecompressedTemplate>>);
 
-impl Molds {
-    /// The mold of a form; whoever asks first casts it, and the others wait for that.
-    pub fn of(&self, form: Form, cast: impl FnOnce() -> Option<Mold>) -> Option<Arc<Mold>> {
-        if let Some((_, mold)) = found(&self.0.read(), form) {
-            return mold.clone();
+impl TemplateCache {
+    /// The template of a key. The first request compiles it, and the others wait for that.
+    pub fn get_or_compile(
+        &self,
+        key: TemplateKey,
+        compile: impl FnOnce() -> Option<PrecompressedTemplate>,
+    ) -> Option<Arc<PrecompressedTemplate>> {
+        if let Some((_, template)) = find(&self.0.read(), key) {
+            return template.clone();
         }
-        let mut molds = self.0.write();
-        if let Some((_, mold)) = found(&molds, form) {
-            return mold.clone();
+        let mut entries = self.0.write();
+        if let Some((_, template)) = find(&entries, key) {
+            return template.clone();
         }
-        let mold = cast().map(Arc::new);
-        molds.push((form, mold.clone()));
-        mold
+        let template = compile().map(Arc::new);
+        entries.push((key, template.clone()));
+        template
     }
 }
 
-fn found(molds: &[Cast], form: Form) -> Option<&Cast> {
-    molds.iter().find(|(cast, _)| *cast == form)
+fn find(entries: &[Entry], key: TemplateKey) -> Option<&Entry> {
+    entries.iter().find(|(known, _)| *known == key)
 }
 
 #[cfg(test)]
@@ -60,16 +64,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_is_cast_once() {
-        let molds = Molds::default();
-        let mut casts = 0;
+    fn a_template_is_compiled_once() {
+        let templates = TemplateCache::default();
+        let mut compiled = 0;
         for language in [Language::Ko, Language::En, Language::Ko, Language::En] {
-            let form = Form::Line { language, state: SaleState::Open, shape: LineShape::Waiting };
-            molds.of(form, || {
-                casts += 1;
+            let key = TemplateKey::Line { language, state: SaleState::Open, shape: LineShape::Waiting };
+            templates.get_or_compile(key, || {
+                compiled += 1;
                 None
             });
         }
-        assert_eq!(casts, 2);
+        assert_eq!(compiled, 2);
     }
 }

@@ -1,5 +1,5 @@
 //! The pages of a sale and its line, from memory: everybody reloads them at the opening, so what is the same for all is
-//! rendered and packed once per edition. Views that few people see are rendered for each.
+//! rendered and compressed once per edition. Views that few people see are rendered for each.
 
 use http::{Response, StatusCode, header};
 use sale::{Language, SaleId, SaleState, SessionId, frame::ItemLeft, standing::TicketState};
@@ -12,7 +12,7 @@ use web::{
 
 use crate::{
     Page, WaitingRoom, auth,
-    edition::Form,
+    edition::TemplateKey,
     enter, join, leave,
     room::Room,
     standing::{Standing, stand},
@@ -59,11 +59,11 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
         number,
         join_key: join_key.clone(),
     };
-    let form = Form::Sale { language, state, has_ticket: number.is_some() };
-    let mut response = if let Some(mold) = edition.molds.of(form, || page().mold()) {
+    let key = TemplateKey::Sale { language, state, has_ticket: number.is_some() };
+    let mut response = if let Some(template) = edition.templates.get_or_compile(key, || page().precompile()) {
         let (nonce, join_key) = (&shell.nonce, &join_key);
         let visitor = SaleVisitor { language, nonce, now: shell.now, opens_at, number, join_key };
-        context.filled(nonce, &mold, &visitor.texts())
+        context.precompressed(nonce, &template, &visitor.slot_values())
     } else {
         context.page(&shell.nonce, StatusCode::OK, page().render())
     };
@@ -114,12 +114,12 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
         enter_seconds: known.enter_seconds.into(),
         join_key: join_key.clone(),
     };
-    let form = view.shape().map(|shape| Form::Line { language, state: sale_state, shape });
-    Ok(if let Some(mold) = form.and_then(|form| edition.molds.of(form, || page().mold())) {
+    let key = view.shape().map(|shape| TemplateKey::Line { language, state: sale_state, shape });
+    Ok(if let Some(template) = key.and_then(|key| edition.templates.get_or_compile(key, || page().precompile())) {
         let (nonce, ticket, view, join_key) = (&shell.nonce, &standing.id, &view, &join_key);
         let visitor =
             LineVisitor { language, nonce, now: shell.now, opens_at, ticket, number, view, left, held, join_key };
-        context.filled(nonce, &mold, &visitor.texts())
+        context.precompressed(nonce, &template, &visitor.slot_values())
     } else {
         context.page(&shell.nonce, StatusCode::OK, page().render())
     })

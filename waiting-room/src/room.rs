@@ -183,7 +183,7 @@ impl Room {
         }
     }
 
-    /// What is shown now, with the molds that were cast for it.
+    /// What is shown now, with the templates that were compiled for it.
     pub fn edition(&self) -> Guard<Arc<Edition>> {
         self.shared.edition.load()
     }

@@ -2,18 +2,18 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use crate::mold::{Piece, packer};
+use crate::precompressed::{Segment, compressor};
 
 /// A stylesheet or script as it is sent.
 pub(crate) struct Asset {
     text: LazyLock<String>,
-    /// Packed for the molds, once for all of them.
-    piece: OnceLock<Option<Arc<Piece>>>,
+    /// Compressed once for all templates.
+    segment: OnceLock<Option<Arc<Segment>>>,
 }
 
 impl Asset {
     const fn new(text: fn() -> String) -> Self {
-        Self { text: LazyLock::new(text), piece: OnceLock::new() }
+        Self { text: LazyLock::new(text), segment: OnceLock::new() }
     }
 
     /// What goes between the tags.
@@ -21,8 +21,8 @@ impl Asset {
         &self.text
     }
 
-    pub(crate) fn piece(&self) -> Option<&Arc<Piece>> {
-        self.piece.get_or_init(|| Piece::of(self.text(), &mut packer()).map(Arc::new)).as_ref()
+    pub(crate) fn segment(&self) -> Option<&Arc<Segment>> {
+        self.segment.get_or_init(|| Segment::compress(self.text(), &mut compressor()).map(Arc::new)).as_ref()
     }
 }
 

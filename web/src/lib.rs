@@ -9,10 +9,10 @@ pub mod body;
 pub mod error;
 pub mod format;
 pub mod mails;
-pub mod mold;
 pub mod page_context;
 pub mod pages;
 pub mod paths;
+pub mod precompressed;
 pub mod request;
 
 mod language;

@@ -11,7 +11,7 @@ use sale::Timestamp;
 
 use crate::{
     Body, Shell, csp,
-    mold::{Mold, Texts},
+    precompressed::{PrecompressedTemplate, SlotValues},
     request::{Visitor, language::chosen_language},
 };
 
@@ -46,12 +46,12 @@ impl PageContext<'_> {
         response
     }
 
-    /// A page from its mold, with its headers.
-    pub fn filled(&self, nonce: &str, mold: &Mold, texts: &Texts) -> Response<Body> {
+    /// A page from its template, with its headers.
+    pub fn precompressed(&self, nonce: &str, template: &PrecompressedTemplate, values: &SlotValues) -> Response<Body> {
         if accepts_gzip(self.visitor.headers) {
-            self.answer(nonce, mold.packed(texts).into(), true)
+            self.answer(nonce, template.render_gzip(values).into(), true)
         } else {
-            self.answer(nonce, mold.plain(texts).into(), false)
+            self.answer(nonce, template.render(values).into(), false)
         }
     }
 

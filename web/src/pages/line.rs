@@ -9,7 +9,7 @@ use crate::{
     Shell, assets,
     format::{clock_element, countdown, grouped, seconds_until, waiting_time},
     messages::{LineMessages, messages},
-    mold::{Mold, Texts, model},
+    precompressed::{PrecompressedTemplate, SlotValues, placeholder},
 };
 
 /// Where a ticket stands, as its owner sees it.
@@ -157,15 +157,15 @@ impl LineView {
         }
     }
 
-    /// The same view of the model that a mold is cast from.
-    fn model(&self) -> Self {
+    /// The same view with placeholders.
+    fn placeholder(&self) -> Self {
         match self {
             Self::Waiting { eta, .. } => {
-                let p50 = model::number();
-                let eta = eta.map(|_| Eta { p50, p90: p50.saturating_add(model::number()) });
-                Self::Waiting { ahead: model::number(), eta }
+                let p50 = placeholder::number();
+                let eta = eta.map(|_| Eta { p50, p90: p50.saturating_add(placeholder::number()) });
+                Self::Waiting { ahead: placeholder::number(), eta }
             }
-            Self::Paused { .. } => Self::Paused { ahead: model::number() },
+            Self::Paused { .. } => Self::Paused { ahead: placeholder::number() },
             other => other.clone(),
         }
     }
@@ -241,26 +241,26 @@ pub struct LineVisitor<'v> {
 }
 
 impl LineVisitor<'_> {
-    /// The texts that fill the holes of [`LinePage::mold`].
-    pub fn texts(&self) -> Texts {
+    /// The values for the slots of [`LinePage::precompile`].
+    pub fn slot_values(&self) -> SlotValues {
         let messages = &messages(self.language).line;
         let (ahead, eta) = (self.view.ahead(), self.view.eta());
-        let mut texts = Texts::default();
-        texts.add(self.nonce);
-        texts.add(self.join_key);
-        texts.add(self.ticket);
-        texts.add(self.now.as_millis());
-        texts.add(clock_element(self.now, self.language));
-        texts.add(countdown(seconds_until(self.opens_at, self.now), self.language));
-        texts.add(grouped(self.number));
-        texts.add(self.number);
-        texts.add_some(ahead.map(grouped));
-        texts.add_some(ahead);
-        texts.add_some(eta.map(|eta| eta.p50));
-        texts.add_some(eta.map(|eta| eta.p90));
-        texts.add_escaped(eta.map(|_| self.view.time(messages)));
-        texts.add_escaped((self.left > 0).then(|| stock(messages, self.view, self.left, self.held)));
-        texts
+        let mut values = SlotValues::default();
+        values.add(self.nonce);
+        values.add(self.join_key);
+        values.add(self.ticket);
+        values.add(self.now.as_millis());
+        values.add(clock_element(self.now, self.language));
+        values.add(countdown(seconds_until(self.opens_at, self.now), self.language));
+        values.add(grouped(self.number));
+        values.add(self.number);
+        values.add_optional(ahead.map(grouped));
+        values.add_optional(ahead);
+        values.add_optional(eta.map(|eta| eta.p50));
+        values.add_optional(eta.map(|eta| eta.p90));
+        values.add_escaped(eta.map(|_| self.view.time(messages)));
+        values.add_escaped((self.left > 0).then(|| stock(messages, self.view, self.left, self.held)));
+        values
     }
 }
 
@@ -270,17 +270,17 @@ impl LinePage {
         rendered(self)
     }
 
-    /// The page for everybody who differs only in what [`LineVisitor`] says; `None` for a view that has no shape.
-    pub fn mold(mut self) -> Option<Mold> {
+    /// The template of the page for everybody who differs only in what [`LineVisitor`] says; `None` for a view that has no shape.
+    pub fn precompile(mut self) -> Option<PrecompressedTemplate> {
         self.view.shape()?;
-        self.shell.nonce = model::name();
-        self.shell.now = model::moment();
-        self.join_key = model::name();
-        self.ticket = model::name();
-        self.number = model::number();
-        self.view = self.view.model();
+        self.shell.nonce = placeholder::name();
+        self.shell.now = placeholder::time();
+        self.join_key = placeholder::name();
+        self.ticket = placeholder::name();
+        self.number = placeholder::number();
+        self.view = self.view.placeholder();
         if self.left > 0 {
-            self.left = model::number();
+            self.left = placeholder::number();
         }
         let visitor = LineVisitor {
             language: self.shell.language,
@@ -294,7 +294,7 @@ impl LinePage {
             held: self.held,
             join_key: &self.join_key,
         };
-        Mold::cast(&self.render(), &visitor.texts())
+        PrecompressedTemplate::compile(&self.render(), &visitor.slot_values())
     }
 
     fn heading(&self) -> &'static str {

@@ -8,7 +8,7 @@ use super::{Tone as _, rendered, script_json, time_limit};
 use crate::{
     Shell, assets,
     format::{countdown, grouped, seconds_until},
-    mold::{Mold, Texts, model},
+    precompressed::{PrecompressedTemplate, SlotValues, placeholder},
 };
 
 /// One item as buyers see it.
@@ -73,15 +73,15 @@ pub struct SaleVisitor<'v> {
 }
 
 impl SaleVisitor<'_> {
-    /// The texts that fill the holes of [`SalePage::mold`].
-    pub fn texts(&self) -> Texts {
-        let mut texts = Texts::default();
-        texts.add(self.nonce);
-        texts.add(self.join_key);
-        texts.add(self.now.as_millis());
-        texts.add(countdown(seconds_until(self.opens_at, self.now), self.language));
-        texts.add_some(self.number.map(grouped));
-        texts
+    /// The values for the slots of [`SalePage::precompile`].
+    pub fn slot_values(&self) -> SlotValues {
+        let mut values = SlotValues::default();
+        values.add(self.nonce);
+        values.add(self.join_key);
+        values.add(self.now.as_millis());
+        values.add(countdown(seconds_until(self.opens_at, self.now), self.language));
+        values.add_optional(self.number.map(grouped));
+        values
     }
 }
 
@@ -91,12 +91,12 @@ impl SalePage {
         rendered(self)
     }
 
-    /// The page for everybody who differs only in what [`SaleVisitor`] says.
-    pub fn mold(mut self) -> Option<Mold> {
-        self.shell.nonce = model::name();
-        self.shell.now = model::moment();
-        self.join_key = model::name();
-        self.number = self.number.map(|_| model::number());
+    /// The template of the page for everybody who differs only in what [`SaleVisitor`] says.
+    pub fn precompile(mut self) -> Option<PrecompressedTemplate> {
+        self.shell.nonce = placeholder::name();
+        self.shell.now = placeholder::time();
+        self.join_key = placeholder::name();
+        self.number = self.number.map(|_| placeholder::number());
         let visitor = SaleVisitor {
             language: self.shell.language,
             nonce: &self.shell.nonce,
@@ -105,7 +105,7 @@ impl SalePage {
             number: self.number,
             join_key: &self.join_key,
         };
-        Mold::cast(&self.render(), &visitor.texts())
+        PrecompressedTemplate::compile(&self.render(), &visitor.slot_values())
     }
 
     /// What there is to know about the state, as one sentence.

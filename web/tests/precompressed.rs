@@ -1,4 +1,4 @@
-//! A page from its mold is the page itself, byte for byte, whoever asks and in whatever form.
+//! A page rendered from its precompressed template is the page itself, byte for byte, compressed or not.
 
 use std::io::Read as _;
 
@@ -7,8 +7,8 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use sale::{Language, SaleState, Timestamp, standing::Eta, testing::won};
 use web::{
     Shell,
-    mold::{Mold, Texts},
     pages::{ItemCard, LinePage, LineView, LineVisitor, SalePage, SaleVisitor},
+    precompressed::{PrecompressedTemplate, SlotValues},
 };
 
 /// One request, one packet flight: what a phone gets before it has to answer.
@@ -104,7 +104,7 @@ prop_compose! {
     }
 }
 
-fn sale_texts(page: &SalePage) -> Texts {
+fn sale_values(page: &SalePage) -> SlotValues {
     SaleVisitor {
         language: page.shell.language,
         nonce: &page.shell.nonce,
@@ -113,10 +113,10 @@ fn sale_texts(page: &SalePage) -> Texts {
         number: page.number,
         join_key: &page.join_key,
     }
-    .texts()
+    .slot_values()
 }
 
-fn line_texts(page: &LinePage) -> Texts {
+fn line_values(page: &LinePage) -> SlotValues {
     LineVisitor {
         language: page.shell.language,
         nonce: &page.shell.nonce,
@@ -129,48 +129,48 @@ fn line_texts(page: &LinePage) -> Texts {
         held: page.held,
         join_key: &page.join_key,
     }
-    .texts()
+    .slot_values()
 }
 
-fn is_the_page(mold: &Mold, texts: &Texts, page: &str) -> Result<(), TestCaseError> {
-    prop_assert_eq!(mold.plain(texts), page);
+fn is_the_page(template: &PrecompressedTemplate, values: &SlotValues, page: &str) -> Result<(), TestCaseError> {
+    prop_assert_eq!(template.render(values), page);
     let mut unpacked = String::new();
-    GzDecoder::new(mold.packed(texts).as_slice()).read_to_string(&mut unpacked)?;
+    GzDecoder::new(template.render_gzip(values).as_slice()).read_to_string(&mut unpacked)?;
     prop_assert_eq!(unpacked, page);
     Ok(())
 }
 
 proptest! {
-    /// The mold is cast from one visitor's page and filled for another.
+    /// The template is compiled from one visitor's page and rendered for another.
     #[test]
-    fn the_page_of_a_sale_is_the_same_from_its_mold(cast_from in sale_page(), other in sale_page()) {
-        let mold = cast_from.clone().mold().unwrap();
-        is_the_page(&mold, &sale_texts(&cast_from), &cast_from.render())?;
-        let shell = Shell { language: cast_from.shell.language, ..other.shell };
-        let number = cast_from.number.and(other.number.or(Some(0)));
-        let next = SalePage { shell, number, join_key: other.join_key, ..cast_from };
-        is_the_page(&mold, &sale_texts(&next), &next.render())?;
+    fn the_page_of_a_sale_is_the_same_from_its_template(compiled_from in sale_page(), other in sale_page()) {
+        let template = compiled_from.clone().precompile().unwrap();
+        is_the_page(&template, &sale_values(&compiled_from), &compiled_from.render())?;
+        let shell = Shell { language: compiled_from.shell.language, ..other.shell };
+        let number = compiled_from.number.and(other.number.or(Some(0)));
+        let next = SalePage { shell, number, join_key: other.join_key, ..compiled_from };
+        is_the_page(&template, &sale_values(&next), &next.render())?;
     }
 
     #[test]
-    fn the_page_of_a_line_is_the_same_from_its_mold(cast_from in line_page(), other in line_page(), ahead in 2..9_000_u64) {
-        let mold = cast_from.clone().mold().unwrap();
-        is_the_page(&mold, &line_texts(&cast_from), &cast_from.render())?;
-        let view = match cast_from.view.clone() {
+    fn the_page_of_a_line_is_the_same_from_its_template(compiled_from in line_page(), other in line_page(), ahead in 2..9_000_u64) {
+        let template = compiled_from.clone().precompile().unwrap();
+        is_the_page(&template, &line_values(&compiled_from), &compiled_from.render())?;
+        let view = match compiled_from.view.clone() {
             LineView::Waiting { eta, .. } => LineView::Waiting { ahead, eta: eta.map(|_| Eta { p50: other.number, p90: other.left }) },
             LineView::Paused { .. } => LineView::Paused { ahead },
             same => same,
         };
-        prop_assert_eq!(view.shape(), cast_from.view.shape());
-        let shell = Shell { language: cast_from.shell.language, ..other.shell };
-        let next = LinePage { shell, number: other.number, ticket: other.ticket, view, join_key: other.join_key, ..cast_from };
-        let texts = line_texts(&next);
-        is_the_page(&mold, &texts, &next.render())?;
+        prop_assert_eq!(view.shape(), compiled_from.view.shape());
+        let shell = Shell { language: compiled_from.shell.language, ..other.shell };
+        let next = LinePage { shell, number: other.number, ticket: other.ticket, view, join_key: other.join_key, ..compiled_from };
+        let values = line_values(&next);
+        is_the_page(&template, &values, &next.render())?;
     }
 }
 
 #[test]
-fn the_waiting_page_from_its_mold_fits_into_fourteen_kilobytes() {
+fn the_waiting_page_from_its_template_fits_into_fourteen_kilobytes() {
     for language in Language::ALL {
         let shell = Shell {
             language,
@@ -197,8 +197,8 @@ fn the_waiting_page_from_its_mold_fits_into_fourteen_kilobytes() {
             enter_seconds: 120,
             join_key: "k".repeat(22),
         };
-        let packed = page.clone().mold().unwrap().packed(&line_texts(&page));
-        println!("{}: {} of {}", language.tag(), packed.len(), page.render().len());
-        assert!(packed.len() <= WAITING_PAGE_BYTES, "{}: {} bytes", language.tag(), packed.len());
+        let gzip = page.clone().precompile().unwrap().render_gzip(&line_values(&page));
+        println!("{}: {} of {}", language.tag(), gzip.len(), page.render().len());
+        assert!(gzip.len() <= WAITING_PAGE_BYTES, "{}: {} bytes", language.tag(), gzip.len());
     }
 }
