@@ -18,12 +18,11 @@ use ::sale::Language;
 use serde::Serialize;
 
 pub(crate) use self::{
-    checkout::CheckoutMessages, console::ConsoleFieldsMessages, error_page::ErrorMessages, line::LineMessages,
-    sales::SalesMessages,
+    checkout::CheckoutMessages, console::ConsoleFieldsMessages, line::LineMessages, sales::SalesMessages,
 };
 use self::{
-    common::CommonMessages, console::ConsoleMessages, line::LinePageMessages, order::OrderMessages, sale::SaleMessages,
-    sale_state::SaleStateMessages,
+    common::CommonMessages, console::ConsoleMessages, error_page::ErrorMessages, line::LinePageMessages,
+    order::OrderMessages, sale::SaleMessages, sale_state::SaleStateMessages,
 };
 use crate::format::grouped;
 

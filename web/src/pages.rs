@@ -15,8 +15,8 @@ pub use checkout::{CheckoutPage, CheckoutState, Choice, HeldOrder};
 mod order;
 pub use order::{HistoryEntry, OrderLine, OrderPage};
 
-mod notice;
-pub use notice::{Notice, Reason, WayOn};
+mod error_page;
+pub use error_page::{ErrorPage, NextLink};
 
 mod docs;
 pub use docs::{Call, CallGroup, DocsPage};

@@ -187,7 +187,7 @@ fn the_words_of_key_pages() {
         "checkout-declined",
         "order-paid",
         "order-payment_unknown",
-        "notice-storeunavailable",
+        "error-store_unavailable",
     ];
     for (language, sample) in everything().filter(|(_, sample)| key.contains(&sample.name.as_str())) {
         let text = said(&sample.html);

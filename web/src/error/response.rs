@@ -9,7 +9,7 @@ use super::{ApiError, ErrorCode, FieldError};
 use crate::{
     body::Body,
     page_context::{PageContext, see_other},
-    pages::{Notice, Reason, WayOn},
+    pages::{ErrorPage, NextLink},
     paths,
     request::Visitor,
 };
@@ -62,35 +62,35 @@ fn needs_sign_in(path: &str, code: ErrorCode) -> bool {
 fn page(error: &ApiError, context: PageContext<'_>) -> Response<Body> {
     let shell = context.shell();
     let nonce = shell.nonce.clone();
-    let notice = Notice {
+    let page = ErrorPage {
         shell,
-        reason: Reason::from_code(error.code.as_str()),
-        way_on: way_on(error, context.visitor),
+        code: error.code,
+        next: next_link(error, context.visitor),
         trace_id: context.visitor.trace_id(),
     };
-    let mut response = context.page(&nonce, error.code.status(), notice.render());
+    let mut response = context.page(&nonce, error.code.status(), page.render());
     error.set_headers(response.headers_mut());
     response
 }
 
 /// Where a page that failed leads: one step back on the way that its buyer came.
-fn way_on(error: &ApiError, visitor: Visitor<'_>) -> WayOn {
+fn next_link(error: &ApiError, visitor: Visitor<'_>) -> NextLink {
     if matches!(error.code, ErrorCode::SaleNotFound | ErrorCode::OrderNotFound) {
-        return WayOn::Sales;
+        return NextLink::Sales;
     }
     if let Some(order) = &error.order {
-        return WayOn::Order(order.clone());
+        return NextLink::Order(order.clone());
     }
     match (paths::segments(visitor.uri.path()).as_slice(), visitor.method.is_safe()) {
-        ([""], _) => WayOn::Again(paths::sales()),
-        (["console", ..], _) => WayOn::Console,
-        (["sales", sale, "line" | "join"], _) => WayOn::Sale((*sale).to_owned()),
+        ([""], _) => NextLink::Again(paths::sales()),
+        (["console", ..], _) => NextLink::Console,
+        (["sales", sale, "line" | "join"], _) => NextLink::Sale((*sale).to_owned()),
         (["sales", sale, "line", "leave"] | ["sales", sale, "enter"], _) | (["sales", sale, "checkout"], true) => {
-            WayOn::Line((*sale).to_owned())
+            NextLink::Line((*sale).to_owned())
         }
-        (["sales", sale, "checkout"], false) => WayOn::Checkout((*sale).to_owned()),
-        (["orders", order, _], _) => WayOn::Order((*order).to_owned()),
-        _ => WayOn::Sales,
+        (["sales", sale, "checkout"], false) => NextLink::Checkout((*sale).to_owned()),
+        (["orders", order, _], _) => NextLink::Order((*order).to_owned()),
+        _ => NextLink::Sales,
     }
 }
 
@@ -182,14 +182,14 @@ mod tests {
         let leads_to = |method: &Method, path: &'static str| {
             let uri = path.parse().unwrap();
             let visitor = Visitor { site: &site, method, uri: &uri, headers: &headers, peer };
-            way_on(&ErrorCode::StoreUnavailable.into(), visitor)
+            next_link(&ErrorCode::StoreUnavailable.into(), visitor)
         };
-        assert_eq!(leads_to(&Method::GET, "/"), WayOn::Again("/".to_owned()));
-        assert_eq!(leads_to(&Method::GET, "/sales/a/line"), WayOn::Sale("a".to_owned()));
-        assert_eq!(leads_to(&Method::POST, "/sales/a/enter"), WayOn::Line("a".to_owned()));
-        assert_eq!(leads_to(&Method::GET, "/sales/a/checkout"), WayOn::Line("a".to_owned()));
-        assert_eq!(leads_to(&Method::POST, "/sales/a/checkout"), WayOn::Checkout("a".to_owned()));
-        assert_eq!(leads_to(&Method::POST, "/orders/o/pay"), WayOn::Order("o".to_owned()));
-        assert_eq!(leads_to(&Method::GET, "/console/mailbox"), WayOn::Console);
+        assert_eq!(leads_to(&Method::GET, "/"), NextLink::Again("/".to_owned()));
+        assert_eq!(leads_to(&Method::GET, "/sales/a/line"), NextLink::Sale("a".to_owned()));
+        assert_eq!(leads_to(&Method::POST, "/sales/a/enter"), NextLink::Line("a".to_owned()));
+        assert_eq!(leads_to(&Method::GET, "/sales/a/checkout"), NextLink::Line("a".to_owned()));
+        assert_eq!(leads_to(&Method::POST, "/sales/a/checkout"), NextLink::Checkout("a".to_owned()));
+        assert_eq!(leads_to(&Method::POST, "/orders/o/pay"), NextLink::Order("o".to_owned()));
+        assert_eq!(leads_to(&Method::GET, "/console/mailbox"), NextLink::Console);
     }
 }

@@ -1,5 +1,8 @@
 //! The page of a request that failed.
 
+use super::Plain;
+use crate::ErrorCode;
+
 /// What went wrong, and what to do: two sentences for each error.
 #[derive(Debug)]
 pub(crate) struct ErrorMessages {
@@ -36,6 +39,106 @@ pub(crate) struct ErrorMessages {
     pub(crate) conflict: [&'static str; 2],
     pub(crate) sign_in_needed: [&'static str; 2],
     pub(crate) not_supported: [&'static str; 2],
+}
+
+impl ErrorMessages {
+    /// What happened, and what to do.
+    pub(crate) fn message(&self, code: impl Plain<ErrorCode>) -> &[&'static str; 2] {
+        match code.plain() {
+            ErrorCode::SaleNotFound => &self.sale_not_found,
+            ErrorCode::SaleNotOpen => &self.sale_not_open,
+            ErrorCode::SaleClosed => &self.sale_closed,
+            ErrorCode::SoldOut | ErrorCode::SoldOutForGood => &self.sold_out,
+            ErrorCode::TicketMissing | ErrorCode::TicketInvalid => &self.ticket_missing,
+            ErrorCode::TicketGone => &self.ticket_gone,
+            ErrorCode::NotCalled => &self.not_called,
+            ErrorCode::PassMissing | ErrorCode::PassInvalid => &self.pass_missing,
+            ErrorCode::PassUsed => &self.pass_used,
+            ErrorCode::PassExpired => &self.pass_expired,
+            ErrorCode::WrongSession | ErrorCode::WrongSale => &self.wrong_session,
+            ErrorCode::CrossOrigin => &self.cross_origin,
+            ErrorCode::NotAllowed => &self.not_allowed,
+            ErrorCode::HoldExpired => &self.hold_expired,
+            ErrorCode::LimitReached => &self.limit_reached,
+            ErrorCode::InvalidQuantity => &self.invalid_quantity,
+            ErrorCode::InvalidField | ErrorCode::UnknownItem | ErrorCode::UnknownMethod => &self.invalid_field,
+            ErrorCode::InFlight => &self.in_flight,
+            ErrorCode::KeyReused => &self.key_reused,
+            ErrorCode::RateLimited => &self.rate_limited,
+            ErrorCode::StoreUnavailable | ErrorCode::Overloaded | ErrorCode::Internal => &self.store_unavailable,
+            ErrorCode::NotFound | ErrorCode::MethodNotAllowed => &self.not_found,
+            ErrorCode::OrderNotFound => &self.order_not_found,
+            ErrorCode::PaymentInProgress => &self.payment_in_progress,
+            ErrorCode::AlreadyPaid => &self.already_paid,
+            ErrorCode::CannotCancel => &self.cannot_cancel,
+            ErrorCode::MalformedJson
+            | ErrorCode::MalformedForm
+            | ErrorCode::MalformedRequest
+            | ErrorCode::IdempotencyKeyMissing
+            | ErrorCode::TooLarge
+            | ErrorCode::UriTooLong
+            | ErrorCode::UnsupportedMediaType
+            | ErrorCode::HeadersTooLarge => &self.malformed,
+            ErrorCode::SaleExists | ErrorCode::PreconditionFailed | ErrorCode::PreconditionRequired => &self.conflict,
+            ErrorCode::TokenMissing | ErrorCode::TokenInvalid => &self.sign_in_needed,
+            ErrorCode::NotSupported => &self.not_supported,
+        }
+    }
+
+    /// Whether place or money are safe, where the error makes people worry about them.
+    pub(crate) const fn reassurance(&self, code: ErrorCode) -> Option<&'static str> {
+        match code {
+            ErrorCode::TicketMissing
+            | ErrorCode::TicketInvalid
+            | ErrorCode::NotCalled
+            | ErrorCode::PassMissing
+            | ErrorCode::PassInvalid
+            | ErrorCode::WrongSession
+            | ErrorCode::WrongSale
+            | ErrorCode::CrossOrigin
+            | ErrorCode::RateLimited
+            | ErrorCode::StoreUnavailable
+            | ErrorCode::Overloaded
+            | ErrorCode::Internal
+            | ErrorCode::MalformedJson
+            | ErrorCode::MalformedForm
+            | ErrorCode::MalformedRequest
+            | ErrorCode::IdempotencyKeyMissing
+            | ErrorCode::TooLarge
+            | ErrorCode::UriTooLong
+            | ErrorCode::UnsupportedMediaType
+            | ErrorCode::HeadersTooLarge
+            | ErrorCode::SaleNotOpen => Some(self.safe_place),
+            ErrorCode::SaleClosed
+            | ErrorCode::SoldOut
+            | ErrorCode::SoldOutForGood
+            | ErrorCode::TicketGone
+            | ErrorCode::PassUsed
+            | ErrorCode::PassExpired
+            | ErrorCode::HoldExpired
+            | ErrorCode::LimitReached
+            | ErrorCode::InvalidQuantity
+            | ErrorCode::InFlight
+            | ErrorCode::KeyReused
+            | ErrorCode::OrderNotFound
+            | ErrorCode::PaymentInProgress
+            | ErrorCode::CannotCancel => Some(self.safe_money),
+            ErrorCode::NotAllowed
+            | ErrorCode::InvalidField
+            | ErrorCode::UnknownItem
+            | ErrorCode::UnknownMethod
+            | ErrorCode::SaleExists
+            | ErrorCode::PreconditionFailed
+            | ErrorCode::PreconditionRequired
+            | ErrorCode::NotSupported => Some(self.safe_nothing),
+            ErrorCode::SaleNotFound
+            | ErrorCode::NotFound
+            | ErrorCode::MethodNotAllowed
+            | ErrorCode::AlreadyPaid
+            | ErrorCode::TokenMissing
+            | ErrorCode::TokenInvalid => None,
+        }
+    }
 }
 
 pub(super) const KO: ErrorMessages = ErrorMessages {

@@ -4,7 +4,7 @@ use askama::Template;
 use sale::{Money, Timestamp};
 
 use super::{OrderLine, payment_method::is_test, rendered, time_limit};
-use crate::{Shell, assets, messages::Plain};
+use crate::{ErrorCode, Shell, assets, messages::Plain};
 
 /// The checkout of one buyer.
 #[derive(Clone, Debug, Template)]
@@ -36,7 +36,7 @@ pub enum CheckoutState {
         /// What was typed before, if the form comes back.
         email: String,
         /// What was wrong with the form that came back.
-        error: Option<super::Reason>,
+        error: Option<ErrorCode>,
         /// Idempotency key of the reservation.
         key: String,
     },

@@ -1,7 +1,10 @@
 //! Checkout and order.
 
 use sale::{Language, OrderState, testing::won};
-use web::pages::{CheckoutPage, CheckoutState, Choice, HeldOrder, HistoryEntry, OrderLine, OrderPage, Reason};
+use web::{
+    ErrorCode,
+    pages::{CheckoutPage, CheckoutState, Choice, HeldOrder, HistoryEntry, OrderLine, OrderPage},
+};
 
 use super::{Sample, after, pick, sale_name, sample, shell};
 
@@ -44,7 +47,7 @@ pub(super) fn checkout(language: Language) -> Vec<Sample> {
     };
     vec![
         sample("checkout-choosing", page(choosing("", None))),
-        sample("checkout-choosing-error", page(choosing("me@example.com", Some(Reason::InvalidQuantity)))),
+        sample("checkout-choosing-error", page(choosing("me@example.com", Some(ErrorCode::InvalidQuantity)))),
         sample("checkout-held", page(CheckoutState::Held(held(language)))),
         sample("checkout-declined", page(CheckoutState::Declined(held(language)))),
         sample("checkout-paying", page(CheckoutState::Paying { order: ORDER.to_owned() })),

@@ -2,8 +2,8 @@
 
 use sale::{Language, SaleState, Timestamp, standing::Eta, testing::won};
 use web::{
-    Shell,
-    pages::{Demo, ItemCard, LinePage, LineView, Notice, Reason, SalePage, SaleRow, SalesPage, Slower},
+    ErrorCode, Shell,
+    pages::{Demo, ErrorPage, ItemCard, LinePage, LineView, NextLink, SalePage, SaleRow, SalesPage, Slower},
 };
 
 mod console;
@@ -28,7 +28,7 @@ pub(crate) fn all(language: Language) -> Vec<Sample> {
     samples.extend(line(language));
     samples.extend(order::checkout(language));
     samples.extend(order::order(language));
-    samples.extend(notices(language));
+    samples.extend(errors(language));
     samples.extend(console::all(language));
     samples
 }
@@ -179,15 +179,26 @@ pub(crate) fn line(language: Language) -> Vec<Sample> {
     ]
 }
 
-fn notices(language: Language) -> Vec<Sample> {
-    let page = |reason| Notice {
-        shell: shell(language, "/"),
-        reason,
-        way_on: reason.way_on(Some("sneaker"), Some("01JD2222222222222222222222")),
-        trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
+/// Every code of the API, since nearly each can meet a person, and every place that an error leads to.
+fn errors(language: Language) -> Vec<Sample> {
+    let page = |code, next| {
+        let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736".to_owned();
+        ErrorPage { shell: shell(language, "/"), code, next, trace_id }.render()
     };
-    Reason::ALL
+    let (sale, order) = (|| "sneaker".to_owned(), "01JD2222222222222222222222".to_owned());
+    let links = [
+        ("sales", NextLink::Sales),
+        ("line", NextLink::Line(sale())),
+        ("checkout", NextLink::Checkout(sale())),
+        ("order", NextLink::Order(order)),
+        ("console", NextLink::Console),
+        ("again", NextLink::Again("/".to_owned())),
+    ];
+    let codes = ErrorCode::ALL
+        .iter()
+        .map(|&code| sample(format!("error-{}", code.as_str()), page(code, NextLink::Sale(sale()))));
+    let links = links
         .into_iter()
-        .map(|reason| sample(format!("notice-{reason:?}").to_lowercase(), page(reason).render()))
-        .collect()
+        .map(|(name, next)| sample(format!("error-leads-to-{name}"), page(ErrorCode::StoreUnavailable, next)));
+    codes.chain(links).collect()
 }

@@ -13,7 +13,7 @@ use stores::database::{
 };
 use web::{
     ApiError, ErrorCode,
-    pages::{CheckoutPage, CheckoutState, Choice, Reason},
+    pages::{CheckoutPage, CheckoutState, Choice},
     paths,
 };
 
@@ -77,7 +77,7 @@ fn choosing(
     known: &StockedSale,
     pass: &Pass,
     form: &CheckoutForm,
-    error: Option<Reason>,
+    error: Option<ErrorCode>,
 ) -> CheckoutState {
     let language = page.visitor().language();
     let limit = u64::from(known.sale.per_buyer_limit);
@@ -188,9 +188,7 @@ const fn is_about_the_form(code: ErrorCode) -> bool {
 async fn refused(page: &PageRequest, pass: &Pass, form: &CheckoutForm, error: &ApiError) -> Result<Response, ApiError> {
     let known = known(&page.app, pass.sale.as_str()).await?;
     let state = match state(page, &known, pass).await? {
-        CheckoutState::Choosing { .. } => {
-            choosing(page, &known, pass, form, Some(Reason::from_code(error.code.as_str())))
-        }
+        CheckoutState::Choosing { .. } => choosing(page, &known, pass, form, Some(error.code)),
         elsewhere => elsewhere,
     };
     Ok(checkout_page(page, &known, state, error.code.status()))
