@@ -195,10 +195,10 @@ async fn description(_: Anyone) -> Json<&'static OpenApi> {
 
 /// The same as a page.
 async fn docs(_: Anyone, page: PageRequest) -> Response {
-    let shell = page.shell();
-    let nonce = shell.nonce.clone();
+    let layout = page.layout();
+    let nonce = layout.nonce.clone();
     let description = serde_json::to_value(openapi::document()).unwrap_or_default();
-    page.page(&nonce, StatusCode::OK, DocsPage::of(shell, &description).render())
+    page.page(&nonce, StatusCode::OK, DocsPage::of(layout, &description).render())
 }
 
 async fn not_supported(_: State<AppState>) -> ApiError {

@@ -42,11 +42,11 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
     let edition = room.edition();
     let (known, frame) = (&edition.known.sale, &edition.shown.frame);
     let context = context(door, visitor);
-    let (shell, join_key) = (context.shell(), SessionId::random().reveal());
-    let (language, opens_at) = (shell.language, known.opens_at);
+    let (layout, join_key) = (context.layout(), SessionId::random().reveal());
+    let (language, opens_at) = (layout.language, known.opens_at);
     let state = room.state(context.now);
     let page = || SalePage {
-        shell: shell.clone(),
+        layout: layout.clone(),
         sale: sale.to_string(),
         name: known.name.in_language(language).to_owned(),
         state,
@@ -61,11 +61,11 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
     };
     let key = TemplateKey::Sale { language, state, has_ticket: number.is_some() };
     let mut response = if let Some(template) = edition.templates.get_or_compile(key, || page().precompile()) {
-        let (nonce, join_key) = (&shell.nonce, &join_key);
-        let visitor = SaleVisitor { language, nonce, now: shell.now, opens_at, number, join_key };
+        let (nonce, join_key) = (&layout.nonce, &join_key);
+        let visitor = SaleVisitor { language, nonce, now: layout.now, opens_at, number, join_key };
         context.precompressed(nonce, &template, &visitor.slot_values())
     } else {
-        context.page(&shell.nonce, StatusCode::OK, page().render())
+        context.page(&layout.nonce, StatusCode::OK, page().render())
     };
     if is_new {
         response.headers_mut().append(header::SET_COOKIE, door.site.set_session(&session));
@@ -86,8 +86,8 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
     let edition = room.edition();
     let (known, frame) = (&edition.known.sale, &edition.shown.frame);
     let context = context(door, visitor);
-    let (shell, join_key) = (context.shell(), SessionId::random().reveal());
-    let (language, opens_at) = (shell.language, known.opens_at);
+    let (layout, join_key) = (context.layout(), SessionId::random().reveal());
+    let (language, opens_at) = (layout.language, known.opens_at);
     let sale_state = room.state(context.now);
     // In trouble the last frame still says how many may be ahead, and the page says that there is trouble.
     let most_ahead = standing.ahead.or_else(|| edition.shown.ahead(standing.number));
@@ -96,7 +96,7 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
     let held = frame.items.iter().map(|item| item.held).fold(0, u64::saturating_add);
     let number = standing.number;
     let page = || LinePage {
-        shell: shell.clone(),
+        layout: layout.clone(),
         sale: sale.to_string(),
         sale_name: known.name.in_language(language).to_owned(),
         ticket: standing.id.clone(),
@@ -116,12 +116,12 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
     };
     let key = view.shape().map(|shape| TemplateKey::Line { language, state: sale_state, shape });
     Ok(if let Some(template) = key.and_then(|key| edition.templates.get_or_compile(key, || page().precompile())) {
-        let (nonce, ticket, view, join_key) = (&shell.nonce, &standing.id, &view, &join_key);
+        let (nonce, ticket, view, join_key) = (&layout.nonce, &standing.id, &view, &join_key);
         let visitor =
-            LineVisitor { language, nonce, now: shell.now, opens_at, ticket, number, view, left, held, join_key };
+            LineVisitor { language, nonce, now: layout.now, opens_at, ticket, number, view, left, held, join_key };
         context.precompressed(nonce, &template, &visitor.slot_values())
     } else {
-        context.page(&shell.nonce, StatusCode::OK, page().render())
+        context.page(&layout.nonce, StatusCode::OK, page().render())
     })
 }
 

@@ -2,7 +2,7 @@
 //! what is true, a page struct says it in the person's language.
 //!
 //! A page is a struct of plain values with `render`. Everything it needs travels inside it: one request, a
-//! Content-Security-Policy with the nonce of [`Shell`], and it works without JavaScript.
+//! Content-Security-Policy with the nonce of [`Layout`], and it works without JavaScript.
 
 pub mod access;
 pub mod body;
@@ -16,7 +16,7 @@ pub mod precompressed;
 pub mod request;
 
 mod language;
-mod shell;
+mod layout;
 
 mod assets;
 mod messages;
@@ -24,6 +24,6 @@ mod messages;
 pub use access::Access;
 pub use body::Body;
 pub use error::{ApiError, ErrorCode, FieldError, error_response};
+pub use layout::{Layout, csp};
 pub use page_context::PageContext;
 pub use request::{SameOrigin, Site, Visitor};
-pub use shell::{Shell, csp};

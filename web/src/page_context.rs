@@ -10,7 +10,7 @@ use rand::RngExt as _;
 use sale::Timestamp;
 
 use crate::{
-    Body, Shell, csp,
+    Body, Layout, csp,
     precompressed::{PrecompressedTemplate, SlotValues},
     request::{Visitor, language::chosen_language},
 };
@@ -28,8 +28,8 @@ pub struct PageContext<'r> {
 
 impl PageContext<'_> {
     /// What the page has around its own content.
-    pub fn shell(&self) -> Shell {
-        Shell {
+    pub fn layout(&self) -> Layout {
+        Layout {
             language: self.visitor.language(),
             nonce: URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 12]>()),
             path: self.visitor.uri.path().to_owned(),

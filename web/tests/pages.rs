@@ -150,12 +150,12 @@ fn only_the_blocks_of_the_view_are_shown() {
 fn foreign_text_stays_text() {
     use sale::SaleState;
     use web::{
-        Shell,
+        Layout,
         pages::{LinePage, LineView},
     };
     let evil = "</script><img src=x onerror=alert(1)>\"'";
     let page = LinePage {
-        shell: Shell { language: Language::En, nonce: "n".into(), path: "/\"><b>".into(), now: samples::NOW },
+        layout: Layout { language: Language::En, nonce: "n".into(), path: "/\"><b>".into(), now: samples::NOW },
         sale: "sneaker".into(),
         sale_name: evil.into(),
         ticket: evil.into(),

@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use sale::{Language, SaleState, Timestamp, standing::Eta, testing::won};
 use web::{
-    Shell,
+    Layout,
     pages::{ItemCard, LinePage, LineView, LineVisitor, SalePage, SaleVisitor},
     precompressed::{PrecompressedTemplate, SlotValues},
 };
@@ -23,9 +23,9 @@ fn state() -> impl Strategy<Value = SaleState> {
 }
 
 /// From before the opening to after it, days and fractions of a second away.
-fn shell(path: &'static str) -> impl Strategy<Value = Shell> {
+fn layout(path: &'static str) -> impl Strategy<Value = Layout> {
     let now = prop_oneof![OPENING - 100_000..OPENING + 1_000, OPENING - 1_000_000_000..OPENING + 1_000_000_000];
-    (language(), "[-_0-9A-Za-z]{16}", now).prop_map(|(language, nonce, now)| Shell {
+    (language(), "[-_0-9A-Za-z]{16}", now).prop_map(|(language, nonce, now)| Layout {
         language,
         nonce,
         path: path.to_owned(),
@@ -56,7 +56,7 @@ fn item() -> impl Strategy<Value = ItemCard> {
 
 prop_compose! {
     fn sale_page()(
-        shell in shell("/sales/sneaker"),
+        layout in layout("/sales/sneaker"),
         name in name(),
         state in state(),
         items in vec(item(), 0..4),
@@ -65,7 +65,7 @@ prop_compose! {
         join_key in "[-_0-9A-Za-z]{22}",
     ) -> SalePage {
         let (sale, opens_at) = ("sneaker".to_owned(), Timestamp::from_millis(OPENING));
-        SalePage { shell, sale, name, state, opens_at, items, per_buyer_limit, enter_seconds, hold_seconds, waiting, number, join_key }
+        SalePage { layout, sale, name, state, opens_at, items, per_buyer_limit, enter_seconds, hold_seconds, waiting, number, join_key }
     }
 }
 
@@ -83,7 +83,7 @@ fn view() -> impl Strategy<Value = LineView> {
 
 prop_compose! {
     fn line_page()(
-        shell in shell("/sales/sneaker/line"),
+        layout in layout("/sales/sneaker/line"),
         sale_name in name(),
         view in view(),
         sale_state in state(),
@@ -93,7 +93,7 @@ prop_compose! {
         join_key in "[-_0-9A-Za-z]{22}",
     ) -> LinePage {
         LinePage {
-            shell, sale_name, view, sale_state, message, trouble, number, left, held, enter_seconds, join_key,
+            layout, sale_name, view, sale_state, message, trouble, number, left, held, enter_seconds, join_key,
             sale: "sneaker".to_owned(),
             ticket: format!("sneaker.{number}"),
             epoch: epoch.to_string(),
@@ -106,9 +106,9 @@ prop_compose! {
 
 fn sale_values(page: &SalePage) -> SlotValues {
     SaleVisitor {
-        language: page.shell.language,
-        nonce: &page.shell.nonce,
-        now: page.shell.now,
+        language: page.layout.language,
+        nonce: &page.layout.nonce,
+        now: page.layout.now,
         opens_at: page.opens_at,
         number: page.number,
         join_key: &page.join_key,
@@ -118,9 +118,9 @@ fn sale_values(page: &SalePage) -> SlotValues {
 
 fn line_values(page: &LinePage) -> SlotValues {
     LineVisitor {
-        language: page.shell.language,
-        nonce: &page.shell.nonce,
-        now: page.shell.now,
+        language: page.layout.language,
+        nonce: &page.layout.nonce,
+        now: page.layout.now,
         opens_at: page.opens_at,
         ticket: &page.ticket,
         number: page.number,
@@ -146,9 +146,9 @@ proptest! {
     fn the_page_of_a_sale_is_the_same_from_its_template(compiled_from in sale_page(), other in sale_page()) {
         let template = compiled_from.clone().precompile().unwrap();
         is_the_page(&template, &sale_values(&compiled_from), &compiled_from.render())?;
-        let shell = Shell { language: compiled_from.shell.language, ..other.shell };
+        let layout = Layout { language: compiled_from.layout.language, ..other.layout };
         let number = compiled_from.number.and(other.number.or(Some(0)));
-        let next = SalePage { shell, number, join_key: other.join_key, ..compiled_from };
+        let next = SalePage { layout, number, join_key: other.join_key, ..compiled_from };
         is_the_page(&template, &sale_values(&next), &next.render())?;
     }
 
@@ -162,8 +162,8 @@ proptest! {
             same => same,
         };
         prop_assert_eq!(view.shape(), compiled_from.view.shape());
-        let shell = Shell { language: compiled_from.shell.language, ..other.shell };
-        let next = LinePage { shell, number: other.number, ticket: other.ticket, view, join_key: other.join_key, ..compiled_from };
+        let layout = Layout { language: compiled_from.layout.language, ..other.layout };
+        let next = LinePage { layout, number: other.number, ticket: other.ticket, view, join_key: other.join_key, ..compiled_from };
         let values = line_values(&next);
         is_the_page(&template, &values, &next.render())?;
     }
@@ -172,14 +172,14 @@ proptest! {
 #[test]
 fn the_waiting_page_from_its_template_fits_into_fourteen_kilobytes() {
     for language in Language::ALL {
-        let shell = Shell {
+        let layout = Layout {
             language,
             nonce: "n".repeat(16),
             path: "/sales/sneaker/line".to_owned(),
             now: Timestamp::from_millis(OPENING + 1),
         };
         let page = LinePage {
-            shell,
+            layout,
             sale: "sneaker".to_owned(),
             sale_name: "한정판 운동화".to_owned(),
             ticket: "sneaker.123456".to_owned(),

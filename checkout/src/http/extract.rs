@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use web::{ApiError, ErrorCode, PageContext, Shell, Site, Visitor, request::trace};
+use web::{ApiError, ErrorCode, Layout, PageContext, Site, Visitor, request::trace};
 
 use super::AppState;
 
@@ -65,11 +65,11 @@ impl PageRequest {
     }
 
     /// What the page has around its own content.
-    pub fn shell(&self) -> Shell {
-        self.context().shell()
+    pub fn layout(&self) -> Layout {
+        self.context().layout()
     }
 
-    /// A page with its headers, rendered with the nonce of its [`Shell`].
+    /// A page with its headers, rendered with the nonce of its [`Layout`].
     pub fn page(&self, nonce: &str, status: StatusCode, html: String) -> Response {
         self.context().page(nonce, status, html).map(Body::new)
     }

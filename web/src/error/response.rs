@@ -60,10 +60,10 @@ fn needs_sign_in(path: &str, code: ErrorCode) -> bool {
 }
 
 fn page(error: &ApiError, context: PageContext<'_>) -> Response<Body> {
-    let shell = context.shell();
-    let nonce = shell.nonce.clone();
+    let layout = context.layout();
+    let nonce = layout.nonce.clone();
     let page = ErrorPage {
-        shell,
+        layout,
         code: error.code,
         next: next_link(error, context.visitor),
         trace_id: context.visitor.trace_id(),

@@ -4,14 +4,14 @@ use askama::Template;
 use sale::{Money, Timestamp};
 
 use super::{OrderLine, payment_method::is_test, rendered, time_limit};
-use crate::{ErrorCode, Shell, assets, messages::Plain};
+use crate::{ErrorCode, Layout, assets, messages::Plain};
 
 /// The checkout of one buyer.
 #[derive(Clone, Debug, Template)]
 #[template(path = "checkout.html")]
 pub struct CheckoutPage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// Id of the sale.
     pub sale: String,
     /// Its name in the page's language.
@@ -104,12 +104,12 @@ impl CheckoutPage {
     }
 
     fn title(&self) -> &'static str {
-        let messages = &self.shell.messages().checkout;
+        let messages = &self.layout.messages().checkout;
         match self.state {
             CheckoutState::Choosing { .. } => messages.choosing,
             CheckoutState::Held(_) => messages.held,
             CheckoutState::Declined(_) => messages.declined,
-            CheckoutState::Paying { .. } => self.shell.messages().order.payment_processing.state,
+            CheckoutState::Paying { .. } => self.layout.messages().order.payment_processing.state,
             CheckoutState::HoldExpired => messages.expired,
             CheckoutState::SoldOut { .. } => messages.sold_out,
             CheckoutState::PassUsed { .. } => messages.used,
@@ -118,7 +118,7 @@ impl CheckoutPage {
     }
 
     fn hint(&self, hold_seconds: impl Plain<u64>) -> String {
-        let messages = self.shell.messages();
+        let messages = self.layout.messages();
         messages.checkout.reserve_hint.with(time_limit(messages, hold_seconds.plain()))
     }
 }

@@ -4,14 +4,14 @@ use askama::Template;
 use serde_json::Value;
 
 use super::rendered;
-use crate::{Shell, assets};
+use crate::{Layout, assets};
 
 /// The page.
 #[derive(Clone, Debug, Template)]
 #[template(path = "docs.html")]
 pub struct DocsPage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// What the API is for.
     pub description: String,
     /// Its calls by their tag.
@@ -42,13 +42,13 @@ pub struct Call {
 
 impl DocsPage {
     /// Reads an `OpenAPI` 3.1 document.
-    pub fn of(shell: Shell, openapi: &Value) -> Self {
+    pub fn of(layout: Layout, openapi: &Value) -> Self {
         let tags = openapi["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
         let groups = tags.iter().map(|tag| CallGroup {
             name: text(&tag["description"]),
             calls: calls(openapi, tag["name"].as_str().unwrap_or_default()),
         });
-        Self { shell, description: text(&openapi["info"]["description"]), groups: groups.collect() }
+        Self { layout, description: text(&openapi["info"]["description"]), groups: groups.collect() }
     }
 
     /// The page as HTML.

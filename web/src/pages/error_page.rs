@@ -3,14 +3,14 @@
 use askama::Template;
 
 use super::rendered;
-use crate::{ErrorCode, Shell, assets, messages::Messages, paths};
+use crate::{ErrorCode, Layout, assets, messages::Messages, paths};
 
 /// The page.
 #[derive(Clone, Debug, Template)]
 #[template(path = "error.html")]
 pub struct ErrorPage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// What went wrong.
     pub code: ErrorCode,
     /// Where to go from here.
@@ -45,11 +45,11 @@ impl ErrorPage {
     }
 
     fn message(&self) -> &[&'static str; 2] {
-        self.shell.messages().error_page.message(self.code)
+        self.layout.messages().error_page.message(self.code)
     }
 
     fn reassurance(&self) -> Option<&'static str> {
-        self.shell.messages().error_page.reassurance(self.code)
+        self.layout.messages().error_page.reassurance(self.code)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{rendered, script_json, time_limit};
 use crate::{
-    Shell, assets,
+    Layout, assets,
     format::{clock_element, countdown, grouped, seconds_until, waiting_time},
     messages::{LineMessages, messages},
     precompressed::{PrecompressedTemplate, SlotValues, placeholder},
@@ -86,7 +86,7 @@ pub enum Slower {
 #[template(path = "line.html")]
 pub struct LinePage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// Id of the sale.
     pub sale: String,
     /// Its name in the page's language.
@@ -273,8 +273,8 @@ impl LinePage {
     /// The template of the page for everybody who differs only in what [`LineVisitor`] says; `None` for a view that has no shape.
     pub fn precompile(mut self) -> Option<PrecompressedTemplate> {
         self.view.shape()?;
-        self.shell.nonce = placeholder::name();
-        self.shell.now = placeholder::time();
+        self.layout.nonce = placeholder::name();
+        self.layout.now = placeholder::time();
         self.join_key = placeholder::name();
         self.ticket = placeholder::name();
         self.number = placeholder::number();
@@ -283,9 +283,9 @@ impl LinePage {
             self.left = placeholder::number();
         }
         let visitor = LineVisitor {
-            language: self.shell.language,
-            nonce: &self.shell.nonce,
-            now: self.shell.now,
+            language: self.layout.language,
+            nonce: &self.layout.nonce,
+            now: self.layout.now,
             opens_at: self.opens_at,
             ticket: &self.ticket,
             number: self.number,
@@ -298,7 +298,7 @@ impl LinePage {
     }
 
     fn heading(&self) -> &'static str {
-        self.view.heading(&self.shell.messages().line)
+        self.view.heading(&self.layout.messages().line)
     }
 
     /// The `hidden` attribute for a block that only some views show. The script moves it about the same way.
@@ -328,11 +328,11 @@ impl LinePage {
     }
 
     fn time(&self) -> String {
-        self.view.time(&self.shell.messages().line)
+        self.view.time(&self.layout.messages().line)
     }
 
     fn why_slower(&self) -> &'static str {
-        let messages = &self.shell.messages().line;
+        let messages = &self.layout.messages().line;
         match self.slower {
             Some(Slower::Rate) => messages.slower_rate,
             Some(Slower::Paused) => messages.slower_paused,
@@ -343,11 +343,11 @@ impl LinePage {
 
     /// The truth about the stock, as one sentence.
     fn stock(&self) -> String {
-        stock(&self.shell.messages().line, &self.view, self.left, self.held)
+        stock(&self.layout.messages().line, &self.view, self.left, self.held)
     }
 
     fn chance(&self) -> String {
-        let messages = self.shell.messages();
+        let messages = self.layout.messages();
         messages.line_page.safe_chance.with(time_limit(messages, self.enter_seconds))
     }
 
@@ -365,7 +365,7 @@ impl LinePage {
             "p90": self.eta().map(|eta| eta.p90),
             "until": self.until().map(Timestamp::as_millis),
             "opens_at": self.opens_at.as_millis(),
-            "words": self.shell.messages().line,
+            "words": self.layout.messages().line,
         }))
     }
 }

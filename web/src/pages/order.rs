@@ -5,7 +5,7 @@ use sale::{Money, OrderState, Timestamp};
 use serde_json::json;
 
 use super::{HeldOrder, Tone as _, rendered, script_json};
-use crate::{Shell, assets};
+use crate::{Layout, assets};
 
 /// One line of an order.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct HistoryEntry {
 #[template(path = "order.html")]
 pub struct OrderPage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// Id of the order.
     pub order: String,
     /// Id of the sale.
@@ -68,9 +68,9 @@ impl OrderPage {
     /// A decline with the hold still alive reads differently from a first visit.
     fn title(&self) -> &'static str {
         if self.is_declined() {
-            self.shell.messages().checkout.declined
+            self.layout.messages().checkout.declined
         } else {
-            self.shell.messages().order.state(self.state).state
+            self.layout.messages().order.state(self.state).state
         }
     }
 

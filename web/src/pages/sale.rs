@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Tone as _, rendered, script_json, time_limit};
 use crate::{
-    Shell, assets,
+    Layout, assets,
     format::{countdown, grouped, seconds_until},
     precompressed::{PrecompressedTemplate, SlotValues, placeholder},
 };
@@ -29,7 +29,7 @@ pub struct ItemCard {
 #[template(path = "sale.html")]
 pub struct SalePage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// Id of the sale.
     pub sale: String,
     /// Its name in the page's language.
@@ -93,14 +93,14 @@ impl SalePage {
 
     /// The template of the page for everybody who differs only in what [`SaleVisitor`] says.
     pub fn precompile(mut self) -> Option<PrecompressedTemplate> {
-        self.shell.nonce = placeholder::name();
-        self.shell.now = placeholder::time();
+        self.layout.nonce = placeholder::name();
+        self.layout.now = placeholder::time();
         self.join_key = placeholder::name();
         self.number = self.number.map(|_| placeholder::number());
         let visitor = SaleVisitor {
-            language: self.shell.language,
-            nonce: &self.shell.nonce,
-            now: self.shell.now,
+            language: self.layout.language,
+            nonce: &self.layout.nonce,
+            now: self.layout.now,
             opens_at: self.opens_at,
             number: self.number,
             join_key: &self.join_key,
@@ -110,7 +110,7 @@ impl SalePage {
 
     /// What there is to know about the state, as one sentence.
     fn sentence(&self) -> &'static str {
-        let messages = &self.shell.messages().sale;
+        let messages = &self.layout.messages().sale;
         match self.state {
             SaleState::Scheduled | SaleState::Lobby => messages.soon,
             SaleState::Open if !self.items.is_empty() && self.items.iter().all(|item| item.left == 0) => {
@@ -125,12 +125,12 @@ impl SalePage {
     }
 
     fn turn(&self) -> String {
-        let messages = self.shell.messages();
+        let messages = self.layout.messages();
         messages.sale.how_turn.with(time_limit(messages, self.enter_seconds))
     }
 
     fn hold(&self) -> String {
-        let messages = self.shell.messages();
+        let messages = self.layout.messages();
         messages.sale.how_hold.with(time_limit(messages, self.hold_seconds))
     }
 
@@ -141,7 +141,7 @@ impl SalePage {
             "opens_at": self.opens_at.as_millis(),
             "key": self.join_key,
             "joined": self.number.is_some(),
-            "open_now": self.shell.messages().sale.open_now,
+            "open_now": self.layout.messages().sale.open_now,
         }))
     }
 }

@@ -4,14 +4,14 @@ use askama::Template;
 use sale::{SaleState, Timestamp};
 
 use super::{ItemCard, Tone as _, rendered};
-use crate::{Shell, assets, messages::SalesMessages};
+use crate::{Layout, assets, messages::SalesMessages};
 
 /// The list of sales.
 #[derive(Clone, Debug, Template)]
 #[template(path = "sales.html")]
 pub struct SalesPage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// Newest first, or as the seller orders them.
     pub sales: Vec<SaleRow>,
     /// Set in the demo: what to try.

@@ -8,7 +8,7 @@ use web::pages::console::{
     FieldFault, Live, MailPage, MailRow, MailboxPage, Purpose, SaleFormPage, SignIn, SignInPage, Trouble,
 };
 
-use super::{Sample, after, pick, sale_name, sample, shell};
+use super::{Sample, after, layout, pick, sale_name, sample};
 
 pub(super) fn all(language: Language) -> Vec<Sample> {
     let mut samples = sign_in(language);
@@ -21,7 +21,7 @@ pub(super) fn all(language: Language) -> Vec<Sample> {
 }
 
 fn sign_in(language: Language) -> Vec<Sample> {
-    let page = |state| SignInPage { shell: shell(language, "/console"), state }.render();
+    let page = |state| SignInPage { layout: layout(language, "/console"), state }.render();
     vec![
         sample("console-sign-in", page(SignIn::Explained { demo: true })),
         sample("console-sign-in-confirm", page(SignIn::Confirm { token: "example-token".to_owned() })),
@@ -43,7 +43,7 @@ fn sales(language: Language) -> Vec<Sample> {
         row("sneaker", sale_name(language), SaleState::Open, 657),
         row("vase", pick(language, "백자 달항아리", "Moon jar"), SaleState::Scheduled, 0),
     ];
-    let page = |sales, demo| ConsoleSalesPage { shell: shell(language, "/console"), sales, demo }.render();
+    let page = |sales, demo| ConsoleSalesPage { layout: layout(language, "/console"), sales, demo }.render();
     vec![sample("console-sales", page(rows, true)), sample("console-sales-none", page(Vec::new(), false))]
 }
 
@@ -72,7 +72,7 @@ fn live() -> Live {
 
 fn sale(language: Language) -> Vec<Sample> {
     let page = |state| ConsoleSalePage {
-        shell: shell(language, "/console/sales/sneaker"),
+        layout: layout(language, "/console/sales/sneaker"),
         sale: "sneaker".to_owned(),
         name: sale_name(language),
         state,
@@ -133,7 +133,7 @@ fn form(language: Language) -> Vec<Sample> {
     ];
     // The Korean name of a sale stands in the English form too; the test of languages leaves fields out.
     let page = |purpose| SaleFormPage {
-        shell: shell(language, "/console/sales/new"),
+        layout: layout(language, "/console/sales/new"),
         purpose,
         values: values.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         items: 1,
@@ -170,7 +170,7 @@ fn orders(language: Language) -> Vec<Sample> {
         placed_at: after(-60),
     });
     let page = |orders, next_cursor| ConsoleOrdersPage {
-        shell: shell(language, "/console/sales/sneaker/orders"),
+        layout: layout(language, "/console/sales/sneaker/orders"),
         sale: "sneaker".to_owned(),
         name: sale_name(language),
         orders,
@@ -190,9 +190,9 @@ fn mailbox(language: Language) -> Vec<Sample> {
         at: after(-30),
     };
     let text = pick(language, "결제되었습니다.\n\n주문 01JD2222", "Your payment went through.\n\nOrder 01JD2222");
-    let list = |mails| MailboxPage { shell: shell(language, "/console/mailbox"), mails }.render();
+    let list = |mails| MailboxPage { layout: layout(language, "/console/mailbox"), mails }.render();
     let one = MailPage {
-        shell: shell(language, "/console/mailbox/1"),
+        layout: layout(language, "/console/mailbox/1"),
         mail: mail.clone(),
         language: language.tag().into(),
         text,

@@ -6,7 +6,7 @@ use web::{
     pages::{CheckoutPage, CheckoutState, Choice, HeldOrder, HistoryEntry, OrderLine, OrderPage},
 };
 
-use super::{Sample, after, pick, sale_name, sample, shell};
+use super::{Sample, after, layout, pick, sale_name, sample};
 
 const ORDER: &str = "01JD2222222222222222222222";
 
@@ -29,7 +29,7 @@ fn held(language: Language) -> HeldOrder {
 pub(super) fn checkout(language: Language) -> Vec<Sample> {
     let page = |state| {
         let (sale, path) = ("sneaker".to_owned(), "/sales/sneaker/checkout");
-        CheckoutPage { shell: shell(language, path), sale, sale_name: sale_name(language), state }.render()
+        CheckoutPage { layout: layout(language, path), sale, sale_name: sale_name(language), state }.render()
     };
     let choice =
         |id: &str, name, most, quantity| Choice { id: id.to_owned(), name, price: won(189_000), most, quantity };
@@ -67,7 +67,7 @@ fn page(language: Language, state: OrderState) -> OrderPage {
         history.push(entry(state, -4));
     }
     OrderPage {
-        shell: shell(language, "/orders/01JD2222222222222222222222"),
+        layout: layout(language, "/orders/01JD2222222222222222222222"),
         order: ORDER.to_owned(),
         sale: "sneaker".to_owned(),
         sale_name: sale_name(language),

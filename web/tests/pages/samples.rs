@@ -2,7 +2,7 @@
 
 use sale::{Language, SaleState, Timestamp, standing::Eta, testing::won};
 use web::{
-    ErrorCode, Shell,
+    ErrorCode, Layout,
     pages::{Demo, ErrorPage, ItemCard, LinePage, LineView, NextLink, SalePage, SaleRow, SalesPage, Slower},
 };
 
@@ -37,8 +37,8 @@ fn sample(name: impl Into<String>, html: String) -> Sample {
     Sample { name: name.into(), html }
 }
 
-fn shell(language: Language, path: &str) -> Shell {
-    Shell { language, nonce: "bm9uY2U".to_owned(), path: path.to_owned(), now: NOW }
+fn layout(language: Language, path: &str) -> Layout {
+    Layout { language, nonce: "bm9uY2U".to_owned(), path: path.to_owned(), now: NOW }
 }
 
 fn pick(language: Language, ko: &str, en: &str) -> String {
@@ -79,7 +79,7 @@ fn sales(language: Language) -> Vec<Sample> {
         row("print", pick(language, "판화 100점", "A hundred prints"), SaleState::SoldOut, -7200, 0),
         row("book", pick(language, "사진집", "Book of photographs"), SaleState::Closed, -86_400, 12),
     ];
-    let page = |sales, demo| SalesPage { shell: shell(language, "/"), sales, demo }.render();
+    let page = |sales, demo| SalesPage { layout: layout(language, "/"), sales, demo }.render();
     let demo = Demo { console_url: "/console/sign-in/demo".to_owned() };
     vec![
         sample("sales", page(rows.clone(), None)),
@@ -91,7 +91,7 @@ fn sales(language: Language) -> Vec<Sample> {
 fn sale(language: Language) -> Vec<Sample> {
     let page = |state, opens, left, number| {
         SalePage {
-            shell: shell(language, "/sales/sneaker"),
+            layout: layout(language, "/sales/sneaker"),
             sale: "sneaker".to_owned(),
             name: sale_name(language),
             state,
@@ -123,7 +123,7 @@ fn sale(language: Language) -> Vec<Sample> {
 /// The waiting page of somebody with the number 4,213; `change` makes the state.
 fn line_page(language: Language, view: LineView, change: impl FnOnce(&mut LinePage)) -> String {
     let mut page = LinePage {
-        shell: shell(language, "/sales/sneaker/line"),
+        layout: layout(language, "/sales/sneaker/line"),
         sale: "sneaker".to_owned(),
         sale_name: sale_name(language),
         ticket: "01JD1111111111111111111111".to_owned(),
@@ -183,7 +183,7 @@ pub(crate) fn line(language: Language) -> Vec<Sample> {
 fn errors(language: Language) -> Vec<Sample> {
     let page = |code, next| {
         let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736".to_owned();
-        ErrorPage { shell: shell(language, "/"), code, next, trace_id }.render()
+        ErrorPage { layout: layout(language, "/"), code, next, trace_id }.render()
     };
     let (sale, order) = (|| "sneaker".to_owned(), "01JD2222222222222222222222".to_owned());
     let links = [

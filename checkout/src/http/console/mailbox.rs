@@ -20,18 +20,18 @@ const MAILS: i64 = 100;
 
 pub async fn list(_: Seller, page: PageRequest) -> Result<Response, ApiError> {
     let mails = letters(&page.app).list(MAILS).await?;
-    let shell = page.shell();
-    let nonce = shell.nonce.clone();
-    let html = MailboxPage { shell, mails: mails.iter().map(mail_row).collect() }.render();
+    let layout = page.layout();
+    let nonce = layout.nonce.clone();
+    let html = MailboxPage { layout, mails: mails.iter().map(mail_row).collect() }.render();
     Ok(page.page(&nonce, StatusCode::OK, html))
 }
 
 pub async fn show(_: Seller, page: PageRequest, Path(id): Path<i64>) -> Result<Response, ApiError> {
     let found = letters(&page.app).show(id).await?.ok_or(ErrorCode::NotFound)?;
-    let shell = page.shell();
-    let nonce = shell.nonce.clone();
+    let layout = page.layout();
+    let nonce = layout.nonce.clone();
     let language = language_of(&found.text).tag().to_owned();
-    let html = MailPage { shell, mail: mail_row(&found), language, text: found.text }.render();
+    let html = MailPage { layout, mail: mail_row(&found), language, text: found.text }.render();
     Ok(page.page(&nonce, StatusCode::OK, html))
 }
 

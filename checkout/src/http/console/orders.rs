@@ -23,11 +23,11 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let known = known(&page.app, &id).await?;
     let (orders, next_cursor) = orders::page(&page.app, &id, query.cursor.as_deref()).await?;
-    let shell = page.shell();
-    let nonce = shell.nonce.clone();
-    let name = known.sale.name.in_language(shell.language).to_owned();
+    let layout = page.layout();
+    let nonce = layout.nonce.clone();
+    let name = known.sale.name.in_language(layout.language).to_owned();
     let orders = orders.iter().map(order_row).collect();
-    let html = ConsoleOrdersPage { shell, sale: id, name, orders, next_cursor }.render();
+    let html = ConsoleOrdersPage { layout, sale: id, name, orders, next_cursor }.render();
     Ok(page.page(&nonce, StatusCode::OK, html))
 }
 

@@ -71,8 +71,8 @@ async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Respons
     if waiting_events > MANY_EVENTS {
         trouble.push(Trouble::Events(waiting_events));
     }
-    let shell = page.shell();
-    let (language, nonce) = (shell.language, shell.nonce.clone());
+    let layout = page.layout();
+    let (language, nonce) = (layout.language, layout.nonce.clone());
     let acts = acts::latest(&app.database, &known.sale.id, ACTS).await?;
     let in_force = known.sale.admission;
     let typed = shown.typed.unwrap_or_else(|| AdmissionForm {
@@ -82,7 +82,7 @@ async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Respons
     });
     let status = if shown.faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let html = ConsoleSalePage {
-        shell,
+        layout,
         sale: id.to_owned(),
         name: known.sale.name.in_language(language).to_owned(),
         state: known.state(app.database.now()),

@@ -97,8 +97,8 @@ fn refused(page: &PageRequest, purpose: Purpose, typed: Typed, error: ApiError) 
 }
 
 fn form(page: &PageRequest, purpose: Purpose, values: Typed, faults: Vec<FieldFault>) -> Response {
-    let shell = page.shell();
-    let nonce = shell.nonce.clone();
+    let layout = page.layout();
+    let nonce = layout.nonce.clone();
     let is_new = matches!(purpose, Purpose::Create);
     let items = if is_new { ITEMS } else { item_count(&values) };
     // A version that is not the sale's own any more came back: somebody else saved meanwhile.
@@ -107,7 +107,7 @@ fn form(page: &PageRequest, purpose: Purpose, values: Typed, faults: Vec<FieldFa
         matches!(&purpose, Purpose::Edit { version, .. } if typed_version.is_some_and(|typed| typed != version));
     let status =
         if faults.is_empty() && !changed_meanwhile { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let html = SaleFormPage { shell, purpose, values, items, faults, changed_meanwhile }.render();
+    let html = SaleFormPage { layout, purpose, values, items, faults, changed_meanwhile }.render();
     page.page(&nonce, status, html)
 }
 

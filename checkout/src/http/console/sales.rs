@@ -35,7 +35,7 @@ pub async fn home(principal: Principal, page: PageRequest) -> Result<Response, A
 
 async fn list(page: &PageRequest) -> Result<Response, ApiError> {
     let app = &page.app;
-    let shell = page.shell();
+    let layout = page.layout();
     let ids = sales::list(&app.database, SALES, None).await?;
     let mut rows = Vec::with_capacity(ids.len());
     for id in ids {
@@ -45,7 +45,7 @@ async fn list(page: &PageRequest) -> Result<Response, ApiError> {
         let waiting = app.queue.observe(&key, 1).await.map_or(0, |seen| seen.waiting);
         rows.push(ConsoleSaleRow {
             id: id.to_string(),
-            name: known.sale.name.in_language(shell.language).to_owned(),
+            name: known.sale.name.in_language(layout.language).to_owned(),
             state: known.state(app.database.now()),
             opens_at: known.sale.opens_at,
             waiting,
@@ -53,8 +53,8 @@ async fn list(page: &PageRequest) -> Result<Response, ApiError> {
             units: known.sale.units(),
         });
     }
-    let nonce = shell.nonce.clone();
-    let html = ConsoleSalesPage { shell, sales: rows, demo: app.demo }.render();
+    let nonce = layout.nonce.clone();
+    let html = ConsoleSalesPage { layout, sales: rows, demo: app.demo }.render();
     Ok(page.page(&nonce, StatusCode::OK, html))
 }
 

@@ -19,9 +19,9 @@ use super::super::{
 
 /// The page that tells how to sign in, or asks to.
 pub(super) fn sign_in_page(page: &PageRequest, state: SignIn, status: StatusCode) -> Response {
-    let shell = page.shell();
-    let nonce = shell.nonce.clone();
-    page.page(&nonce, status, SignInPage { shell, state }.render())
+    let layout = page.layout();
+    let nonce = layout.nonce.clone();
+    page.page(&nonce, status, SignInPage { layout, state }.render())
 }
 
 /// A link is only looked at when it is opened: mail programs open links too. The button uses it.

@@ -45,10 +45,10 @@ async fn renewed(app: &AppState, mut pass: Pass) -> Result<Pass, ApiError> {
 }
 
 fn checkout_page(page: &PageRequest, known: &StockedSale, state: CheckoutState, status: StatusCode) -> Response {
-    let shell = page.shell();
-    let nonce = shell.nonce.clone();
-    let sale_name = known.sale.name.in_language(shell.language).to_owned();
-    let html = CheckoutPage { shell, sale: known.sale.id.to_string(), sale_name, state }.render();
+    let layout = page.layout();
+    let nonce = layout.nonce.clone();
+    let sale_name = known.sale.name.in_language(layout.language).to_owned();
+    let html = CheckoutPage { layout, sale: known.sale.id.to_string(), sale_name, state }.render();
     page.page(&nonce, status, html)
 }
 

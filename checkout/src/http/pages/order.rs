@@ -23,13 +23,13 @@ use crate::{cancel, pay};
 
 pub async fn show(OwnOrder(order): OwnOrder, page: PageRequest) -> Result<Response, ApiError> {
     let known = known(&page.app, order.sale.as_str()).await?;
-    let shell = page.shell();
-    let (language, nonce) = (shell.language, shell.nonce.clone());
+    let layout = page.layout();
+    let (language, nonce) = (layout.language, layout.nonce.clone());
     let now = page.app.database.now();
     let payable = order.state == OrderState::PendingPayment && order.hold.is_some_and(|hold| now < hold.deadline);
     let history = order.history.iter();
     let html = OrderPage {
-        shell,
+        layout,
         order: order.id.to_string(),
         sale: order.sale.to_string(),
         sale_name: known.sale.name.in_language(language).to_owned(),

@@ -17,17 +17,17 @@ const SALES: i64 = 50;
 
 pub async fn list(_: Anyone, page: PageRequest) -> Result<Response, ApiError> {
     let app = &page.app;
-    let shell = page.shell();
-    let nonce = shell.nonce.clone();
+    let layout = page.layout();
+    let nonce = layout.nonce.clone();
     let ids = sales::list(&app.database, SALES, None).await?;
     let mut rows = Vec::with_capacity(ids.len());
     for id in ids {
         if let Some(known) = sales::load(&app.database, &id).await? {
-            rows.push(row(&known, shell.language, app.database.now()));
+            rows.push(row(&known, layout.language, app.database.now()));
         }
     }
     let demo = app.demo.then(|| Demo { console_url: paths::console::home() });
-    Ok(page.page(&nonce, StatusCode::OK, SalesPage { shell, sales: rows, demo }.render()))
+    Ok(page.page(&nonce, StatusCode::OK, SalesPage { layout, sales: rows, demo }.render()))
 }
 
 fn row(known: &StockedSale, language: Language, now: Timestamp) -> SaleRow {

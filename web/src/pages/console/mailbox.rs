@@ -3,14 +3,14 @@
 use askama::Template;
 use sale::Timestamp;
 
-use crate::{Shell, assets, pages::rendered};
+use crate::{Layout, assets, pages::rendered};
 
 /// The list of mails.
 #[derive(Clone, Debug, Template)]
 #[template(path = "console/mailbox.html")]
 pub struct MailboxPage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// Newest first.
     pub mails: Vec<MailRow>,
 }
@@ -33,7 +33,7 @@ pub struct MailRow {
 #[template(path = "console/mail.html")]
 pub struct MailPage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// Its head.
     pub mail: MailRow,
     /// Its language as a BCP 47 tag; it may differ from the page's.

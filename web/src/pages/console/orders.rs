@@ -4,7 +4,7 @@ use askama::Template;
 use sale::{Money, OrderState, Timestamp};
 
 use crate::{
-    Shell, assets,
+    Layout, assets,
     pages::{Tone as _, rendered},
 };
 
@@ -13,7 +13,7 @@ use crate::{
 #[template(path = "console/orders.html")]
 pub struct ConsoleOrdersPage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// Id of the sale.
     pub sale: String,
     /// Its name in the page's language.

@@ -5,7 +5,7 @@ use sale::{OrderState, SaleState, Timestamp};
 use serde_json::json;
 
 use crate::{
-    Shell, assets,
+    Layout, assets,
     pages::{Tone, rendered, script_json},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 #[template(path = "console/sale.html")]
 pub struct ConsoleSalePage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// Id of the sale.
     pub sale: String,
     /// Its name in the page's language.
@@ -112,7 +112,7 @@ impl ConsoleSalePage {
     }
 
     fn trouble_message(&self, trouble: &Trouble) -> String {
-        let console = &self.shell.messages().console;
+        let console = &self.layout.messages().console;
         match *trouble {
             Trouble::Store => console.sale.trouble_store.to_owned(),
             Trouble::Conservation(difference) => console.sale.trouble_conservation.with(difference),
@@ -124,11 +124,11 @@ impl ConsoleSalePage {
     }
 
     fn fault(&self, field: &str) -> Option<String> {
-        super::sale_form::fault_words(&self.faults, field, &self.shell.messages().console.fields)
+        super::sale_form::fault_words(&self.faults, field, &self.layout.messages().console.fields)
     }
 
     fn payment_time(&self) -> String {
-        let seconds_message = &self.shell.messages().console.sale.payment_seconds;
+        let seconds_message = &self.layout.messages().console.sale.payment_seconds;
         self.live
             .payment_seconds
             .map_or_else(|| "–".to_owned(), |seconds| seconds_message.with(format_args!("{seconds:.1}")))
@@ -140,7 +140,7 @@ impl ConsoleSalePage {
 
     /// Every state of orders and of the sale with its label, so that the script can show states that come up later.
     fn data(&self) -> String {
-        let messages = self.shell.messages();
+        let messages = self.layout.messages();
         let labels: serde_json::Map<String, serde_json::Value> = OrderState::ALL
             .iter()
             .map(|state| (state.as_str().to_owned(), messages.order.state(state).label.into()))

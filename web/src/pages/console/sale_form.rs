@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
-use crate::{Shell, assets, messages::ConsoleFieldsMessages, pages::rendered};
+use crate::{Layout, assets, messages::ConsoleFieldsMessages, pages::rendered};
 
 /// The form. Fields: `id`, `name_ko`, `name_en`, `opens_at`, `closes_at`, `per_buyer_limit`, `hold_seconds`,
 /// `enter_seconds`, `pass_seconds`, `per_minute`, `max_active`, `overcall`, and for each item from 0 on `item_0_id`,
@@ -14,7 +14,7 @@ use crate::{Shell, assets, messages::ConsoleFieldsMessages, pages::rendered};
 #[template(path = "console/sale_form.html")]
 pub struct SaleFormPage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// A new sale, or which one.
     pub purpose: Purpose,
     /// What stands in the fields: the sale as it is, or what was typed.
@@ -84,7 +84,7 @@ impl SaleFormPage {
     }
 
     fn title(&self) -> &'static str {
-        let console = &self.shell.messages().console;
+        let console = &self.layout.messages().console;
         match self.purpose {
             Purpose::Create => console.sale_form.create_title,
             Purpose::Edit { .. } => console.sale_form.edit_title,
@@ -99,7 +99,7 @@ impl SaleFormPage {
     }
 
     fn submit(&self) -> &'static str {
-        let console = &self.shell.messages().console;
+        let console = &self.layout.messages().console;
         match self.purpose {
             Purpose::Create => console.sales.create,
             Purpose::Edit { .. } => console.sale_form.save,
@@ -124,12 +124,12 @@ impl SaleFormPage {
 
     /// The legend and the fields of every item.
     fn item_fields(&self) -> Vec<(String, [Field<'_>; 6])> {
-        let console = &self.shell.messages().console;
+        let console = &self.layout.messages().console;
         (0..self.items).map(|index| (console.sale_form.item.with(index + 1), self.item(index))).collect()
     }
 
     fn item(&self, index: usize) -> [Field<'_>; 6] {
-        let console = &self.shell.messages().console;
+        let console = &self.layout.messages().console;
         let named = |part: &str| format!("item_{index}_{part}");
         [
             self.field(
@@ -147,7 +147,7 @@ impl SaleFormPage {
     }
 
     fn field(&self, name: String, label: &'static str, hint: &'static str, kind: &'static str) -> Field<'_> {
-        let fault = fault_words(&self.faults, &name, &self.shell.messages().console.fields);
+        let fault = fault_words(&self.faults, &name, &self.layout.messages().console.fields);
         let value = self.values.get(&name).map_or("", String::as_str);
         let fixed = name == "id" && !self.is_new();
         Field { name, label, hint, kind, value, fault, fixed }
@@ -155,7 +155,7 @@ impl SaleFormPage {
 
     /// Label of a field that has a fault, for the list on top.
     fn label_of(&self, name: &str) -> &'static str {
-        let console = &self.shell.messages().console;
+        let console = &self.layout.messages().console;
         let part = name.strip_prefix("item_").and_then(|rest| rest.split_once('_')).map_or(name, |(_, part)| part);
         match part {
             "id" if part != name => console.sale_form.item_id,

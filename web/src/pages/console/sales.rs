@@ -4,7 +4,7 @@ use askama::Template;
 use sale::{SaleState, Timestamp};
 
 use crate::{
-    Shell, assets,
+    Layout, assets,
     pages::{Tone as _, rendered},
 };
 
@@ -13,7 +13,7 @@ use crate::{
 #[template(path = "console/sales.html")]
 pub struct ConsoleSalesPage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// Newest first.
     pub sales: Vec<ConsoleSaleRow>,
     /// Whether the demo can be reset here.

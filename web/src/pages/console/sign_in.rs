@@ -2,14 +2,14 @@
 
 use askama::Template;
 
-use crate::{Shell, assets, pages::rendered};
+use crate::{Layout, assets, pages::rendered};
 
 /// The page.
 #[derive(Clone, Debug, Template)]
 #[template(path = "console/sign_in.html")]
 pub struct SignInPage {
     /// Language, nonce, time.
-    pub shell: Shell,
+    pub layout: Layout,
     /// What it says.
     pub state: SignIn,
 }
@@ -38,7 +38,7 @@ impl SignInPage {
     }
 
     fn title(&self) -> &'static str {
-        let console = &self.shell.messages().console;
+        let console = &self.layout.messages().console;
         match self.state {
             SignIn::Explained { .. } => console.sign_in.title,
             SignIn::Confirm { .. } => console.sign_in.confirm_title,

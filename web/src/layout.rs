@@ -1,4 +1,5 @@
-//! What every page has around its own content: language, nonce, server time, the address for the language switch.
+//! What every page has around its own content: language, nonce, server time, the address for the language switch. Values
+//! are formatted through it, in the page's language.
 
 use sale::{Language, Money, Timestamp};
 
@@ -8,9 +9,9 @@ use crate::{
     messages::{Messages, Plain, messages},
 };
 
-/// The frame of a page. Every page struct has one.
+/// The layout of a page. Every page struct has one.
 #[derive(Clone, Debug)]
-pub struct Shell {
+pub struct Layout {
     /// The language of the whole page.
     pub language: Language,
     /// The CSP nonce of this response; see [`csp`].
@@ -21,7 +22,7 @@ pub struct Shell {
     pub now: Timestamp,
 }
 
-impl Shell {
+impl Layout {
     /// The texts of the page's language.
     pub(crate) const fn messages(&self) -> &'static Messages {
         messages(self.language)
@@ -39,12 +40,12 @@ impl Shell {
     }
 
     /// A time to the minute, as a `<time>` element.
-    pub(crate) fn plan(&self, at: impl Plain<Timestamp>) -> String {
+    pub(crate) fn to_minute(&self, at: impl Plain<Timestamp>) -> String {
         time_element(at.plain(), self.language, Precision::Minute)
     }
 
     /// A time to the second, as a `<time>` element.
-    pub(crate) fn fact(&self, at: impl Plain<Timestamp>) -> String {
+    pub(crate) fn to_second(&self, at: impl Plain<Timestamp>) -> String {
         time_element(at.plain(), self.language, Precision::Second)
     }
 
@@ -59,7 +60,7 @@ impl Shell {
     }
 
     /// The figures of a countdown as they stand now.
-    pub(crate) fn until(&self, at: impl Plain<Timestamp>) -> String {
+    pub(crate) fn countdown(&self, at: impl Plain<Timestamp>) -> String {
         countdown(seconds_until(at.plain(), self.now), self.language)
     }
 }
