@@ -7,7 +7,7 @@ mod sales;
 pub use sales::{ConsoleSaleRow, ConsoleSalesPage};
 
 mod sale;
-pub use sale::{Admission, Change, ConsoleSalePage, Live, Trouble};
+pub use self::sale::{AdmissionForm, Change, ChangeKind, ConsoleSalePage, Live, Trouble};
 
 mod sale_form;
 pub use sale_form::{Fault, FieldFault, Purpose, SaleFormPage};

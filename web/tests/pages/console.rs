@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use sale::{Language, OrderState, SaleState, testing::won};
+use sale::{Language, OrderState, SaleState, sale::Mode, testing::won};
 use web::pages::console::{
-    Admission, Change, ConsoleOrderRow, ConsoleOrdersPage, ConsoleSalePage, ConsoleSaleRow, ConsoleSalesPage, Fault,
-    FieldFault, Live, MailPage, MailRow, MailboxPage, Purpose, SaleFormPage, SignIn, SignInPage, Trouble,
+    AdmissionForm, Change, ChangeKind, ConsoleOrderRow, ConsoleOrdersPage, ConsoleSalePage, ConsoleSaleRow,
+    ConsoleSalesPage, Fault, FieldFault, Live, MailPage, MailRow, MailboxPage, Purpose, SaleFormPage, SignIn,
+    SignInPage, Trouble,
 };
 
 use super::{Sample, after, layout, pick, sale_name, sample};
@@ -78,15 +79,26 @@ fn sale(language: Language) -> Vec<Sample> {
         state,
         opens_at: after(-900),
         live: live(),
-        admission: Admission { per_minute: "600".into(), max_active: "200".into(), overcall: "0".into() },
+        admission: AdmissionForm { per_minute: "600".into(), max_active: "200".into(), overcall: "0".into() },
         trouble: Vec::new(),
-        changes: vec![
-            Change {
-                at: after(-140),
-                words: pick(language, "분당 호출을 300에서 600으로", "Calls per minute from 300 to 600"),
-            },
-            Change { at: after(-900), words: pick(language, "판매를 오픈했습니다", "The sale opened") },
-        ],
+        changes: [
+            ChangeKind::Other("reset".to_owned()),
+            ChangeKind::Closed,
+            ChangeKind::Resumed,
+            ChangeKind::Paused,
+            ChangeKind::Admission(Some(sale::Admission {
+                mode: Mode::Manual,
+                per_minute: 600,
+                max_active: 200,
+                overcall: 0.0,
+            })),
+            ChangeKind::Admission(None),
+            ChangeKind::Edited,
+            ChangeKind::Created,
+        ]
+        .into_iter()
+        .map(|kind| Change { at: after(-140), kind })
+        .collect(),
         saved: false,
         faults: Vec::new(),
     };

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use sale::{Language, OrderState, token::Authority};
+use sale::{OrderState, token::Authority};
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
 use stores::{
@@ -15,7 +15,7 @@ use stores::{
 };
 use web::{
     ApiError, FieldError,
-    pages::console::{Admission, Change, ConsoleSalePage, Fault, FieldFault, Live, Trouble},
+    pages::console::{AdmissionForm, Change, ChangeKind, ConsoleSalePage, Fault, FieldFault, Live, Trouble},
     paths,
 };
 
@@ -75,7 +75,7 @@ async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Respons
     let (language, nonce) = (layout.language, layout.nonce.clone());
     let acts = acts::latest(&app.database, &known.sale.id, ACTS).await?;
     let in_force = known.sale.admission;
-    let typed = shown.typed.unwrap_or_else(|| AdmissionForm {
+    let admission = shown.typed.unwrap_or_else(|| AdmissionForm {
         per_minute: in_force.per_minute.to_string(),
         max_active: in_force.max_active.to_string(),
         overcall: in_force.overcall.to_string(),
@@ -88,9 +88,9 @@ async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Respons
         state: known.state(app.database.now()),
         opens_at: known.sale.opens_at,
         live,
-        admission: Admission { per_minute: typed.per_minute, max_active: typed.max_active, overcall: typed.overcall },
+        admission,
         trouble,
-        changes: acts.iter().map(|act| change(act, language)).collect(),
+        changes: acts.iter().map(change).collect(),
         saved: shown.saved,
         faults: shown.faults,
     }
@@ -150,58 +150,32 @@ fn trouble(figures: &seller_api::Live) -> Vec<Trouble> {
     found.into_iter().flatten().collect()
 }
 
-/// A recorded act in words.
-fn change(act: &Act, language: Language) -> Change {
-    let words = match (act.act.as_str(), language) {
-        ("create", Language::Ko) => "판매를 만들었습니다",
-        ("create", Language::En) => "Made the sale",
-        ("change", Language::Ko) => "판매 내용을 바꾸었습니다",
-        ("change", Language::En) => "Changed the sale",
-        ("pause", Language::Ko) => "일시 정지했습니다",
-        ("pause", Language::En) => "Paused",
-        ("resume", Language::Ko) => "다시 시작했습니다",
-        ("resume", Language::En) => "Resumed",
-        ("close", Language::Ko) => "판매를 닫았습니다",
-        ("close", Language::En) => "Closed the sale",
-        ("admission", Language::Ko) => "입장 설정을 바꾸었습니다",
-        ("admission", Language::En) => "Changed admission",
-        (other, _) => other,
+/// A recorded act as the page shows it.
+fn change(act: &Act) -> Change {
+    let kind = match act.act.as_str() {
+        "create" => ChangeKind::Created,
+        "change" => ChangeKind::Edited,
+        "pause" => ChangeKind::Paused,
+        "resume" => ChangeKind::Resumed,
+        "close" => ChangeKind::Closed,
+        "admission" => ChangeKind::Admission(serde_json::from_str(&act.detail).ok()),
+        other => ChangeKind::Other(other.to_owned()),
     };
-    let detail = if act.act == "admission" { settings_words(&act.detail, language) } else { String::new() };
-    Change { at: act.at, words: format!("{words}{detail}") }
+    Change { at: act.at, kind }
 }
 
-fn settings_words(detail: &str, language: Language) -> String {
-    let Ok(settings) = serde_json::from_str::<sale::Admission>(detail) else { return String::new() };
-    match language {
-        Language::Ko => format!(": 분당 {}명, 동시에 {}명까지", settings.per_minute, settings.max_active),
-        Language::En => format!(": {} a minute, at most {} inside", settings.per_minute, settings.max_active),
-    }
-}
-
-/// What was typed as admission settings.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct AdmissionForm {
-    per_minute: String,
-    max_active: String,
-    overcall: String,
-}
-
-impl AdmissionForm {
-    /// The document of the API. What is no number goes there as it was typed, to be refused.
-    fn document(&self) -> Value {
-        let whole = |typed: &str| typed.trim().parse::<i64>().map_or_else(|_| Value::from(typed), Value::from);
-        let number = |typed: &str| {
-            let number = typed.trim().parse::<f64>().ok().and_then(Number::from_f64);
-            number.map_or_else(|| Value::from(typed), Value::from)
-        };
-        json!({
-            "per_minute": whole(&self.per_minute),
-            "max_active": whole(&self.max_active),
-            "overcall": number(&self.overcall),
-        })
-    }
+/// The document of the API for what was typed. What is no number goes there as it was typed, to be refused.
+fn document(form: &AdmissionForm) -> Value {
+    let whole = |typed: &str| typed.trim().parse::<i64>().map_or_else(|_| Value::from(typed), Value::from);
+    let number = |typed: &str| {
+        let number = typed.trim().parse::<f64>().ok().and_then(Number::from_f64);
+        number.map_or_else(|| Value::from(typed), Value::from)
+    };
+    json!({
+        "per_minute": whole(&form.per_minute),
+        "max_active": whole(&form.max_active),
+        "overcall": number(&form.overcall),
+    })
 }
 
 pub async fn set_admission(
@@ -210,7 +184,7 @@ pub async fn set_admission(
     Path(id): Path<String>,
     Form(form): Form<AdmissionForm>,
 ) -> Result<Response, ApiError> {
-    match update_admission(&page.app, &id, &form.document(), authority).await {
+    match update_admission(&page.app, &id, &document(&form), authority).await {
         Ok(_) => Ok(to(&paths::console::saved_sale(id))),
         Err(error) if !error.errors.is_empty() => {
             let faults = error.errors.iter().map(admission_fault).collect();

@@ -1,7 +1,8 @@
 //! `/console/sales/{sale}`: one sale, live, and its controls.
 
 use askama::Template;
-use sale::{OrderState, SaleState, Timestamp};
+use sale::{Admission, OrderState, SaleState, Timestamp};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
@@ -26,7 +27,7 @@ pub struct ConsoleSalePage {
     /// The figures as `GET /v1/sales/{sale}/live` gives them.
     pub live: Live,
     /// The settings in force.
-    pub admission: Admission,
+    pub admission: AdmissionForm,
     /// What needs attention, worst first.
     pub trouble: Vec<Trouble>,
     /// What was changed, newest first.
@@ -68,9 +69,10 @@ pub struct Live {
     pub payment_seconds: Option<f64>,
 }
 
-/// The settings of admission, as the form shows them (so that a refused entry is kept).
-#[derive(Clone, Debug)]
-pub struct Admission {
+/// The form of the settings of admission, as it was typed: a refused entry is kept.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AdmissionForm {
     /// Calls per minute.
     pub per_minute: String,
     /// Called and inside at once.
@@ -99,10 +101,22 @@ pub enum Trouble {
 /// One recorded change.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// When.
     pub at: Timestamp,
-    /// What and why, in words.
-    pub words: String,
+    pub kind: ChangeKind,
+}
+
+/// What was changed.
+#[derive(Clone, Debug)]
+pub enum ChangeKind {
+    Created,
+    Edited,
+    Paused,
+    Resumed,
+    Closed,
+    /// The settings of admission; the new ones where the record has them.
+    Admission(Option<Admission>),
+    /// A change without words of its own, by its name in the record.
+    Other(String),
 }
 
 impl ConsoleSalePage {
@@ -121,6 +135,23 @@ impl ConsoleSalePage {
             Trouble::Payments => console.sale.trouble_payments.to_owned(),
             Trouble::Events(events) => console.sale.trouble_events.of(events),
         }
+    }
+
+    fn change_message(&self, change: &Change) -> String {
+        let messages = &self.layout.messages().console.sale;
+        let message = match &change.kind {
+            ChangeKind::Created => messages.change_created,
+            ChangeKind::Edited => messages.change_edited,
+            ChangeKind::Paused => messages.change_paused,
+            ChangeKind::Resumed => messages.change_resumed,
+            ChangeKind::Closed => messages.change_closed,
+            ChangeKind::Admission(None) => messages.change_admission,
+            ChangeKind::Admission(Some(settings)) => {
+                return messages.change_admission_to.with_two(settings.per_minute, settings.max_active);
+            }
+            ChangeKind::Other(name) => name,
+        };
+        message.to_owned()
     }
 
     fn fault(&self, field: &str) -> Option<String> {
