@@ -112,7 +112,7 @@ impl Leader {
         let now = self.stores.database.now();
         let started = self.started;
         let Some(reign) = self.reign.as_mut() else { return Ok(Stepped::Following) };
-        if reign.known.sale.closed {
+        if reign.known.sale.closed_at.is_some() {
             return Ok(Stepped::Over);
         }
         let key = reign.known.queue_key();
@@ -127,7 +127,9 @@ impl Leader {
         let stepped = if called.end == End::Idle { Stepped::Idle } else { Stepped::Leading { next_call } };
         let finished = reign.is_finished(&called.seen, now);
         // The last frame says what the row is about to say: nobody writes one for a sale that is closed.
-        reign.known.sale.closed |= finished;
+        if finished {
+            reign.known.sale.closed_at = Some(now);
+        }
         reign.show(&self.sale, &called.seen);
         let term = reign.term;
         let composed = frame::compose(&reign.known, &called.seen, trouble, now);

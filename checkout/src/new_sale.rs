@@ -25,7 +25,7 @@ const LONGEST_MESSAGE: usize = 500;
 const DEFAULT_ADMISSION: Admission = Admission { mode: Mode::Manual, per_minute: 600, max_active: 200, overcall: 0.0 };
 
 /// The keys that a sale may have. A misspelt setting must not pass for a missing one.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "id",
     "kind",
     "name",
@@ -39,6 +39,8 @@ const KEYS: [&str; 13] = [
     "pass_seconds",
     "admission",
     "checkout_url",
+    "draw",
+    "raffle",
 ];
 
 /// The bounds of a whole number, by its name in the document.
@@ -127,7 +129,7 @@ impl Reader {
         match value.and_then(Value::as_str) {
             None if value.is_none() => Some(Kind::OpenRun),
             Some("open_run") => Some(Kind::OpenRun),
-            Some("draw" | "raffle") => {
+            Some("draw" | "raffle" | "regular") => {
                 self.wrong("/kind", ErrorCode::NotSupported);
                 None
             }
@@ -228,8 +230,10 @@ pub fn parse(document: &Value, now: Timestamp) -> Result<Sale, ApiError> {
     for key in object.keys().filter(|key| !KEYS.contains(&key.as_str())) {
         reader.wrong(&format!("/{key}"), ErrorCode::InvalidField);
     }
-    if object.get("checkout_url").is_some_and(|url| !url.is_null()) {
-        reader.wrong("/checkout_url", ErrorCode::NotSupported);
+    for key in ["checkout_url", "draw", "raffle"] {
+        if object.get(key).is_some_and(|value| !value.is_null()) {
+            reader.wrong(&format!("/{key}"), ErrorCode::NotSupported);
+        }
     }
     let id = object.get("id").and_then(Value::as_str).and_then(|id| id.parse::<SaleId>().ok());
     if id.is_none() {
@@ -273,7 +277,9 @@ pub fn parse(document: &Value, now: Timestamp) -> Result<Sale, ApiError> {
             admission: admission?,
             paused: false,
             closing: false,
-            closed: false,
+            closed_at: None,
+            hidden: false,
+            owner: String::new(),
             epoch: 0,
             version: 1,
             created_at: now,
@@ -312,7 +318,9 @@ pub fn patch(sale: &Sale, patch: &Value) -> Result<Sale, ApiError> {
     reader.finish(Some(Sale {
         paused: sale.paused,
         closing: sale.closing,
-        closed: sale.closed,
+        closed_at: sale.closed_at,
+        hidden: sale.hidden,
+        owner: sale.owner.clone(),
         epoch: sale.epoch,
         version: sale.version,
         ..parsed
@@ -365,6 +373,8 @@ mod tests {
         for (pointer, value, code) in [
             ("/id", json!("Sneaker"), ErrorCode::InvalidField),
             ("/kind", json!("draw"), ErrorCode::NotSupported),
+            ("/kind", json!("regular"), ErrorCode::NotSupported),
+            ("/draw", json!({"lobby_opens_at": "2026-11-21T08:00:00Z"}), ErrorCode::NotSupported),
             ("/kind", json!("auction"), ErrorCode::InvalidField),
             ("/name/ko", json!({"en": "x"}), ErrorCode::InvalidField),
             ("/opens_at", json!("soon"), ErrorCode::InvalidField),

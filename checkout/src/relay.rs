@@ -9,7 +9,7 @@ use sale::Timestamp;
 use stores::{
     StoreError,
     database::{
-        Database,
+        Database, cases,
         leases::{self, Claim},
         outbox,
     },
@@ -157,6 +157,8 @@ impl Relay {
         }
         let waiting = u32::try_from(outbox::unpublished_count(&self.database).await?).unwrap_or(u32::MAX);
         metrics::gauge!("openrun_outbox_events").set(waiting);
+        let open = u32::try_from(cases::open_count(&self.database).await?).unwrap_or(u32::MAX);
+        metrics::gauge!("openrun_cases_open").set(open);
         Ok(())
     }
 }

@@ -121,7 +121,7 @@ impl Verifier {
     /// The gate's units and holds, and the line's numbers, against the database.
     async fn look_at_line(&self, sale: &SaleId, look: &mut Look) -> Result<(), StoreError> {
         let Some(stocked) = sales::load(&self.database, sale).await? else { return Ok(()) };
-        if stocked.sale.closed {
+        if stocked.sale.closed_at.is_some() {
             return Ok(());
         }
         let key = stocked.queue_key();

@@ -3,6 +3,15 @@
 CREATE TABLE sales (
     id               TEXT PRIMARY KEY,
     kind             TEXT NOT NULL,
+    -- Terms of a draw, and of a raffle; NULL where the kind has none.
+    lobby_opens_at   BIGINT,
+    entries_open_at  BIGINT,
+    entries_close_at BIGINT CHECK (entries_close_at > entries_open_at),
+    purchase_window_seconds BIGINT CHECK (purchase_window_seconds > 0),
+    -- The seller who created it, by the hash of the address; empty for the operator and the command line.
+    owner            TEXT NOT NULL DEFAULT '',
+    -- In no list; it opens by its address.
+    hidden           BIGINT NOT NULL DEFAULT 0,
     name_ko          TEXT NOT NULL,
     name_en          TEXT NOT NULL,
     message_ko       TEXT NOT NULL DEFAULT '',
@@ -19,7 +28,8 @@ CREATE TABLE sales (
     overcall_permille BIGINT NOT NULL DEFAULT 0 CHECK (overcall_permille >= 0),
     paused           BIGINT NOT NULL DEFAULT 0,
     closing          BIGINT NOT NULL DEFAULT 0,
-    closed           BIGINT NOT NULL DEFAULT 0,
+    -- When nobody was inside any more; NULL before.
+    closed_at        BIGINT,
     -- One life of the queue store's contents; 0 before it was filled for the first time.
     epoch            BIGINT NOT NULL DEFAULT 0,
     -- Random at every raise of the epoch, so that one counted a second time is another one.
@@ -35,6 +45,8 @@ CREATE TABLE sales (
     version          BIGINT NOT NULL DEFAULT 1,
     created_at       BIGINT NOT NULL
 );
+CREATE INDEX sales_running ON sales (id) WHERE closed_at IS NULL;
+CREATE INDEX sales_closed ON sales (closed_at) WHERE closed_at IS NOT NULL;
 
 CREATE TABLE items (
     sale      TEXT NOT NULL REFERENCES sales (id),
@@ -271,6 +283,7 @@ CREATE TABLE inbox (
     at        BIGINT NOT NULL,
     PRIMARY KEY (consumer, event_id)
 );
+CREATE INDEX inbox_by_time ON inbox (at);
 
 -- How far each group has read the embedded log.
 CREATE TABLE log_cursors (
@@ -333,6 +346,7 @@ CREATE TABLE mails (
     body        BLOB NOT NULL,
     at          BIGINT NOT NULL
 );
+CREATE INDEX mails_by_time ON mails (at);
 
 -- Sellers by a blind index of their address; links and sessions by a hash of the secret.
 CREATE TABLE sellers (
@@ -348,20 +362,57 @@ CREATE TABLE sign_in_links (
     expires_at  BIGINT NOT NULL,
     used_at     BIGINT
 );
+CREATE INDEX sign_in_links_by_end ON sign_in_links (expires_at);
 
 CREATE TABLE console_sessions (
     hash        TEXT PRIMARY KEY,
     email_hash  TEXT NOT NULL REFERENCES sellers (email_hash),
     expires_at  BIGINT NOT NULL
 );
+CREATE INDEX console_sessions_by_end ON console_sessions (expires_at);
 
--- Every act of a seller.
-CREATE TABLE acts (
+-- What sellers and the operator did. The actor is the hash of a person's address, or a role where nobody signed in.
+CREATE TABLE audit_log (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     sale    TEXT NOT NULL,
     at      BIGINT NOT NULL,
     actor   TEXT NOT NULL,
-    act     TEXT NOT NULL,
+    action  TEXT NOT NULL,
     detail  TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX acts_of_sale ON acts (sale, id);
+CREATE INDEX audit_log_of_sale ON audit_log (sale, id);
+
+-- What only a person can decide.
+CREATE TABLE cases (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind        TEXT NOT NULL,
+    -- The id of what it is about, by its kind.
+    subject     TEXT NOT NULL,
+    sale        TEXT NOT NULL,
+    opened_at   BIGINT NOT NULL,
+    detail      TEXT NOT NULL DEFAULT '',
+    closed_at   BIGINT,
+    resolution  TEXT,
+    -- Who closed it.
+    actor       TEXT,
+    CHECK ((closed_at IS NULL) = (resolution IS NULL))
+);
+CREATE UNIQUE INDEX cases_open ON cases (kind, subject) WHERE closed_at IS NULL;
+
+-- One row: which installation this database belongs to.
+CREATE TABLE installation (
+    id                BIGINT PRIMARY KEY CHECK (id = 1),
+    -- Derived from what a rotation of the keys keeps.
+    keys_fingerprint  TEXT NOT NULL,
+    -- The newest key that a process signs tickets with: its number in the keys file, and a mark of its secret.
+    key_id            BIGINT NOT NULL,
+    key_mark          TEXT NOT NULL,
+    public_url        TEXT NOT NULL,
+    created_at        BIGINT NOT NULL
+);
+
+-- Processes of the installation, each until it has said nothing for a while.
+CREATE TABLE processes (
+    id           TEXT PRIMARY KEY,
+    alive_until  BIGINT NOT NULL
+);

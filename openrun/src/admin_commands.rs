@@ -1,13 +1,18 @@
 //! Administrative commands that work on the stores directly, without a running server.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use checkout::verify::{GRACE, Verifier};
 use sale::Keys;
 use serde_json::Value;
-use stores::database::{Database, sales, snapshot};
+use stores::database::{
+    Database,
+    migrations::{MigrationError, Schema},
+    sales, snapshot,
+};
 
 use crate::{
     config::Config,
+    installation,
     services::{OutdatedSchema, Services, create_database_folder},
 };
 
@@ -16,6 +21,26 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     create_database_folder(config)?;
     let database = Database::open(&config.database_url).await.context("cannot open the database")?;
     database.migrate().await.context("cannot bring the database up to date")
+}
+
+/// The installation that the database belongs to.
+pub async fn show_installation(config: &Config) -> anyhow::Result<Value> {
+    installation::show(&open_migrated(config).await?).await
+}
+
+/// Makes the keys and the public address of this configuration those of the installation.
+pub async fn adopt_installation(config: &Config, keys: &Keys) -> anyhow::Result<Value> {
+    installation::adopt(&open_migrated(config).await?, config, keys).await
+}
+
+/// The database as it is: these commands migrate nothing.
+async fn open_migrated(config: &Config) -> anyhow::Result<Database> {
+    let database = Database::open(&config.database_url).await.context("cannot open the database")?;
+    match database.schema().await? {
+        Schema::UpToDate => Ok(database),
+        Schema::Outdated => bail!("the database is not up to date; run `openrun migrate` first"),
+        Schema::BeforeFirstRelease => bail!(MigrationError::BeforeFirstRelease),
+    }
 }
 
 /// Compares queue, stock, database, event log and payments by reading the stores themselves; answers the document of

@@ -78,6 +78,9 @@ enum Command {
         #[command(subcommand)]
         command: SaleCommand,
     },
+    /// The keys' fingerprint and the public address that the database belongs to.
+    #[command(subcommand)]
+    Installation(InstallationCommand),
     /// Compare queue, stock, database, event log and payments.
     Verify {
         #[command(flatten)]
@@ -106,6 +109,14 @@ enum KeysCommand {
     Init,
     /// Add new keys that sign from now on; the old ones stay to verify.
     Rotate,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum InstallationCommand {
+    /// Print them.
+    Show,
+    /// Make those of this configuration the database's; processes with others are not ready from then on.
+    Adopt,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,4 +1,5 @@
-//! Whether the process is ready: it is not stopping, and the stores that it cannot work without answer.
+//! Whether the process is ready: it is not stopping, it belongs to the installation of its database, and the stores that it
+//! cannot work without answer.
 //!
 //! Without the database nothing can be decided. Without the queue store people still see the last frame and where they
 //! stand, so a process that lost it stays in service and says so in a note.
@@ -17,7 +18,7 @@ use stores::{
     queue_store::SaleQueueStore,
 };
 
-use crate::lifecycle::Lifecycle;
+use crate::{installation::Membership, lifecycle::Lifecycle};
 
 /// How long a reading counts: many probes at once must not burden a store that is slow already.
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -34,7 +35,7 @@ pub enum Reading {
     Ready {
         notes: String,
     },
-    NotReady(&'static str),
+    NotReady(String),
 }
 
 #[derive(Clone)]
@@ -42,18 +43,27 @@ pub struct Health {
     lifecycle: Lifecycle,
     database: Database,
     queue: Arc<dyn SaleQueueStore>,
+    membership: Membership,
     last: Arc<Mutex<Option<(Instant, Reading)>>>,
 }
 
 impl Health {
-    pub fn new(lifecycle: Lifecycle, database: Database, queue: Arc<dyn SaleQueueStore>) -> Self {
-        Self { lifecycle, database, queue, last: Arc::default() }
+    pub fn new(
+        lifecycle: Lifecycle,
+        database: Database,
+        queue: Arc<dyn SaleQueueStore>,
+        membership: Membership,
+    ) -> Self {
+        Self { lifecycle, database, queue, membership, last: Arc::default() }
     }
 
     /// How the process is, as of half a second ago at the earliest.
     pub async fn read(&self) -> Reading {
         if !self.lifecycle.is_ready() {
-            return Reading::NotReady("stopping");
+            return Reading::NotReady("stopping".to_owned());
+        }
+        if let Some(obstacle) = self.membership.obstacle() {
+            return Reading::NotReady(obstacle.to_string());
         }
         let now = monotonic();
         if let Some((read, reading)) = &*self.last.lock()
@@ -65,7 +75,7 @@ impl Health {
         let reading = if matches!(answered, Ok(Ok(()))) {
             Reading::Ready { notes: self.notes().await }
         } else {
-            Reading::NotReady("the database does not answer")
+            Reading::NotReady("the database does not answer".to_owned())
         };
         *self.last.lock() = Some((now, reading.clone()));
         reading

@@ -21,6 +21,7 @@ pub mod services;
 
 pub mod access_log;
 pub mod health;
+pub mod installation;
 pub mod keys;
 pub mod lifecycle;
 pub mod telemetry;

@@ -14,6 +14,7 @@ use crate::{
     config::{Config, Role},
     dispatcher::Dispatcher,
     health::Health,
+    installation::{self, Membership},
     lifecycle::{Lifecycle, Signals},
     listener, role, router,
     services::{OutdatedSchema, Services},
@@ -35,7 +36,8 @@ pub async fn run(config: Config, keys: Keys, outdated: OutdatedSchema) -> anyhow
 pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let config = &services.config;
     let address = listener.local_addr()?;
-    let dispatcher = dispatcher(services, lifecycle);
+    let membership = installation::join(services, lifecycle).await?;
+    let dispatcher = dispatcher(services, membership, lifecycle);
     if let Some(ops) = config.ops_listen {
         let listener = bind(ops).await?;
         tracing::info!(address = %ops, "health and metrics on {ops}");
@@ -59,7 +61,7 @@ pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifec
 }
 
 /// What answers on the main address.
-fn dispatcher(services: &Services, lifecycle: &Lifecycle) -> Dispatcher {
+fn dispatcher(services: &Services, membership: Membership, lifecycle: &Lifecycle) -> Dispatcher {
     let config = &services.config;
     // Batch workers need no waiting for at the stop: only connections wait for them, and the stop waits for connections.
     let workers = TaskTracker::new();
@@ -92,7 +94,7 @@ fn dispatcher(services: &Services, lifecycle: &Lifecycle) -> Dispatcher {
     Dispatcher {
         waiting_room,
         router: config.runs(Role::Checkout).then(|| router::router(app)),
-        health: Health::new(lifecycle.clone(), services.database.clone(), Arc::clone(&services.queue)),
+        health: Health::new(lifecycle.clone(), services.database.clone(), Arc::clone(&services.queue), membership),
         site: Arc::clone(&services.site),
         database: services.database.clone(),
         hot_path: Arc::new(HotPath::default()),

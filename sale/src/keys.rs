@@ -3,7 +3,7 @@
 use std::{fmt, sync::OnceLock};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::RngExt as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
@@ -26,6 +26,12 @@ impl Secret {
 
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.bytes
+    }
+
+    /// Eleven letters by which another secret differs, and which tell nothing of this one.
+    pub fn mark(&self) -> String {
+        let digest = self.mac().chain_update(b"openrun mark of a secret").finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode(&digest[..8])
     }
 
     /// An HMAC-SHA-256 under this key. The key is worked in once: that is as much as a short message costs.
@@ -154,6 +160,11 @@ impl Keys {
         empty.map_or(Ok(keys), |name| Err(BadKeys::Empty(name)))
     }
 
+    /// By which the keys files of one installation are known, whatever was rotated.
+    pub fn fingerprint(&self) -> String {
+        self.sessions.mark()
+    }
+
     /// Lets the waiting key of every ring sign and adds a new one that waits; the old ones stay to verify what they
     /// signed.
     pub fn rotate(&mut self) {
@@ -174,6 +185,16 @@ mod tests {
         keys.rotate();
         assert_ne!(keys.tickets.current().secret, before.secret);
         assert_eq!(keys.tickets.find(before.id).unwrap().secret, before.secret);
+    }
+
+    #[test]
+    fn a_rotation_keeps_the_fingerprint_and_other_keys_have_another() {
+        let mut keys = Keys::generate();
+        let fingerprint = keys.fingerprint();
+        keys.rotate();
+        assert_eq!(keys.fingerprint(), fingerprint);
+        assert_ne!(Keys::generate().fingerprint(), fingerprint);
+        assert_ne!(keys.tickets.current().secret.mark(), fingerprint);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The sale: one opening, one line, one stock list.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     clock::Timestamp,
@@ -10,14 +10,52 @@ use crate::{
     order::states,
 };
 
-/// How the line is ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// How the line is ordered, with the terms of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// First come, first served from the opening.
     OpenRun,
-    Draw,
-    Raffle,
+    /// Whoever is in the lobby at the opening gets a place by lot; those who come later stand behind.
+    Draw { lobby_opens_at: Timestamp },
+    /// Entries are collected in a window; then as many as there are units are drawn, each with a window to buy in.
+    Raffle { entries_open_at: Timestamp, entries_close_at: Timestamp, purchase_window_seconds: u32 },
+    /// Ordered without a line.
+    Regular,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenRun => "open_run",
+            Self::Draw { .. } => "draw",
+            Self::Raffle { .. } => "raffle",
+            Self::Regular => "regular",
+        }
+    }
+}
+
+/// The word alone: the terms stand beside it.
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// What a sale does at a moment, whatever its seller has paused and its buyers have bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nobody can do anything yet.
+    Scheduled,
+    /// People gather, and none of them has a place yet.
+    Lobby,
+    /// Entries are over, and places are drawn.
+    Drawing,
+    /// The sale is open: places are called in their order.
+    Calling,
+    /// Nobody is let in any more, and those inside finish.
+    Ended,
+    /// Nobody is inside any more.
+    Closed,
 }
 
 states! {
@@ -98,8 +136,12 @@ pub struct Sale {
     pub paused: bool,
     /// The seller closed it; those inside finish.
     pub closing: bool,
-    /// Nobody is inside any more.
-    pub closed: bool,
+    /// When nobody was inside any more; `None` before.
+    pub closed_at: Option<Timestamp>,
+    /// In no list; it opens by its address.
+    pub hidden: bool,
+    /// The seller who created it, by the hash of the address; empty for the operator and the command line.
+    pub owner: String,
     /// The life of the queue store that counts; 0 before the store was filled for the first time.
     pub epoch: Epoch,
     /// Raised by every change, for If-Match.
@@ -108,21 +150,37 @@ pub struct Sale {
 }
 
 impl Sale {
+    pub fn phase(&self, now: Timestamp) -> Phase {
+        if self.closed_at.is_some() {
+            Phase::Closed
+        } else if self.closing || self.closes_at.is_some_and(|at| at <= now) {
+            Phase::Ended
+        } else if self.opens_at <= now {
+            Phase::Calling
+        } else {
+            self.phase_before_opening(now)
+        }
+    }
+
+    fn phase_before_opening(&self, now: Timestamp) -> Phase {
+        match self.kind {
+            Kind::Draw { lobby_opens_at } if lobby_opens_at <= now => Phase::Lobby,
+            Kind::Raffle { entries_close_at, .. } if entries_close_at <= now => Phase::Drawing,
+            Kind::Raffle { entries_open_at, .. } if entries_open_at <= now => Phase::Lobby,
+            _ => Phase::Scheduled,
+        }
+    }
+
     /// The state at `now`, given the units sold for good.
     pub fn state(&self, now: Timestamp, sold: u64) -> SaleState {
-        let ended = self.closes_at.is_some_and(|at| at <= now);
-        if self.closed {
-            SaleState::Closed
-        } else if self.closing || ended {
-            SaleState::Draining
-        } else if sold >= self.units() {
-            SaleState::SoldOut
-        } else if now < self.opens_at {
-            SaleState::Scheduled
-        } else if self.paused {
-            SaleState::Paused
-        } else {
-            SaleState::Open
+        match self.phase(now) {
+            Phase::Closed => SaleState::Closed,
+            Phase::Ended => SaleState::Draining,
+            _ if sold >= self.units() => SaleState::SoldOut,
+            Phase::Scheduled => SaleState::Scheduled,
+            Phase::Lobby | Phase::Drawing => SaleState::Lobby,
+            Phase::Calling if self.paused => SaleState::Paused,
+            Phase::Calling => SaleState::Open,
         }
     }
 
@@ -157,4 +215,56 @@ pub fn quantity(lines: &[Line]) -> u32 {
 pub struct Place {
     pub buyer: BuyerId,
     pub number: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::SaleBuilder;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn opens_at_100(kind: Kind) -> Sale {
+        SaleBuilder::new("shoes".parse().unwrap(), at(0))
+            .with(|sale| {
+                sale.kind = kind;
+                sale.opens_at = at(100);
+                sale.closes_at = Some(at(200));
+            })
+            .build()
+    }
+
+    #[test]
+    fn a_sale_goes_through_the_phases_of_its_kind() {
+        let raffle = Kind::Raffle { entries_open_at: at(10), entries_close_at: at(50), purchase_window_seconds: 60 };
+        for (kind, phases) in [
+            (Kind::OpenRun, [Phase::Scheduled, Phase::Scheduled, Phase::Scheduled]),
+            (Kind::Regular, [Phase::Scheduled, Phase::Scheduled, Phase::Scheduled]),
+            (Kind::Draw { lobby_opens_at: at(10) }, [Phase::Scheduled, Phase::Lobby, Phase::Lobby]),
+            (raffle, [Phase::Scheduled, Phase::Lobby, Phase::Drawing]),
+        ] {
+            let sale = opens_at_100(kind);
+            assert_eq!([9, 10, 50].map(|second| sale.phase(at(second))), phases, "{kind:?}");
+            assert_eq!(
+                [100, 199, 200].map(|second| sale.phase(at(second))),
+                [Phase::Calling, Phase::Calling, Phase::Ended]
+            );
+        }
+    }
+
+    #[test]
+    fn the_end_stands_above_what_is_sold_and_that_above_a_pause() {
+        let mut sale = opens_at_100(Kind::OpenRun);
+        assert_eq!(sale.state(at(100), 0), SaleState::Open);
+        sale.paused = true;
+        assert_eq!(sale.state(at(99), 0), SaleState::Scheduled);
+        assert_eq!(sale.state(at(100), 0), SaleState::Paused);
+        assert_eq!(sale.state(at(100), sale.units()), SaleState::SoldOut);
+        sale.closing = true;
+        assert_eq!(sale.state(at(100), sale.units()), SaleState::Draining);
+        sale.closed_at = Some(at(101));
+        assert_eq!(sale.state(at(100), 0), SaleState::Closed);
+    }
 }

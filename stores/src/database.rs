@@ -5,9 +5,11 @@
 
 pub mod acts;
 pub mod audit;
+pub mod cases;
 pub mod dead_letters;
 pub mod holds;
 pub mod inbox;
+pub mod installation;
 pub mod leases;
 pub mod log_cursors;
 pub mod migrations;

@@ -6,7 +6,10 @@ use sale::{
     ids::{charge_key, parse_charge_key},
     testing::PRICE,
 };
-use stores::{database::payments, testing};
+use stores::{
+    database::{cases, payments},
+    testing,
+};
 
 use crate::{
     shop::{Engine, Shop, every_engine},
@@ -142,6 +145,7 @@ async fn a_refund_that_is_refused_too_often_needs_a_person(#[case] engine: Engin
     }
     shop.process.payments.poll().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::NeedsReview);
+    assert_eq!(cases::open_count(&shop.database).await.unwrap(), 1);
     assert_eq!(shop.refunded_at_the_provider(order).await, 0);
     assert_ne!(shop.state(other).await, OrderState::NeedsReview);
     shop.deliver().await;
@@ -185,6 +189,7 @@ async fn another_amount_than_ours_needs_a_person(#[case] engine: Engine) {
     testing::force_charge_amount(&shop.database, &charge_key(order, 1), PRICE - 1).await;
     shop.process.payments.on_webhook(&charge_key(order, 1)).await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::NeedsReview);
+    assert_eq!(cases::open_count(&shop.database).await.unwrap(), 1);
     shop.pass_time(400_000);
     shop.loops().await;
     shop.deliver().await;

@@ -14,7 +14,10 @@ use sale::{Clock, Keys, token};
 use serde_json::Value;
 use stores::failpoint;
 
-use super::{Api, Cli, Command, CommandError, ConfigCommand, KeysCommand, SaleCommand, SellerCommand, Terminal};
+use super::{
+    Api, Cli, Command, CommandError, ConfigCommand, InstallationCommand, KeysCommand, SaleCommand, SellerCommand,
+    Terminal,
+};
 use crate::{
     admin_commands,
     client::{Client, ClientError},
@@ -56,6 +59,17 @@ pub(super) fn run(cli: Cli, terminal: &mut Terminal<'_>) -> Result<ExitCode, Com
         }
         Command::Sale { api, command } => {
             let answer = ask_sales(&client(&api, &load(Vec::new())?)?, command)?;
+            print(terminal.stdout, &pretty(&answer)?)?;
+        }
+        Command::Installation(command) => {
+            let config = load(Vec::new())?;
+            let keys = keys::load(&config.keys_file).map_err(anyhow::Error::from)?;
+            let answer = block_on(async {
+                match command {
+                    InstallationCommand::Show => admin_commands::show_installation(&config).await,
+                    InstallationCommand::Adopt => admin_commands::adopt_installation(&config, &keys).await,
+                }
+            })??;
             print(terminal.stdout, &pretty(&answer)?)?;
         }
         Command::Verify { api, json } => verify(&api, json, &load(Vec::new())?, terminal)?,

@@ -17,7 +17,7 @@ row! {
 }
 
 pub async fn record(tx: &mut Tx, sale: &SaleId, act: &Act) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO acts (sale, at, actor, act, detail) VALUES ($1, $2, $3, $4, $5)")
+    sqlx::query("INSERT INTO audit_log (sale, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5)")
         .bind(sale.as_str())
         .bind(act.at.as_millis())
         .bind(act.actor.as_str())
@@ -30,6 +30,7 @@ pub async fn record(tx: &mut Tx, sale: &SaleId, act: &Act) -> Result<(), StoreEr
 
 /// The latest acts on a sale, newest first.
 pub async fn latest(database: &Database, sale: &SaleId, limit: i64) -> Result<Vec<Act>, StoreError> {
-    const LATEST: &str = "SELECT at, actor, act, detail FROM acts WHERE sale = $1 ORDER BY id DESC LIMIT $2";
+    const LATEST: &str =
+        "SELECT at, actor, action AS act, detail FROM audit_log WHERE sale = $1 ORDER BY id DESC LIMIT $2";
     Ok(sqlx::query_as(LATEST).bind(sale.as_str()).bind(limit).fetch_all(database.reader()).await?)
 }

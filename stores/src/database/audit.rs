@@ -39,7 +39,7 @@ const RULES: &[(&str, &str)] = &[
     (
         "buyer_limit",
         "SELECT b.sale || '/' || b.buyer FROM buyers b JOIN sales s ON s.id = b.sale WHERE ($1 = '' OR b.sale = $1) \
-         AND b.units > s.per_buyer_limit AND NOT EXISTS (SELECT 1 FROM acts a WHERE a.sale = s.id AND a.act = 'change')",
+         AND b.units > s.per_buyer_limit AND NOT EXISTS (SELECT 1 FROM audit_log a WHERE a.sale = s.id AND a.action = 'change')",
     ),
     (
         "paid_without_units",

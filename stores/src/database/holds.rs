@@ -178,7 +178,7 @@ pub const fn ending(state: HoldState) -> Option<HoldEnding> {
 /// Sales whose gates have still to hear of a hold; those that are closed have no gate any more.
 pub async fn untold_sales(database: &Database) -> Result<Vec<SaleId>, StoreError> {
     let rows = sqlx::query(
-        "SELECT id FROM sales s WHERE closed = 0 \
+        "SELECT id FROM sales s WHERE closed_at IS NULL \
          AND EXISTS (SELECT 1 FROM holds h WHERE h.sale = s.id AND h.gate_told = 0) ORDER BY id",
     )
     .fetch_all(database.reader())

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::{
     Database, Sql, Tx,
+    cases::{self, CaseKind, NewCase},
     money_moves::{self, MoneyMove, MoveKind},
     moves::{self, bad},
     outbox,
@@ -296,6 +297,11 @@ pub async fn record(
         Next::NeedsReview => Some(OrderState::NeedsReview),
         Next::Again { .. } => None,
     };
+    if next == Next::NeedsReview {
+        let (kind, subject) = (CaseKind::RefundRefused, refund.id.clone());
+        let case = NewCase { kind, subject, order: refund.order, detail: String::new() };
+        cases::open(&mut tx, &case, now).await?;
+    }
     let is_sold = holds.iter().any(|hold| hold.state == HoldState::Committed);
     if let Some(state) = order_state.filter(|_| !is_sold) {
         moves::order_state(database, &mut tx, &[refund.order], state, now).await?;

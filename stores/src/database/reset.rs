@@ -37,7 +37,7 @@ pub async fn reset(database: &Database, sale: &SaleId, opens_at: Timestamp, act:
         sqlx::query(statement).bind(sale.as_str()).execute(&mut *tx).await?;
     }
     sqlx::query(
-        "UPDATE sales SET opens_at = $2, paused = 0, closing = 0, closed = 0, epoch = epoch + 1, \
+        "UPDATE sales SET opens_at = $2, paused = 0, closing = 0, closed_at = NULL, epoch = epoch + 1, \
          epoch_nonce = $3, epoch_at = 0, cursor = ceiling, version = version + 1 WHERE id = $1",
     )
     .bind(sale.as_str())

@@ -297,7 +297,10 @@ pub async fn take_again(
 }
 
 async fn is_closed(tx: &mut Tx, sale: &SaleId) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT closed FROM sales WHERE id = $1").bind(sale.as_str()).fetch_one(&mut **tx).await?;
+    let row = sqlx::query("SELECT closed_at IS NOT NULL FROM sales WHERE id = $1")
+        .bind(sale.as_str())
+        .fetch_one(&mut **tx)
+        .await?;
     Ok(row.try_get::<i64, _>(0)? != 0)
 }
 

@@ -98,7 +98,7 @@ impl World {
 
     /// Takes a sale out of the queue store. It is closed first, so that no guard fills it again.
     pub(crate) async fn forget(&self, key: &QueueKey) -> anyhow::Result<()> {
-        const CLOSE: &str = "UPDATE sales SET closing = 1, closed = 1 WHERE id = $1";
+        const CLOSE: &str = "UPDATE sales SET closing = 1, closed_at = 1 WHERE id = $1";
         sqlx::query(CLOSE).bind(key.sale.as_str()).execute(self.database.writer()).await?;
         Ok(self.queue.forget(&key.sale).await?)
     }

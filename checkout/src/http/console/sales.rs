@@ -36,7 +36,7 @@ pub async fn home(principal: Principal, page: PageRequest) -> Result<Response, A
 async fn list(page: &PageRequest) -> Result<Response, ApiError> {
     let app = &page.app;
     let layout = page.layout();
-    let ids = sales::list(&app.database, SALES, None).await?;
+    let ids = sales::list_all(&app.database, SALES).await?;
     let mut rows = Vec::with_capacity(ids.len());
     for id in ids {
         let Some(known) = sales::load(&app.database, &id).await? else { continue };
@@ -66,7 +66,7 @@ pub async fn reset_demo(Write(Seller(authority)): Write<Seller>, page: PageReque
     }
     let act = seller_api::act(app, authority, "reset", "");
     let opens_at = app.database.now().plus_seconds(DEMO_OPENS_AFTER_SECONDS);
-    for sale in sales::list(&app.database, SALES, None).await? {
+    for sale in sales::list_all(&app.database, SALES).await? {
         reset::reset(&app.database, &sale, opens_at, &act).await?;
         app.queue.forget(&sale).await?;
     }

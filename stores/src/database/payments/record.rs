@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{
     super::{
         Database, Sql, Tx,
+        cases::{self, CaseKind, NewCase},
         money_moves::{self, MoneyMove, MoveKind},
         moves, outbox,
         row::row,
@@ -292,6 +293,13 @@ async fn mismatch(database: &Database, tx: &mut Tx, payment: &PaymentRow, now: T
         .bind(now.as_millis())
         .execute(&mut **tx)
         .await?;
+    let case = NewCase {
+        kind: CaseKind::ChargeMismatch,
+        subject: payment.id.to_string(),
+        order: payment.order,
+        detail: String::new(),
+    };
+    cases::open(tx, &case, now).await?;
     moves::order_state(database, tx, &[payment.order], OrderState::NeedsReview, now).await
 }
 

@@ -1,0 +1,59 @@
+//! Cases: what only a person can decide. Each is opened in the transaction of the fact that calls for one.
+
+use sale::{OrderId, Timestamp};
+
+use super::{Database, Tx, numbers::unsigned};
+use crate::StoreError;
+
+/// Why a person is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaseKind {
+    /// The provider has charged another amount or currency than the order's. The subject is the payment.
+    ChargeMismatch,
+    /// The provider has refused a refund too often. The subject is the refund.
+    RefundRefused,
+}
+
+impl CaseKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ChargeMismatch => "charge_mismatch",
+            Self::RefundRefused => "refund_refused",
+        }
+    }
+}
+
+/// A case that is to be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCase {
+    pub kind: CaseKind,
+    /// The id of what it is about.
+    pub subject: String,
+    /// The order that it belongs to.
+    pub order: OrderId,
+    /// For whoever looks at it; no personal data.
+    pub detail: String,
+}
+
+/// Opens a case, unless one of its kind is open for its subject.
+pub(super) async fn open(tx: &mut Tx, case: &NewCase, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO cases (kind, subject, sale, opened_at, detail) \
+         SELECT $1, $2, o.sale, $4, $5 FROM orders o WHERE o.id = $3 \
+         ON CONFLICT (kind, subject) WHERE closed_at IS NULL DO NOTHING",
+    )
+    .bind(case.kind.as_str())
+    .bind(case.subject.as_str())
+    .bind(case.order.to_string())
+    .bind(now.as_millis())
+    .bind(case.detail.as_str())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// How many cases wait for a person.
+pub async fn open_count(database: &Database) -> Result<u64, StoreError> {
+    const COUNT: &str = "SELECT COUNT(*) FROM cases WHERE closed_at IS NULL";
+    Ok(unsigned(sqlx::query_scalar(COUNT).fetch_one(database.reader()).await?))
+}

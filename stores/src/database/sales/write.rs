@@ -1,0 +1,267 @@
+//! What the seller does to a sale: creates it, changes it, turns its switches. Each with its line in the audit log, in one
+//! transaction.
+
+use sale::{
+    Admission, Sale, SaleId, Timestamp,
+    sale::{Kind, Mode},
+};
+use serde_json::json;
+
+use super::{StockedSale, load_in};
+use crate::{
+    StoreError,
+    database::{
+        Database, Sql, Tx,
+        acts::{self, Act},
+    },
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    Created,
+    /// The id is taken.
+    Exists,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Changed {
+    /// The sale as it is now.
+    To(Box<StockedSale>),
+    /// Somebody changed it first: this is the version now.
+    OtherVersion(i64),
+    /// An item would have fewer units than are held or sold.
+    BelowSold(sale::ItemId),
+    NotFound,
+}
+
+/// Writes a new sale and its items down.
+pub async fn create(database: &Database, sale: &Sale, act: &Act) -> Result<Created, StoreError> {
+    let mut tx = database.begin().await?;
+    if insert(&mut tx, sale).await? == 0 {
+        return Ok(Created::Exists);
+    }
+    insert_items(database, &mut tx, sale).await?;
+    acts::record(&mut tx, &sale.id, act).await?;
+    tx.commit().await?;
+    Ok(Created::Created)
+}
+
+/// The columns of a kind's terms.
+#[derive(Clone, Copy, Debug, Default)]
+struct Terms {
+    lobby_opens_at: Option<i64>,
+    entries_open_at: Option<i64>,
+    entries_close_at: Option<i64>,
+    purchase_window_seconds: Option<i64>,
+}
+
+impl Terms {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::OpenRun | Kind::Regular => Self::default(),
+            Kind::Draw { lobby_opens_at } => {
+                Self { lobby_opens_at: Some(lobby_opens_at.as_millis()), ..Self::default() }
+            }
+            Kind::Raffle { entries_open_at, entries_close_at, purchase_window_seconds } => Self {
+                entries_open_at: Some(entries_open_at.as_millis()),
+                entries_close_at: Some(entries_close_at.as_millis()),
+                purchase_window_seconds: Some(purchase_window_seconds.into()),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+async fn insert(tx: &mut Tx, sale: &Sale) -> Result<u64, StoreError> {
+    let message = sale.message.clone().unwrap_or_default();
+    let terms = Terms::of(sale.kind);
+    let result = sqlx::query(
+        "INSERT INTO sales (id, kind, lobby_opens_at, entries_open_at, entries_close_at, purchase_window_seconds, owner, \
+         hidden, name_ko, name_en, message_ko, message_en, opens_at, closes_at, per_buyer_limit, hold_seconds, \
+         enter_seconds, pass_seconds, mode, per_minute, max_active, overcall_permille, created_at, epoch_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+         $23, $23) \
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(sale.id.as_str())
+    .bind(sale.kind.as_str())
+    .bind(terms.lobby_opens_at)
+    .bind(terms.entries_open_at)
+    .bind(terms.entries_close_at)
+    .bind(terms.purchase_window_seconds)
+    .bind(sale.owner.as_str())
+    .bind(i64::from(sale.hidden))
+    .bind(sale.name.ko.as_str())
+    .bind(sale.name.en.as_str())
+    .bind(message.ko.as_str())
+    .bind(message.en.as_str())
+    .bind(sale.opens_at.as_millis())
+    .bind(sale.closes_at.map(Timestamp::as_millis))
+    .bind(i64::from(sale.per_buyer_limit))
+    .bind(i64::from(sale.hold_seconds))
+    .bind(i64::from(sale.enter_seconds))
+    .bind(i64::from(sale.pass_seconds))
+    .bind(mode_text(sale.admission.mode))
+    .bind(i64::from(sale.admission.per_minute))
+    .bind(i64::from(sale.admission.max_active))
+    .bind(permille(sale.admission.overcall))
+    .bind(sale.created_at.as_millis())
+    .execute(&mut **tx)
+    .await?;
+    Ok(result.rows_affected())
+}
+
+async fn insert_items(database: &Database, tx: &mut Tx, sale: &Sale) -> Result<(), StoreError> {
+    const INSERT: Sql = Sql {
+        postgres: "INSERT INTO items (sale, id, position, name_ko, name_en, amount, currency, total) \
+                   SELECT $1, r.id, r.position, r.name_ko, r.name_en, r.amount, r.currency, r.total \
+                   FROM json_to_recordset($2::json) AS r(id text, position bigint, name_ko text, name_en text, \
+                        amount bigint, currency text, total bigint)",
+        sqlite: "INSERT INTO items (sale, id, position, name_ko, name_en, amount, currency, total) \
+                 SELECT $1, value ->> 'id', value ->> 'position', value ->> 'name_ko', value ->> 'name_en', \
+                        value ->> 'amount', value ->> 'currency', value ->> 'total' FROM json_each($2)",
+    };
+    let rows: Vec<_> = sale
+        .items
+        .iter()
+        .enumerate()
+        .map(|(position, item)| {
+            json!({
+                "id": item.id, "position": position, "name_ko": item.name.ko, "name_en": item.name.en,
+                "amount": item.price.amount, "currency": item.price.currency, "total": item.units,
+            })
+        })
+        .collect();
+    sqlx::query(database.sql(INSERT))
+        .bind(sale.id.as_str())
+        .bind(serde_json::Value::from(rows).to_string())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Changes the seller's part of a sale: everything but its id, kind and items' prices, when `version` is still the one.
+pub async fn change(database: &Database, sale: &Sale, version: i64, act: &Act) -> Result<Changed, StoreError> {
+    let mut tx = database.begin().await?;
+    let message = sale.message.clone().unwrap_or_default();
+    let changed = sqlx::query(
+        "UPDATE sales SET hidden = $17, name_ko = $3, name_en = $4, message_ko = $5, message_en = $6, opens_at = $7, closes_at = $8, \
+         per_buyer_limit = $9, hold_seconds = $10, enter_seconds = $11, pass_seconds = $12, mode = $13, \
+         per_minute = $14, max_active = $15, overcall_permille = $16, version = version + 1 \
+         WHERE id = $1 AND version = $2",
+    )
+    .bind(sale.id.as_str())
+    .bind(version)
+    .bind(sale.name.ko.as_str())
+    .bind(sale.name.en.as_str())
+    .bind(message.ko.as_str())
+    .bind(message.en.as_str())
+    .bind(sale.opens_at.as_millis())
+    .bind(sale.closes_at.map(Timestamp::as_millis))
+    .bind(i64::from(sale.per_buyer_limit))
+    .bind(i64::from(sale.hold_seconds))
+    .bind(i64::from(sale.enter_seconds))
+    .bind(i64::from(sale.pass_seconds))
+    .bind(mode_text(sale.admission.mode))
+    .bind(i64::from(sale.admission.per_minute))
+    .bind(i64::from(sale.admission.max_active))
+    .bind(permille(sale.admission.overcall))
+    .bind(i64::from(sale.hidden))
+    .execute(&mut *tx)
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Ok(load_in(&mut tx, &sale.id)
+            .await?
+            .map_or(Changed::NotFound, |now| Changed::OtherVersion(now.sale.version)));
+    }
+    for item in &sale.items {
+        let fits = sqlx::query(
+            "UPDATE items SET name_ko = $3, name_en = $4, total = $5 WHERE sale = $1 AND id = $2 AND held + sold <= $5",
+        )
+        .bind(sale.id.as_str())
+        .bind(item.id.as_str())
+        .bind(item.name.ko.as_str())
+        .bind(item.name.en.as_str())
+        .bind(i64::from(item.units))
+        .execute(&mut *tx)
+        .await?;
+        if fits.rows_affected() == 0 {
+            return Ok(Changed::BelowSold(item.id.clone()));
+        }
+    }
+    finish(tx, &sale.id, act).await
+}
+
+/// One of the seller's switches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Switch {
+    Pause,
+    Resume,
+    Close,
+    Admission(Admission),
+}
+
+/// Turns a switch; turning it twice changes nothing more.
+pub async fn switch(database: &Database, id: &SaleId, switch: Switch, act: &Act) -> Result<Changed, StoreError> {
+    let mut tx = database.begin().await?;
+    let result = match switch {
+        Switch::Pause => {
+            sqlx::query("UPDATE sales SET paused = 1, version = version + 1 WHERE id = $1").bind(id.as_str())
+        }
+        Switch::Resume => {
+            sqlx::query("UPDATE sales SET paused = 0, version = version + 1 WHERE id = $1").bind(id.as_str())
+        }
+        Switch::Close => {
+            sqlx::query("UPDATE sales SET closing = 1, version = version + 1 WHERE id = $1").bind(id.as_str())
+        }
+        Switch::Admission(admission) => sqlx::query(
+            "UPDATE sales SET mode = $2, per_minute = $3, max_active = $4, overcall_permille = $5, version = version + 1 \
+             WHERE id = $1",
+        )
+        .bind(id.as_str())
+        .bind(mode_text(admission.mode))
+        .bind(i64::from(admission.per_minute))
+        .bind(i64::from(admission.max_active))
+        .bind(permille(admission.overcall)),
+    }
+    .execute(&mut *tx)
+    .await?;
+    if result.rows_affected() == 0 {
+        return Ok(Changed::NotFound);
+    }
+    finish(tx, id, act).await
+}
+
+async fn finish(mut tx: Tx, id: &SaleId, act: &Act) -> Result<Changed, StoreError> {
+    acts::record(&mut tx, id, act).await?;
+    let now = load_in(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(now.map_or(Changed::NotFound, |sale| Changed::To(Box::new(sale))))
+}
+
+/// Marks a sale that is closing, or past its end, as closed: nobody is inside any more.
+pub async fn mark_closed(database: &Database, id: &SaleId, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE sales SET closed_at = $2, version = version + 1 WHERE id = $1 AND closed_at IS NULL \
+         AND (closing = 1 OR closes_at <= $2)",
+    )
+    .bind(id.as_str())
+    .bind(now.as_millis())
+    .execute(database.writer())
+    .await?;
+    Ok(())
+}
+
+const fn mode_text(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Manual => "manual",
+        Mode::Auto => "auto",
+    }
+}
+
+/// The share is kept in thousandths, so that both databases count alike; it is checked to lie within 0 to 10.
+#[expect(clippy::cast_possible_truncation, reason = "a checked share times 1000 fits")]
+fn permille(share: f64) -> i64 {
+    (share * 1000.0).round() as i64
+}
