@@ -1,4 +1,4 @@
-//! The stylesheets and scripts, embedded and slimmed once. They go into the page itself: one request, nothing blocked.
+//! The stylesheets and scripts, embedded and minified once. They are inlined, so a page is one request.
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -30,8 +30,8 @@ impl Asset {
 pub(crate) static STYLE: Asset = Asset::new(|| slim(include_str!("../assets/style.css")));
 /// What the console adds.
 pub(crate) static CONSOLE_STYLE: Asset = Asset::new(|| slim(include_str!("../assets/console.css")));
-/// Server clock, times in the buyer's zone, countdowns. Runs on every page; where the page has a script of its own, it is
-/// the beginning of that, because one text packs better than two.
+/// Server clock, times in the buyer's zone, countdowns. Runs on every page; where the page has a script of its own, both are
+/// one asset, because one text compresses better than two.
 pub(crate) static CLOCK: Asset = Asset::new(|| slim(CLOCK_SOURCE));
 /// The sale page: opening, join that asks again.
 pub(crate) static SALE: Asset = Asset::new(|| with_clock(include_str!("../assets/sale.js")));
@@ -48,7 +48,7 @@ fn with_clock(source: &str) -> String {
     format!("{}\n{}", slim(CLOCK_SOURCE), slim(source))
 }
 
-/// Takes out what only readers of the source need: indentation, empty lines, lines that are comments.
+/// Removes indentation, empty lines and comment lines.
 fn slim(source: &str) -> String {
     source
         .lines()

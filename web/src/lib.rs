@@ -1,5 +1,5 @@
-//! What people and programs see: pages, problems, and the plumbing of HTTP. No decisions and no I/O; the caller says
-//! what is true, a page struct says it in the person's language.
+//! Pages, mails, errors and the HTTP plumbing. No decisions and no I/O: the caller fills a page struct with facts, and the
+//! page states them in the visitor's language.
 //!
 //! A page is a struct of plain values with `render`. Everything it needs travels inside it: one request, a
 //! Content-Security-Policy with the nonce of [`Layout`], and it works without JavaScript.

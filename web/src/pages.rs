@@ -39,7 +39,7 @@ pub(crate) fn rendered(template: &impl askama::Template) -> String {
     page
 }
 
-/// A time limit as people say it: whole minutes where it is some, seconds elsewhere.
+/// A time limit in whole minutes, or in seconds where it is not a multiple of a minute.
 pub(crate) fn time_limit(messages: &Messages, seconds: u64) -> String {
     if seconds >= 60 && seconds.is_multiple_of(60) {
         messages.common.minutes.of(seconds / 60)

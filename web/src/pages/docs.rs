@@ -1,4 +1,4 @@
-//! `/docs`: the calls of the API, rendered from its description without anything from elsewhere.
+//! `/docs`: the calls of the API, rendered from its `OpenAPI` description.
 
 use askama::Template;
 use serde_json::Value;

@@ -1,8 +1,8 @@
-//! What a payment method is called. Callers name methods by id.
+//! The names of payment methods. Callers pass their ids.
 
 use crate::messages::CheckoutMessages;
 
-/// Name and one sentence for a method; a method that the texts do not know is called by its id.
+/// Name and description of a method; an unknown one is shown by its id.
 pub(crate) fn method_messages<'a>(messages: &CheckoutMessages, id: &'a str) -> [&'a str; 2] {
     match id {
         "sandbox_ok" => messages.sandbox_ok,

@@ -54,8 +54,8 @@ pub struct SalePage {
     pub join_key: String,
 }
 
-/// What the page says to one visitor at one moment. Everything else on it is the same for all who see this state of the
-/// sale in this language, and either have a ticket of their own or have none.
+/// What the page says to one visitor at one moment. Everything else on it is the same for all visitors with this language
+/// and state of the sale who have a ticket, and for all who have none.
 #[derive(Clone, Copy, Debug)]
 pub struct SaleVisitor<'v> {
     /// The language of the page.
@@ -108,7 +108,7 @@ impl SalePage {
         PrecompressedTemplate::compile(&self.render(), &visitor.slot_values())
     }
 
-    /// What there is to know about the state, as one sentence.
+    /// The state, as one sentence.
     fn sentence(&self) -> &'static str {
         let messages = &self.layout.messages().sale;
         match self.state {

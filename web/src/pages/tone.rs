@@ -1,4 +1,4 @@
-//! The colour of a state. Its words say the same, so a colour is never all that tells two states apart.
+//! The colour of a state. The words beside it say the same, so no state is told by its colour alone.
 
 use sale::{OrderState, SaleState};
 
