@@ -2,8 +2,7 @@
 
 use sale::{
     Frame, SaleState, Timestamp,
-    frame::{BUCKET, Histogram, ItemLeft, Trouble},
-    standing::poll_after_ms,
+    frame::{BUCKET, Histogram, ItemLeft, Trouble, poll_after_ms},
 };
 use stores::{database::sales::StockedSale, queue_store::Observation};
 
@@ -45,7 +44,7 @@ pub fn compose(known: &StockedSale, seen: &Observation, trouble: Option<Trouble>
 /// The frame to publish after `last`; `None` when it says nothing new. As long as nobody knows whether `last` is stored,
 /// its tick is spent all the same, and the next frame has to be written whatever it says.
 pub fn next(last: Option<&Frame>, is_stored: bool, mut frame: Frame) -> Option<Frame> {
-    if is_stored && last.is_some_and(|last| last.says_the_same(&frame)) {
+    if is_stored && last.is_some_and(|last| last.has_same_content(&frame)) {
         return None;
     }
     let floor = u64::try_from(frame.epoch).unwrap_or(0).saturating_mul(TICKS_PER_EPOCH);

@@ -6,7 +6,11 @@ use sale::SaleId;
 use stores::{StoreError, database::sales, periodic::Periodic};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::lead::{AHEAD, Leader, Stepped, Stores};
+use crate::{
+    leader::{Leader, StepOutcome},
+    services::Services,
+    term::AHEAD,
+};
 
 /// The longest wait between two looks at a sale that this process leads.
 const TICK: Duration = Duration::from_millis(100);
@@ -19,27 +23,27 @@ const IDLE_TICK: Duration = Duration::from_millis(50);
 const LOOK_AFTER: Duration = Duration::from_millis(500);
 
 /// Runs until `stop`. Loops live on `tracker`.
-pub async fn run(stores: Stores, tracker: &TaskTracker, stop: CancellationToken) {
+pub async fn run(services: Services, tracker: &TaskTracker, stop: CancellationToken) {
     let mut loops: HashMap<SaleId, CancellationToken> = HashMap::new();
     let mut periodic = Periodic::every(LOOK_AFTER, "the search for running sales", &stop);
     while periodic.is_due().await {
         loops.retain(|_, ended| !ended.is_cancelled());
-        let running = sales::running(&stores.database).await;
+        let running = sales::running(&services.database).await;
         periodic.record(running.map(|running| {
             for sale in running {
-                loops.entry(sale.clone()).or_insert_with(|| start(stores.clone(), sale, tracker, stop.clone()));
+                loops.entry(sale.clone()).or_insert_with(|| start(services.clone(), sale, tracker, stop.clone()));
             }
         }));
     }
 }
 
 /// Starts the loop of one sale; the token is cancelled when it has ended.
-fn start(stores: Stores, sale: SaleId, tracker: &TaskTracker, stop: CancellationToken) -> CancellationToken {
+fn start(services: Services, sale: SaleId, tracker: &TaskTracker, stop: CancellationToken) -> CancellationToken {
     let ended = CancellationToken::new();
     let guard = ended.clone().drop_guard();
     tracker.spawn(async move {
         let periodic = Periodic::every(TICK, format!("the admission of {sale}"), &stop);
-        lead(Leader::new(stores, sale), periodic).await;
+        lead(Leader::new(services, sale), periodic).await;
         drop(guard);
     });
     ended
@@ -48,10 +52,10 @@ fn start(stores: Stores, sale: SaleId, tracker: &TaskTracker, stop: Cancellation
 async fn lead(mut leader: Leader, mut periodic: Periodic) {
     while periodic.is_due().await {
         match leader.step().await {
-            Ok(Stepped::Over) => break,
-            Ok(stepped) => {
+            Ok(StepOutcome::Closed) => break,
+            Ok(outcome) => {
                 periodic.record(Ok::<_, StoreError>(()));
-                periodic.pause_for(pause_after(stepped));
+                periodic.pause_for(pause_after(outcome));
             }
             Err(trouble) => {
                 periodic.pause_for(if matches!(trouble, StoreError::Lost) { TICK } else { LOOK_AFTER });
@@ -62,11 +66,11 @@ async fn lead(mut leader: Leader, mut periodic: Periodic) {
     leader.resign().await;
 }
 
-fn pause_after(stepped: Stepped) -> Duration {
-    match stepped {
-        Stepped::Leading { next_call: Some(wait) } => wait.saturating_sub(AHEAD).clamp(SHORTEST_TICK, TICK),
-        Stepped::Leading { next_call: None } => TICK,
-        Stepped::Idle => IDLE_TICK,
-        Stepped::Following | Stepped::Over => LOOK_AFTER,
+fn pause_after(outcome: StepOutcome) -> Duration {
+    match outcome {
+        StepOutcome::Leading { next_call: Some(wait) } => wait.saturating_sub(AHEAD).clamp(SHORTEST_TICK, TICK),
+        StepOutcome::Leading { next_call: None } => TICK,
+        StepOutcome::Idle => IDLE_TICK,
+        StepOutcome::Following | StepOutcome::Closed => LOOK_AFTER,
     }
 }

@@ -2,11 +2,10 @@
 
 use std::{future::Future, sync::Arc};
 
-use admission::lead;
 use checkout::{
     guard::guard, mail::MailWorker, payments::PaymentWorker, reconcile::Reconciler, relay::Relay, stock::StockWorker,
 };
-use stores::events::{Group, Handler};
+use stores::events::{ConsumerGroup, Handler};
 
 use crate::{config::Role, lifecycle::Lifecycle, services::Services};
 
@@ -25,7 +24,7 @@ pub fn start(services: &Services, lifecycle: &Lifecycle) {
 }
 
 fn admission(services: &Services, lifecycle: &Lifecycle) {
-    let loops = lead::Stores {
+    let loops = ::admission::Services {
         database: services.database.clone(),
         queue: Arc::clone(&services.queue),
         leader: process_name(),
@@ -43,14 +42,14 @@ fn relay(services: &Services, lifecycle: &Lifecycle) {
 fn payments(services: &Services, lifecycle: &Lifecycle) {
     let worker = PaymentWorker::new(services.database.clone(), Arc::clone(&services.provider), &lifecycle.tracker);
     let worker = Arc::new(worker);
-    subscribe(services, lifecycle, Group::Payments, Arc::clone(&worker) as Arc<dyn Handler>);
+    subscribe(services, lifecycle, ConsumerGroup::Payments, Arc::clone(&worker) as Arc<dyn Handler>);
     let stop = lifecycle.soft.clone();
     spawn_loop(lifecycle, "open payments", async move { worker.run(stop).await });
 }
 
 fn stock(services: &Services, lifecycle: &Lifecycle) {
     let worker = Arc::new(StockWorker::new(services.database.clone(), Arc::clone(&services.queue)));
-    subscribe(services, lifecycle, Group::Stock, Arc::clone(&worker) as Arc<dyn Handler>);
+    subscribe(services, lifecycle, ConsumerGroup::Stock, Arc::clone(&worker) as Arc<dyn Handler>);
     let stop = lifecycle.soft.clone();
     spawn_loop(lifecycle, "deadlines", async move { worker.run(stop).await });
     let (reconciler, stop) =
@@ -67,10 +66,10 @@ fn mail(services: &Services, lifecycle: &Lifecycle) {
         Arc::clone(&services.keys),
         &services.config.public_url.origin(),
     );
-    subscribe(services, lifecycle, Group::Mail, Arc::new(worker));
+    subscribe(services, lifecycle, ConsumerGroup::Mail, Arc::new(worker));
 }
 
-fn subscribe(services: &Services, lifecycle: &Lifecycle, group: Group, handler: Arc<dyn Handler>) {
+fn subscribe(services: &Services, lifecycle: &Lifecycle, group: ConsumerGroup, handler: Arc<dyn Handler>) {
     let (log, stop) = (Arc::clone(&services.log), lifecycle.soft.clone());
     lifecycle.spawn(group.as_str(), async move { log.subscribe(group, handler, stop).await });
 }
