@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_that_says_the_same_is_not_written_again() {
+    fn a_frame_with_the_same_content_is_not_written_again() {
         let empty = Frame::empty("s".parse().unwrap());
         let first = next(None, true, Frame { epoch: 2, ..empty.clone() }).unwrap();
         assert_eq!(first.tick, 2_000_000);

@@ -16,7 +16,7 @@ pub mod seller_auth;
 
 use std::sync::Arc;
 
-use sale::{Keys, pass::PassBook};
+use sale::{Keys, pass::PassIssuer};
 use stores::{database::Database, payments::PaymentProvider, queue_store::SaleQueueStore};
 use web::Site;
 
@@ -27,7 +27,7 @@ use crate::Reserver;
 pub struct AppState {
     pub site: Arc<Site>,
     pub keys: Arc<Keys>,
-    pub passes: Arc<PassBook>,
+    pub passes: Arc<PassIssuer>,
     pub database: Database,
     pub queue: Arc<dyn SaleQueueStore>,
     pub provider: Arc<dyn PaymentProvider>,

@@ -14,8 +14,8 @@ use stores::{
         orders::{self, Order},
         sales,
     },
-    events::{Group, Handler, Progress},
-    mail::{Mail, Mailer, Sent},
+    events::{ConsumerGroup, Handler, Progress},
+    mail::{Mail, Mailer, SendOutcome},
 };
 use web::mails::{OrderMail, OrderMailKind, OrderMailLine};
 
@@ -37,19 +37,19 @@ impl MailWorker {
 
     /// Sends the mail of an event, unless it was sent before.
     async fn send_once(&self, event: &Event) -> Result<(), StoreError> {
-        if inbox::contains(&self.database, Group::Mail, event.id).await? {
+        if inbox::contains(&self.database, ConsumerGroup::Mail, event.id).await? {
             return Ok(());
         }
         if let Some((mail, trace_id)) = self.mail_of(event).await? {
             let sent = self.mailer.send(&mail).await?;
-            let result = if sent == Sent::Refused { "refused" } else { "accepted" };
+            let result = if sent == SendOutcome::Rejected { "refused" } else { "accepted" };
             metrics::counter!("openrun_mails_total", "result" => result).increment(1);
             match sent {
-                Sent::Refused => tracing::warn!(event.id = %event.id, trace_id, "a mail was refused for good"),
-                Sent::Accepted => tracing::info!(event.id = %event.id, trace_id, "a mail went out"),
+                SendOutcome::Rejected => tracing::warn!(event.id = %event.id, trace_id, "a mail was refused for good"),
+                SendOutcome::Accepted => tracing::info!(event.id = %event.id, trace_id, "a mail went out"),
             }
         }
-        inbox::add(&self.database, Group::Mail, event.id, self.database.now()).await
+        inbox::add(&self.database, ConsumerGroup::Mail, event.id, self.database.now()).await
     }
 
     /// The mail of an event, and the trace of its order; `None` when the order has no address or the mail is outdated.

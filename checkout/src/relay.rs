@@ -15,7 +15,7 @@ use stores::{
     },
     events::EventLog,
     failpoint::{self, Point},
-    outage::Outage,
+    outage::OutageLog,
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -81,8 +81,8 @@ impl Relay {
     /// Carries events until `stop`. No `Periodic`: it is woken by new rows, backs off, and gives a batch that is under way
     /// at the stop its own time to end.
     pub async fn run(&self, stop: CancellationToken) {
-        let outage = Outage::of("the relay");
-        let mut bell = self.database.bell().listen();
+        let outage = OutageLog::new("the relay");
+        let mut listener = self.database.outbox_notifier().listen();
         let mut due = Due::default();
         let mut back_off = FIRST_BACK_OFF;
         while !stop.is_cancelled() {
@@ -92,18 +92,18 @@ impl Relay {
             };
             match &look {
                 Ok(_) => {
-                    outage.is_over();
+                    outage.record_recovery();
                     back_off = FIRST_BACK_OFF;
                 }
                 Err(trouble) => {
-                    outage.goes_on(trouble);
+                    outage.record_failure(trouble);
                     back_off = LONGEST_BACK_OFF.min(back_off * 2);
                 }
             }
             let rest = async {
                 match look {
                     Ok(Look::Carried) => {}
-                    Ok(Look::Nothing) => bell.wait(IDLE).await,
+                    Ok(Look::Nothing) => listener.wait(IDLE).await,
                     Ok(Look::NotMine) => sleep(NOT_MINE).await,
                     Err(_) => sleep(back_off).await,
                 }
@@ -111,7 +111,7 @@ impl Relay {
             tokio::select! { () = rest => {} () = stop.cancelled() => {} }
         }
         if let Err(trouble) = leases::resign(&self.database, &self.claim).await {
-            outage.goes_on(&trouble);
+            outage.record_failure(&trouble);
         }
     }
 

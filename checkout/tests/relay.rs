@@ -16,7 +16,7 @@ use sale::{Event, EventKind, OrderId, Timestamp};
 use stores::{
     StoreError,
     database::{log_cursors, outbox},
-    events::{EventLog, Group, Handler, LocalLog, Patience, Record},
+    events::{ConsumerGroup, EventLog, Handler, LocalLog, OutboxRecord, RetryPolicy},
     testing::{Fresh, live_postgres, sqlite},
 };
 use tokio::{sync::watch, time::timeout};
@@ -44,7 +44,7 @@ impl FakeLog {
 
 #[async_trait]
 impl EventLog for FakeLog {
-    async fn append(&self, records: &[Record]) -> Result<(), StoreError> {
+    async fn append(&self, records: &[OutboxRecord]) -> Result<(), StoreError> {
         if !self.up.load(Ordering::Relaxed) {
             return Err(StoreError::unexpected("event log", "down"));
         }
@@ -52,7 +52,7 @@ impl EventLog for FakeLog {
         Ok(())
     }
 
-    async fn subscribe(&self, _: Group, _: Arc<dyn Handler>, _: CancellationToken) -> Result<(), StoreError> {
+    async fn subscribe(&self, _: ConsumerGroup, _: Arc<dyn Handler>, _: CancellationToken) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -167,22 +167,22 @@ async fn when_a_relay_stops_the_next_one_takes_over_at_once() {
 async fn with_the_embedded_log_a_row_counts_as_published_when_all_groups_are_done_with_it() {
     let fresh = sqlite().await;
     let database = &fresh.database;
-    let log = Arc::new(LocalLog::new(database.clone(), Patience::default()));
-    for group in Group::ALL {
+    let log = Arc::new(LocalLog::new(database.clone(), RetryPolicy::default()));
+    for group in ConsumerGroup::ALL {
         log_cursors::open(database, *group).await.unwrap();
     }
     write(&fresh, &events(0..3)).await;
     let relay = Running::start(&fresh, log, "one");
-    log_cursors::advance(database, Group::Payments, 3).await.unwrap();
-    log_cursors::advance(database, Group::Stock, 3).await.unwrap();
-    log_cursors::advance(database, Group::Mail, 2).await.unwrap();
+    log_cursors::advance(database, ConsumerGroup::Payments, 3).await.unwrap();
+    log_cursors::advance(database, ConsumerGroup::Stock, 3).await.unwrap();
+    log_cursors::advance(database, ConsumerGroup::Mail, 2).await.unwrap();
     let one_left = async {
         while outbox::unpublished(database, 10).await.unwrap().len() > 1 {
             tokio::task::yield_now().await;
         }
     };
     timeout(SOON, one_left).await.unwrap();
-    log_cursors::advance(database, Group::Mail, 3).await.unwrap();
+    log_cursors::advance(database, ConsumerGroup::Mail, 3).await.unwrap();
     all_published(&fresh).await;
     relay.stop().await;
 }
@@ -191,12 +191,12 @@ async fn with_the_embedded_log_a_row_counts_as_published_when_all_groups_are_don
 async fn only_what_was_read_long_ago_is_pruned() {
     let fresh = sqlite().await;
     let database = &fresh.database;
-    for group in Group::ALL {
+    for group in ConsumerGroup::ALL {
         log_cursors::open(database, *group).await.unwrap();
     }
     write(&fresh, &events(0..4)).await;
     for (read_to, at) in [(2, 1_000), (3, 2_000)] {
-        for group in Group::ALL {
+        for group in ConsumerGroup::ALL {
             log_cursors::advance(database, *group, read_to).await.unwrap();
         }
         outbox::mark_read_by_all(database, Timestamp::from_millis(at)).await.unwrap();

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use sale::{Keys, pass::PassBook};
+use sale::{Keys, pass::PassIssuer};
 use stores::{
     database::{
         Database, Dialect,
@@ -27,7 +27,7 @@ const DATABASE_RETRY_AFTER: Duration = Duration::from_millis(500);
 pub struct Services {
     pub config: Arc<Config>,
     pub keys: Arc<Keys>,
-    pub passes: Arc<PassBook>,
+    pub passes: Arc<PassIssuer>,
     pub site: Arc<Site>,
     pub database: Database,
     pub queue: Arc<dyn SaleQueueStore>,
@@ -62,7 +62,7 @@ impl Services {
             }
         }
         let passes =
-            PassBook::new(&config.public_url.origin(), &keys).context("the keys file has a bad key for passes")?;
+            PassIssuer::new(&config.public_url.origin(), &keys).context("the keys file has a bad key for passes")?;
         let site = Site {
             origin: config.public_url.origin(),
             https: config.public_url.is_https(),

@@ -121,7 +121,7 @@ impl Clock {
     }
 
     /// A clock that shows `now` until it is set, for stories that decide the time.
-    pub const fn still(now: Timestamp) -> Self {
+    pub const fn fixed(now: Timestamp) -> Self {
         Self { started: None, offset_ms: AtomicI64::new(now.0) }
     }
 
@@ -174,7 +174,7 @@ mod tests {
         clock.set(Timestamp::from_millis(50_000));
         assert!(clock.now().as_millis() >= 50_000);
         assert!(clock.now().as_millis() < 60_000);
-        let still = Clock::still(Timestamp::from_millis(1_000));
+        let still = Clock::fixed(Timestamp::from_millis(1_000));
         still.set(Timestamp::from_millis(50_000));
         assert_eq!(still.now().as_millis(), 50_000);
     }

@@ -83,14 +83,23 @@ impl Frame {
             histogram: Histogram { bucket: BUCKET, live: Vec::new() },
             rate_per_minute: 0,
             items: Vec::new(),
-            poll_after_ms: crate::standing::poll_after_ms(0),
+            poll_after_ms: poll_after_ms(0),
             message: None,
         }
     }
 
     /// Whether `other` says the same, whenever it was written.
-    pub fn says_the_same(&self, other: &Self) -> bool {
+    pub fn has_same_content(&self, other: &Self) -> bool {
         Self { tick: 0, changed_at: Timestamp::default(), ..self.clone() }
             == Self { tick: 0, changed_at: Timestamp::default(), ..other.clone() }
+    }
+}
+
+/// How long clients wait between polls, in milliseconds: often in a short queue, spread out in a long one.
+pub fn poll_after_ms(waiting: u64) -> u64 {
+    match waiting {
+        0..10_000 => 2_000,
+        10_000..100_000 => 4_000,
+        _ => 8_000,
     }
 }

@@ -149,7 +149,7 @@ impl SessionId {
     }
 
     /// The cookie's value.
-    pub fn reveal(&self) -> String {
+    pub fn expose(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
@@ -344,8 +344,8 @@ mod tests {
     #[test]
     fn a_session_is_not_told_by_its_buyer() {
         let session = SessionId::from_bytes([7; 16]);
-        assert_ne!(session.reveal(), session.buyer().to_string());
-        assert_eq!(SessionId::parse(&session.reveal()).map(|s| s.buyer()), Some(session.buyer()));
+        assert_ne!(session.expose(), session.buyer().to_string());
+        assert_eq!(SessionId::parse(&session.expose()).map(|s| s.buyer()), Some(session.buyer()));
         assert_eq!(format!("{session:?}"), "SessionId(hidden)");
     }
 }

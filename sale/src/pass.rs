@@ -60,7 +60,7 @@ pub enum BadPass {
 }
 
 /// Signs and reads the passes of one installation.
-pub struct PassBook {
+pub struct PassIssuer {
     issuer: String,
     kid: String,
     signing: EncodingKey,
@@ -90,7 +90,7 @@ fn kid(key: &Key) -> String {
     format!("pass-{}", key.id)
 }
 
-impl PassBook {
+impl PassIssuer {
     /// The book of the installation at `issuer` (its public URL).
     ///
     /// # Errors
@@ -213,9 +213,9 @@ mod tests {
     #[test]
     fn a_pass_reads_back_and_ends() {
         let mut keys = Keys::generate();
-        let signed = PassBook::new("https://a.example", &keys).unwrap().sign(&pass()).unwrap();
+        let signed = PassIssuer::new("https://a.example", &keys).unwrap().sign(&pass()).unwrap();
         keys.rotate();
-        let read = PassBook::new("https://a.example", &keys).unwrap().read(&signed).unwrap();
+        let read = PassIssuer::new("https://a.example", &keys).unwrap().read(&signed).unwrap();
         assert_eq!(read, pass());
         assert_eq!(read.check_time(NOW.plus_seconds(599)), Ok(()));
         assert_eq!(read.check_time(NOW.plus_seconds(600)), Err(BadPass::Expired));
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_forged_pass_is_refused() {
         let keys = Keys::generate();
-        let book = PassBook::new("https://a.example", &keys).unwrap();
+        let book = PassIssuer::new("https://a.example", &keys).unwrap();
         let signed = book.sign(&pass()).unwrap();
         let parts: Vec<&str> = signed.split('.').collect();
         let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -244,8 +244,8 @@ mod tests {
             format!("{plain_jwt}.{}.{}", parts[1], parts[2]),
             format!("{unknown}.{}.{}", parts[1], parts[2]),
             format!("{}.{}.{}", parts[0], part(json!({"exp": "9"})), parts[2]),
-            PassBook::new("https://b.example", &keys).unwrap().sign(&pass()).unwrap(),
-            PassBook::new("https://a.example", &Keys::generate()).unwrap().sign(&pass()).unwrap(),
+            PassIssuer::new("https://b.example", &keys).unwrap().sign(&pass()).unwrap(),
+            PassIssuer::new("https://a.example", &Keys::generate()).unwrap().sign(&pass()).unwrap(),
             String::new(),
             "x".repeat(100_000),
         ] {

@@ -59,9 +59,9 @@ pub fn ahead(frame: &Frame, number: u64) -> Option<u64> {
 /// The buckets of a frame added up once, for those who find a place in it again and again: a line of a million has four
 /// thousand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sums(Vec<u64>);
+pub struct PrefixSums(Vec<u64>);
 
-impl Sums {
+impl PrefixSums {
     pub fn of(frame: &Frame) -> Self {
         let add = |sum: &mut u64, live: &u64| {
             *sum = sum.saturating_add(*live);
@@ -106,15 +106,6 @@ pub fn eta(ahead: u64, per_minute: u32) -> Option<Eta> {
     }
     let p50 = ahead.saturating_add(1).saturating_mul(60) / u64::from(per_minute);
     Some(Eta { p50, p90: p50.saturating_add(p50 / 2).saturating_add(30) })
-}
-
-/// How long clients wait between polls, in milliseconds: short lines are answered often, long ones spread out.
-pub fn poll_after_ms(waiting: u64) -> u64 {
-    match waiting {
-        0..10_000 => 2_000,
-        10_000..100_000 => 4_000,
-        _ => 8_000,
-    }
 }
 
 #[cfg(test)]
@@ -175,7 +166,7 @@ mod tests {
                     }
                 }
                 let frame = frame_of(&live, serving, last, 8);
-                prop_assert_eq!(Sums::of(&frame).ahead(&frame, me), ahead(&frame, me));
+                prop_assert_eq!(PrefixSums::of(&frame).ahead(&frame, me), ahead(&frame, me));
                 let Some(shown) = ahead(&frame, me) else { break };
                 let truth = live.iter().filter(|n| **n > serving && **n < me).count() as u64;
                 prop_assert!(shown >= truth, "shown {shown}, truth {truth}");

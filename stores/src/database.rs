@@ -18,6 +18,7 @@ mod moves;
 pub mod numbers;
 pub mod orders;
 pub mod outbox;
+pub mod outbox_notifier;
 pub mod passes;
 pub mod payments;
 pub mod place;
@@ -38,7 +39,7 @@ use sqlx::{
 };
 
 use self::migrations::{MigrationError, Schema};
-use crate::{StoreError, database::outbox::Bell};
+use crate::{StoreError, database::outbox_notifier::OutboxNotifier};
 
 /// How long a request waits for a free connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -85,7 +86,7 @@ pub struct Database {
     /// SQLite has one writer: a pool of one connection, so that writers wait in line here and never meet a busy file.
     write: AnyPool,
     clock: Arc<Clock>,
-    bell: Bell,
+    outbox_notifier: OutboxNotifier,
 }
 
 impl Database {
@@ -97,11 +98,17 @@ impl Database {
             let write = sqlite_pool(1).connect(&url).await?;
             let read = sqlite_pool(4).connect(&url).await?;
             let clock = Arc::new(Clock::system());
-            Self { dialect: Dialect::Sqlite, read, write, clock, bell: Bell::default() }
+            Self { dialect: Dialect::Sqlite, read, write, clock, outbox_notifier: OutboxNotifier::default() }
         } else {
             let pool = postgres_pool().connect(url).await?;
             let clock = Arc::new(Clock::system());
-            Self { dialect: Dialect::Postgres, read: pool.clone(), write: pool, clock, bell: Bell::default() }
+            Self {
+                dialect: Dialect::Postgres,
+                read: pool.clone(),
+                write: pool,
+                clock,
+                outbox_notifier: OutboxNotifier::default(),
+            }
         };
         database.sync_clock().await?;
         Ok(database)
@@ -131,9 +138,9 @@ impl Database {
         self.clock.now()
     }
 
-    /// Rings when events are written in this process.
-    pub const fn bell(&self) -> &Bell {
-        &self.bell
+    /// Notifies when events are written in this process.
+    pub const fn outbox_notifier(&self) -> &OutboxNotifier {
+        &self.outbox_notifier
     }
 
     /// Ends its connections, as the end of the process would.
@@ -181,7 +188,7 @@ impl Database {
     /// Commits a transaction that may have written events, and wakes their readers in this process.
     pub(crate) async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
         tx.commit().await?;
-        self.bell.ring();
+        self.outbox_notifier.notify();
         Ok(())
     }
 

@@ -1,4 +1,7 @@
 //! Port: outgoing mail.
+//!
+//! Adapters: SMTP, and a mailbox in the database; `OPENRUN_MAIL_URL` selects one ([`connect`]). Both pass the contract tests
+//! of `stores/tests/mail.rs`, which are integration tests because one runs against a server.
 
 pub mod mailbox;
 mod smtp;
@@ -10,10 +13,10 @@ use lettre::Address;
 use sale::Keys;
 
 use self::mailbox::Mailbox;
-pub use self::smtp::{Server, Smtp};
+pub use self::smtp::{SmtpMailer, SmtpServer};
 use crate::{StoreError, database::Database};
 
-/// A mail ready to go. The same event always makes the same `message_id`.
+/// A mail to send. The same event always has the same `message_id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
     /// Without angle brackets: `{event}@{host}`.
@@ -25,18 +28,21 @@ pub struct Mail {
     pub language: &'static str,
 }
 
-/// What became of a mail.
+/// The outcome of sending a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
+pub enum SendOutcome {
     Accepted,
-    /// The address or the mail was refused for good; trying again is no use.
-    Refused,
+    /// The address or the mail was rejected permanently; a retry cannot succeed.
+    Rejected,
 }
 
 #[async_trait]
 pub trait Mailer: Send + Sync {
-    /// Hands the mail over. An `Err` means it may or may not have gone: send it again with the same message id.
-    async fn send(&self, mail: &Mail) -> Result<Sent, StoreError>;
+    /// Hands the mail over.
+    ///
+    /// # Errors
+    /// The mail may or may not be sent; send it again with the same message id.
+    async fn send(&self, mail: &Mail) -> Result<SendOutcome, StoreError>;
 }
 
 /// RFC 5321 allows no longer address, in bytes.
@@ -47,9 +53,9 @@ pub fn is_address(text: &str) -> bool {
     text.len() <= LONGEST_ADDRESS && text.parse::<Address>().is_ok()
 }
 
-/// Why an address of outgoing mail cannot be used.
+/// An address of outgoing mail that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadMailUrl {
+pub enum MailUrlError {
     #[error("outgoing mail is `mailbox:`, `smtp://host:port?from=shop@example.com` or the same with `smtps`; {0}")]
     Unknown(String),
     #[error("`from` in the address of outgoing mail is not an e-mail address: {0}")]
@@ -60,22 +66,25 @@ pub enum BadMailUrl {
 #[derive(Clone, Debug)]
 pub enum MailUrl {
     Mailbox,
-    Smtp(Box<Server>),
+    Smtp(Box<SmtpServer>),
 }
 
 impl MailUrl {
-    /// Reads `mailbox:`, `smtp://[user:password@]host[:port]` or `smtps://…`. Parameters: `from` is the sender;
-    /// `tls=required` or `tls=opportunistic` asks `smtp` for STARTTLS.
-    pub fn parse(text: &str) -> Result<Self, BadMailUrl> {
-        if text == "mailbox:" { Ok(Self::Mailbox) } else { Server::parse(text).map(Box::new).map(Self::Smtp) }
+    /// Parses `mailbox:`, `smtp://[user:password@]host[:port]` or `smtps://…`. Parameters: `from` is the sender;
+    /// `tls=required` or `tls=opportunistic` requests STARTTLS with `smtp`.
+    pub fn parse(text: &str) -> Result<Self, MailUrlError> {
+        if text == "mailbox:" { Ok(Self::Mailbox) } else { SmtpServer::parse(text).map(Box::new).map(Self::Smtp) }
     }
 }
 
-/// The mailer at `url`, from within a runtime. A mail server that does not answer yet is no error.
-pub fn connect(url: &str, database: &Database, keys: &Keys) -> Result<Arc<dyn Mailer>, BadMailUrl> {
+/// The mailer at `url`; call it within a runtime. An unreachable mail server is no error here.
+///
+/// # Errors
+/// When no adapter can use `url`.
+pub fn connect(url: &str, database: &Database, keys: &Keys) -> Result<Arc<dyn Mailer>, MailUrlError> {
     Ok(match MailUrl::parse(url)? {
         MailUrl::Mailbox => Arc::new(Mailbox::new(database.clone(), keys.personal_data.clone())),
-        MailUrl::Smtp(server) => Arc::new(Smtp::new(&server, Arc::clone(database.clock()))),
+        MailUrl::Smtp(server) => Arc::new(SmtpMailer::new(&server, Arc::clone(database.clock()))),
     })
 }
 

@@ -1,39 +1,38 @@
-//! Trouble that lasts: told once when it begins and once when it is over, however often it is met between.
+//! Logs an outage once when it begins and once when it ends, however many calls fail in between.
 
 use std::{
     fmt::Display,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Whether `what` is in trouble at the moment.
+/// The state of one store or task, shown by the gauge `openrun_trouble`.
 #[derive(Debug)]
-pub struct Outage {
-    what: String,
-    lasts: AtomicBool,
+pub struct OutageLog {
+    name: String,
+    is_down: AtomicBool,
 }
 
-impl Outage {
-    pub fn of(what: impl Into<String>) -> Self {
-        Self { what: what.into(), lasts: AtomicBool::new(false) }
+impl OutageLog {
+    /// `name` identifies it in logs and metrics.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), is_down: AtomicBool::new(false) }
     }
 
-    /// It did not work.
-    pub fn goes_on(&self, error: &dyn Display) {
-        if !self.lasts.swap(true, Ordering::Relaxed) {
-            self.trouble(1.0);
-            tracing::warn!(outage.of = self.what, "{} is in trouble; trying until it is over: {error}", self.what);
+    pub fn record_failure(&self, error: &dyn Display) {
+        if !self.is_down.swap(true, Ordering::Relaxed) {
+            self.set_gauge(1.0);
+            tracing::warn!(outage.of = self.name, "{} fails; retrying: {error}", self.name);
         }
     }
 
-    fn trouble(&self, value: f64) {
-        metrics::gauge!("openrun_trouble", "of" => self.what.clone()).set(value);
+    pub fn record_recovery(&self) {
+        if self.is_down.swap(false, Ordering::Relaxed) {
+            self.set_gauge(0.0);
+            tracing::info!(outage.of = self.name, "{} works again", self.name);
+        }
     }
 
-    /// It works.
-    pub fn is_over(&self) {
-        if self.lasts.swap(false, Ordering::Relaxed) {
-            self.trouble(0.0);
-            tracing::info!(outage.of = self.what, "{} works again", self.what);
-        }
+    fn set_gauge(&self, value: f64) {
+        metrics::gauge!("openrun_trouble", "of" => self.name.clone()).set(value);
     }
 }

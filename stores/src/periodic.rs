@@ -6,7 +6,7 @@ use std::{fmt::Display, mem::replace, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::outage::Outage;
+use crate::outage::OutageLog;
 
 /// When one kind of work is to be done, and how it goes.
 ///
@@ -21,7 +21,7 @@ use crate::outage::Outage;
 /// A panic is left to the task that the loop runs on.
 #[derive(Debug)]
 pub struct Periodic {
-    outage: Outage,
+    outage: OutageLog,
     stop: CancellationToken,
     interval: Duration,
     /// Before the next run.
@@ -30,9 +30,9 @@ pub struct Periodic {
 
 impl Periodic {
     /// Due at once, and again `interval` after each run has ended, whether it succeeded or not, until `stop`. `name`
-    /// completes "… is in trouble".
+    /// completes "… fails".
     pub fn every(interval: Duration, name: impl Into<String>, stop: &CancellationToken) -> Self {
-        Self { outage: Outage::of(name), stop: stop.clone(), interval, pause: Duration::ZERO }
+        Self { outage: OutageLog::new(name), stop: stop.clone(), interval, pause: Duration::ZERO }
     }
 
     /// Lets the first run wait for an interval too.
@@ -56,8 +56,8 @@ impl Periodic {
     /// Records what the run came to.
     pub fn record<E: Display>(&self, outcome: Result<(), E>) {
         match outcome {
-            Ok(()) => self.outage.is_over(),
-            Err(error) => self.outage.goes_on(&error),
+            Ok(()) => self.outage.record_recovery(),
+            Err(error) => self.outage.record_failure(&error),
         }
     }
 

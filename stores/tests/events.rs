@@ -15,7 +15,7 @@ use sale::{Event, EventKind, OrderId, Timestamp};
 use stores::{
     StoreError,
     database::{dead_letters, outbox},
-    events::{EventLog, EventsUrl, Group, Handler, KafkaLog, LocalLog, Patience, Progress, Record},
+    events::{ConsumerGroup, EventLog, EventsUrl, Handler, KafkaLog, LocalLog, OutboxRecord, Progress, RetryPolicy},
     testing::{Fresh, live_events_url, live_postgres, sqlite},
 };
 use tokio::{sync::watch, time::timeout};
@@ -24,8 +24,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// How long a test waits for what must come. Joining a group of Kafka takes a few seconds on a busy machine.
 const SOON: Duration = Duration::from_secs(40);
 
-const PATIENCE: Patience =
-    Patience { tries: 50, shortest_wait: Duration::from_millis(20), longest_wait: Duration::from_millis(200) };
+const RETRY: RetryPolicy = RetryPolicy {
+    max_attempts: 50,
+    shortest_wait: Duration::from_millis(20),
+    longest_wait: Duration::from_millis(200),
+};
 
 /// A log with a database of its own, and the subscriptions of a test.
 struct Bench {
@@ -36,27 +39,27 @@ struct Bench {
 }
 
 async fn local_sqlite() -> Bench {
-    bench(sqlite().await, "local:", PATIENCE)
+    bench(sqlite().await, "local:", RETRY)
 }
 
 async fn live_kafka() -> Bench {
-    bench(sqlite().await, &live_events_url(), PATIENCE)
+    bench(sqlite().await, &live_events_url(), RETRY)
 }
 
 async fn live_kafka_postgres() -> Bench {
-    bench(live_postgres().await, &live_events_url(), PATIENCE)
+    bench(live_postgres().await, &live_events_url(), RETRY)
 }
 
-fn bench(fresh: Fresh, url: &str, patience: Patience) -> Bench {
+fn bench(fresh: Fresh, url: &str, retry: RetryPolicy) -> Bench {
     let url = EventsUrl::parse(url).unwrap();
-    let log = open(&url, &fresh.database, patience);
+    let log = open(&url, &fresh.database, retry);
     Bench { fresh, url, log, subscriptions: TaskTracker::new() }
 }
 
-fn open(url: &EventsUrl, database: &stores::database::Database, patience: Patience) -> Arc<dyn EventLog> {
+fn open(url: &EventsUrl, database: &stores::database::Database, retry: RetryPolicy) -> Arc<dyn EventLog> {
     match url {
-        EventsUrl::Local => Arc::new(LocalLog::new(database.clone(), patience)),
-        EventsUrl::Kafka(cluster) => Arc::new(KafkaLog::new(cluster.clone(), database.clone(), patience).unwrap()),
+        EventsUrl::Local => Arc::new(LocalLog::new(database.clone(), retry)),
+        EventsUrl::Kafka(cluster) => Arc::new(KafkaLog::new(cluster.clone(), database.clone(), retry).unwrap()),
     }
 }
 
@@ -64,16 +67,16 @@ impl Bench {
     /// Another process, or this one after a restart.
     async fn restarted(&mut self) {
         self.fresh.database = self.fresh.open_again().await;
-        self.log = open(&self.url, &self.fresh.database, PATIENCE);
+        self.log = open(&self.url, &self.fresh.database, RETRY);
     }
 
     fn impatient(&mut self) {
-        let patience = Patience { tries: 3, longest_wait: Duration::from_millis(20), ..PATIENCE };
-        self.log = open(&self.url, &self.fresh.database, patience);
+        let retry = RetryPolicy { max_attempts: 3, longest_wait: Duration::from_millis(20), ..RETRY };
+        self.log = open(&self.url, &self.fresh.database, retry);
     }
 
     /// Writes records to the outbox, whatever they hold, and relays them.
-    async fn publish_records(&self, records: &[Record]) {
+    async fn publish_records(&self, records: &[OutboxRecord]) {
         let database = &self.fresh.database;
         let mut tx = database.begin().await.unwrap();
         for record in records {
@@ -86,7 +89,7 @@ impl Bench {
                 .unwrap();
         }
         tx.commit().await.unwrap();
-        database.bell().ring();
+        database.outbox_notifier().notify();
         while self.log.needs_relay() {
             let (ids, records): (Vec<_>, Vec<_>) =
                 outbox::unpublished(database, 500).await.unwrap().into_iter().unzip();
@@ -103,7 +106,7 @@ impl Bench {
     }
 
     /// Reads the log until the returned token is cancelled.
-    fn subscribe<H: Handler + 'static>(&self, group: Group, handler: &Arc<H>) -> CancellationToken {
+    fn subscribe<H: Handler + 'static>(&self, group: ConsumerGroup, handler: &Arc<H>) -> CancellationToken {
         let stop = CancellationToken::new();
         let (log, handler, token) = (Arc::clone(&self.log), Arc::clone(handler), stop.clone());
         self.subscriptions.spawn(async move { log.subscribe(group, handler, token).await.unwrap() });
@@ -189,8 +192,8 @@ fn event(order: OrderId, nth: u32) -> Event {
     Event::about(EventKind::OrderPlaced, &"sneaker".parse().unwrap(), order, at, nth)
 }
 
-fn record(event: &Event) -> Record {
-    Record { order: event.order.to_string(), body: event.to_json(), trace: String::new() }
+fn record(event: &Event) -> OutboxRecord {
+    OutboxRecord { order: event.order.to_string(), body: event.to_json(), trace: String::new() }
 }
 
 /// The first event of each of these orders.
@@ -227,7 +230,7 @@ async fn every_event_reaches_every_group(
 ) {
     let events = events_of(0..20);
     bench.publish(&events[..10]).await;
-    let readers: Vec<_> = Group::ALL
+    let readers: Vec<_> = ConsumerGroup::ALL
         .iter()
         .map(|group| {
             let reader = Recorder::content();
@@ -252,7 +255,7 @@ async fn the_events_of_an_order_come_in_order(
 ) {
     let events: Vec<_> = (0..40).flat_map(|nth| (0..25).map(move |number| event(order(number), nth))).collect();
     let reader = Recorder::content();
-    let stop = bench.subscribe(Group::Stock, &reader);
+    let stop = bench.subscribe(ConsumerGroup::Stock, &reader);
     for part in events.chunks(150) {
         bench.publish(part).await;
     }
@@ -283,7 +286,7 @@ async fn an_event_that_is_put_off_comes_again_and_other_orders_go_on_meanwhile(
     });
     bench.publish(&[event(early, 0), event(early, 1)]).await;
     bench.publish(&events_of(1..41)).await;
-    let stop = bench.subscribe(Group::Payments, &reader);
+    let stop = bench.subscribe(ConsumerGroup::Payments, &reader);
     let done = reader.done(42).await;
     let of_early: Vec<_> = done.iter().filter(|event| event.order == early).cloned().collect();
     assert_eq!(of_early, [event(early, 0), event(early, 1)]);
@@ -310,7 +313,7 @@ async fn a_batch_that_met_trouble_comes_again_as_a_whole_however_often_it_takes(
     });
     let events: Vec<_> = (0..5).map(|nth| event(one, nth)).collect();
     bench.publish(&events).await;
-    let stop = bench.subscribe(Group::Stock, &reader);
+    let stop = bench.subscribe(ConsumerGroup::Stock, &reader);
     assert_eq!(reader.done(5).await, events);
     let first = &events[0];
     assert!(reader.given().iter().filter(|event| *event == first).count() >= 9);
@@ -328,7 +331,7 @@ async fn a_restarted_reader_goes_on_where_it_stopped(
 ) {
     bench.publish(&events_of(0..20)).await;
     let before = Recorder::content();
-    let stop = bench.subscribe(Group::Mail, &before);
+    let stop = bench.subscribe(ConsumerGroup::Mail, &before);
     before.done(20).await;
     stop.cancel();
     bench.ended().await;
@@ -336,7 +339,7 @@ async fn a_restarted_reader_goes_on_where_it_stopped(
     bench.restarted().await;
     bench.publish(&events_of(20..30)).await;
     let after = Recorder::content();
-    let stop = bench.subscribe(Group::Mail, &after);
+    let stop = bench.subscribe(ConsumerGroup::Mail, &after);
     assert_eq!(sorted(after.done(10).await), sorted(events_of(20..30)));
     stop.cancel();
     bench.ended().await;
@@ -364,7 +367,8 @@ async fn what_a_reader_had_under_way_when_it_died_comes_again(
     bench.publish(&events).await;
     let dying = Arc::new(Dying(watch::Sender::new(0)));
     let mut given = dying.0.subscribe();
-    let reading = bench.log.subscribe(Group::Stock, Arc::clone(&dying) as Arc<dyn Handler>, CancellationToken::new());
+    let reading =
+        bench.log.subscribe(ConsumerGroup::Stock, Arc::clone(&dying) as Arc<dyn Handler>, CancellationToken::new());
     tokio::select! {
         _ = reading => panic!("a subscription ends only when it is stopped"),
         given = timeout(SOON, given.wait_for(|given| *given > 0)) => assert!(*given.unwrap().unwrap() > 0),
@@ -372,7 +376,7 @@ async fn what_a_reader_had_under_way_when_it_died_comes_again(
 
     bench.restarted().await;
     let reader = Recorder::content();
-    let stop = bench.subscribe(Group::Stock, &reader);
+    let stop = bench.subscribe(ConsumerGroup::Stock, &reader);
     assert_eq!(sorted(reader.done(10).await), sorted(events));
     stop.cancel();
     bench.ended().await;
@@ -389,7 +393,7 @@ async fn an_event_that_was_appended_twice_reaches_the_handler_twice(
     bench.publish(&events).await;
     bench.publish(&events).await;
     let reader = Recorder::content();
-    let stop = bench.subscribe(Group::Stock, &reader);
+    let stop = bench.subscribe(ConsumerGroup::Stock, &reader);
     let mut counts: HashMap<OrderId, usize> = HashMap::new();
     for event in reader.done(6).await {
         *counts.entry(event.order).or_default() += 1;
@@ -408,19 +412,19 @@ async fn what_is_no_event_goes_to_the_dead_letters_and_the_rest_moves_on(
 ) {
     let one = order(1);
     let good = record(&event(one, 0));
-    let with_body = |body: String| Record { body, ..good.clone() };
+    let with_body = |body: String| OutboxRecord { body, ..good.clone() };
     let poison = [
         with_body("{not json".to_owned()),
         with_body("{}".to_owned()),
         with_body(good.body.replace("order.placed.v1", "order.placed.v9")),
         with_body(good.body.replace("{\"spec", &format!("{{\"x\":\"{}\",\"spec", "x".repeat(100_000)))),
-        Record { order: order(2).to_string(), ..good.clone() },
+        OutboxRecord { order: order(2).to_string(), ..good.clone() },
     ];
     bench.publish_records(std::slice::from_ref(&good)).await;
     bench.publish_records(&poison).await;
     bench.publish(&[event(one, 1)]).await;
     let reader = Recorder::content();
-    let stop = bench.subscribe(Group::Payments, &reader);
+    let stop = bench.subscribe(ConsumerGroup::Payments, &reader);
     assert_eq!(reader.done(2).await, [event(one, 0), event(one, 1)]);
     stop.cancel();
     bench.ended().await;
@@ -450,7 +454,7 @@ async fn an_event_that_is_put_off_too_often_goes_to_the_dead_letters(
         Ok(never.map_or(Progress::Done, |done| Progress::Again { done, after_ms: 1 }))
     });
     bench.publish(&[event(one, 0), event(one, 1), event(one, 2)]).await;
-    let stop = bench.subscribe(Group::Mail, &reader);
+    let stop = bench.subscribe(ConsumerGroup::Mail, &reader);
     assert_eq!(reader.done(2).await, [event(one, 0), event(one, 2)]);
     let letters = bench.dead_letters().await;
     assert_eq!(letters.len(), 1);
@@ -480,7 +484,7 @@ async fn a_slow_reader_gets_a_long_backlog_in_order_and_once(
     let events: Vec<_> = (0..6_000).map(|nth| event(order(1), nth)).collect();
     bench.publish(&events).await;
     let reader = Recorder::content();
-    let stop = bench.subscribe(Group::Stock, &Arc::new(Slow(Arc::clone(&reader))));
+    let stop = bench.subscribe(ConsumerGroup::Stock, &Arc::new(Slow(Arc::clone(&reader))));
     assert_eq!(reader.done(events.len()).await, events);
     stop.cancel();
     bench.ended().await;
@@ -490,7 +494,7 @@ async fn a_slow_reader_gets_a_long_backlog_in_order_and_once(
 async fn live_kafka_two_readers_share_the_partitions() {
     let bench = live_kafka().await;
     let (one, other) = (Recorder::content(), Recorder::content());
-    let stops = [bench.subscribe(Group::Stock, &one), bench.subscribe(Group::Stock, &other)];
+    let stops = [bench.subscribe(ConsumerGroup::Stock, &one), bench.subscribe(ConsumerGroup::Stock, &other)];
     let mut published = 0;
     let both_are_at_work = async {
         while one.now_done().is_empty() || other.now_done().is_empty() {
@@ -518,11 +522,11 @@ async fn live_kafka_two_readers_share_the_partitions() {
 async fn live_kafka_nothing_is_lost_while_readers_come_and_go() {
     let bench = live_kafka().await;
     let (steady, guest) = (Recorder::content(), Recorder::content());
-    let stop_steady = bench.subscribe(Group::Stock, &steady);
+    let stop_steady = bench.subscribe(ConsumerGroup::Stock, &steady);
     let mut events = Vec::new();
     for round in 0..8 {
         let new = events_of(round * 40..(round + 1) * 40);
-        let stop_guest = bench.subscribe(Group::Stock, &Arc::new(Slow(Arc::clone(&guest))));
+        let stop_guest = bench.subscribe(ConsumerGroup::Stock, &Arc::new(Slow(Arc::clone(&guest))));
         for part in new.chunks(8) {
             bench.publish(part).await;
         }
@@ -552,10 +556,10 @@ async fn when_one_of_two_readers_stops_the_other_goes_on_for_both(
     bench: Bench,
 ) {
     let (one, other) = (Recorder::content(), Recorder::content());
-    let stop_one = bench.subscribe(Group::Stock, &one);
+    let stop_one = bench.subscribe(ConsumerGroup::Stock, &one);
     bench.publish(&events_of(0..1)).await;
     one.done(1).await;
-    let stop_other = bench.subscribe(Group::Stock, &other);
+    let stop_other = bench.subscribe(ConsumerGroup::Stock, &other);
     bench.publish(&events_of(1..30)).await;
     stop_one.cancel();
     bench.publish(&events_of(30..60)).await;
@@ -598,7 +602,7 @@ async fn handlers_go_on_while_the_log_waits_for_the_database(
     bench: Bench,
 ) {
     let busy = Arc::new(Busy { database: bench.fresh.database.clone(), done: watch::Sender::default() });
-    let stop = bench.subscribe(Group::Payments, &busy);
+    let stop = bench.subscribe(ConsumerGroup::Payments, &busy);
     for first in (0..1_000).step_by(100) {
         bench.publish(&events_of(first..first + 100)).await;
     }

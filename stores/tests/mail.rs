@@ -8,7 +8,7 @@ use rstest::rstest;
 use sale::Keys;
 use stores::{
     StoreError,
-    mail::{BadMailUrl, Mail, MailUrl, Mailer, Sent, connect, mailbox::Mailbox},
+    mail::{Mail, MailUrl, MailUrlError, Mailer, SendOutcome, connect, mailbox::Mailbox},
     testing::{Fresh, live_postgres, sqlite},
 };
 use tokio::{
@@ -38,9 +38,9 @@ async fn the_mailbox_keeps_a_mail_once_and_shows_it_to_who_has_the_keys(
 ) {
     let (database, keys) = (&fresh.database, Keys::generate());
     let mailer = connect("mailbox:", database, &keys).unwrap();
-    assert_eq!(mailer.send(&mail()).await.unwrap(), Sent::Accepted);
+    assert_eq!(mailer.send(&mail()).await.unwrap(), SendOutcome::Accepted);
     let again = Mail { subject: "again".to_owned(), ..mail() };
-    assert_eq!(mailer.send(&again).await.unwrap(), Sent::Accepted);
+    assert_eq!(mailer.send(&again).await.unwrap(), SendOutcome::Accepted);
 
     let mailbox = Mailbox::new(database.clone(), keys.personal_data);
     let letters = mailbox.list(10).await.unwrap();
@@ -154,7 +154,7 @@ async fn a_mail_goes_out_with_its_headers() {
     let server = FakeServer::start(KIND).await;
     let mailer = server.mailer().await;
     for _ in 0..2 {
-        assert_eq!(mailer.send(&mail()).await.unwrap(), Sent::Accepted);
+        assert_eq!(mailer.send(&mail()).await.unwrap(), SendOutcome::Accepted);
     }
     let received = server.received.lock().clone();
     assert_eq!(received.len(), 2);
@@ -181,7 +181,7 @@ async fn a_mail_goes_out_with_its_headers() {
 #[tokio::test]
 async fn a_refusal_for_good_is_an_answer(#[case] special: Answer) {
     let server = FakeServer::start(special).await;
-    assert_eq!(server.mailer().await.send(&mail()).await.unwrap(), Sent::Refused);
+    assert_eq!(server.mailer().await.send(&mail()).await.unwrap(), SendOutcome::Rejected);
 }
 
 #[rstest]
@@ -217,7 +217,7 @@ async fn an_address_that_is_none_is_refused_without_asking_anyone() {
     let mailer = FakeServer::start(KIND).await.mailer().await;
     for bad in ["", "buyer", "buyer@example.com\r\nBcc: all@example.com", "a@b, c@d"] {
         let mail = Mail { to: bad.to_owned(), ..mail() };
-        assert_eq!(mailer.send(&mail).await.unwrap(), Sent::Refused, "{bad}");
+        assert_eq!(mailer.send(&mail).await.unwrap(), SendOutcome::Rejected, "{bad}");
     }
 }
 
@@ -229,9 +229,9 @@ fn an_address_of_outgoing_mail_is_checked_at_the_start() {
         assert!(MailUrl::parse(good).is_ok(), "{good}");
     }
     for bad in ["", "mailbox", "http://mail", "smtp:", "smtp://mail?tls=maybe"] {
-        assert!(matches!(MailUrl::parse(bad), Err(BadMailUrl::Unknown(_))), "{bad}");
+        assert!(matches!(MailUrl::parse(bad), Err(MailUrlError::Unknown(_))), "{bad}");
     }
-    assert!(matches!(MailUrl::parse("smtp://mail?from=shop"), Err(BadMailUrl::BadSender(_))));
+    assert!(matches!(MailUrl::parse("smtp://mail?from=shop"), Err(MailUrlError::BadSender(_))));
     let shown = format!("{:?}", MailUrl::parse("smtps://user:secret@mail").unwrap());
     assert!(!shown.contains("secret"), "{shown}");
 }

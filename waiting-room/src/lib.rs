@@ -21,7 +21,7 @@ pub mod stream;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use sale::{Keys, pass::PassBook};
+use sale::{Keys, pass::PassIssuer};
 use stores::{database::Database, queue_store::SaleQueueStore};
 use tokio_util::sync::CancellationToken;
 use web::{ApiError, Body, Site, Visitor, error_response};
@@ -42,7 +42,7 @@ pub(crate) const TIME: HeaderName = HeaderName::from_static("openrun-time");
 pub struct WaitingRoom {
     pub site: Site,
     pub keys: Arc<Keys>,
-    pub passes: Arc<PassBook>,
+    pub passes: Arc<PassIssuer>,
     pub database: Database,
     pub rooms: Rooms,
     pub budget: Budget,

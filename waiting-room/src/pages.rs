@@ -42,7 +42,7 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
     let edition = room.edition();
     let (known, frame) = (&edition.known.sale, &edition.shown.frame);
     let context = context(door, visitor);
-    let (layout, join_key) = (context.layout(), SessionId::random().reveal());
+    let (layout, join_key) = (context.layout(), SessionId::random().expose());
     let (language, opens_at) = (layout.language, known.opens_at);
     let state = room.state(context.now);
     let page = || SalePage {
@@ -86,7 +86,7 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
     let edition = room.edition();
     let (known, frame) = (&edition.known.sale, &edition.shown.frame);
     let context = context(door, visitor);
-    let (layout, join_key) = (context.layout(), SessionId::random().reveal());
+    let (layout, join_key) = (context.layout(), SessionId::random().expose());
     let (language, opens_at) = (layout.language, known.opens_at);
     let sale_state = room.state(context.now);
     // In trouble the last frame still says how many may be ahead, and the page says that there is trouble.

@@ -12,7 +12,7 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 use sale::{
     EpochNonce, Frame, Pass, SaleId, SaleState, Timestamp, clock::monotonic, frame::Trouble, ids::FIRST_EPOCH,
-    standing::Sums,
+    standing::PrefixSums,
 };
 use stores::{
     StoreError,
@@ -48,7 +48,7 @@ pub struct Shown {
     pub frame: Frame,
     /// Whether the leader wrote it, so that every process shows the same.
     is_written: bool,
-    sums: Sums,
+    sums: PrefixSums,
     pub json: Bytes,
     pub etag: HeaderValue,
     /// The same as a server-sent event.
@@ -95,7 +95,7 @@ impl Shown {
         let chunk = Bytes::from(chunk);
         let event = chunk.slice(head..head + event.len());
         let etag = HeaderValue::from_str(etag).unwrap_or(HeaderValue::from_static("\"\""));
-        Self { sums: Sums::of(&frame), frame, is_written, json, etag, event, chunk }
+        Self { sums: PrefixSums::of(&frame), frame, is_written, json, etag, event, chunk }
     }
 }
 
@@ -253,7 +253,7 @@ impl Room {
                 Shown::unwritten(Frame { trouble: Some(trouble), rate_per_minute: 0, ..last.frame.clone() })
             }
         };
-        let is_new = !next.frame.says_the_same(&last.frame) || next.frame.tick != last.frame.tick;
+        let is_new = !next.frame.has_same_content(&last.frame) || next.frame.tick != last.frame.tick;
         if is_new {
             self.shared.show(Arc::new(next));
         }

@@ -21,7 +21,7 @@ pub(super) fn to(path: &str) -> Response {
 
 /// A key for one press of one button: the same form sent twice is one action.
 fn fresh_key() -> String {
-    SessionId::random().reveal()
+    SessionId::random().expose()
 }
 
 fn is_key(key: &str) -> bool {

@@ -17,7 +17,7 @@ use stores::{
         passes,
         place::{self, NewOrder, Placed},
     },
-    events::Group,
+    events::ConsumerGroup,
     queue_store::{Queue as _, QueueKey, Reservation, ReservationOutcome, StockGate as _},
     testing,
 };
@@ -178,9 +178,12 @@ async fn a_request_that_is_given_up_leaves_no_transaction_behind(#[case] engine:
     for polls in 1..40 {
         drop(killed_after(polls % 4 + 1, shop.database.begin()).await);
         let event = EventId::derive(shop.database.now(), &[&polls.to_be_bytes()]);
-        inbox::add(&shop.database, Group::Mail, event, shop.database.now()).await.unwrap();
+        inbox::add(&shop.database, ConsumerGroup::Mail, event, shop.database.now()).await.unwrap();
         let other = shop.second_database().await;
-        assert!(inbox::contains(&other, Group::Mail, event).await.unwrap(), "a write was lost after {polls} polls");
+        assert!(
+            inbox::contains(&other, ConsumerGroup::Mail, event).await.unwrap(),
+            "a write was lost after {polls} polls"
+        );
     }
     shop.close().await;
 }

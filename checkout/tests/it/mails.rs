@@ -12,7 +12,7 @@ use sale::OrderState;
 use stores::{
     StoreError,
     events::Handler as _,
-    mail::{Mail, Mailer, Sent},
+    mail::{Mail, Mailer, SendOutcome},
 };
 
 use crate::shop::{Engine, Shop, every_engine, wish};
@@ -27,14 +27,14 @@ struct Postman {
 
 #[async_trait]
 impl Mailer for Postman {
-    async fn send(&self, mail: &Mail) -> Result<Sent, StoreError> {
+    async fn send(&self, mail: &Mail) -> Result<SendOutcome, StoreError> {
         let mut troubles = self.troubles.lock().unwrap();
         self.sent.lock().unwrap().push(mail.clone());
         if *troubles > 0 {
             *troubles -= 1;
             return Err(StoreError::unavailable("mail server", "try later"));
         }
-        Ok(if self.refuses { Sent::Refused } else { Sent::Accepted })
+        Ok(if self.refuses { SendOutcome::Rejected } else { SendOutcome::Accepted })
     }
 }
 

@@ -7,7 +7,7 @@ use sale::Event;
 use stores::{
     StoreError,
     database::{Database, outbox},
-    events::{Handler as _, Progress, Record},
+    events::{Handler as _, OutboxRecord, Progress},
     payments::PaymentProvider,
     queue_store::SaleQueueStore,
 };
@@ -37,7 +37,7 @@ impl Process {
     }
 
     /// Takes events out of the outbox, as the relay does.
-    pub(crate) async fn new_events(&self) -> Vec<Record> {
+    pub(crate) async fn new_events(&self) -> Vec<OutboxRecord> {
         let waiting = outbox::unpublished(&self.database, 100_000).await.unwrap();
         let (ids, records): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
         outbox::remove(&self.database, &ids).await.unwrap();

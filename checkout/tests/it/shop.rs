@@ -31,7 +31,7 @@ use stores::{
         payments::PayRequest,
         sales,
     },
-    events::Record,
+    events::OutboxRecord,
     payments::{PaymentProvider, Sandbox, SandboxSettings},
     queue_store::{self, CallBatch, EnterRequest, JoinOutcome, JoinRequest, Queue as _, QueueKey, SaleQueueStore},
     testing::{self, Fresh},
@@ -69,7 +69,7 @@ pub(crate) struct Shop {
     pub(crate) process: Process,
     pub(crate) sale: SaleId,
     /// What was taken out of the outbox.
-    log: Mutex<Vec<Record>>,
+    log: Mutex<Vec<OutboxRecord>>,
     buyers: AtomicU32,
     closed: bool,
 }
@@ -87,7 +87,7 @@ impl Shop {
         let queue = queue_store::connect(&queue_url).unwrap();
         let now = fresh.database.now();
         // However slow the machine, only the story lets time go by.
-        let database = fresh.database.clone().with_clock(Arc::new(Clock::still(now)));
+        let database = fresh.database.clone().with_clock(Arc::new(Clock::fixed(now)));
         // A queue store is shared by all tests; the sale is nobody else's.
         let sale: SaleId = format!("sale-{}", OrderId::derive(now, &[fresh.url.as_bytes()])).parse().unwrap();
         let built = SaleBuilder::new(sale.clone(), now).units(units).with(|sale| sale.per_buyer_limit = limit).build();
@@ -251,7 +251,7 @@ impl Shop {
     }
 
     /// Every event so far, as it was written.
-    pub(crate) async fn records(&self) -> Vec<Record> {
+    pub(crate) async fn records(&self) -> Vec<OutboxRecord> {
         let waiting = outbox::unpublished(&self.database, 100_000).await.unwrap();
         let mut all = self.log.lock().clone();
         all.extend(waiting.into_iter().map(|(_, record)| record));
@@ -342,6 +342,6 @@ pub(crate) fn wish(pass: &Pass, key: &str, quantity: i64) -> Reserve {
     }
 }
 
-pub(crate) fn parsed(records: &[Record]) -> Vec<Event> {
+pub(crate) fn parsed(records: &[OutboxRecord]) -> Vec<Event> {
     records.iter().map(|record| Event::parse(record.body.as_bytes()).unwrap()).collect()
 }

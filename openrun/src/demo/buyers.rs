@@ -114,7 +114,7 @@ impl Shared {
     /// One buyer's way: join, wait, enter, reserve, pay.
     async fn buy(&self) -> anyhow::Result<()> {
         let of_sale = |step: &str| format!("/v1/sales/{}/{step}", self.sale);
-        let me = SessionId::random().reveal();
+        let me = SessionId::random().expose();
         let joined = self.call(Call::new(Method::POST, of_sale("tickets")).key(&me)).await?;
         let ticket = text(&joined, "ticket")?;
         loop {

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use harness::http::Request;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sale::{Keys, pass::PassBook};
+use sale::{Keys, pass::PassIssuer};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -235,9 +235,9 @@ fn forged_passes(world: &World) -> Vec<Row> {
         format!("{head}.{}", URL_SAFE_NO_PAD.encode(mac.into_bytes()))
     };
     let stranger = Keys::generate();
-    let own = PassBook::new(said["iss"].as_str().unwrap(), &world.shop.keys()).unwrap().read(pass).unwrap();
-    let forged = PassBook::new(said["iss"].as_str().unwrap(), &stranger).unwrap().sign(&own).unwrap();
-    let elsewhere = PassBook::new("https://elsewhere.example", &world.shop.keys()).unwrap().sign(&own).unwrap();
+    let own = PassIssuer::new(said["iss"].as_str().unwrap(), &world.shop.keys()).unwrap().read(pass).unwrap();
+    let forged = PassIssuer::new(said["iss"].as_str().unwrap(), &stranger).unwrap().sign(&own).unwrap();
+    let elsewhere = PassIssuer::new("https://elsewhere.example", &world.shop.keys()).unwrap().sign(&own).unwrap();
     let none = |alg: &str| with_header(json!({"alg": alg}));
     let mut named: Vec<(String, String)> = vec![
         ("another installation's key".into(), forged),

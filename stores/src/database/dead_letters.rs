@@ -2,8 +2,8 @@
 
 use sale::Timestamp;
 
-use super::{Database, row::row};
-use crate::{StoreError, events::Group};
+use super::{Database, inbox::ConsumerGroup, row::row};
+use crate::StoreError;
 
 row! {
     /// A message that a group gave up.
@@ -19,7 +19,13 @@ row! {
 }
 
 /// Buries a message. One that is buried already stays as it is.
-pub async fn bury(database: &Database, group: Group, place: &str, body: &[u8], reason: &str) -> Result<(), StoreError> {
+pub async fn bury(
+    database: &Database,
+    group: ConsumerGroup,
+    place: &str,
+    body: &[u8],
+    reason: &str,
+) -> Result<(), StoreError> {
     const BURY: &str = "INSERT INTO dead_letters (consumer, place, body, reason, at) VALUES ($1, $2, $3, $4, $5) \
                         ON CONFLICT (consumer, place) DO NOTHING";
     sqlx::query(BURY)

@@ -2,9 +2,30 @@
 
 use std::collections::HashSet;
 
-use super::{Database, Sql, Tx, moves::list, row::row};
-use crate::{StoreError, events::Group};
 use sale::{Timestamp, ids::EventId};
+
+use super::{Database, Sql, Tx, moves::list, row::row};
+use crate::StoreError;
+
+/// A consumer group of the event log; each group reads every event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConsumerGroup {
+    Payments,
+    Stock,
+    Mail,
+}
+
+impl ConsumerGroup {
+    pub const ALL: &'static [Self] = &[Self::Payments, Self::Stock, Self::Mail];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Payments => "payments",
+            Self::Stock => "stock",
+            Self::Mail => "mail",
+        }
+    }
+}
 
 row! {
     struct Handled {
@@ -16,7 +37,7 @@ row! {
 pub async fn seen(
     database: &Database,
     tx: &mut Tx,
-    group: Group,
+    group: ConsumerGroup,
     events: &[EventId],
 ) -> Result<HashSet<EventId>, StoreError> {
     const READ: Sql = Sql {
@@ -33,7 +54,7 @@ pub async fn seen(
 pub async fn add_all(
     database: &Database,
     tx: &mut Tx,
-    group: Group,
+    group: ConsumerGroup,
     events: &[EventId],
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -53,7 +74,7 @@ pub async fn add_all(
 }
 
 /// Whether the group has carried the event out, for effects that no transaction can hold.
-pub async fn contains(database: &Database, group: Group, event: EventId) -> Result<bool, StoreError> {
+pub async fn contains(database: &Database, group: ConsumerGroup, event: EventId) -> Result<bool, StoreError> {
     let row = sqlx::query("SELECT 1 FROM inbox WHERE consumer = $1 AND event_id = $2")
         .bind(group.as_str())
         .bind(event.to_string())
@@ -63,7 +84,7 @@ pub async fn contains(database: &Database, group: Group, event: EventId) -> Resu
 }
 
 /// Writes down that the group has carried the event out.
-pub async fn add(database: &Database, group: Group, event: EventId, now: Timestamp) -> Result<(), StoreError> {
+pub async fn add(database: &Database, group: ConsumerGroup, event: EventId, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO inbox (consumer, event_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
         .bind(group.as_str())
         .bind(event.to_string())

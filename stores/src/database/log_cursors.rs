@@ -1,11 +1,12 @@
 //! How far each group has read the embedded log.
 
 use super::Database;
-use crate::{StoreError, events::Group};
+use super::inbox::ConsumerGroup;
+use crate::StoreError;
 
 /// The last outbox row that `group` is done with. A group that reads for the first time begins with the oldest row that
 /// is still to be done, so an installation that moves from another log to this one does nothing twice.
-pub async fn open(database: &Database, group: Group) -> Result<i64, StoreError> {
+pub async fn open(database: &Database, group: ConsumerGroup) -> Result<i64, StoreError> {
     const OPEN: &str = "INSERT INTO log_cursors (consumer, outbox_id) \
                         SELECT $1, coalesce((SELECT min(id) - 1 FROM outbox WHERE published_at IS NULL), \
                                             (SELECT max(id) FROM outbox), 0) \
@@ -16,7 +17,7 @@ pub async fn open(database: &Database, group: Group) -> Result<i64, StoreError> 
 }
 
 /// Remembers that `group` is done with everything up to the row `to`. A cursor never goes back.
-pub async fn advance(database: &Database, group: Group, to: i64) -> Result<(), StoreError> {
+pub async fn advance(database: &Database, group: ConsumerGroup, to: i64) -> Result<(), StoreError> {
     sqlx::query("UPDATE log_cursors SET outbox_id = $2 WHERE consumer = $1 AND outbox_id < $2")
         .bind(group.as_str())
         .bind(to)

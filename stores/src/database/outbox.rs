@@ -1,57 +1,28 @@
 //! The outbox: events committed together with their cause.
 
-use std::{sync::Arc, time::Duration};
-
 use sale::{Event, Timestamp};
 use serde_json::json;
-use tokio::{sync::watch, time::timeout};
 
-use super::{Database, Sql, Tx, numbers::unsigned, row::row};
-use crate::{
-    StoreError,
-    events::{Group, Record},
-};
+use super::{Database, Sql, Tx, inbox::ConsumerGroup, numbers::unsigned, row::row};
+use crate::StoreError;
 
-/// The first look after a ring came to nothing: the commit it announced takes a moment. Each look after it comes twice as
-/// late.
-const FIRST_LOOK: Duration = Duration::from_millis(2);
 /// Ten times as many events as stop the calling of people.
 const MOST_COUNTED: i64 = 100_000;
 
-/// Wakes the readers of the outbox in this process, so that they need not wait for their next look.
-///
-/// It is rung when events are written, which is a moment before they are committed, so who hears it looks a few times.
-/// It is a courtesy: what another process writes rings no bell here, and the readers find it all the same.
-#[derive(Clone, Debug, Default)]
-pub struct Bell(Arc<watch::Sender<()>>);
-
-impl Bell {
-    pub fn ring(&self) {
-        self.0.send_replace(());
-    }
-
-    pub fn listen(&self) -> Listener {
-        Listener { rings: self.0.subscribe(), next_look: FIRST_LOOK }
-    }
+/// An event as its row in the outbox holds it. The relay publishes it without parsing it, so that a process of an earlier
+/// version forwards what a later one wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxRecord {
+    /// The order's id: the key on the log.
+    pub order: String,
+    /// The event as JSON.
+    pub body: String,
+    /// The W3C `traceparent` of its cause; empty when there is none.
+    pub trace: String,
 }
 
-/// One who hears a [`Bell`]; a ring that came while it was busy is not missed.
-#[derive(Debug)]
-pub struct Listener {
-    rings: watch::Receiver<()>,
-    next_look: Duration,
-}
-
-impl Listener {
-    /// Returns when it is time to look: at the next ring, soon after the last one, at the latest after `at_most`.
-    pub async fn wait(&mut self, at_most: Duration) {
-        let rung = timeout(self.next_look.min(at_most), self.rings.changed()).await.is_ok();
-        self.next_look = if rung { FIRST_LOOK } else { at_most.min(self.next_look * 2).max(FIRST_LOOK) };
-    }
-}
-
-/// Writes events down in the transaction of their cause, and rings the bell. The states that the cause moves see to it
-/// that each is written once.
+/// Writes events down in the transaction of their cause, and notifies the readers. The guarded
+/// states of the cause make sure that each is written once.
 ///
 /// Each carries the trace of the request that placed its order as a W3C `traceparent`, whose span is the event's own.
 pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Result<(), StoreError> {
@@ -77,7 +48,7 @@ pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Resul
         )
         .collect();
     sqlx::query(database.sql(APPEND)).bind(serde_json::Value::from(rows).to_string()).execute(&mut **tx).await?;
-    database.bell().ring();
+    database.outbox_notifier().notify();
     Ok(())
 }
 
@@ -91,13 +62,13 @@ row! {
 }
 
 impl OutboxRow {
-    fn with_id(self) -> (i64, Record) {
-        (self.id, Record { order: self.order_id, body: self.body, trace: self.trace })
+    fn with_id(self) -> (i64, OutboxRecord) {
+        (self.id, OutboxRecord { order: self.order_id, body: self.body, trace: self.trace })
     }
 }
 
 /// The oldest rows that are not safe on the log, with their ids.
-pub async fn unpublished(database: &Database, limit: i64) -> Result<Vec<(i64, Record)>, StoreError> {
+pub async fn unpublished(database: &Database, limit: i64) -> Result<Vec<(i64, OutboxRecord)>, StoreError> {
     let rows: Vec<OutboxRow> =
         sqlx::query_as("SELECT id, order_id, body, trace FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1")
             .bind(limit)
@@ -108,7 +79,7 @@ pub async fn unpublished(database: &Database, limit: i64) -> Result<Vec<(i64, Re
 
 /// The rows after the one with the id `after`: the embedded log. On SQLite ids are in the order of the commits, because
 /// there is one writer; on PostgreSQL a smaller id may appear after a larger one, so this would skip it.
-pub async fn after(database: &Database, after: i64, limit: i64) -> Result<Vec<(i64, Record)>, StoreError> {
+pub async fn after(database: &Database, after: i64, limit: i64) -> Result<Vec<(i64, OutboxRecord)>, StoreError> {
     const AFTER: &str = "SELECT id, order_id, body, trace FROM outbox WHERE id > $1 ORDER BY id LIMIT $2";
     let rows: Vec<OutboxRow> = sqlx::query_as(AFTER).bind(after).bind(limit).fetch_all(database.reader()).await?;
     Ok(rows.into_iter().map(OutboxRow::with_id).collect())
@@ -145,7 +116,7 @@ pub async fn mark_read_by_all(database: &Database, now: Timestamp) -> Result<(),
                         (SELECT CASE WHEN count(*) < $2 THEN 0 ELSE min(outbox_id) END FROM log_cursors)";
     sqlx::query(MARK)
         .bind(now.as_millis())
-        .bind(i64::try_from(Group::ALL.len()).unwrap_or(i64::MAX))
+        .bind(i64::try_from(ConsumerGroup::ALL.len()).unwrap_or(i64::MAX))
         .execute(database.writer())
         .await?;
     Ok(())

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     StoreError,
-    events::Group,
+    database::inbox::ConsumerGroup,
     queue_store::{HoldEnd, HoldEnding, Reservation, ReservationOutcome, StockGate},
 };
 
@@ -68,7 +68,7 @@ pub async fn settle(database: &Database, causes: &[Cause], now: Timestamp) -> Re
         holds.entry(hold.id.order).or_default().push(hold);
     }
     let events: Vec<_> = causes.iter().flat_map(|cause| cause.events.iter().copied()).collect();
-    let seen = inbox::seen(database, &mut tx, Group::Stock, &events).await?;
+    let seen = inbox::seen(database, &mut tx, ConsumerGroup::Stock, &events).await?;
     let is_new = |cause: &Cause| cause.events.is_empty() || !cause.events.iter().all(|event| seen.contains(event));
     let asked: Vec<_> = causes.iter().filter(|cause| is_new(cause) && holds.contains_key(&cause.order)).collect();
     let orders: Vec<_> = asked.iter().map(|cause| cause.order).collect();
@@ -148,7 +148,7 @@ impl Moves {
         }
         outbox::append(database, tx, &told).await?;
         mark_settled(database, tx, &self.settled).await?;
-        inbox::add_all(database, tx, Group::Stock, &self.events, now).await?;
+        inbox::add_all(database, tx, ConsumerGroup::Stock, &self.events, now).await?;
         // Last, because everybody who sells of the same items waits for them from here to the commit.
         moves::units(database, tx, &units).await
     }

@@ -1,9 +1,9 @@
 //! Kafka, through librdkafka.
 //!
 //! One topic, `openrun.orders`, keyed by the order's id, so that the events of an order lie in one partition in their
-//! order. One consumer group per [`Group`]. A broker that does not answer is waited for; it never ends the process.
+//! order. One Kafka consumer group per [`ConsumerGroup`]. Unavailable brokers are retried and never end the process.
 
-mod reading;
+mod subscription;
 mod topic;
 
 use std::{
@@ -29,11 +29,11 @@ use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Cluster, EventLog, Group, Handler, Patience, Record,
-    kafka::{reading::Subscription, topic::Topic},
-    lanes::Reader,
+    Cluster, ConsumerGroup, EventLog, Handler, OutboxRecord, RetryPolicy,
+    kafka::{subscription::Subscription, topic::Topic},
+    reader::Reader,
 };
-use crate::{StoreError, database::Database, outage::Outage};
+use crate::{StoreError, database::Database, outage::OutageLog};
 
 /// How long a message may take before its delivery counts as unknown and the relay sends it again.
 const DELIVERY_TIMEOUT_MS: &str = "10000";
@@ -41,24 +41,24 @@ const DELIVERY_TIMEOUT_MS: &str = "10000";
 /// Connections to brokers that come back are tried at least so often, so that an outage is over soon after its end.
 const LONGEST_RECONNECT_MS: &str = "1000";
 
-/// How long to leave a cluster alone that is in trouble.
-const TROUBLE: Duration = Duration::from_secs(1);
+/// How long to wait after an error of the cluster.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A Kafka cluster as the log.
 pub struct KafkaLog {
     cluster: Cluster,
     topic: Topic,
     database: Database,
-    patience: Patience,
+    retry: RetryPolicy,
     producer: Mutex<FutureProducer<Context>>,
     topic_exists: AtomicBool,
 }
 
 impl KafkaLog {
-    pub fn new(cluster: Cluster, database: Database, patience: Patience) -> Result<Self, StoreError> {
+    pub fn new(cluster: Cluster, database: Database, retry: RetryPolicy) -> Result<Self, StoreError> {
         let producer = Mutex::new(producer(&cluster)?);
         let topic = Topic::of(&cluster);
-        Ok(Self { cluster, topic, database, patience, producer, topic_exists: AtomicBool::new(false) })
+        Ok(Self { cluster, topic, database, retry, producer, topic_exists: AtomicBool::new(false) })
     }
 
     async fn need_topic(&self) -> Result<(), StoreError> {
@@ -69,9 +69,9 @@ impl KafkaLog {
         Ok(())
     }
 
-    /// Sees to it that the next append does not fail for the same reason.
-    fn mend(&self, trouble: &KafkaError) -> Result<(), StoreError> {
-        if trouble.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) {
+    /// Removes the cause of a failed append, if it is one that does not go away by itself.
+    fn recover(&self, error: &KafkaError) -> Result<(), StoreError> {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) {
             self.topic_exists.store(false, Ordering::Relaxed);
         }
         // An idempotent producer that lost count of its messages never works again.
@@ -85,7 +85,7 @@ impl KafkaLog {
 
 #[async_trait]
 impl EventLog for KafkaLog {
-    async fn append(&self, records: &[Record]) -> Result<(), StoreError> {
+    async fn append(&self, records: &[OutboxRecord]) -> Result<(), StoreError> {
         self.need_topic().await?;
         let sent = send(&self.producer.lock(), &self.topic, records);
         let mut outcome = Ok(());
@@ -99,7 +99,7 @@ impl EventLog for KafkaLog {
         match outcome.and(sent.outcome) {
             Ok(()) => Ok(()),
             Err(trouble) => {
-                self.mend(&trouble)?;
+                self.recover(&trouble)?;
                 Err(trouble.into())
             }
         }
@@ -107,17 +107,17 @@ impl EventLog for KafkaLog {
 
     async fn subscribe(
         &self,
-        group: Group,
+        group: ConsumerGroup,
         handler: Arc<dyn Handler>,
         stop: CancellationToken,
     ) -> Result<(), StoreError> {
-        let outage = Arc::new(Outage::of(format!("Kafka for {}", group.as_str())));
+        let outage = Arc::new(OutageLog::new(format!("Kafka for {}", group.as_str())));
         let reader = Reader {
             group,
             handler,
             database: self.database.clone(),
-            patience: self.patience,
-            outage: Outage::of(format!("the handler of {}", group.as_str())),
+            retry: self.retry,
+            outage: OutageLog::new(format!("the handler of {}", group.as_str())),
         };
         let mut subscription = Subscription::new(self.topic.clone(), reader, Arc::clone(&outage));
         // No `Periodic`: a subscription lasts until it fails, and is then begun again.
@@ -130,8 +130,8 @@ impl EventLog for KafkaLog {
                 () = stop.cancelled() => Ok(()),
             };
             if let Err(trouble) = ended {
-                outage.goes_on(&trouble);
-                tokio::select! { () = sleep(TROUBLE) => {} () = stop.cancelled() => {} }
+                outage.record_failure(&trouble);
+                tokio::select! { () = sleep(RETRY_AFTER) => {} () = stop.cancelled() => {} }
             }
         }
         Ok(())
@@ -142,15 +142,15 @@ impl EventLog for KafkaLog {
     }
 }
 
-/// What was handed to librdkafka.
+/// Records that were handed to librdkafka.
 struct Sending {
     deliveries: Vec<rdkafka::producer::DeliveryFuture>,
-    /// An `Err` when not everything could be.
+    /// An error when not all records were.
     outcome: Result<(), KafkaError>,
 }
 
 /// Hands records over in their order; the idempotent producer keeps it.
-fn send(producer: &FutureProducer<Context>, topic: &Topic, records: &[Record]) -> Sending {
+fn send(producer: &FutureProducer<Context>, topic: &Topic, records: &[OutboxRecord]) -> Sending {
     let mut deliveries = Vec::with_capacity(records.len());
     for record in records {
         let content_type = Header { key: "content-type", value: Some("application/cloudevents+json; charset=UTF-8") };
@@ -198,7 +198,7 @@ impl Cluster {
         config
     }
 
-    fn consumer(&self, group: Group) -> ClientConfig {
+    fn consumer(&self, group: ConsumerGroup) -> ClientConfig {
         let mut config = self.client();
         config
             .set("group.id", format!("{}openrun.{}", self.prefix, group.as_str()))
@@ -231,12 +231,12 @@ impl From<KafkaError> for StoreError {
     }
 }
 
-/// What librdkafka tells us outside of calls.
+/// Receives the callbacks of librdkafka.
 #[derive(Debug, Default)]
 struct Context {
-    /// Partitions that were taken away and that the subscription has not yet heard of.
+    /// Revoked partitions that the subscription has not dropped yet.
     revoked: Mutex<Vec<i32>>,
-    told: Notify,
+    revocation: Notify,
 }
 
 impl Context {
@@ -246,8 +246,8 @@ impl Context {
 }
 
 impl ClientContext for Context {
-    /// Each step of an outage is a line of librdkafka's; they are for who looks into it. The outage itself is told once,
-    /// by who meets it.
+    /// librdkafka logs every step of an outage, for debugging only. The outage itself is logged once, by its
+    /// [`OutageLog`].
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
@@ -271,7 +271,7 @@ impl ConsumerContext for Context {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(partitions) = rebalance {
             self.revoked.lock().extend(partitions.elements().iter().map(TopicPartitionListElem::partition));
-            self.told.notify_one();
+            self.revocation.notify_one();
         }
     }
 

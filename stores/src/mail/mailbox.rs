@@ -10,7 +10,7 @@ use sale::{
 };
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{Mail, Mailer, Sent};
+use super::{Mail, Mailer, SendOutcome};
 use crate::{StoreError, database::Database};
 
 /// Puts mails into the table `mails`.
@@ -21,7 +21,7 @@ pub struct Mailbox {
 
 /// A mail that lies in the mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
+pub struct StoredMail {
     pub id: i64,
     pub message_id: String,
     pub to: String,
@@ -36,7 +36,7 @@ impl Mailbox {
     }
 
     /// The newest letters.
-    pub async fn list(&self, limit: i64) -> Result<Vec<Letter>, StoreError> {
+    pub async fn list(&self, limit: i64) -> Result<Vec<StoredMail>, StoreError> {
         let rows =
             sqlx::query("SELECT id, message_id, recipient, subject, body, at FROM mails ORDER BY id DESC LIMIT $1")
                 .bind(limit)
@@ -45,7 +45,7 @@ impl Mailbox {
         rows.iter().map(|row| self.read(row)).collect()
     }
 
-    pub async fn show(&self, id: i64) -> Result<Option<Letter>, StoreError> {
+    pub async fn show(&self, id: i64) -> Result<Option<StoredMail>, StoreError> {
         let row = sqlx::query("SELECT id, message_id, recipient, subject, body, at FROM mails WHERE id = $1")
             .bind(id)
             .fetch_optional(self.database.reader())
@@ -53,7 +53,7 @@ impl Mailbox {
         row.map(|row| self.read(&row)).transpose()
     }
 
-    fn read(&self, row: &AnyRow) -> Result<Letter, StoreError> {
+    fn read(&self, row: &AnyRow) -> Result<StoredMail, StoreError> {
         let message_id: String = row.try_get(1)?;
         let place = place(&message_id);
         let opened = |column| {
@@ -61,7 +61,7 @@ impl Mailbox {
                 StoreError::unexpected("database", "a mail sealed with a key that is not in the keys file")
             })
         };
-        Ok(Letter {
+        Ok(StoredMail {
             id: row.try_get(0)?,
             to: opened(2)?,
             subject: opened(3)?,
@@ -75,7 +75,7 @@ impl Mailbox {
 #[async_trait]
 impl Mailer for Mailbox {
     /// A mail that lies there already stays as it is.
-    async fn send(&self, mail: &Mail) -> Result<Sent, StoreError> {
+    async fn send(&self, mail: &Mail) -> Result<SendOutcome, StoreError> {
         const SEND: &str = "INSERT INTO mails (message_id, recipient, subject, body, at) VALUES ($1, $2, $3, $4, $5) \
                             ON CONFLICT (message_id) DO NOTHING";
         let place = place(&mail.message_id);
@@ -88,7 +88,7 @@ impl Mailer for Mailbox {
             .bind(self.database.now().as_millis())
             .execute(self.database.writer())
             .await?;
-        Ok(Sent::Accepted)
+        Ok(SendOutcome::Accepted)
     }
 }
 

@@ -21,7 +21,7 @@ use sale::Clock;
 use tokio::time::timeout;
 use url::Url;
 
-use super::{BadMailUrl, Mail, Mailer, Sent};
+use super::{Mail, MailUrlError, Mailer, SendOutcome};
 use crate::StoreError;
 
 /// A mail that has not gone by then is tried again later.
@@ -33,39 +33,39 @@ type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 /// A mail server and who writes by it.
 #[derive(Clone)]
-pub struct Server {
+pub struct SmtpServer {
     builder: AsyncSmtpTransportBuilder,
     from: Address,
 }
 
 /// Without the password.
-impl fmt::Debug for Server {
+impl fmt::Debug for SmtpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("from", &self.from.to_string()).finish_non_exhaustive()
+        f.debug_struct("SmtpServer").field("from", &self.from.to_string()).finish_non_exhaustive()
     }
 }
 
-impl Server {
-    pub(super) fn parse(text: &str) -> Result<Self, BadMailUrl> {
-        let unknown = |fault: &dyn fmt::Display| BadMailUrl::Unknown(fault.to_string());
+impl SmtpServer {
+    pub(super) fn parse(text: &str) -> Result<Self, MailUrlError> {
+        let unknown = |fault: &dyn fmt::Display| MailUrlError::Unknown(fault.to_string());
         let url = Url::parse(text).map_err(|fault| unknown(&fault))?;
         let builder = Transport::from_url(text).map_err(|fault| unknown(&fault))?.timeout(Some(TIMEOUT));
         let from = url.query_pairs().find(|(name, _)| name == "from");
         let from = from.map_or_else(|| DEFAULT_SENDER.to_owned(), |(_, sender)| sender.into_owned());
-        let from = from.parse().map_err(|_| BadMailUrl::BadSender(from))?;
+        let from = from.parse().map_err(|_| MailUrlError::BadSender(from))?;
         Ok(Self { builder, from })
     }
 }
 
 /// Sends mails by a mail server.
-pub struct Smtp {
+pub struct SmtpMailer {
     transport: Transport,
     from: Address,
     clock: Arc<Clock>,
 }
 
-impl Smtp {
-    pub fn new(server: &Server, clock: Arc<Clock>) -> Self {
+impl SmtpMailer {
+    pub fn new(server: &SmtpServer, clock: Arc<Clock>) -> Self {
         Self { transport: server.builder.clone().build(), from: server.from.clone(), clock }
     }
 
@@ -89,16 +89,16 @@ impl Smtp {
 
     /// A refusal counts as one of the mail only when the server talks to us at all: one that shuts everybody out, or does
     /// not accept our password, refuses with the same codes.
-    async fn after(&self, refusal: &Error) -> Result<Sent, StoreError> {
+    async fn after(&self, refusal: &Error) -> Result<SendOutcome, StoreError> {
         match self.transport.test_connection().await {
-            Ok(true) => Ok(Sent::Refused),
+            Ok(true) => Ok(SendOutcome::Rejected),
             Ok(false) | Err(_) => Err(trouble(refusal)),
         }
     }
 
-    async fn hand_over(&self, message: Message) -> Result<Sent, StoreError> {
+    async fn hand_over(&self, message: Message) -> Result<SendOutcome, StoreError> {
         match self.transport.send(message).await {
-            Ok(_) => Ok(Sent::Accepted),
+            Ok(_) => Ok(SendOutcome::Accepted),
             Err(refusal) if refusal.is_permanent() => self.after(&refusal).await,
             Err(error) => Err(trouble(&error)),
         }
@@ -106,9 +106,9 @@ impl Smtp {
 }
 
 #[async_trait]
-impl Mailer for Smtp {
-    async fn send(&self, mail: &Mail) -> Result<Sent, StoreError> {
-        let Some(message) = self.message(mail) else { return Ok(Sent::Refused) };
+impl Mailer for SmtpMailer {
+    async fn send(&self, mail: &Mail) -> Result<SendOutcome, StoreError> {
+        let Some(message) = self.message(mail) else { return Ok(SendOutcome::Rejected) };
         let sent = timeout(TIMEOUT, self.hand_over(message)).await;
         sent.unwrap_or_else(|late| Err(StoreError::unavailable("mail server", late)))
     }

@@ -30,7 +30,7 @@ impl Person {
 
     /// As a browser carries session and ticket.
     pub(crate) fn cookies(&self, keys: &Keys) -> String {
-        let (session, ticket) = (self.session.reveal(), self.ticket.sign(&keys.tickets));
+        let (session, ticket) = (self.session.expose(), self.ticket.sign(&keys.tickets));
         format!("openrun={session}; openrun-t-{}={ticket}", self.ticket.sale)
     }
 }

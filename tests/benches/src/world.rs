@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, sync::Arc, thread::sleep, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use harness::{Program, http::Request, process::Process};
-use sale::{Keys, Sale, SaleId, Timestamp, clock::monotonic, pass::PassBook, testing::SaleBuilder};
+use sale::{Keys, Sale, SaleId, Timestamp, clock::monotonic, pass::PassIssuer, testing::SaleBuilder};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
 use stores::{
     database::Database,
@@ -25,7 +25,7 @@ const FRAME_FOLLOWS_WITHIN: Duration = Duration::from_secs(20);
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) keys: Keys,
-    pub(crate) passes: PassBook,
+    pub(crate) passes: PassIssuer,
     pub(crate) database: Database,
     pub(crate) queue: Arc<dyn SaleQueueStore>,
     pub(crate) environment: BTreeMap<String, String>,
@@ -58,7 +58,7 @@ impl World {
         ];
         Ok(Self {
             settings: settings.clone(),
-            passes: PassBook::new(PUBLIC_URL, &keys)?,
+            passes: PassIssuer::new(PUBLIC_URL, &keys)?,
             keys,
             queue: queue_store::connect(&settings.queue_url)?,
             environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
@@ -70,8 +70,8 @@ impl World {
     }
 
     /// Reads and signs the passes of this world.
-    pub(crate) fn pass_book(&self) -> anyhow::Result<PassBook> {
-        Ok(PassBook::new(PUBLIC_URL, &self.keys)?)
+    pub(crate) fn pass_book(&self) -> anyhow::Result<PassIssuer> {
+        Ok(PassIssuer::new(PUBLIC_URL, &self.keys)?)
     }
 
     /// A sale that is open and calls nobody, with its line ready. `change` makes it another one first.

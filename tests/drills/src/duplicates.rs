@@ -10,7 +10,7 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
 };
 use sale::clock::monotonic;
-use stores::events::{Cluster, EventLog as _, EventsUrl, Group, KafkaLog, Patience};
+use stores::events::{Cluster, ConsumerGroup, EventLog as _, EventsUrl, KafkaLog, RetryPolicy};
 
 use crate::{
     assertions,
@@ -43,7 +43,7 @@ async fn run(fixture: &Fixture) {
     let running = fixture.begin(Fixture::lasting(fixture.seconds)).await;
     let cluster = cluster_of(&running.story);
     let database = database::of(&running.story);
-    let log = KafkaLog::new(cluster.clone(), database, Patience::default()).expect("a producer");
+    let log = KafkaLog::new(cluster.clone(), database, RetryPolicy::default()).expect("a producer");
     let mut looks = Looks::at(&running.story).await;
     let (mut recorder, mut repeated) = (EventRecorder::at(&cluster), 0);
     let units = i64::from(running.story.terms.units);
@@ -83,7 +83,7 @@ async fn replay(
         story.installation.processes[*nth].kill();
     }
     fixture.report.step("everybody who reads the log is killed, and put back to its beginning");
-    for group in Group::ALL {
+    for group in ConsumerGroup::ALL {
         let consumer = consumer(cluster, *group);
         let rewound = until(READ_WITHIN, || async { rewind(&consumer, cluster) }).await;
         assert!(rewound, "the group {} could not be put back", group.as_str());
@@ -112,7 +112,7 @@ fn cluster_of(story: &Story) -> Cluster {
     }
 }
 
-fn consumer(cluster: &Cluster, group: Group) -> BaseConsumer {
+fn consumer(cluster: &Cluster, group: ConsumerGroup) -> BaseConsumer {
     config(cluster, group.as_str()).create().expect("a consumer")
 }
 
@@ -153,7 +153,7 @@ fn rewind(consumer: &BaseConsumer, cluster: &Cluster) -> bool {
 /// Until every group has read everything.
 async fn read_to_the_end(fixture: &Fixture, cluster: &Cluster, what: &str) {
     let started = monotonic();
-    let consumers: Vec<_> = Group::ALL.iter().map(|group| consumer(cluster, *group)).collect();
+    let consumers: Vec<_> = ConsumerGroup::ALL.iter().map(|group| consumer(cluster, *group)).collect();
     let behind = || consumers.iter().map(|consumer| lag(consumer, cluster)).sum::<i64>();
     let read = until(READ_WITHIN, || async { behind() == 0 }).await;
     fixture.report.check(what, read, format_args!("{:.1} s", started.elapsed().as_secs_f64()));

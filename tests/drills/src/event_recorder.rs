@@ -7,7 +7,7 @@ use rdkafka::{
     consumer::{Consumer as _, StreamConsumer},
     message::{BorrowedMessage, Headers as _},
 };
-use stores::events::Record;
+use stores::events::OutboxRecord;
 use tokio::{pin, select, time::sleep};
 
 use crate::duplicates::{KAFKA_ANSWERS, config, partitions, topic};
@@ -35,7 +35,7 @@ impl EventRecorder {
     }
 
     /// The events that are seen for the first time within this time.
-    pub(crate) async fn record_for(&mut self, within: Duration) -> Vec<Record> {
+    pub(crate) async fn record_for(&mut self, within: Duration) -> Vec<OutboxRecord> {
         let mut news = Vec::new();
         let over = sleep(within);
         pin!(over);
@@ -70,9 +70,9 @@ impl EventRecorder {
     }
 }
 
-fn record(message: &BorrowedMessage<'_>) -> Record {
+fn record(message: &BorrowedMessage<'_>) -> OutboxRecord {
     let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     let trace = headers.filter(|header| header.key == "traceparent").find_map(|header| header.value);
-    Record { order: text(message.key()), body: text(message.payload()), trace: text(trace) }
+    OutboxRecord { order: text(message.key()), body: text(message.payload()), trace: text(trace) }
 }

@@ -48,7 +48,7 @@ impl Site {
     }
 
     pub fn set_session(&self, session: &SessionId) -> HeaderValue {
-        self.set("", &session.reveal(), COOKIE_SECONDS)
+        self.set("", &session.expose(), COOKIE_SECONDS)
     }
 
     pub fn set_ticket(&self, sale: &SaleId, ticket: &str) -> HeaderValue {

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::StatusCode;
 use sale::Language;
-use stores::mail::mailbox::{Letter, Mailbox};
+use stores::mail::mailbox::{Mailbox, StoredMail};
 use web::{
     ApiError, ErrorCode,
     pages::console::{MailPage, MailRow, MailboxPage},
@@ -44,6 +44,6 @@ fn language_of(text: &str) -> Language {
     if text.chars().any(|letter| ('가'..='힣').contains(&letter)) { Language::Ko } else { Language::En }
 }
 
-fn mail_row(mail: &Letter) -> MailRow {
+fn mail_row(mail: &StoredMail) -> MailRow {
     MailRow { id: mail.id.to_string(), to: mail.to.clone(), subject: mail.subject.clone(), at: mail.at }
 }

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::RwLock;
 use sale::{
     HoldId, OrderId, Pass,
-    pass::PassBook,
+    pass::PassIssuer,
     sale::{Line, Place},
 };
 use stores::{
@@ -34,7 +34,7 @@ pub(super) struct Gate {
 }
 
 struct Server {
-    passes: PassBook,
+    passes: PassIssuer,
     database: Database,
     takes: Batcher<Reservation, ReservationOutcome>,
     body: RwLock<Bytes>,
