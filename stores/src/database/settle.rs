@@ -297,11 +297,8 @@ pub async fn take_again(
 }
 
 async fn is_closed(tx: &mut Tx, sale: &SaleId) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT closed_at IS NOT NULL FROM sales WHERE id = $1")
-        .bind(sale.as_str())
-        .fetch_one(&mut **tx)
-        .await?;
-    Ok(row.try_get::<i64, _>(0)? != 0)
+    let row = sqlx::query("SELECT closed_at FROM sales WHERE id = $1").bind(sale.as_str()).fetch_one(&mut **tx).await?;
+    Ok(row.try_get::<Option<i64>, _>(0)?.is_some())
 }
 
 /// What the gate is asked for.
