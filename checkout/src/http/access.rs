@@ -108,7 +108,7 @@ pub enum Principal {
 impl Principal {
     /// Who asks: the bearer of a token, the session of the console, or that of a buyer.
     async fn of(visitor: Visitor<'_>, app: &AppState) -> Self {
-        match authority(visitor, app).await {
+        match caller(visitor, app).await.map(|caller| caller.authority) {
             Ok(Authority::Operator) => Self::Operator,
             Ok(Authority::Seller) => Self::Seller,
             Err(_) => visitor.buyer().map_or(Self::Anonymous, Self::Buyer),
@@ -133,19 +133,36 @@ impl FromRequestParts<AppState> for Principal {
     }
 }
 
-/// What the token of the request, or the session of its console, allows.
-async fn authority(visitor: Visitor<'_>, app: &AppState) -> Result<Authority, ApiError> {
+/// Somebody who may call the seller's side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub authority: Authority,
+    /// The hash of the address that signed in; `None` for a bearer token, which names nobody.
+    pub person: Option<String>,
+}
+
+impl Caller {
+    /// As the audit log names them: the person, or the role of a token.
+    pub fn actor(&self) -> String {
+        self.person.clone().unwrap_or_else(|| self.authority.as_str().to_owned())
+    }
+}
+
+/// Who the token of the request, or the session of its console, speaks for.
+async fn caller(visitor: Visitor<'_>, app: &AppState) -> Result<Caller, ApiError> {
     let now = app.database.now();
     if let Some(token) = visitor.bearer() {
-        return token::verify(&app.keys.tokens, token, now).ok_or_else(|| ErrorCode::TokenInvalid.into());
+        let authority = token::verify(&app.keys.tokens, token, now).ok_or(ErrorCode::TokenInvalid)?;
+        return Ok(Caller { authority, person: None });
     }
     let session = visitor.console_cookie().ok_or(ErrorCode::TokenMissing)?;
     let seller = sellers::of_session(&app.database, &hash_of(session), now).await?;
-    seller.map(|seller| seller.authority).ok_or_else(|| ErrorCode::TokenInvalid.into())
+    let seller = seller.ok_or(ErrorCode::TokenInvalid)?;
+    Ok(Caller { authority: seller.authority, person: Some(seller.email_hash) })
 }
 
 /// Lets sellers and operators through.
-pub struct Seller(pub Authority);
+pub struct Seller(pub Caller);
 
 impl Guard for Seller {
     const ACCESS: Access = Access::Seller;
@@ -155,7 +172,7 @@ impl FromRequestParts<AppState> for Seller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
-        authority(visitor(&app.site, parts), app).await.map(Self)
+        caller(visitor(&app.site, parts), app).await.map(Self)
     }
 }
 
@@ -170,7 +187,7 @@ impl FromRequestParts<AppState> for Operator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
-        match authority(visitor(&app.site, parts), app).await? {
+        match caller(visitor(&app.site, parts), app).await?.authority {
             Authority::Operator => Ok(Self),
             Authority::Seller => Err(ErrorCode::NotAllowed.into()),
         }
@@ -250,4 +267,16 @@ fn is_own(visitor: Visitor<'_>, app: &AppState, order: &Order) -> bool {
     let by_ticket = Ticket::verify(&app.keys.tickets, text)
         .is_some_and(|ticket| ticket.sale == order.sale && ticket.buyer == order.buyer && !ticket.bound);
     by_ticket || app.passes.read(text).is_ok_and(|pass| pass.id == order.pass && !pass.bound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audit_log_names_the_person_and_for_a_token_its_role() {
+        let person = Caller { authority: Authority::Seller, person: Some("hash".to_owned()) };
+        assert_eq!(person.actor(), "hash");
+        assert_eq!(Caller { person: None, ..person }.actor(), "seller");
+    }
 }

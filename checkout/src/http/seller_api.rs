@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json as JsonAnswer, extract::State, response::Response};
 use http::{HeaderValue, StatusCode, header};
-use sale::{Admission, Sale, SaleId, token::Authority};
+use sale::{Admission, Sale, SaleId};
 use serde::Serialize;
 use serde_json::Value;
 use stores::database::{
@@ -18,7 +18,7 @@ use web::{ApiError, ErrorCode, paths};
 
 use super::{
     AppState,
-    access::{Operator, Seller, Write},
+    access::{Caller, Operator, Seller, Write},
     extract::{IfMatch, Json, Path},
     sales::{SaleView, known, with_sale},
 };
@@ -27,15 +27,16 @@ use crate::{
     verify::{GRACE, Report, Verifier},
 };
 
-/// The record of an act by this authority.
-pub fn act(app: &AppState, authority: Authority, act: &str, detail: impl Into<String>) -> Act {
-    Act { at: app.database.now(), actor: authority.as_str().to_owned(), act: act.to_owned(), detail: detail.into() }
+/// The record of an act.
+pub fn act(app: &AppState, caller: &Caller, act: &str, detail: impl Into<String>) -> Act {
+    Act { at: app.database.now(), actor: caller.actor(), act: act.to_owned(), detail: detail.into() }
 }
 
 /// Makes a sale and fills its queue store, so that it can be joined at once.
-pub async fn make(app: &AppState, document: &serde_json::Value, authority: Authority) -> Result<StockedSale, ApiError> {
-    let sale = new_sale::parse(document, app.database.now())?;
-    let act = act(app, authority, "create", "");
+pub async fn make(app: &AppState, document: &serde_json::Value, caller: Caller) -> Result<StockedSale, ApiError> {
+    let mut sale = new_sale::parse(document, app.database.now())?;
+    sale.owner = caller.person.clone().unwrap_or_default();
+    let act = act(app, &caller, "create", "");
     match sales::create(&app.database, &sale, &act).await? {
         Created::Exists => return Err(ErrorCode::SaleExists.into()),
         Created::Created => {}
@@ -52,11 +53,11 @@ pub async fn edit(
     id: &str,
     version: i64,
     changes: &serde_json::Value,
-    authority: Authority,
+    caller: Caller,
 ) -> Result<StockedSale, ApiError> {
     let before = known(app, id).await?;
     let changed = new_sale::patch(&before.sale, changes)?;
-    let act = act(app, authority, "change", changes.to_string());
+    let act = act(app, &caller, "change", changes.to_string());
     let answer = sales::change(&app.database, &changed, version, &act).await?;
     let after = outcome(answer, Some(&before.sale))?;
     restock(app, &after).await;
@@ -64,7 +65,7 @@ pub async fn edit(
 }
 
 /// Sets one of the seller's switches.
-pub async fn switch(app: &AppState, id: &str, switch: Switch, authority: Authority) -> Result<StockedSale, ApiError> {
+pub async fn switch(app: &AppState, id: &str, switch: Switch, caller: Caller) -> Result<StockedSale, ApiError> {
     let id: SaleId = id.parse().map_err(|_| ErrorCode::SaleNotFound)?;
     let (name, detail) = match switch {
         Switch::Pause => ("pause", String::new()),
@@ -72,7 +73,7 @@ pub async fn switch(app: &AppState, id: &str, switch: Switch, authority: Authori
         Switch::Close => ("close", String::new()),
         Switch::Admission(admission) => ("admission", serde_json::to_string(&admission).unwrap_or_default()),
     };
-    let act = act(app, authority, name, detail);
+    let act = act(app, &caller, name, detail);
     let answer = sales::switch(&app.database, &id, switch, &act).await?;
     outcome(answer, None)
 }
@@ -109,11 +110,11 @@ async fn restock(app: &AppState, after: &StockedSale) {
     responses((status = 201, description = "The sale"), (status = 409, description = "sale_exists"),
         (status = 422, description = "invalid_field, not_supported")))]
 pub async fn create(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
     Json(document): Json<Value>,
 ) -> Result<Response, ApiError> {
-    let known = make(&app, &document, authority).await?;
+    let known = make(&app, &document, caller).await?;
     let mut response = sale_answer(&app, StatusCode::CREATED, &known);
     if let Ok(location) = HeaderValue::try_from(paths::api::sale(&known.sale.id)) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -126,13 +127,13 @@ pub async fn create(
     responses((status = 200, description = "The sale"), (status = 412, description = "precondition_failed"),
         (status = 428, description = "precondition_required")))]
 pub async fn change(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
     Path(id): Path<String>,
     IfMatch(version): IfMatch,
     Json(changes): Json<Value>,
 ) -> Result<Response, ApiError> {
-    let known = edit(&app, &id, version, &changes, authority).await?;
+    let known = edit(&app, &id, version, &changes, caller).await?;
     Ok(sale_answer(&app, StatusCode::OK, &known))
 }
 
@@ -144,12 +145,12 @@ fn sale_answer(app: &AppState, status: StatusCode, known: &StockedSale) -> Respo
 #[utoipa::path(put, path = "/v1/sales/{sale}/admission", operation_id = "update_admission", tag = "seller", params(("sale" = String, Path)),
     responses((status = 200, description = "The settings now in force")))]
 pub async fn set_admission(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
     Path(id): Path<String>,
     Json(document): Json<Value>,
 ) -> Result<JsonAnswer<Settings>, ApiError> {
-    let known = update_admission(&app, &id, &document, authority).await?;
+    let known = update_admission(&app, &id, &document, caller).await?;
     Ok(settings(&app, &known))
 }
 
@@ -158,11 +159,11 @@ pub async fn update_admission(
     app: &AppState,
     id: &str,
     document: &Value,
-    authority: Authority,
+    caller: Caller,
 ) -> Result<StockedSale, ApiError> {
     let in_force = known(app, id).await?.sale.admission;
     let admission = new_sale::admission(document, in_force)?;
-    switch(app, id, Switch::Admission(admission), authority).await
+    switch(app, id, Switch::Admission(admission), caller).await
 }
 
 /// The settings now in force.
@@ -185,33 +186,33 @@ fn settings(app: &AppState, known: &StockedSale) -> JsonAnswer<Settings> {
 #[utoipa::path(post, path = "/v1/sales/{sale}/pause", operation_id = "pause_sale", tag = "seller", params(("sale" = String, Path)),
     responses((status = 200, description = "The settings now in force")))]
 pub async fn pause(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<JsonAnswer<Settings>, ApiError> {
-    Ok(settings(&app, &switch(&app, &id, Switch::Pause, authority).await?))
+    Ok(settings(&app, &switch(&app, &id, Switch::Pause, caller).await?))
 }
 
 /// Goes on calling people.
 #[utoipa::path(post, path = "/v1/sales/{sale}/resume", operation_id = "resume_sale", tag = "seller", params(("sale" = String, Path)),
     responses((status = 200, description = "The settings now in force")))]
 pub async fn resume(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<JsonAnswer<Settings>, ApiError> {
-    Ok(settings(&app, &switch(&app, &id, Switch::Resume, authority).await?))
+    Ok(settings(&app, &switch(&app, &id, Switch::Resume, caller).await?))
 }
 
 /// Closes the sale to newcomers; those inside may finish.
 #[utoipa::path(post, path = "/v1/sales/{sale}/close", operation_id = "close_sale", tag = "seller", params(("sale" = String, Path)),
     responses((status = 200, description = "The settings now in force")))]
 pub async fn close(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<JsonAnswer<Settings>, ApiError> {
-    Ok(settings(&app, &switch(&app, &id, Switch::Close, authority).await?))
+    Ok(settings(&app, &switch(&app, &id, Switch::Close, caller).await?))
 }
 
 /// The sale's figures at this moment.

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use sale::{OrderState, token::Authority};
+use sale::OrderState;
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
 use stores::{
@@ -21,7 +21,7 @@ use web::{
 
 use super::{
     super::{
-        access::{Seller, Write},
+        access::{Caller, Seller, Write},
         extract::{Form, PageRequest, Path, Query},
         pages::to,
         sales::known,
@@ -179,12 +179,12 @@ fn document(form: &AdmissionForm) -> Value {
 }
 
 pub async fn set_admission(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     page: PageRequest,
     Path(id): Path<String>,
     Form(form): Form<AdmissionForm>,
 ) -> Result<Response, ApiError> {
-    match update_admission(&page.app, &id, &document(&form), authority).await {
+    match update_admission(&page.app, &id, &document(&form), caller).await {
         Ok(_) => Ok(to(&paths::console::saved_sale(id))),
         Err(error) if !error.errors.is_empty() => {
             let faults = error.errors.iter().map(admission_fault).collect();
@@ -201,30 +201,30 @@ fn admission_fault(error: &FieldError) -> FieldFault {
 }
 
 pub async fn pause(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     page: PageRequest,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    set_switch(&page, &id, Switch::Pause, authority).await
+    set_switch(&page, &id, Switch::Pause, caller).await
 }
 
 pub async fn resume(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     page: PageRequest,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    set_switch(&page, &id, Switch::Resume, authority).await
+    set_switch(&page, &id, Switch::Resume, caller).await
 }
 
 pub async fn close(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     page: PageRequest,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    set_switch(&page, &id, Switch::Close, authority).await
+    set_switch(&page, &id, Switch::Close, caller).await
 }
 
-async fn set_switch(page: &PageRequest, id: &str, to_set: Switch, by: Authority) -> Result<Response, ApiError> {
+async fn set_switch(page: &PageRequest, id: &str, to_set: Switch, by: Caller) -> Result<Response, ApiError> {
     switch(&page.app, id, to_set, by).await?;
     Ok(to(&paths::console::sale(id)))
 }

@@ -48,11 +48,11 @@ pub async fn blank(_: Seller, page: PageRequest) -> Result<Response, ApiError> {
 }
 
 pub async fn create(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     page: PageRequest,
     Form(typed): Form<Typed>,
 ) -> Result<Response, ApiError> {
-    match make(&page.app, &document(&typed, true), authority).await {
+    match make(&page.app, &document(&typed, true), caller).await {
         Ok(made) => Ok(to(&paths::console::sale(made.sale.id))),
         Err(error) => refused(&page, Purpose::Create, typed, error),
     }
@@ -65,13 +65,13 @@ pub async fn show(_: Seller, page: PageRequest, Path(id): Path<String>) -> Resul
 }
 
 pub async fn save(
-    Write(Seller(authority)): Write<Seller>,
+    Write(Seller(caller)): Write<Seller>,
     page: PageRequest,
     Path(id): Path<String>,
     Form(typed): Form<Typed>,
 ) -> Result<Response, ApiError> {
     let version = typed.get("version").and_then(|version| version.parse().ok()).unwrap_or(0);
-    match edit(&page.app, &id, version, &document(&typed, false), authority).await {
+    match edit(&page.app, &id, version, &document(&typed, false), caller).await {
         Ok(_) => Ok(to(&paths::console::saved_sale(id))),
         Err(error) => {
             let now = known(&page.app, &id).await?.sale.version;

@@ -59,12 +59,12 @@ async fn list(page: &PageRequest) -> Result<Response, ApiError> {
 }
 
 /// Opens the demo's sale anew, as if nobody had ever been there.
-pub async fn reset_demo(Write(Seller(authority)): Write<Seller>, page: PageRequest) -> Result<Response, ApiError> {
+pub async fn reset_demo(Write(Seller(caller)): Write<Seller>, page: PageRequest) -> Result<Response, ApiError> {
     let app = &page.app;
     if !app.demo {
         return Err(ErrorCode::NotFound.into());
     }
-    let act = seller_api::act(app, authority, "reset", "");
+    let act = seller_api::act(app, &caller, "reset", "");
     let opens_at = app.database.now().plus_seconds(DEMO_OPENS_AFTER_SECONDS);
     for sale in sales::list_all(&app.database, SALES).await? {
         reset::reset(&app.database, &sale, opens_at, &act).await?;
