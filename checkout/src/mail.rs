@@ -17,7 +17,10 @@ use stores::{
     events::{ConsumerGroup, Handler, Progress},
     mail::{Mail, Mailer, SendOutcome},
 };
-use web::mails::{OrderMail, OrderMailKind, OrderMailLine};
+use web::{
+    mails::{OrderMail, OrderMailKind, OrderMailLine},
+    paths,
+};
 
 use crate::reserve::contact_place;
 
@@ -89,7 +92,7 @@ impl MailWorker {
             lines: lines.map(|line| OrderMailLine { name: item_name(&line.item), quantity: line.quantity }).collect(),
             total: order.total,
             order: order.id,
-            url: format!("{}/orders/{}", self.public_url, order.id),
+            url: format!("{}{}", self.public_url, paths::order(order.id)),
         })
     }
 }

@@ -13,6 +13,7 @@ use ureq::{
     Agent, Body, Timeout,
     http::{HeaderMap, Response, StatusCode, header},
 };
+use web::paths::api as paths;
 
 use crate::config::PublicUrl;
 
@@ -89,13 +90,13 @@ impl Client {
 
     /// `POST /v1/sales`.
     pub fn create_sale(&self, sale: &Value) -> Result<Value, ClientError> {
-        self.post("/v1/sales", sale)
+        self.post(&paths::sales(), sale)
     }
 
     /// `GET /v1/sales`, all pages as one.
     pub fn sales(&self) -> Result<Value, ClientError> {
         let mut sales = Vec::new();
-        let mut path = "/v1/sales".to_owned();
+        let mut path = paths::sales();
         for _ in 0..MAX_PAGES {
             let mut page = self.get(&path)?;
             let Value::Array(mut part) = page["data"].take() else {
@@ -106,7 +107,7 @@ impl Client {
                 Some(cursor) => {
                     let query: String =
                         url::form_urlencoded::Serializer::new(String::new()).append_pair("cursor", cursor).finish();
-                    path = format!("/v1/sales?{query}");
+                    path = format!("{}?{query}", paths::sales());
                 }
                 None => return Ok(json!({"data": sales, "next_cursor": null})),
             }
@@ -116,12 +117,12 @@ impl Client {
 
     /// `GET /v1/sales/{sale}`.
     pub fn sale(&self, sale: &str) -> Result<Value, ClientError> {
-        self.get(&format!("/v1/sales/{sale}"))
+        self.get(&paths::sale(sale))
     }
 
     /// `POST /v1/sellers`.
     pub fn add_seller(&self, email: &str) -> Result<SignIn, ClientError> {
-        let answer = self.post("/v1/sellers", &json!({"email": email}))?;
+        let answer = self.post(&paths::sellers(), &json!({"email": email}))?;
         serde_json::from_value(answer).map_err(|error| self.unexpected(format!("no sign-in: {error}")))
     }
 
@@ -132,7 +133,7 @@ impl Client {
         let mut sales = Map::new();
         for sale in list["data"].as_array().into_iter().flatten() {
             let id = sale["id"].as_str().ok_or_else(|| self.unexpected("a sale without an id"))?;
-            let part = self.get(&format!("/v1/sales/{id}/verify"))?;
+            let part = self.get(&paths::verify(id))?;
             // A missing count is an error: taken as zero, it would report a success that was never verified.
             let count = part["differences"].as_u64();
             differences += count.ok_or_else(|| self.unexpected("a verification without a count"))?;

@@ -68,6 +68,7 @@ pub mod api {
         verify(sale) = "/v1/sales/{sale}/verify";
         order(order) = "/v1/orders/{order}";
         payments(order) = "/v1/orders/{order}/payments";
+        sellers() = "/v1/sellers";
         openapi() = "/openapi.json";
     }
 }

@@ -19,6 +19,7 @@ use stores::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use web::paths::api as paths;
 
 /// Buyers at the opening, and the pause between two of them.
 const FIRST_BUYERS: usize = 25;
@@ -113,12 +114,12 @@ impl Shared {
 
     /// One buyer's way: join, wait, enter, reserve, pay.
     async fn buy(&self) -> anyhow::Result<()> {
-        let of_sale = |step: &str| format!("/v1/sales/{}/{step}", self.sale);
+        let sale = &self.sale;
         let me = SessionId::random().expose();
-        let joined = self.call(Call::new(Method::POST, of_sale("tickets")).key(&me)).await?;
+        let joined = self.call(Call::new(Method::POST, paths::tickets(sale)).key(&me)).await?;
         let ticket = text(&joined, "ticket")?;
         loop {
-            let standing = self.call(Call::new(Method::GET, of_sale("tickets/self")).token(&ticket)).await?;
+            let standing = self.call(Call::new(Method::GET, paths::own_ticket(sale)).token(&ticket)).await?;
             match standing["state"].as_str() {
                 Some("called" | "admitted") => break,
                 Some("waiting" | "late") | None => wait((900, 1_600)).await,
@@ -126,15 +127,15 @@ impl Shared {
             }
         }
         wait((300, 2_500)).await;
-        let entered = self.call(Call::new(Method::POST, of_sale("passes")).token(&ticket)).await?;
+        let entered = self.call(Call::new(Method::POST, paths::passes(sale)).token(&ticket)).await?;
         let pass = text(&entered, "pass")?;
         wait((1_000, 5_000)).await;
         let lines = json!({"lines": [{"item": "pair", "quantity": 1}]});
-        let reserve = Call { body: Some(lines), ..Call::new(Method::POST, of_sale("orders")).key(&me).token(&pass) };
+        let reserve = Call { body: Some(lines), ..Call::new(Method::POST, paths::orders(sale)).key(&me).token(&pass) };
         let order = text(&self.call(reserve).await?, "id")?;
         wait((1_000, 5_000)).await;
         let choice = json!({"method": method(rand::rng().random_range(0..100))});
-        let pay = Call::new(Method::POST, format!("/v1/orders/{order}/payments")).key(&me).token(&pass);
+        let pay = Call::new(Method::POST, paths::payments(&order)).key(&me).token(&pass);
         self.call(Call { body: Some(choice), ..pay }).await?;
         Ok(())
     }

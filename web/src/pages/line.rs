@@ -14,7 +14,7 @@ pub use self::{
 };
 use super::{rendered, script_json, time_limit};
 use crate::{
-    Layout, assets,
+    Layout, assets, paths,
     precompressed::{PrecompressedTemplate, placeholder},
 };
 
@@ -127,9 +127,9 @@ impl LinePage {
     /// The address of the order; that of the checkout, which leads to it, where the order is not known.
     fn order_link(&self) -> String {
         if let LineView::Consumed { order: Some(order) } = &self.view {
-            format!("/orders/{order}")
+            paths::order(order)
         } else {
-            format!("/sales/{}/checkout", self.sale)
+            paths::checkout(&self.sale)
         }
     }
 

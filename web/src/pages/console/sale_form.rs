@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
-use crate::{Layout, assets, messages::ConsoleFieldsMessages, pages::rendered};
+use crate::{Layout, assets, messages::ConsoleFieldsMessages, pages::rendered, paths};
 
 /// The form. Fields: `id`, `name_ko`, `name_en`, `opens_at`, `closes_at`, `per_buyer_limit`, `hold_seconds`,
 /// `enter_seconds`, `pass_seconds`, `per_minute`, `max_active`, `overcall`, and for each item from 0 on `item_0_id`,
@@ -93,8 +93,8 @@ impl SaleFormPage {
 
     fn action(&self) -> String {
         match &self.purpose {
-            Purpose::Create => "/console/sales".to_owned(),
-            Purpose::Edit { sale, .. } => format!("/console/sales/{sale}/edit"),
+            Purpose::Create => paths::console::sales(),
+            Purpose::Edit { sale, .. } => paths::console::edit_sale(sale),
         }
     }
 
