@@ -4,6 +4,9 @@
 //! `cfg(test)` is always true here; it tells the lints that helpers of tests may unwrap.
 
 #[cfg(test)]
+#[path = "refusals/access.rs"]
+mod access;
+#[cfg(test)]
 #[path = "refusals/door.rs"]
 mod door;
 #[cfg(test)]
@@ -33,13 +36,15 @@ mod world;
 
 #[cfg(test)]
 mod table {
-    use crate::{door, orders, pages, races, row::run, seller, world::World};
+    use crate::{access, door, orders, pages, races, row::run, seller, world::World};
 
     /// One server for all of them: whatever one row broke, the next ones would see.
     #[test]
     fn what_is_asked_wrongly_is_refused_and_nothing_changes() {
         let world = World::new();
-        let rows = [door::rows(&world), orders::rows(&world), seller::rows(&world), pages::rows(&world)].concat();
+        let rows =
+            [access::rows(&world), door::rows(&world), orders::rows(&world), seller::rows(&world), pages::rows(&world)]
+                .concat();
         let count = rows.len();
         let faults = run(&world, rows);
         assert!(faults.is_empty(), "{} faults in {count} rows:\n{}", faults.len(), faults.join("\n"));
