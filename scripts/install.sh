@@ -174,6 +174,28 @@ install_browser() {
     install_node_packages
 }
 
+## The description of the API
+
+venv_package() { python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv; }
+
+# A virtual environment names its own folder, so it is made in place; the mark says that it is whole.
+fetch_schemathesis() {
+    local folder=$CACHE/schemathesis-$SCHEMATHESIS_VERSION
+    [ -e "$folder/.installed" ] && return
+    say "installing Schemathesis $SCHEMATHESIS_VERSION from PyPI"
+    rm -rf "$folder"
+    quietly python3 -m venv "$folder" || fail "cannot make a virtual environment; \`python3 -m venv $folder\` says why"
+    quietly "$folder/bin/pip" install --disable-pip-version-check "schemathesis==$SCHEMATHESIS_VERSION" ||
+        fail "cannot install Schemathesis $SCHEMATHESIS_VERSION; pip must reach PyPI"
+    touch "$folder/.installed"
+}
+
+install_schemathesis() {
+    install_debian "$(venv_package)"
+    with_cache_lock fetch_schemathesis
+    PATH=$PATH:$CACHE/schemathesis-$SCHEMATHESIS_VERSION/bin
+}
+
 ## Load tests and the compose file
 
 go_is_recent() { have go && [ "$(printf '%s\n' "$GO_OLDEST" "$(GOTOOLCHAIN=local go env GOVERSION | sed 's/^go//')" | sort -V | head -n 1)" = "$GO_OLDEST" ]; }
