@@ -16,10 +16,11 @@ const ENTER_SECONDS: (i64, i64) = (5, 900);
 const PASS_SECONDS: (i64, i64) = (5, 600);
 const PER_MINUTE: (i64, i64) = (0, 6_000_000);
 const MAX_ACTIVE: (i64, i64) = (1, 1_000_000);
-const OVERCALL: (f64, f64) = (0.0, 10.0);
-const MOST_ITEMS: usize = 50;
-const LONGEST_TEXT: usize = 200;
-const LONGEST_MESSAGE: usize = 500;
+const OVERCALL: (f64, f64) = (0.0, MOST_OVERCALL);
+pub const MOST_OVERCALL: f64 = 10.0;
+pub const MOST_ITEMS: usize = 50;
+pub const LONGEST_TEXT: usize = 200;
+pub const LONGEST_MESSAGE: usize = 500;
 
 /// Admission unless the seller says otherwise: ten a second, two hundred inside.
 const DEFAULT_ADMISSION: Admission = Admission { mode: Mode::Manual, per_minute: 600, max_active: 200, overcall: 0.0 };

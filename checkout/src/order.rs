@@ -3,9 +3,10 @@
 use sale::{ItemId, Money, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId};
 use serde::Serialize;
 use stores::database::orders::{Attempt, Order, Step};
+use utoipa::ToSchema;
 
 /// The order of the API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OrderView {
     pub id: OrderId,
     pub sale: SaleId,
@@ -20,7 +21,7 @@ pub struct OrderView {
     pub history: Vec<StepView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LineView {
     pub item: ItemId,
     pub quantity: u32,
@@ -28,7 +29,7 @@ pub struct LineView {
     pub price: Money,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PaymentView {
     pub id: PaymentId,
     pub attempt: u32,
@@ -37,13 +38,13 @@ pub struct PaymentView {
 }
 
 /// What the buyer has to do next at the provider's. The sandbox never requires anything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum NextAction {
     Redirect { url: String },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StepView {
     pub state: OrderState,
     pub at: Timestamp,

@@ -19,6 +19,7 @@ use stores::{
     payments::PaymentProvider,
     queue_store::SaleQueueStore,
 };
+use utoipa::ToSchema;
 
 pub use self::money::{Books, read_books};
 use crate::reconcile::differences;
@@ -29,7 +30,7 @@ pub const GRACE: Duration = Duration::from_secs(2);
 const EVENT_AGE_MS: i64 = 10_000;
 
 /// What was compared, and what did not fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Report {
     pub differences: usize,
     pub checked: BTreeMap<&'static str, u64>,
@@ -37,7 +38,7 @@ pub struct Report {
 }
 
 /// One thing that does not fit.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 pub struct Found {
     pub what: &'static str,
     /// An order, hold, payment, event, `sale/item` or `sale/buyer`.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::ConnectInfo};
 use futures::future::{BoxFuture, Either, Ready, ready};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
+use http::{HeaderMap, Request, Response, StatusCode, header, uri::PathAndQuery};
 use hyper::body::Incoming;
 use stores::database::Database;
 use tower::ServiceExt as _;
@@ -14,7 +14,7 @@ use web::{ApiError, Body, ErrorCode, Site, Visitor, error_response, request::tra
 
 use crate::{
     access_log::HotPath,
-    health::{Health, Reading},
+    health::{self, Health},
     telemetry::metrics::Metrics,
 };
 
@@ -112,28 +112,16 @@ impl Dispatcher {
             return Some(self.refuse(request, peer, &ApiError::from(ErrorCode::MethodNotAllowed).allow("GET,HEAD")));
         }
         match path {
-            "/healthz" => Some(text(StatusCode::OK, "ok\n".to_owned())),
-            "/readyz" => Some(match self.health.read().await {
-                Reading::Ready { notes } => text(StatusCode::OK, format!("ready\n{notes}")),
-                Reading::NotReady(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
-            }),
+            "/healthz" => Some(health::healthz()),
+            "/readyz" => Some(health::readyz(&self.health).await),
             "/metrics" => {
                 let metrics = self.metrics.as_ref()?;
                 let allowed = !metrics.loopback_only || peer.ip().to_canonical().is_loopback();
-                allowed.then(|| text(StatusCode::OK, metrics.render()))
+                allowed.then(|| health::text(StatusCode::OK, metrics.render()))
             }
             _ => None,
         }
     }
-}
-
-fn text(status: StatusCode, text: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 /// Refuses requests that no call accepts, before anything else is done with them.

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::{HeaderValue, Response, StatusCode, header};
 use parking_lot::Mutex;
 use sale::clock::monotonic;
 use stores::{
@@ -17,6 +18,7 @@ use stores::{
     database::{Database, sales},
     queue_store::SaleQueueStore,
 };
+use web::Body;
 
 use crate::{installation::Membership, lifecycle::Lifecycle};
 
@@ -36,6 +38,46 @@ pub enum Reading {
         notes: String,
     },
     NotReady(String),
+}
+
+/// Whether the process runs.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "healthz",
+    tag = "operations",
+    responses((status = 200, description = "It runs", body = String, content_type = "text/plain"))
+)]
+pub fn healthz() -> Response<Body> {
+    text(StatusCode::OK, "ok\n".to_owned())
+}
+
+/// Whether the process takes work: the first line says so, every further one names what is in trouble.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readyz",
+    tag = "operations",
+    responses(
+        (status = 200, description = "It takes work", body = String, content_type = "text/plain"),
+        (status = 503, description = "It does not, and why", body = String, content_type = "text/plain")
+    )
+)]
+pub async fn readyz(health: &Health) -> Response<Body> {
+    match health.read().await {
+        Reading::Ready { notes } => text(StatusCode::OK, format!("ready\n{notes}")),
+        Reading::NotReady(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}
+
+/// An answer for people and probes.
+pub fn text(status: StatusCode, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 #[derive(Clone)]

@@ -1,24 +1,33 @@
-//! The description of the API, from the handlers themselves.
+//! The description of the API: operations and schemas from the handlers, who may call and what is refused from the
+//! router's table.
+
+mod refusals;
 
 use std::sync::LazyLock;
 
 use utoipa::{
     OpenApi as _,
     openapi::{
-        OpenApi, OpenApiBuilder,
-        security::{Http, HttpAuthScheme, SecurityScheme},
+        OpenApi, OpenApiBuilder, PathItem, Paths,
+        path::Operation,
+        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
         tag::TagBuilder,
     },
 };
+use web::Access;
 
-use crate::router;
+use crate::{health, router};
 
 #[derive(utoipa::OpenApi)]
-#[openapi(info(
-    title = "Openrun",
-    description = "A waiting room, an admission rate, and a checkout that sells limited stock exactly once.",
-    license(name = "Apache-2.0 OR MIT")
-))]
+#[openapi(
+    info(
+        title = "Openrun",
+        description = "A waiting room, an admission rate, and a checkout that sells limited stock exactly once.",
+        license(name = "Apache-2.0 OR MIT")
+    ),
+    paths(health::healthz, health::readyz),
+    components(schemas(web::error::Problem<'_>))
+)]
 struct Description;
 
 /// The document, made once.
@@ -27,7 +36,20 @@ pub fn document() -> &'static OpenApi {
     &DOCUMENT
 }
 
-/// Adds what the front door answers, who may ask, and what the tags mean.
+const SECURITY_SCHEMES: [(&str, &str); 3] = [
+    ("ticket", "The ticket that a join answered"),
+    ("pass", "The pass that entering answered"),
+    ("token", "A token of a seller or operator, printed by `openrun token`"),
+];
+
+const TAGS: [(&str, &str); 5] = [
+    ("line", "The line of a sale"),
+    ("sales", "Sales"),
+    ("orders", "Orders and payments"),
+    ("seller", "The seller's side"),
+    ("operations", "Operations"),
+];
+
 fn describe() -> OpenApi {
     let mut openapi = Description::openapi();
     openapi.merge(waiting_room::Description::openapi());
@@ -35,17 +57,104 @@ fn describe() -> OpenApi {
         openapi.components.get_or_insert_default().schemas.extend(schemas);
         openapi.merge(OpenApiBuilder::new().paths(paths).build());
     }
-    let components = openapi.components.get_or_insert_default();
-    for name in ["token", "ticket", "pass"] {
-        components.add_security_scheme(name, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    for route in router::routes() {
+        if let Some(operation) = operation(&mut openapi.paths, route.method, route.path) {
+            operation.security = security(route.access);
+            refusals::describe(operation, &route);
+        }
     }
-    let tags = [
-        ("line", "The line of a sale"),
-        ("sales", "Sales"),
-        ("orders", "Orders and payments"),
-        ("seller", "The seller's side"),
-    ];
-    let tags = tags.map(|(name, words)| TagBuilder::new().name(name).description(Some(words)).build());
+    let components = openapi.components.get_or_insert_default();
+    for (name, description) in SECURITY_SCHEMES {
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some(description.to_owned());
+        components.add_security_scheme(name, SecurityScheme::Http(bearer));
+    }
+    let tags = TAGS.map(|(name, words)| TagBuilder::new().name(name).description(Some(words)).build());
     openapi.tags = Some(tags.into());
     openapi
+}
+
+fn operation<'p>(paths: &'p mut Paths, method: &str, path: &str) -> Option<&'p mut Operation> {
+    let item: &mut PathItem = paths.paths.get_mut(path)?;
+    match method {
+        "GET" => item.get.as_mut(),
+        "POST" => item.post.as_mut(),
+        "PUT" => item.put.as_mut(),
+        "PATCH" => item.patch.as_mut(),
+        "DELETE" => item.delete.as_mut(),
+        _ => None,
+    }
+}
+
+/// The schemes of which one must be shown; browsers show cookies instead.
+fn security(access: Access) -> Option<Vec<SecurityRequirement>> {
+    let names: &[&str] = match access {
+        Access::Anyone | Access::Loopback => return None,
+        Access::Ticket => &["ticket"],
+        Access::Pass => &["pass"],
+        Access::Buyer => &["ticket", "pass", "token"],
+        Access::Seller | Access::Operator => &["token"],
+    };
+    Some(names.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::router::{Route, routes};
+
+    fn operations(document: &Value) -> impl Iterator<Item = (String, String, &Value)> {
+        let paths = document["paths"].as_object().unwrap().iter();
+        paths.flat_map(|(path, item)| {
+            let methods = item.as_object().unwrap().iter();
+            methods.map(move |(method, operation)| (method.to_uppercase(), path.clone(), operation))
+        })
+    }
+
+    fn is_described(route: &Route) -> bool {
+        route.path.starts_with("/v1/") || ["/healthz", "/readyz", "/.well-known/jwks.json"].contains(&route.path)
+    }
+
+    #[test]
+    fn every_call_of_the_table_is_described_and_nothing_else() {
+        let document = serde_json::to_value(document()).unwrap();
+        let described: HashSet<_> = operations(&document).map(|(method, path, _)| (method, path)).collect();
+        let of_table = routes().into_iter().filter(is_described);
+        assert_eq!(described, of_table.map(|route| (route.method.to_owned(), route.path.to_owned())).collect());
+    }
+
+    #[test]
+    fn operation_ids_are_unique() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut seen = HashSet::new();
+        for (_, _, operation) in operations(&document) {
+            assert!(seen.insert(operation["operationId"].as_str().unwrap().to_owned()), "{operation}");
+        }
+    }
+
+    #[test]
+    fn every_answer_with_a_body_has_a_schema() {
+        let document = serde_json::to_value(document()).unwrap();
+        for (method, path, operation) in operations(&document) {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let has_body = !matches!(status.as_str(), "204" | "304");
+                let contents = response["content"].as_object().map(|contents| contents.values().collect::<Vec<_>>());
+                let has_schema = contents.is_some_and(|all| all.iter().all(|content| content["schema"].is_object()));
+                assert_eq!(has_schema, has_body, "{method} {path} {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_has_its_schema() {
+        let text = serde_json::to_string(document()).unwrap();
+        let schemas = &document().components.as_ref().unwrap().schemas;
+        for name in text.split("#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(schemas.contains_key(name), "{name}");
+        }
+    }
 }

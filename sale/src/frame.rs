@@ -15,6 +15,7 @@ pub const BUCKET: u64 = 256;
 
 /// Why calls stand still although nobody paused them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
     /// The queue store was lost; places are being put back.
@@ -28,12 +29,14 @@ pub enum Trouble {
 /// Live tickets that have never been called, counted by number: bucket `b` holds the numbers
 /// `b * bucket + 1 ..= (b + 1) * bucket`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Histogram {
     pub bucket: u64,
     pub live: Vec<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ItemLeft {
     pub id: ItemId,
     /// Units that nobody holds.
@@ -44,6 +47,7 @@ pub struct ItemLeft {
 
 /// The public state of a sale's line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Frame {
     pub sale: SaleId,
     pub state: SaleState,

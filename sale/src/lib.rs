@@ -12,6 +12,8 @@ pub mod ids;
 pub mod keys;
 pub mod language;
 pub mod money;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod order;
 pub mod pass;
 pub mod refund;

@@ -57,6 +57,7 @@ impl<'de> Deserialize<'de> for Currency {
 
 /// An amount in minor units: 189000 KRW is 189,000 won, 1250 USD is 12.50 dollars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Money {
     pub amount: i64,

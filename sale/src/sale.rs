@@ -88,6 +88,7 @@ impl SaleState {
 
 /// How the admission rate is steered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     #[default]
@@ -97,6 +98,7 @@ pub enum Mode {
 
 /// The seller's settings of the admission loop.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Admission {
     #[serde(default)]
     pub mode: Mode,
@@ -110,6 +112,7 @@ pub struct Admission {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Item {
     pub id: ItemId,
     pub name: Text,

@@ -6,6 +6,7 @@ use crate::frame::Frame;
 
 /// What the outside sees of a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TicketState {
     Waiting,
@@ -39,6 +40,7 @@ impl TicketState {
 
 /// How long the wait may still be, in seconds, as a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Eta {
     pub p50: u64,
     pub p90: u64,

@@ -4,6 +4,7 @@ use http::{Response, StatusCode, header};
 use sale::{Pass, SaleId, SaleState, Ticket, Timestamp, sale::Place};
 use serde::Serialize;
 use stores::queue_store::{EnterRequest, TicketStatus};
+use utoipa::ToSchema;
 use web::{ApiError, Body, ErrorCode, SameOrigin, Visitor};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 /// How often a ticket that is not called may ask to enter again.
 const ASK_AGAIN_SECONDS: u32 = 2;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct GivenPass {
     id: sale::PassId,
     pass: String,
@@ -29,9 +30,19 @@ pub struct Given {
 }
 
 /// Enters: a called ticket becomes a pass.
-#[utoipa::path(post, path = "/v1/sales/{sale}/passes", tag = "line", params(("sale" = String, Path)), security(("ticket" = [])),
-    responses((status = 201, description = "The pass"), (status = 200, description = "The same pass again"),
-        (status = 409, description = "not_called"), (status = 410, description = "ticket_gone")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sales/{sale}/passes",
+    operation_id = "enter",
+    tag = "line",
+    params(("sale" = SaleId, Path)),
+    responses(
+        (status = 201, description = "The pass", body = GivenPass),
+        (status = 200, description = "The same pass again", body = GivenPass),
+        (status = 409, description = "not_called"),
+        (status = 410, description = "ticket_gone, sale_closed")
+    )
+)]
 pub async fn enter(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let same_origin = visitor.same_origin()?;
     let room = door.rooms.room(sale).await?;

@@ -1,14 +1,23 @@
 //! Frame: the public document of a sale, served from memory.
 
 use http::{HeaderValue, Response, StatusCode, header};
+use sale::{Frame, SaleId};
 use web::{Body, Visitor};
 
 use crate::{TIME, WaitingRoom, room::Room};
 
 /// The public document of a sale, by its `ETag` or whole: the same bytes from every process.
-#[utoipa::path(get, path = "/v1/sales/{sale}/frame", tag = "line", params(("sale" = String, Path)),
-    responses((status = 200, description = "The frame"), (status = 304, description = "Not changed since If-None-Match"),
-        (status = 404, description = "sale_not_found")))]
+#[utoipa::path(
+    get,
+    path = "/v1/sales/{sale}/frame",
+    operation_id = "show_frame",
+    tag = "line",
+    params(("sale" = SaleId, Path), ("If-None-Match" = Option<String>, Header, description = "the `ETag` of a frame")),
+    responses(
+        (status = 200, description = "The frame", body = Frame, headers(("ETag" = String, description = "for If-None-Match"))),
+        (status = 304, description = "Not changed since If-None-Match")
+    )
+)]
 pub fn frame(door: &WaitingRoom, room: &Room, visitor: Visitor<'_>) -> Response<Body> {
     let shown = &room.edition().shown;
     let known = visitor.headers.get(header::IF_NONE_MATCH);

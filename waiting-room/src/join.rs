@@ -7,6 +7,7 @@ use metrics::Counter;
 use sale::{BuyerId, SaleId, SaleState, SessionId, Ticket, Timestamp, standing::TicketState, ticket::session_of_key};
 use serde::Serialize;
 use stores::queue_store::{JoinOutcome, JoinRequest};
+use utoipa::ToSchema;
 use web::{ApiError, Body, ErrorCode, SameOrigin, Visitor, paths};
 
 use crate::{WaitingRoom, auth, json, room::Room, standing::state_of};
@@ -14,7 +15,7 @@ use crate::{WaitingRoom, auth, json, room::Room, standing::state_of};
 static JOINS: LazyLock<Counter> = LazyLock::new(|| metrics::counter!("openrun_joins_total"));
 
 /// The answer to a join.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct JoinedTicket {
     pub id: String,
     pub sale: SaleId,
@@ -33,11 +34,26 @@ pub struct Joiner {
 }
 
 /// Joins the line: a session gets its place, the same one forever.
-#[utoipa::path(post, path = "/v1/sales/{sale}/tickets", tag = "line", params(("sale" = String, Path),
-    ("Idempotency-Key" = Option<String>, Header, description = "names the session of a client without cookies")),
-    responses((status = 201, description = "A new ticket"), (status = 200, description = "The ticket that the session has"),
-        (status = 409, description = "sale_not_open"), (status = 410, description = "sale_closed, sold_out"),
-        (status = 429, description = "rate_limited")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sales/{sale}/tickets",
+    operation_id = "join",
+    tag = "line",
+    params(
+        ("sale" = SaleId, Path),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]+$",
+            description = "names the session of a client without cookies")
+    ),
+    responses(
+        (status = 201, description = "A new ticket", body = JoinedTicket,
+            headers(("Location" = String, description = "where the ticket stands"))),
+        (status = 200, description = "The ticket that the session has", body = JoinedTicket),
+        (status = 400, description = "idempotency_key_missing"),
+        (status = 409, description = "sale_not_open"),
+        (status = 410, description = "sale_closed, sold_out"),
+        (status = 429, description = "rate_limited")
+    )
+)]
 pub async fn join(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let same_origin = visitor.same_origin()?;
     let joiner = joiner(door, sale, visitor)?;

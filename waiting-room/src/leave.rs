@@ -8,8 +8,14 @@ use web::{ApiError, Body, SameOrigin, Visitor};
 use crate::{WaitingRoom, auth, room::Room};
 
 /// Leaves the line.
-#[utoipa::path(delete, path = "/v1/sales/{sale}/tickets/self", tag = "line", params(("sale" = String, Path)),
-    security(("ticket" = [])), responses((status = 204, description = "The place is given up")))]
+#[utoipa::path(
+    delete,
+    path = "/v1/sales/{sale}/tickets/self",
+    operation_id = "leave",
+    tag = "line",
+    params(("sale" = SaleId, Path)),
+    responses((status = 204, description = "The place is given up"))
+)]
 pub async fn leave(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let same_origin = visitor.same_origin()?;
     let room = door.rooms.room(sale).await?;

@@ -9,6 +9,7 @@ pub mod edition;
 pub mod enter;
 pub mod frame;
 pub mod join;
+pub mod jwks;
 pub mod leave;
 pub mod numbers;
 pub mod pages;
@@ -30,7 +31,7 @@ pub use crate::route::{Page, Route, Routed, route};
 
 /// What the front door answers, for the description of the API.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(join::join, frame::frame, stream::stream, standing::standing, leave::leave, enter::enter))]
+#[openapi(paths(join::join, frame::frame, stream::stream, standing::standing, leave::leave, enter::enter, jwks::jwks))]
 pub struct Description;
 
 use crate::{budget::Budget, rooms::Rooms};
@@ -78,7 +79,7 @@ impl WaitingRoom {
             Route::Standing(sale) => standing::standing(self, &sale, visitor).await,
             Route::Leave(sale) => leave::leave(self, &sale, visitor).await,
             Route::Enter(sale) => enter::enter(self, &sale, visitor).await,
-            Route::Jwks => Ok(json_text(self.passes.jwks().to_owned())),
+            Route::Jwks => Ok(jwks::jwks(self)),
             Route::Page(page) => pages::page(self, page, visitor).await,
         };
         answered.unwrap_or_else(|error| self.refuse(&error, visitor))

@@ -7,6 +7,7 @@ use sale::{
 };
 use serde::Serialize;
 use stores::queue_store::TicketStatus;
+use utoipa::ToSchema;
 use web::{ApiError, Body, Visitor};
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// Where a ticket stands, on the wire.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Standing {
     pub id: String,
     pub number: u64,
@@ -29,9 +30,14 @@ pub struct Standing {
 }
 
 /// Where the ticket stands.
-#[utoipa::path(get, path = "/v1/sales/{sale}/tickets/self", tag = "line", params(("sale" = String, Path)), security(("ticket" = [])),
-    responses((status = 200, description = "The standing"), (status = 401, description = "ticket_missing, ticket_invalid"),
-        (status = 403, description = "wrong_session, wrong_sale")))]
+#[utoipa::path(
+    get,
+    path = "/v1/sales/{sale}/tickets/self",
+    operation_id = "show_ticket",
+    tag = "line",
+    params(("sale" = SaleId, Path)),
+    responses((status = 200, description = "The standing", body = Standing))
+)]
 pub async fn standing(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let room = door.rooms.room(sale).await?;
     let presented = auth::ticket(door, sale, visitor)?;

@@ -27,11 +27,29 @@ use crate::{TIME, WaitingRoom, room::Shown};
 /// one, because scripts do not hear of comments.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// A server-sent event of the stream.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the description of what `Shown` writes as bytes")]
+pub struct FrameEvent {
+    /// `frame` or `heartbeat`
+    event: String,
+    /// The tick of the frame.
+    id: Option<String>,
+    /// The frame, as JSON.
+    data: String,
+}
+
 /// The frame as server-sent events: `event: frame`, id = tick, a heartbeat every 15 seconds.
 ///
 /// The answer carries its [`Listener`] as an extension, for whoever can give it the socket; its body says the same.
-#[utoipa::path(get, path = "/v1/sales/{sale}/stream", tag = "line", params(("sale" = String, Path)),
-    responses((status = 200, description = "text/event-stream"), (status = 404, description = "sale_not_found")))]
+#[utoipa::path(
+    get,
+    path = "/v1/sales/{sale}/stream",
+    operation_id = "stream_frames",
+    tag = "line",
+    params(("sale" = SaleId, Path)),
+    responses((status = 200, description = "Server-sent events", body = FrameEvent, content_type = "text/event-stream"))
+)]
 pub async fn stream(door: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>, ApiError> {
     let mut frames = door.rooms.room(sale).await?.watch();
     frames.mark_changed();

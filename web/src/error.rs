@@ -12,7 +12,7 @@ use metrics::Counter;
 use sale::unavailable::{Unavailability, Unavailable};
 use serde::{Serialize, Serializer};
 
-pub use self::response::error_response;
+pub use self::response::{Problem, error_response};
 
 macro_rules! codes {
     ($($variant:ident = $status:literal $text:literal: $title:literal,)+) => {
@@ -106,8 +106,35 @@ impl Serialize for ErrorCode {
     }
 }
 
+#[cfg(feature = "openapi")]
+mod schema {
+    use utoipa::{
+        PartialSchema, ToSchema,
+        openapi::{
+            ObjectBuilder, RefOr, Schema,
+            schema::{SchemaType, Type},
+        },
+    };
+
+    use super::ErrorCode;
+
+    impl PartialSchema for ErrorCode {
+        fn schema() -> RefOr<Schema> {
+            let mut names: Vec<&str> = Self::ALL.iter().map(|code| code.as_str()).collect();
+            names.sort_unstable();
+            // One name may have two statuses.
+            names.dedup();
+            Schema::from(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).enum_values(Some(names)))
+                .into()
+        }
+    }
+
+    impl ToSchema for ErrorCode {}
+}
+
 /// A field of the request with a value that is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// JSON pointer into the request.
     pub pointer: String,

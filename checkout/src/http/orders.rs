@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use sale::{OrderId, Timestamp};
+use sale::{OrderId, SaleId, Timestamp};
 use serde_json::Value;
 use stores::database::{
     orders::{self, Order},
@@ -82,10 +82,23 @@ impl FromJson for PaymentBody {
 }
 
 /// Reserves units and places the order.
-#[utoipa::path(post, path = "/v1/sales/{sale}/orders", operation_id = "place_order", tag = "orders", params(("sale" = String, Path),
-    ("Idempotency-Key" = String, Header)), responses((status = 201, description = "The order, its units held"),
-    (status = 403, description = "pass_used, wrong_session, wrong_sale"),
-    (status = 409, description = "sold_out, limit_reached, in_flight")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sales/{sale}/orders",
+    operation_id = "place_order",
+    tag = "orders",
+    params(("sale" = SaleId, Path), ("Idempotency-Key" = String, Header, min_length = 1, max_length = 255, pattern = "^[ -~]+$", description = "names this action")),
+    responses(
+        (status = 201, description = "The order, its units held", body = OrderView,
+            headers(("Location" = String, description = "the order"))),
+        (status = 400, description = "idempotency_key_missing"),
+        (status = 401, description = "pass_expired"),
+        (status = 403, description = "pass_used"),
+        (status = 409, description = "sale_not_open, sold_out, limit_reached, in_flight"),
+        (status = 410, description = "sale_closed"),
+        (status = 422, description = "invalid_field, invalid_quantity, unknown_item, key_reused")
+    )
+)]
 pub async fn reserve(
     Write(PassHolder(pass)): Write<PassHolder>,
     State(app): State<AppState>,
@@ -102,9 +115,19 @@ pub async fn reserve(
 }
 
 /// Asks for a payment.
-#[utoipa::path(post, path = "/v1/orders/{order}/payments", operation_id = "pay_order", tag = "orders", params(("order" = String, Path),
-    ("Idempotency-Key" = String, Header)), responses((status = 202, description = "The order, its payment under way"),
-    (status = 409, description = "hold_expired, payment_in_progress, already_paid")))]
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{order}/payments",
+    operation_id = "pay_order",
+    tag = "orders",
+    params(("order" = OrderId, Path), ("Idempotency-Key" = String, Header, min_length = 1, max_length = 255, pattern = "^[ -~]+$", description = "names this action")),
+    responses(
+        (status = 202, description = "The order, its payment under way", body = OrderView),
+        (status = 400, description = "idempotency_key_missing"),
+        (status = 409, description = "hold_expired, payment_in_progress, already_paid"),
+        (status = 422, description = "invalid_field, unknown_method, key_reused")
+    )
+)]
 pub async fn begin_payment(
     Write(OwnOrder(order)): Write<OwnOrder>,
     State(app): State<AppState>,
@@ -117,16 +140,31 @@ pub async fn begin_payment(
 }
 
 /// An order and its history.
-#[utoipa::path(get, path = "/v1/orders/{order}", operation_id = "show_order", tag = "orders", params(("order" = String, Path)),
-    responses((status = 200, description = "The order"), (status = 404, description = "order_not_found")))]
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{order}",
+    operation_id = "show_order",
+    tag = "orders",
+    params(("order" = OrderId, Path)),
+    responses((status = 200, description = "The order", body = OrderView))
+)]
 #[expect(clippy::unused_async, reason = "axum takes no other handlers")]
 pub async fn show(OwnOrder(order): OwnOrder) -> impl IntoResponse + use<> {
     (PRIVATE, JsonAnswer(OrderView::from(&order)))
 }
 
 /// Cancels an order that is not paid.
-#[utoipa::path(post, path = "/v1/orders/{order}/cancel", operation_id = "cancel_order", tag = "orders", params(("order" = String, Path)),
-    responses((status = 202, description = "The order"), (status = 409, description = "cannot_cancel")))]
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{order}/cancel",
+    operation_id = "cancel_order",
+    tag = "orders",
+    params(("order" = OrderId, Path)),
+    responses(
+        (status = 202, description = "The order", body = OrderView),
+        (status = 409, description = "cannot_cancel")
+    )
+)]
 pub async fn cancel(
     Write(OwnOrder(order)): Write<OwnOrder>,
     State(app): State<AppState>,
@@ -136,8 +174,17 @@ pub async fn cancel(
 }
 
 /// The orders of a sale, newest first.
-#[utoipa::path(get, path = "/v1/sales/{sale}/orders", operation_id = "list_orders", tag = "seller", params(("sale" = String, Path),
-    ("cursor" = Option<String>, Query)), responses((status = 200, description = "A page of orders")))]
+#[utoipa::path(
+    get,
+    path = "/v1/sales/{sale}/orders",
+    operation_id = "list_orders",
+    tag = "seller",
+    params(("sale" = SaleId, Path), ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses(
+        (status = 200, description = "A page of orders", body = Page<OrderView>),
+        (status = 422, description = "invalid_field")
+    )
+)]
 pub async fn list(
     _: Seller,
     State(app): State<AppState>,

@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 use sale::{Admission, Item, SaleId, SaleState, Text, Timestamp, sale::Kind};
 use serde::{Deserialize, Serialize};
 use stores::database::sales::{self, StockedSale};
+use utoipa::ToSchema;
 use web::{ApiError, ErrorCode};
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
 const PAGE: i64 = 50;
 
 /// A sale on the wire.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SaleView {
     pub id: SaleId,
     pub kind: Kind,
@@ -41,7 +42,7 @@ pub struct SaleView {
     pub admission: Option<Admission>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ItemView {
     #[serde(flatten)]
     pub item: Item,
@@ -82,7 +83,7 @@ impl SaleView {
 }
 
 /// A list and where it goes on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     pub data: Vec<T>,
     pub next_cursor: Option<String>,
@@ -112,9 +113,17 @@ pub async fn known(app: &AppState, id: &str) -> Result<StockedSale, ApiError> {
 }
 
 /// All sales, newest opening first.
-#[utoipa::path(get, path = "/v1/sales", operation_id = "list_sales", tag = "sales",
-    responses((status = 200, description = "A page of sales")),
-    params(("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")))]
+#[utoipa::path(
+    get,
+    path = "/v1/sales",
+    operation_id = "list_sales",
+    tag = "sales",
+    params(("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses(
+        (status = 200, description = "A page of sales", body = Page<SaleView>),
+        (status = 422, description = "invalid_field")
+    )
+)]
 pub async fn list(
     _: Anyone,
     State(app): State<AppState>,
@@ -135,9 +144,14 @@ pub async fn list(
 }
 
 /// One sale. Sellers see its admission settings, too.
-#[utoipa::path(get, path = "/v1/sales/{sale}", operation_id = "show_sale", tag = "sales",
-    responses((status = 200, description = "The sale"), (status = 404, description = "sale_not_found")),
-    params(("sale" = String, Path)))]
+#[utoipa::path(
+    get,
+    path = "/v1/sales/{sale}",
+    operation_id = "show_sale",
+    tag = "sales",
+    params(("sale" = SaleId, Path)),
+    responses((status = 200, description = "The sale", body = SaleView, headers(("ETag" = String, description = "its version, for If-Match"))))
+)]
 pub async fn show(
     principal: Principal,
     State(app): State<AppState>,

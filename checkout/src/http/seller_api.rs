@@ -14,12 +14,14 @@ use stores::database::{
     snapshot,
 };
 use stores::queue_store::StockCount;
+use utoipa::ToSchema;
 use web::{ApiError, ErrorCode, paths};
 
 use super::{
     AppState,
     access::{Caller, Operator, Seller, Write},
     extract::{IfMatch, Json, Path},
+    sale_schema::{AdmissionChanges, NewSale, SaleChanges},
     sales::{SaleView, known, with_sale},
 };
 use crate::{
@@ -106,9 +108,19 @@ async fn restock(app: &AppState, after: &StockedSale) {
 }
 
 /// Makes a sale.
-#[utoipa::path(post, path = "/v1/sales", operation_id = "create_sale", tag = "seller",
-    responses((status = 201, description = "The sale"), (status = 409, description = "sale_exists"),
-        (status = 422, description = "invalid_field, not_supported")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sales",
+    operation_id = "create_sale",
+    tag = "seller",
+    request_body = NewSale,
+    responses(
+        (status = 201, description = "The sale", body = SaleView,
+            headers(("ETag" = String, description = "its version, for If-Match"), ("Location" = String, description = "the sale"))),
+        (status = 409, description = "sale_exists"),
+        (status = 422, description = "invalid_field, not_supported")
+    )
+)]
 pub async fn create(
     Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
@@ -123,9 +135,20 @@ pub async fn create(
 }
 
 /// Changes a sale, when nobody else has since it was read.
-#[utoipa::path(patch, path = "/v1/sales/{sale}", operation_id = "change_sale", tag = "seller", params(("sale" = String, Path)),
-    responses((status = 200, description = "The sale"), (status = 412, description = "precondition_failed"),
-        (status = 428, description = "precondition_required")))]
+#[utoipa::path(
+    patch,
+    path = "/v1/sales/{sale}",
+    operation_id = "change_sale",
+    tag = "seller",
+    request_body = SaleChanges,
+    params(("sale" = SaleId, Path), ("If-Match" = String, Header, description = "the version that was read")),
+    responses(
+        (status = 200, description = "The sale", body = SaleView, headers(("ETag" = String, description = "its version, for If-Match"))),
+        (status = 412, description = "precondition_failed"),
+        (status = 422, description = "invalid_field, not_supported"),
+        (status = 428, description = "precondition_required")
+    )
+)]
 pub async fn change(
     Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
@@ -142,8 +165,18 @@ fn sale_answer(app: &AppState, status: StatusCode, known: &StockedSale) -> Respo
 }
 
 /// Sets the rate, the cap and the share of calls beyond the free units.
-#[utoipa::path(put, path = "/v1/sales/{sale}/admission", operation_id = "update_admission", tag = "seller", params(("sale" = String, Path)),
-    responses((status = 200, description = "The settings now in force")))]
+#[utoipa::path(
+    put,
+    path = "/v1/sales/{sale}/admission",
+    operation_id = "update_admission",
+    tag = "seller",
+    request_body = AdmissionChanges,
+    params(("sale" = SaleId, Path)),
+    responses(
+        (status = 200, description = "The settings now in force", body = Settings),
+        (status = 422, description = "invalid_field, not_supported")
+    )
+)]
 pub async fn set_admission(
     Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
@@ -167,7 +200,7 @@ pub async fn update_admission(
 }
 
 /// The settings now in force.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Settings {
     #[serde(flatten)]
     admission: Admission,
@@ -183,8 +216,14 @@ fn settings(app: &AppState, known: &StockedSale) -> JsonAnswer<Settings> {
 }
 
 /// Stops calling people.
-#[utoipa::path(post, path = "/v1/sales/{sale}/pause", operation_id = "pause_sale", tag = "seller", params(("sale" = String, Path)),
-    responses((status = 200, description = "The settings now in force")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sales/{sale}/pause",
+    operation_id = "pause_sale",
+    tag = "seller",
+    params(("sale" = SaleId, Path)),
+    responses((status = 200, description = "The settings now in force", body = Settings))
+)]
 pub async fn pause(
     Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
@@ -194,8 +233,14 @@ pub async fn pause(
 }
 
 /// Goes on calling people.
-#[utoipa::path(post, path = "/v1/sales/{sale}/resume", operation_id = "resume_sale", tag = "seller", params(("sale" = String, Path)),
-    responses((status = 200, description = "The settings now in force")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sales/{sale}/resume",
+    operation_id = "resume_sale",
+    tag = "seller",
+    params(("sale" = SaleId, Path)),
+    responses((status = 200, description = "The settings now in force", body = Settings))
+)]
 pub async fn resume(
     Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
@@ -205,8 +250,14 @@ pub async fn resume(
 }
 
 /// Closes the sale to newcomers; those inside may finish.
-#[utoipa::path(post, path = "/v1/sales/{sale}/close", operation_id = "close_sale", tag = "seller", params(("sale" = String, Path)),
-    responses((status = 200, description = "The settings now in force")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sales/{sale}/close",
+    operation_id = "close_sale",
+    tag = "seller",
+    params(("sale" = SaleId, Path)),
+    responses((status = 200, description = "The settings now in force", body = Settings))
+)]
 pub async fn close(
     Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
@@ -216,7 +267,7 @@ pub async fn close(
 }
 
 /// The sale's figures at this moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Live {
     pub state: sale::SaleState,
     pub waiting: u64,
@@ -234,7 +285,7 @@ pub struct Live {
     pub payment_seconds: Option<f64>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Units {
     pub total: i64,
     pub free: i64,
@@ -272,8 +323,14 @@ pub async fn figures(app: &AppState, id: &str) -> Result<Live, ApiError> {
 }
 
 /// The sale's figures at this moment.
-#[utoipa::path(get, path = "/v1/sales/{sale}/live", operation_id = "show_live_figures", tag = "seller", params(("sale" = String, Path)),
-    responses((status = 200, description = "The figures")))]
+#[utoipa::path(
+    get,
+    path = "/v1/sales/{sale}/live",
+    operation_id = "show_live_figures",
+    tag = "seller",
+    params(("sale" = SaleId, Path)),
+    responses((status = 200, description = "The figures", body = Live))
+)]
 pub async fn live(
     _: Seller,
     State(app): State<AppState>,
@@ -283,9 +340,14 @@ pub async fn live(
 }
 
 /// Compares queue, stock, database, event log and payments; only differences that last over two reads count.
-#[utoipa::path(get, path = "/v1/sales/{sale}/verify", operation_id = "verify_sale", tag = "seller", params(("sale" = String, Path)),
-    responses((status = 200, description = "What was compared, and what did not fit"),
-        (status = 403, description = "not_allowed: only operators")))]
+#[utoipa::path(
+    get,
+    path = "/v1/sales/{sale}/verify",
+    operation_id = "verify_sale",
+    tag = "seller",
+    params(("sale" = SaleId, Path)),
+    responses((status = 200, description = "What was compared, and what did not fit", body = Report))
+)]
 pub async fn verify(
     _: Operator,
     State(app): State<AppState>,

@@ -32,7 +32,7 @@ const LINK_SECONDS: i64 = 15 * 60;
 pub const SESSION_SECONDS: i64 = 12 * 3600;
 
 /// A one-time link into the console.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct SignInLink {
     pub sign_in_url: String,
     pub expires_at: Timestamp,
@@ -68,8 +68,16 @@ impl FromJson for SellerBody {
 }
 
 /// Adds a seller; answers a one-time link into the console.
-#[utoipa::path(post, path = "/v1/sellers", operation_id = "add_seller", tag = "seller",
-    responses((status = 201, description = "A one-time sign-in link"), (status = 422, description = "invalid_field")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sellers",
+    operation_id = "add_seller",
+    tag = "seller",
+    responses(
+        (status = 201, description = "A one-time sign-in link", body = SignInLink),
+        (status = 422, description = "invalid_field")
+    )
+)]
 pub async fn add(
     _: Write<Seller>,
     State(app): State<AppState>,

@@ -94,18 +94,26 @@ fn next_link(error: &ApiError, visitor: Visitor<'_>) -> NextLink {
     }
 }
 
-/// The members of RFC 9457, with those of this API.
+/// A refusal as programs read it: the members of RFC 9457, with those of this API.
 #[derive(Serialize)]
-struct Problem<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Problem<'a> {
+    /// `urn:openrun:problem:` and the code.
     r#type: String,
+    /// What the code means, in one sentence.
     title: &'static str,
+    /// The status of the answer.
     status: u16,
-    code: &'static str,
+    code: ErrorCode,
+    /// What is wrong in this case.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    /// The W3C trace id under which the logs know the request.
     trace_id: &'a str,
+    /// The fields that were not accepted.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
+    /// The order that a used pass bought.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<&'a str>,
 }
@@ -116,7 +124,7 @@ fn problem(error: &ApiError, trace_id: &str) -> Response<Body> {
         r#type: format!("urn:openrun:problem:{}", error.code.as_str()),
         title: error.code.title(),
         status: status.as_u16(),
-        code: error.code.as_str(),
+        code: error.code,
         detail: error.detail.as_deref(),
         trace_id,
         errors: &error.errors,
