@@ -20,6 +20,8 @@ pub mod relay;
 
 pub mod payments;
 
+pub mod settle;
+
 pub mod stock;
 
 pub mod reconcile;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sale::{Event, EventKind, ItemId, Keys, OrderState, ids::EventId, secret};
+use sale::{Event, EventKind, Keys, OrderState, ids::EventId, secret};
 use stores::{
     StoreError,
     database::{
@@ -80,16 +80,14 @@ impl MailWorker {
         let language = order.locale;
         let stocked = sales::load(&self.database, &order.sale).await?;
         let sale = stocked.as_ref().map(|stocked| &stocked.sale);
-        let item_name = |id: &ItemId| {
-            let item = sale.and_then(|sale| sale.item(id));
-            item.map_or_else(|| id.to_string(), |item| item.name.in_language(language).to_owned())
-        };
         let lines = order.lines.iter();
         Ok(OrderMail {
             kind,
             language,
             sale_name: sale.map_or_else(|| order.sale.to_string(), |sale| sale.name.in_language(language).to_owned()),
-            lines: lines.map(|line| OrderMailLine { name: item_name(&line.item), quantity: line.quantity }).collect(),
+            lines: lines
+                .map(|line| OrderMailLine { name: line.name.in_language(language).to_owned(), quantity: line.quantity })
+                .collect(),
             total: order.total,
             order: order.id,
             url: format!("{}{}", self.public_url, paths::order(order.id)),

@@ -1,6 +1,10 @@
 //! The order as its buyer and the seller see it.
 
-use sale::{ItemId, Money, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId};
+use sale::{
+    ItemId, Money, OrderId, OrderState, PaymentState, SaleId, Text, Timestamp,
+    ids::{PaymentId, PurchaseId},
+    order::{Fulfilment, LineKind},
+};
 use serde::Serialize;
 use stores::database::orders::{Attempt, Order, Step};
 use utoipa::ToSchema;
@@ -9,8 +13,12 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OrderView {
     pub id: OrderId,
+    /// What it was bought with; its own id where it was bought alone.
+    pub purchase: PurchaseId,
     pub sale: SaleId,
     pub state: OrderState,
+    /// Where the goods are, once it is paid.
+    pub fulfilment: Fulfilment,
     pub lines: Vec<LineView>,
     pub total: Money,
     /// Until when the units are held; `null` once they are sold or gone back.
@@ -23,7 +31,11 @@ pub struct OrderView {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LineView {
-    pub item: ItemId,
+    pub kind: LineKind,
+    /// `null` for what is no item: shipping, a discount.
+    pub item: Option<ItemId>,
+    /// As it was called when it was reserved.
+    pub name: Text,
     pub quantity: u32,
     /// The price of one.
     pub price: Money,
@@ -55,12 +67,20 @@ impl From<&Order> for OrderView {
         let price = |amount| Money { amount, currency: order.total.currency };
         Self {
             id: order.id,
+            purchase: order.purchase,
             sale: order.sale.clone(),
             state: order.state,
+            fulfilment: order.fulfilment,
             lines: order
                 .lines
                 .iter()
-                .map(|line| LineView { item: line.item.clone(), quantity: line.quantity, price: price(line.amount) })
+                .map(|line| LineView {
+                    kind: line.kind,
+                    item: line.item.clone(),
+                    name: line.name.clone(),
+                    quantity: line.quantity,
+                    price: price(line.unit_amount),
+                })
                 .collect(),
             total: order.total,
             hold_until: order.hold.filter(|hold| hold.state.is_live()).map(|hold| hold.deadline),

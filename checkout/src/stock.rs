@@ -18,7 +18,7 @@ use stores::{
         Database,
         holds::{self, Overrun},
         numbers,
-        settle::{self, Cause, Retaken, Settled},
+        settle::Cause,
     },
     events::{Handler, Progress},
     failpoint::{self, Point},
@@ -26,6 +26,8 @@ use stores::{
     queue_store::{HoldEnd, SaleQueueStore},
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::settle::{self, LateMoney, Settled};
 
 /// How often deadlines are looked at; an expired unit is somebody else's chance.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -117,7 +119,7 @@ impl StockWorker {
         }
         let mut waiting = HashSet::new();
         for order in late {
-            if !self.take_again(order).await? {
+            if !self.reacquire(order).await? {
                 waiting.insert(order);
             }
         }
@@ -125,14 +127,14 @@ impl StockWorker {
     }
 
     /// Money came after the units had gone back: the buyer gets units again if there are any, or the money.
-    async fn take_again(&self, order: OrderId) -> Result<bool, StoreError> {
-        match settle::take_again(&self.database, self.queue.as_ref(), order, self.database.now()).await {
-            Ok(Retaken::EpochMoved) | Err(StoreError::Lost) => Ok(false),
-            Ok(Retaken::Committed) => {
+    async fn reacquire(&self, order: OrderId) -> Result<bool, StoreError> {
+        match settle::reacquire(&self.database, self.queue.as_ref(), order, self.database.now()).await {
+            Ok(LateMoney::EpochMoved) | Err(StoreError::Lost) => Ok(false),
+            Ok(LateMoney::Sold) => {
                 self.tell_orders(&[order]).await;
                 Ok(true)
             }
-            Ok(Retaken::Refused | Retaken::Nothing) => Ok(true),
+            Ok(LateMoney::OwedBack | LateMoney::Nothing) => Ok(true),
             Err(trouble) => Err(trouble),
         }
     }

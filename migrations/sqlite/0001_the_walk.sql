@@ -88,21 +88,32 @@ CREATE TABLE passes (
     PRIMARY KEY (sale, number)
 );
 
+-- The part of a purchase that lies in one sale.
 CREATE TABLE orders (
     id           TEXT PRIMARY KEY,
+    -- The order's own id where the purchase is this order alone.
+    purchase_id  TEXT NOT NULL,
     sale         TEXT NOT NULL,
-    -- The pass that bought it; one order per pass.
-    pass         TEXT NOT NULL UNIQUE,
-    number       BIGINT NOT NULL,
+    -- The pass that bought it and the number of its ticket, one order per pass; NULL where no pass was asked for.
+    pass         TEXT UNIQUE,
+    number       BIGINT,
     buyer        TEXT NOT NULL,
-    state        TEXT NOT NULL,
+    account      TEXT,
+    -- Whether it has its units, and how it ended without them.
+    state        TEXT NOT NULL CHECK (state IN ('reserved', 'sold', 'expired', 'cancelled', 'payment_failed')),
+    -- What its money has come to.
+    financial_state TEXT NOT NULL DEFAULT 'none' CHECK (financial_state IN
+                     ('none', 'processing', 'unknown', 'captured', 'refund_pending', 'refunded', 'needs_review')),
+    fulfilment   TEXT NOT NULL DEFAULT 'none' CHECK (fulfilment IN
+                     ('none', 'preparing', 'shipped', 'delivered', 'confirmed')),
     -- SHA-256 of the request, to tell a repeated key with another body.
     request_hash TEXT NOT NULL,
     amount       BIGINT NOT NULL CHECK (amount >= 0),
     currency     TEXT NOT NULL,
     locale       TEXT NOT NULL,
-    -- E-mail address, AES-256-GCM with the key's id in front; NULL when none was given.
+    -- E-mail address and recipient, AES-256-GCM with the key's id in front; NULL when none was given.
     contact      BLOB,
+    recipient    BLOB,
     -- W3C trace id of the request that placed it.
     trace        TEXT NOT NULL DEFAULT '',
     created_at   BIGINT NOT NULL,
@@ -110,41 +121,76 @@ CREATE TABLE orders (
 );
 CREATE INDEX orders_of_sale ON orders (sale, created_at);
 CREATE INDEX orders_of_buyer ON orders (buyer, sale);
+CREATE INDEX orders_to_review ON orders (sale) WHERE financial_state IN ('unknown', 'needs_review');
+CREATE INDEX orders_of_purchase ON orders (purchase_id) WHERE purchase_id <> id;
 
+-- What somebody bought at once: a view of the order where it is one, the sum of the orders where they are several. What is
+-- sealed is sealed for an order, and is read there.
+CREATE VIEW purchases AS
+    SELECT id, buyer, account, currency, amount, locale, trace, created_at FROM orders WHERE purchase_id = id
+    UNION ALL
+    SELECT purchase_id, min(buyer), min(account), min(currency), sum(amount), min(locale), min(trace), min(created_at)
+    FROM orders WHERE purchase_id <> id GROUP BY purchase_id;
+
+-- What was ordered, its name and price frozen at the order. What is held of it and sold is said by its holds. Each check
+-- of a row costs where orders are placed: only what a later change could break has one (docs/adr/0012).
 CREATE TABLE order_lines (
-    order_id  TEXT NOT NULL,
-    sale      TEXT NOT NULL,
-    item      TEXT NOT NULL,
-    quantity  BIGINT NOT NULL CHECK (quantity > 0),
-    -- Price of one unit, frozen when it was reserved.
-    amount    BIGINT NOT NULL,
-    PRIMARY KEY (order_id, item)
+    order_id          TEXT NOT NULL,
+    line_no           BIGINT NOT NULL,
+    sale              TEXT NOT NULL,
+    -- Shipping and discounts are lines without an item.
+    kind              TEXT NOT NULL DEFAULT 'item',
+    item              TEXT,
+    -- The product of the catalogue that the item sells, where there is one.
+    product           TEXT,
+    name_ko           TEXT NOT NULL,
+    name_en           TEXT NOT NULL,
+    quantity          BIGINT NOT NULL CHECK (quantity > 0),
+    -- Of one unit; negative for a discount.
+    unit_amount       BIGINT NOT NULL,
+    returned_quantity BIGINT NOT NULL DEFAULT 0 CHECK (returned_quantity = 0 OR returned_quantity BETWEEN 0 AND quantity),
+    refunded_amount   BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (order_id, line_no),
+    CHECK (CASE kind WHEN 'item' THEN item IS NOT NULL AND unit_amount >= 0
+                     WHEN 'shipping' THEN item IS NULL AND unit_amount >= 0
+                     WHEN 'discount' THEN item IS NULL AND unit_amount <= 0 ELSE FALSE END),
+    CHECK (refunded_amount = 0 OR refunded_amount BETWEEN 0 AND quantity * unit_amount)
 );
 
--- The steps after the first one, which is the order's own row.
+-- The steps after the first one, which is the order's own row: the state as the API names it, who moved it, and why.
 CREATE TABLE order_history (
     order_id  TEXT NOT NULL,
     nth       BIGINT NOT NULL,
     state     TEXT NOT NULL,
+    actor     TEXT NOT NULL CHECK (actor IN ('buyer', 'seller', 'provider', 'system')),
+    reason    TEXT NOT NULL,
     at        BIGINT NOT NULL,
     PRIMARY KEY (order_id, nth)
 );
 
--- Units set aside. The id is the order's, or `{order}:2` for units that a late payment took again.
--- A row without an order is the mark of the reconciler: this hold was freed in the gate and must never be placed.
+-- Units set aside for an order, each time that they were: `{order}:{n}` outside. A later hold than the first is taken
+-- for money that came late. A row whose buyer is empty is the mark of a hold that must never be placed.
 CREATE TABLE holds (
-    id        TEXT PRIMARY KEY,
-    order_id  TEXT NOT NULL,
-    sale      TEXT NOT NULL,
-    buyer     TEXT NOT NULL,
-    state     TEXT NOT NULL,
-    deadline  BIGINT NOT NULL,
-    created_at BIGINT NOT NULL,
-    -- 0 while the gate has still to hear what became of the hold: that it ended, or that its payment is unknown.
-    gate_told BIGINT NOT NULL DEFAULT 1
+    order_id    TEXT NOT NULL,
+    n           BIGINT NOT NULL,
+    sale        TEXT NOT NULL,
+    buyer       TEXT NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('held', 'paying', 'committed', 'released', 'expired', 'returned')),
+    -- How many of each item, as a JSON object; read it through `hold_lines`.
+    units       TEXT NOT NULL,
+    deadline    BIGINT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    -- 0 while the gate does not know what became of the hold: that it ended, or that its payment is unknown.
+    gate_synced BIGINT NOT NULL DEFAULT 1,
+    PRIMARY KEY (order_id, n)
 );
 CREATE INDEX holds_by_deadline ON holds (deadline) WHERE state IN ('held', 'paying');
-CREATE INDEX holds_untold ON holds (sale, id) WHERE gate_told = 0;
+CREATE INDEX holds_to_sync ON holds (sale, order_id) WHERE gate_synced = 0;
+
+-- The units of every hold, one row an item.
+CREATE VIEW hold_lines AS
+    SELECT h.order_id, h.n, h.sale, h.buyer, h.state, l.key AS item, l.value AS quantity
+    FROM holds h, json_each(h.units) AS l;
 
 -- Attempts to pay a purchase. The id follows from purchase and attempt.
 CREATE TABLE payments (

@@ -241,6 +241,10 @@ uuid_id! {
     PassId
 }
 uuid_id! {
+    /// What somebody bought at once, an order in each sale. The purchase of a single order has the order's id.
+    PurchaseId
+}
+uuid_id! {
     /// A payment attempt, derived from its order and attempt number.
     PaymentId
 }
@@ -249,32 +253,37 @@ uuid_id! {
     EventId
 }
 
-/// The units set aside for an order: the order's id, or `{order}:2` when a late payment took them a second time.
+impl PurchaseId {
+    /// The purchase that consists of this order alone.
+    pub const fn of(order: OrderId) -> Self {
+        Self(order.0)
+    }
+}
+
+/// The nth time that units were set aside for an order: `{order}:{n}`. The first hold is taken when the order is placed;
+/// each later one for money that came after the hold before it had ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HoldId {
     pub order: OrderId,
-    pub reacquired: bool,
+    /// Counted from 1.
+    pub n: u32,
 }
 
 impl HoldId {
-    pub const fn of(order: OrderId) -> Self {
-        Self { order, reacquired: false }
+    /// The hold that an order is placed with.
+    pub const fn first(order: OrderId) -> Self {
+        Self { order, n: 1 }
     }
 
-    pub const fn reacquired(order: OrderId) -> Self {
-        Self { order, reacquired: true }
-    }
-
-    /// Every hold that an order can have, the first one first.
-    pub const fn all_of(order: OrderId) -> [Self; 2] {
-        [Self::of(order), Self::reacquired(order)]
+    /// The hold after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self { order: self.order, n: self.n.saturating_add(1) }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        match text.strip_suffix(":2") {
-            Some(order) => OrderId::parse(order).map(Self::reacquired),
-            None => OrderId::parse(text).map(Self::of),
-        }
+        let (order, n) = text.split_once(':')?;
+        Some(Self { order: OrderId::parse(order)?, n: n.parse().ok().filter(|n| *n > 0)? })
     }
 }
 
@@ -303,8 +312,7 @@ pub fn parse_charge_key(key: &str) -> Option<(OrderId, u32)> {
 
 impl fmt::Display for HoldId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.order.fmt(f)?;
-        if self.reacquired { f.write_str(":2") } else { Ok(()) }
+        write!(f, "{}:{}", self.order, self.n)
     }
 }
 
@@ -329,7 +337,14 @@ mod tests {
         assert_eq!(first, OrderId::derive(now, &[b"pass", b"key"]));
         assert_ne!(first, OrderId::derive(now, &[b"passk", b"ey"]));
         assert_eq!(OrderId::parse(&first.to_string()), Some(first));
-        assert_eq!(HoldId::parse(&format!("{first}:2")), Some(HoldId::reacquired(first)));
+        let hold = HoldId::first(first);
+        assert_eq!(
+            (hold.to_string(), HoldId::parse(&hold.next().to_string())),
+            (format!("{first}:1"), Some(hold.next()))
+        );
+        for bad in [first.to_string(), format!("{first}:"), format!("{first}:0"), format!("{first}:-1")] {
+            assert_eq!(HoldId::parse(&bad), None, "{bad}");
+        }
     }
 
     #[test]

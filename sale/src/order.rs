@@ -32,13 +32,69 @@ macro_rules! states {
 pub(crate) use states;
 
 states! {
-    /// What the buyer sees of an order.
+    /// Whether an order has its units, and how it ended without them. `reserved → sold`; a reserved one may also expire, be
+    /// cancelled or fail, and one that did is sold after all when its money comes late and units are left.
+    ReservationState {
+        Reserved = "reserved",
+        Sold = "sold",
+        /// Not paid by the deadline; the units went back.
+        Expired = "expired",
+        /// The buyer let it go; the units went back.
+        Cancelled = "cancelled",
+        /// Declined for good; the units went back.
+        PaymentFailed = "payment_failed",
+    }
+}
+
+states! {
+    /// What the money of an order has come to, all attempts and refunds together.
+    FinancialState {
+        /// Nothing is charged and nothing is under way.
+        None = "none",
+        Processing = "processing",
+        /// The provider has not told how the payment ended; the units stay held.
+        Unknown = "unknown",
+        Captured = "captured",
+        RefundPending = "refund_pending",
+        Refunded = "refunded",
+        /// A person must look at it.
+        NeedsReview = "needs_review",
+    }
+}
+
+states! {
+    /// Where the goods of a sold order are. Only its seller moves it on, or the buyer who confirms.
+    Fulfilment {
+        None = "none",
+        Preparing = "preparing",
+        Shipped = "shipped",
+        Delivered = "delivered",
+        Confirmed = "confirmed",
+    }
+}
+
+states! {
+    /// Who moved an order.
+    Actor {
+        Buyer = "buyer",
+        Seller = "seller",
+        Provider = "provider",
+        System = "system",
+    }
+}
+
+states! {
+    /// What the API says of an order: reservation, money and fulfilment in one word.
     OrderState {
         PendingPayment = "pending_payment",
         PaymentProcessing = "payment_processing",
         /// The provider has not told how the payment ended; the units stay held.
         PaymentUnknown = "payment_unknown",
         Paid = "paid",
+        Preparing = "preparing",
+        Shipped = "shipped",
+        Delivered = "delivered",
+        Confirmed = "confirmed",
         /// Declined for good; the units went back.
         PaymentFailed = "payment_failed",
         /// Not paid by the deadline; the units went back.
@@ -54,15 +110,28 @@ states! {
 }
 
 states! {
-    /// Units set aside for an order.
+    /// What a line of an order is for.
+    LineKind {
+        Item = "item",
+        Shipping = "shipping",
+        Discount = "discount",
+    }
+}
+
+states! {
+    /// Units set aside for an order. `held → paying → committed → returned`; a live one may also be released or expire.
     HoldState {
         Held = "held",
         /// A payment was asked for.
         Paying = "paying",
         /// Sold.
         Committed = "committed",
+        /// The units went back before they were sold: let go, declined for good, or never placed.
         Released = "released",
+        /// The units went back at the deadline.
         Expired = "expired",
+        /// Sold units that the buyer sent back.
+        Returned = "returned",
     }
 }
 
@@ -123,6 +192,9 @@ states! {
 }
 
 impl HoldState {
+    /// The units are set aside and not sold.
+    pub const LIVE: &'static [Self] = &[Self::Held, Self::Paying];
+
     /// Whether the units are set aside and not sold.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Held | Self::Paying)
@@ -137,13 +209,88 @@ impl PaymentState {
 }
 
 impl OrderState {
+    /// The word for an order's three states. Money on its way back and a case for a person stand above everything else.
+    pub const fn of(reservation: ReservationState, financial: FinancialState, fulfilment: Fulfilment) -> Self {
+        use FinancialState as F;
+        use ReservationState as R;
+        match (reservation, financial) {
+            (_, F::NeedsReview) => Self::NeedsReview,
+            (_, F::RefundPending) => Self::RefundPending,
+            (_, F::Refunded) => Self::Refunded,
+            (R::Reserved, F::None) => Self::PendingPayment,
+            (R::Reserved, F::Processing | F::Captured) => Self::PaymentProcessing,
+            (R::Reserved, F::Unknown) => Self::PaymentUnknown,
+            (R::Expired, _) => Self::Expired,
+            (R::Cancelled, _) => Self::Cancelled,
+            (R::PaymentFailed, _) => Self::PaymentFailed,
+            (R::Sold, _) => match fulfilment {
+                Fulfilment::None => Self::Paid,
+                Fulfilment::Preparing => Self::Preparing,
+                Fulfilment::Shipped => Self::Shipped,
+                Fulfilment::Delivered => Self::Delivered,
+                Fulfilment::Confirmed => Self::Confirmed,
+            },
+        }
+    }
+
     /// Whether the units are still in this order's hands.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::PendingPayment | Self::PaymentProcessing | Self::PaymentUnknown)
     }
 
+    /// Whether the units are sold and the money is kept.
+    pub const fn is_paid(self) -> bool {
+        matches!(self, Self::Paid | Self::Preparing | Self::Shipped | Self::Delivered | Self::Confirmed)
+    }
+
     /// Whether the buyer still counts as inside the checkout. An unknown payment does not keep others out.
     pub const fn is_active(self) -> bool {
         matches!(self, Self::PendingPayment | Self::PaymentProcessing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_has_one_word() {
+        use FinancialState as F;
+        use Fulfilment as G;
+        use OrderState as O;
+        use ReservationState as R;
+        let rows = [
+            (R::Reserved, F::None, G::None, O::PendingPayment),
+            (R::Reserved, F::Processing, G::None, O::PaymentProcessing),
+            (R::Reserved, F::Unknown, G::None, O::PaymentUnknown),
+            (R::Reserved, F::NeedsReview, G::None, O::NeedsReview),
+            (R::Sold, F::Captured, G::None, O::Paid),
+            (R::Sold, F::Captured, G::Preparing, O::Preparing),
+            (R::Sold, F::Captured, G::Shipped, O::Shipped),
+            (R::Sold, F::Captured, G::Delivered, O::Delivered),
+            (R::Sold, F::Captured, G::Confirmed, O::Confirmed),
+            (R::Sold, F::RefundPending, G::Shipped, O::RefundPending),
+            (R::Sold, F::Refunded, G::Delivered, O::Refunded),
+            (R::Expired, F::None, G::None, O::Expired),
+            (R::Expired, F::RefundPending, G::None, O::RefundPending),
+            (R::Cancelled, F::None, G::None, O::Cancelled),
+            (R::Cancelled, F::Refunded, G::None, O::Refunded),
+            (R::PaymentFailed, F::None, G::None, O::PaymentFailed),
+            (R::PaymentFailed, F::NeedsReview, G::None, O::NeedsReview),
+        ];
+        for (reservation, financial, fulfilment, word) in rows {
+            let of = OrderState::of(reservation, financial, fulfilment);
+            assert_eq!(of, word, "{reservation:?} {financial:?} {fulfilment:?}");
+        }
+    }
+
+    #[test]
+    fn an_order_is_live_while_it_is_reserved() {
+        for reservation in ReservationState::ALL {
+            for financial in [FinancialState::None, FinancialState::Processing, FinancialState::Unknown] {
+                let is_live = OrderState::of(*reservation, financial, Fulfilment::None).is_live();
+                assert_eq!(is_live, *reservation == ReservationState::Reserved, "{reservation:?} {financial:?}");
+            }
+        }
     }
 }

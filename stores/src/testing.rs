@@ -16,7 +16,7 @@ use std::{
 };
 
 use sale::{
-    Currency, Language, OrderId, Pass, Sale, Timestamp,
+    Currency, Language, OrderId, Pass, Sale, Text, Timestamp,
     testing::{ITEM, PRICE},
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
@@ -142,7 +142,12 @@ pub fn new_order(id: OrderId, pass: &Pass) -> NewOrder {
         pass: pass.id,
         number: pass.number,
         buyer: pass.buyer,
-        lines: vec![PricedLine { item: must("read the id of an item", ITEM.parse()), quantity: 1, amount: PRICE }],
+        lines: vec![PricedLine {
+            item: must("read the id of an item", ITEM.parse()),
+            name: Text { ko: "한 켤레".to_owned(), en: "One pair".to_owned() },
+            quantity: 1,
+            unit_amount: PRICE,
+        }],
         currency: must("read a currency", Currency::parse("KRW").ok_or("no currency")),
         request_hash: String::new(),
         locale: Language::Ko,

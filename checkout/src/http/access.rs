@@ -266,7 +266,7 @@ fn is_own(visitor: Visitor<'_>, app: &AppState, order: &Order) -> bool {
     let Some(text) = visitor.bearer() else { return false };
     let by_ticket = Ticket::verify(&app.keys.tickets, text)
         .is_some_and(|ticket| ticket.sale == order.sale && ticket.buyer == order.buyer && !ticket.bound);
-    by_ticket || app.passes.read(text).is_ok_and(|pass| pass.id == order.pass && !pass.bound)
+    by_ticket || app.passes.read(text).is_ok_and(|pass| Some(pass.id) == order.pass && !pass.bound)
 }
 
 #[cfg(test)]

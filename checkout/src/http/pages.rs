@@ -6,7 +6,7 @@ pub mod sales;
 
 use axum::{body::Body, response::Response};
 use sale::{Language, Money, SessionId, Timestamp};
-use stores::database::{orders::Order, sales::StockedSale};
+use stores::database::orders::Order;
 use web::{
     page_context::see_other,
     pages::{HeldOrder, OrderLine},
@@ -29,10 +29,10 @@ fn is_key(key: &str) -> bool {
 }
 
 /// An order whose units are held, with what its buyer can pay by.
-fn held(page: &PageRequest, known: &StockedSale, order: &Order, language: Language) -> HeldOrder {
+fn held(page: &PageRequest, order: &Order, language: Language) -> HeldOrder {
     HeldOrder {
         order: order.id.to_string(),
-        lines: lines(known, order, language),
+        lines: lines(order, language),
         total: order.total,
         until: order.hold.map_or(Timestamp::default(), |hold| hold.deadline),
         methods: page.app.provider.methods().iter().map(|method| (*method).to_owned()).collect(),
@@ -40,14 +40,14 @@ fn held(page: &PageRequest, known: &StockedSale, order: &Order, language: Langua
     }
 }
 
-fn lines(known: &StockedSale, order: &Order, language: Language) -> Vec<OrderLine> {
+fn lines(order: &Order, language: Language) -> Vec<OrderLine> {
     let lines = order.lines.iter().map(|line| OrderLine {
-        name: known
-            .sale
-            .item(&line.item)
-            .map_or_else(|| line.item.to_string(), |item| item.name.in_language(language).to_owned()),
+        name: line.name.in_language(language).to_owned(),
         quantity: line.quantity.into(),
-        total: Money { amount: line.amount.saturating_mul(i64::from(line.quantity)), currency: order.total.currency },
+        total: Money {
+            amount: line.unit_amount.saturating_mul(i64::from(line.quantity)),
+            currency: order.total.currency,
+        },
     });
     lines.collect()
 }

@@ -157,7 +157,12 @@ pub(super) fn check(
     for (line, at) in wanted.lines.iter().zip(&wanted.places) {
         match sale.item(&line.item) {
             Some(item) => {
-                priced.push(PricedLine { item: item.id.clone(), quantity: line.quantity, amount: item.price.amount });
+                priced.push(PricedLine {
+                    item: item.id.clone(),
+                    name: item.name.clone(),
+                    quantity: line.quantity,
+                    unit_amount: item.price.amount,
+                });
             }
             None => errors.push(FieldError::new(format!("/lines/{at}/item"), ErrorCode::UnknownItem)),
         }

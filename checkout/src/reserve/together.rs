@@ -242,13 +242,13 @@ fn give_back(order: &NewOrder, placed: &Placed) -> Option<HoldEnd> {
         Placed::OutOfStock | Placed::LimitReached | Placed::Ended => HoldEnding::NeverPlaced,
         Placed::Placed { .. } | Placed::Existing | Placed::KeyReused | Placed::EpochMoved => return None,
     };
-    Some(HoldEnd { hold: HoldId::of(order.id), ending })
+    Some(HoldEnd { hold: HoldId::first(order.id), ending })
 }
 
 fn take_of(order: &NewOrder, limit: u32) -> Reservation {
     let lines = order.lines.iter();
     Reservation {
-        hold: HoldId::of(order.id),
+        hold: HoldId::first(order.id),
         place: Place { buyer: order.buyer, number: order.number },
         lines: lines.map(|line| sale::sale::Line { item: line.item.clone(), quantity: line.quantity }).collect(),
         limit,

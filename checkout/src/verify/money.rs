@@ -131,8 +131,9 @@ fn compare(accounts: &[Account], charges: &mut HashMap<String, Charge>, look: &m
     }
     for (order, (state, kept)) in paid {
         match (state, kept) {
-            (OrderState::Paid, 1) | (OrderState::PaymentUnknown | OrderState::NeedsReview, _) => {}
-            (OrderState::Paid, _) => look.find("paid_not_once", &order, format!("{kept} captured charges")),
+            (OrderState::PaymentUnknown | OrderState::NeedsReview, _) => {}
+            (state, 1) if state.is_paid() => {}
+            (state, _) if state.is_paid() => look.find("paid_not_once", &order, format!("{kept} captured charges")),
             (_, 0) => {}
             _ => look.find("charged_not_paid", &order, format!("{} with {kept} captured charges", state.as_str())),
         }

@@ -32,12 +32,12 @@ impl Shop {
     /// The first half of a reservation, whose process dies before the second.
     async fn take_only(&self, pass: &Pass, key: &str) -> HoldId {
         self.take_only_for(std::slice::from_ref(pass), key).await;
-        HoldId::of(order_id(pass, key, 0))
+        HoldId::first(order_id(pass, key, 0))
     }
 
     async fn take_only_for(&self, passes: &[Pass], key: &str) {
         let ask = |pass: &Pass| Reservation {
-            hold: HoldId::of(order_id(pass, key, 0)),
+            hold: HoldId::first(order_id(pass, key, 0)),
             place: Place { buyer: pass.buyer, number: pass.number },
             lines: vec![sale::sale::Line { item: ITEM.parse().unwrap(), quantity: 1 }],
             limit: 1,
@@ -289,7 +289,7 @@ async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) 
     guard::Guard::default().look(&shop.database, shop.queue.as_ref()).await.unwrap();
     assert_eq!(shop.queue_key().await.epoch, old_line.epoch + 1);
     assert_eq!(shop.units().await, (3, 1, 1));
-    let (pass, hold) = (&waiting, HoldId::of(order_id(&waiting, "old", 0)));
+    let (pass, hold) = (&waiting, HoldId::first(order_id(&waiting, "old", 0)));
     let placed = place::place(&shop.database, &old_line, &[late_order(pass, hold)]).await.unwrap();
     assert_eq!(placed, [Placed::EpochMoved], "what was taken in the old life is refused");
     shop.reserve(&waiting, "key").await.unwrap();
@@ -424,5 +424,5 @@ fn foreign_order(round: u8, n: u8) -> NewOrder {
     let at = Timestamp::from_millis(1_780_000_000_000);
     let place = Place { buyer: buyer(1_000 + u64::from(round) * 256 + u64::from(n)), number: 0 };
     let pass = pass(&"s".parse().unwrap(), place, at, at);
-    late_order(&pass, HoldId::of(order_id(&pass, "key", 0)))
+    late_order(&pass, HoldId::first(order_id(&pass, "key", 0)))
 }

@@ -22,17 +22,17 @@ const RULES: &[(&str, &str)] = &[
     (
         "item_counts",
         "SELECT i.sale || '/' || i.id FROM items i LEFT JOIN ( \
-           SELECT l.sale, l.item, SUM(CASE WHEN h.state IN ('held', 'paying') THEN l.quantity ELSE 0 END) AS held, \
-             SUM(CASE WHEN h.state = 'committed' THEN l.quantity ELSE 0 END) AS sold \
-           FROM holds h JOIN order_lines l ON l.order_id = h.order_id GROUP BY l.sale, l.item) u \
+           SELECT l.sale, l.item, SUM(CASE WHEN l.state IN ('held', 'paying') THEN l.quantity ELSE 0 END) AS held, \
+             SUM(CASE WHEN l.state = 'committed' THEN l.quantity ELSE 0 END) AS sold \
+           FROM hold_lines l GROUP BY l.sale, l.item) u \
          ON u.sale = i.sale AND u.item = i.id WHERE ($1 = '' OR i.sale = $1) \
          AND (i.held <> COALESCE(u.held, 0) OR i.sold <> COALESCE(u.sold, 0) OR i.held + i.sold > i.total)",
     ),
     (
         "buyer_counts",
         "SELECT b.sale || '/' || b.buyer FROM buyers b LEFT JOIN ( \
-           SELECT h.sale, h.buyer, SUM(l.quantity) AS units FROM holds h JOIN order_lines l ON l.order_id = h.order_id \
-           WHERE h.state IN ('held', 'paying', 'committed') GROUP BY h.sale, h.buyer) u \
+           SELECT sale, buyer, SUM(quantity) AS units FROM hold_lines \
+           WHERE state IN ('held', 'paying', 'committed') GROUP BY sale, buyer) u \
          ON u.sale = b.sale AND u.buyer = b.buyer WHERE ($1 = '' OR b.sale = $1) AND b.units <> COALESCE(u.units, 0)",
     ),
     // A limit that the seller lowered later concerns new orders only.
@@ -42,27 +42,38 @@ const RULES: &[(&str, &str)] = &[
          AND b.units > s.per_buyer_limit AND NOT EXISTS (SELECT 1 FROM audit_log a WHERE a.sale = s.id AND a.action = 'change')",
     ),
     (
+        "order_amount",
+        "SELECT o.id FROM orders o WHERE ($1 = '' OR o.sale = $1) AND o.amount <> ( \
+           SELECT COALESCE(SUM(l.quantity * l.unit_amount), 0) FROM order_lines l WHERE l.order_id = o.id)",
+    ),
+    (
+        "held_otherwise_than_ordered",
+        "SELECT h.order_id || ':' || h.n FROM ( \
+           SELECT order_id, n, SUM(quantity) AS units FROM hold_lines WHERE ($1 = '' OR sale = $1) \
+             AND state IN ('held', 'paying', 'committed') GROUP BY order_id, n) h \
+         WHERE h.units <> (SELECT COALESCE(SUM(l.quantity), 0) FROM order_lines l \
+           WHERE l.order_id = h.order_id AND l.kind = 'item')",
+    ),
+    (
         "paid_without_units",
-        "SELECT o.id FROM orders o WHERE ($1 = '' OR o.sale = $1) AND o.state = 'paid' \
-         AND (SELECT COUNT(*) FROM holds h WHERE h.id IN (o.id, o.id || ':2') AND h.state = 'committed') <> 1",
+        "SELECT o.id FROM orders o WHERE ($1 = '' OR o.sale = $1) AND o.state = 'sold' \
+         AND (SELECT COUNT(*) FROM holds h WHERE h.order_id = o.id AND h.state = 'committed') <> 1",
     ),
     (
         "units_without_paid",
-        "SELECT h.id FROM holds h JOIN orders o ON o.id = h.order_id WHERE ($1 = '' OR h.sale = $1) \
-         AND h.state = 'committed' AND o.state IN ('pending_payment', 'payment_processing', 'payment_unknown', \
-           'payment_failed', 'expired', 'cancelled')",
+        "SELECT h.order_id || ':' || h.n FROM holds h JOIN orders o ON o.id = h.order_id WHERE ($1 = '' OR h.sale = $1) \
+         AND h.state = 'committed' AND o.state <> 'sold'",
     ),
     (
         "hold_without_open_order",
-        "SELECT h.id FROM holds h JOIN orders o ON o.id = h.order_id WHERE ($1 = '' OR h.sale = $1) \
-         AND h.state IN ('held', 'paying') \
-         AND o.state NOT IN ('pending_payment', 'payment_processing', 'payment_unknown', 'needs_review')",
+        "SELECT h.order_id || ':' || h.n FROM holds h JOIN orders o ON o.id = h.order_id WHERE ($1 = '' OR h.sale = $1) \
+         AND h.state IN ('held', 'paying') AND o.state <> 'reserved'",
     ),
     (
         "open_order_without_hold",
         "SELECT o.id FROM orders o WHERE ($1 = '' OR o.sale = $1) \
-         AND o.state IN ('pending_payment', 'payment_processing', 'payment_unknown') \
-         AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.id IN (o.id, o.id || ':2') AND h.state IN ('held', 'paying'))",
+         AND o.state = 'reserved' \
+         AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.order_id = o.id AND h.state IN ('held', 'paying'))",
     ),
     (
         "ended_twice",
@@ -81,7 +92,7 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "refund_not_owed",
-        "SELECT o.id FROM orders o WHERE ($1 = '' OR o.sale = $1) AND o.state = 'refund_pending' \
+        "SELECT o.id FROM orders o WHERE ($1 = '' OR o.sale = $1) AND o.financial_state = 'refund_pending' \
          AND NOT EXISTS (SELECT 1 FROM refunds r JOIN payments p ON p.id = r.payment_id \
            WHERE p.purchase_id = o.id AND r.state = 'pending')",
     ),
@@ -157,9 +168,11 @@ pub async fn unpublished(database: &Database, before: Timestamp, limit: i64) -> 
 
 /// The ids of the holds of a sale that live.
 pub async fn live_holds(database: &Database, sale: &SaleId) -> Result<Vec<String>, StoreError> {
-    let rows = sqlx::query("SELECT id FROM holds WHERE sale = $1 AND state IN ('held', 'paying') ORDER BY id")
-        .bind(sale.as_str())
-        .fetch_all(database.reader())
-        .await?;
+    let rows = sqlx::query(
+        "SELECT order_id || ':' || n FROM holds WHERE sale = $1 AND state IN ('held', 'paying') ORDER BY order_id, n",
+    )
+    .bind(sale.as_str())
+    .fetch_all(database.reader())
+    .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use sale::{HoldId, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp, order::VoidFor};
 use sqlx::Row as _;
 
+pub use super::moves::HoldRow;
 use super::{
     Database, Sql, Tx,
-    moves::{self, HoldRow, bad, list, read_hold},
+    moves::{self, bad, hold_id, hold_keys, list},
+    order_transitions::{OrderTransition, move_orders, order_state},
 };
 use crate::{
     StoreError,
@@ -32,11 +34,11 @@ pub enum Cancelled {
 pub async fn cancel(database: &Database, order: OrderId, now: Timestamp) -> Result<Cancelled, StoreError> {
     let mut tx = database.begin().await?;
     let holds = moves::lock_order(database, &mut tx, order).await?;
-    let Some(hold) = holds.first() else { return Ok(Cancelled::NotFound) };
+    let Some(hold) = moves::latest(&holds) else { return Ok(Cancelled::NotFound) };
     match hold.state {
         HoldState::Held => {
-            let to = (HoldState::Released, OrderState::Cancelled);
-            moves::give_back(database, &mut tx, &holds[..1], to, now).await?;
+            let to = (HoldState::Released, OrderTransition::CANCELLED);
+            moves::give_back(database, &mut tx, std::slice::from_ref(hold), to, now).await?;
             database.commit(tx).await?;
             Ok(Cancelled::Released)
         }
@@ -47,7 +49,7 @@ pub async fn cancel(database: &Database, order: OrderId, now: Timestamp) -> Resu
             Ok(outcome)
         }
         HoldState::Released => cancelled_before(&mut tx, order).await,
-        HoldState::Committed | HoldState::Expired => Ok(Cancelled::TooLate),
+        HoldState::Committed | HoldState::Expired | HoldState::Returned => Ok(Cancelled::TooLate),
     }
 }
 
@@ -80,27 +82,30 @@ async fn voiding_for(tx: &mut Tx, order: OrderId) -> Result<Cancelled, StoreErro
 }
 
 async fn cancelled_before(tx: &mut Tx, order: OrderId) -> Result<Cancelled, StoreError> {
-    let row =
-        sqlx::query("SELECT state FROM orders WHERE id = $1").bind(order.to_string()).fetch_optional(&mut **tx).await?;
+    let row = sqlx::query("SELECT state, financial_state, fulfilment FROM orders WHERE id = $1")
+        .bind(order.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
     let Some(row) = row else { return Ok(Cancelled::NotFound) };
-    let cancelled = row.try_get::<&str, _>(0)? == OrderState::Cancelled.as_str();
+    let cancelled = order_state(&row)? == OrderState::Cancelled;
     Ok(if cancelled { Cancelled::Already } else { Cancelled::TooLate })
 }
 
 /// Ends holds that nobody pays for and whose deadline has passed; tells how many.
 pub async fn expire(database: &Database, now: Timestamp, limit: i64) -> Result<usize, StoreError> {
     const DUE: Sql = Sql {
-        postgres: "SELECT id, sale, buyer, state, deadline FROM holds WHERE id IN ( \
-                     SELECT id FROM holds WHERE state = 'held' AND deadline <= $1 ORDER BY deadline LIMIT $2) \
-                   AND state = 'held' ORDER BY id FOR UPDATE SKIP LOCKED",
-        sqlite: "SELECT id, sale, buyer, state, deadline FROM holds WHERE state = 'held' AND deadline <= $1 \
+        postgres: "SELECT h.order_id, h.n, h.sale, h.buyer, h.state, h.deadline FROM ( \
+                     SELECT order_id, n FROM holds WHERE state = 'held' AND deadline <= $1 ORDER BY deadline LIMIT $2) AS d \
+                   JOIN holds h ON h.order_id = d.order_id AND h.n = d.n WHERE h.state = 'held' \
+                   ORDER BY h.order_id, h.n FOR UPDATE OF h SKIP LOCKED",
+        sqlite: "SELECT order_id, n, sale, buyer, state, deadline FROM holds WHERE state = 'held' AND deadline <= $1 \
                  ORDER BY deadline LIMIT $2",
     };
     let mut tx = database.begin().await?;
-    let found = sqlx::query(database.sql(DUE)).bind(now.as_millis()).bind(limit).fetch_all(&mut *tx).await?;
-    let due = found.iter().map(read_hold).collect::<Result<Vec<_>, _>>()?;
+    let due: Vec<HoldRow> =
+        sqlx::query_as(database.sql(DUE)).bind(now.as_millis()).bind(limit).fetch_all(&mut *tx).await?;
     if !due.is_empty() {
-        moves::give_back(database, &mut tx, &due, (HoldState::Expired, OrderState::Expired), now).await?;
+        moves::give_back(database, &mut tx, &due, (HoldState::Expired, OrderTransition::EXPIRED), now).await?;
         database.commit(tx).await?;
     }
     Ok(due.len())
@@ -112,7 +117,7 @@ pub async fn overdue(database: &Database, now: Timestamp, limit: i64) -> Result<
     let rows = sqlx::query(
         "SELECT h.order_id FROM holds h JOIN orders o ON o.id = h.order_id JOIN payments p ON p.purchase_id = o.id \
          AND p.attempt = (SELECT max(l.attempt) FROM payments l WHERE l.purchase_id = o.id) \
-         WHERE h.state = 'paying' AND h.deadline <= $1 AND o.state = 'payment_processing' \
+         WHERE h.state = 'paying' AND h.deadline <= $1 AND o.state = 'reserved' AND o.financial_state = 'processing' \
          AND (p.sent_at IS NOT NULL OR p.state <> 'created') ORDER BY h.deadline LIMIT $2",
     )
     .bind(now.as_millis())
@@ -131,46 +136,50 @@ pub async fn bury(
     now: Timestamp,
 ) -> Result<Vec<HoldId>, StoreError> {
     const MARK: Sql = Sql {
-        postgres: "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
-                   SELECT r.id, r.order_id, $1, '', 'released', $3, $3 \
-                   FROM json_to_recordset($2::json) AS r(id text, order_id text) ORDER BY r.id ON CONFLICT DO NOTHING",
-        sqlite: "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
-                 SELECT value ->> 'id', value ->> 'order_id', $1, '', 'released', $3, $3 FROM json_each($2) WHERE true \
-                 ON CONFLICT DO NOTHING",
+        postgres: "INSERT INTO holds (order_id, n, sale, buyer, state, units, deadline, created_at) \
+                   SELECT r.order_id, r.n, $1, '', 'released', '{}', $3, $3 \
+                   FROM json_to_recordset($2::json) AS r(order_id text, n bigint) ORDER BY r.order_id, r.n \
+                   ON CONFLICT DO NOTHING",
+        sqlite: "INSERT INTO holds (order_id, n, sale, buyer, state, units, deadline, created_at) \
+                 SELECT value ->> 'order_id', value ->> 'n', $1, '', 'released', '{}', $3, $3 FROM json_each($2) \
+                 WHERE true ON CONFLICT DO NOTHING",
     };
     const MARKED: Sql = Sql {
-        postgres: "SELECT id FROM holds WHERE buyer = '' AND id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
-        sqlite: "SELECT id FROM holds WHERE buyer = '' AND id IN (SELECT value FROM json_each($1))",
+        postgres: "SELECT h.order_id, h.n FROM json_to_recordset($1::json) AS r(order_id text, n bigint) \
+                   JOIN holds h ON h.order_id = r.order_id AND h.n = r.n WHERE h.buyer = ''",
+        sqlite: "SELECT h.order_id, h.n FROM json_each($1) AS r JOIN holds h ON h.order_id = r.value ->> 'order_id' \
+                 AND h.n = r.value ->> 'n' WHERE h.buyer = ''",
     };
-    let marks: Vec<_> = ids.iter().map(|id| serde_json::json!({"id": id.to_string(), "order_id": id.order})).collect();
+    let keys = hold_keys(ids);
     let mut tx = database.begin().await?;
     sqlx::query(database.sql(MARK))
         .bind(sale.as_str())
-        .bind(moves::rows(&marks))
+        .bind(keys.as_str())
         .bind(now.as_millis())
         .execute(&mut *tx)
         .await?;
-    let found = sqlx::query(database.sql(MARKED)).bind(list(ids)).fetch_all(&mut *tx).await?;
+    let found = sqlx::query(database.sql(MARKED)).bind(keys).fetch_all(&mut *tx).await?;
     database.commit(tx).await?;
-    found.iter().map(|row| HoldId::parse(row.try_get(0)?).ok_or_else(|| bad("hold id"))).collect()
+    found.iter().map(|row| Ok(hold_id(row)?)).collect()
 }
 
 /// The rows of these holds.
 pub async fn find(database: &Database, ids: &[HoldId]) -> Result<Vec<HoldRow>, StoreError> {
     const READ: Sql = Sql {
-        postgres: "SELECT id, sale, buyer, state, deadline FROM holds \
-                   WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
-        sqlite: "SELECT id, sale, buyer, state, deadline FROM holds WHERE id IN (SELECT value FROM json_each($1))",
+        postgres: "SELECT h.order_id, h.n, h.sale, h.buyer, h.state, h.deadline \
+                   FROM json_to_recordset($1::json) AS r(order_id text, n bigint) \
+                   JOIN holds h ON h.order_id = r.order_id AND h.n = r.n",
+        sqlite: "SELECT h.order_id, h.n, h.sale, h.buyer, h.state, h.deadline FROM json_each($1) AS r \
+                 JOIN holds h ON h.order_id = r.value ->> 'order_id' AND h.n = r.value ->> 'n'",
     };
-    let found = sqlx::query(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
-    found.iter().map(read_hold).collect()
+    Ok(sqlx::query_as(database.sql(READ)).bind(hold_keys(ids)).fetch_all(database.reader()).await?)
 }
 
 /// How the gate has to end a hold in this state; `None` while it lives.
 pub const fn ending(state: HoldState) -> Option<HoldEnding> {
     match state {
         HoldState::Held | HoldState::Paying => None,
-        HoldState::Committed => Some(HoldEnding::Committed),
+        HoldState::Committed | HoldState::Returned => Some(HoldEnding::Committed),
         HoldState::Released | HoldState::Expired => Some(HoldEnding::Released),
     }
 }
@@ -179,7 +188,7 @@ pub const fn ending(state: HoldState) -> Option<HoldEnding> {
 pub async fn untold_sales(database: &Database) -> Result<Vec<SaleId>, StoreError> {
     let rows = sqlx::query(
         "SELECT id FROM sales s WHERE closed_at IS NULL \
-         AND EXISTS (SELECT 1 FROM holds h WHERE h.sale = s.id AND h.gate_told = 0) ORDER BY id",
+         AND EXISTS (SELECT 1 FROM holds h WHERE h.sale = s.id AND h.gate_synced = 0) ORDER BY id",
     )
     .fetch_all(database.reader())
     .await?;
@@ -188,32 +197,33 @@ pub async fn untold_sales(database: &Database) -> Result<Vec<SaleId>, StoreError
 
 /// What the gate of a sale has still to hear, oldest order first.
 pub async fn untold(database: &Database, sale: &SaleId, limit: i64) -> Result<Vec<HoldEnd>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT id, sale, buyer, state, deadline FROM holds WHERE sale = $1 AND gate_told = 0 ORDER BY id LIMIT $2",
+    let holds: Vec<HoldRow> = sqlx::query_as(
+        "SELECT order_id, n, sale, buyer, state, deadline FROM holds WHERE sale = $1 AND gate_synced = 0 \
+         ORDER BY order_id, n LIMIT $2",
     )
     .bind(sale.as_str())
     .bind(limit)
     .fetch_all(database.reader())
     .await?;
-    rows.iter().map(|row| read_hold(row).map(|hold| to_tell(&hold))).collect()
+    Ok(holds.iter().map(to_tell).collect())
 }
 
 /// What the gates have still to hear of these orders.
 pub async fn untold_of(database: &Database, orders: &[OrderId]) -> Result<BTreeMap<SaleId, Vec<HoldEnd>>, StoreError> {
     const READ: Sql = Sql {
-        postgres: "SELECT id, sale, buyer, state, deadline FROM holds \
-                   WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) AND gate_told = 0 ORDER BY id",
-        sqlite: "SELECT id, sale, buyer, state, deadline FROM holds \
-                 WHERE id IN (SELECT value FROM json_each($1)) AND gate_told = 0 ORDER BY id",
+        postgres: "SELECT order_id, n, sale, buyer, state, deadline FROM holds \
+                   WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) AND gate_synced = 0 \
+                   ORDER BY order_id, n",
+        sqlite: "SELECT order_id, n, sale, buyer, state, deadline FROM holds \
+                 WHERE order_id IN (SELECT value FROM json_each($1)) AND gate_synced = 0 ORDER BY order_id, n",
     };
     let mut ends: BTreeMap<SaleId, Vec<HoldEnd>> = BTreeMap::new();
     if orders.is_empty() {
         return Ok(ends);
     }
-    let ids = orders.iter().copied().flat_map(HoldId::all_of);
-    let rows = sqlx::query(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
-    for row in &rows {
-        let hold = read_hold(row)?;
+    let holds: Vec<HoldRow> =
+        sqlx::query_as(database.sql(READ)).bind(list(orders)).fetch_all(database.reader()).await?;
+    for hold in holds {
         ends.entry(hold.sale.clone()).or_default().push(to_tell(&hold));
     }
     Ok(ends)
@@ -227,17 +237,22 @@ fn to_tell(hold: &HoldRow) -> HoldEnd {
 /// Notes that the gate was told in the epoch `key.epoch`. In another life nothing is noted: the new one is told again.
 pub async fn told(database: &Database, key: &QueueKey, ends: &[HoldEnd]) -> Result<(), StoreError> {
     const NOTE: Sql = Sql {
-        postgres: "UPDATE holds SET gate_told = 1 FROM json_to_recordset($2::json) AS r(id text, live bigint) \
-                   WHERE holds.id = r.id AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
+        postgres: "UPDATE holds SET gate_synced = 1 \
+                   FROM json_to_recordset($2::json) AS r(order_id text, n bigint, live bigint) \
+                   WHERE holds.order_id = r.order_id AND holds.n = r.n AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
                    AND EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $3)",
-        sqlite: "UPDATE holds SET gate_told = 1 \
-                 FROM (SELECT value ->> 'id' AS id, value ->> 'live' AS live FROM json_each($2)) AS r \
-                 WHERE holds.id = r.id AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
+        sqlite: "UPDATE holds SET gate_synced = 1 \
+                 FROM (SELECT value ->> 'order_id' AS order_id, value ->> 'n' AS n, value ->> 'live' AS live \
+                       FROM json_each($2)) AS r \
+                 WHERE holds.order_id = r.order_id AND holds.n = r.n AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
                  AND EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $3)",
     };
     let told: Vec<_> = ends
         .iter()
-        .map(|end| serde_json::json!({"id": end.hold.to_string(), "live": i64::from(end.ending == HoldEnding::Inactive)}))
+        .map(|end| {
+            let live = i64::from(end.ending == HoldEnding::Inactive);
+            serde_json::json!({"order_id": end.hold.order, "n": end.hold.n, "live": live})
+        })
         .collect();
     sqlx::query(database.sql(NOTE))
         .bind(key.sale.as_str())
@@ -260,7 +275,8 @@ pub async fn overrun(
 ) -> Result<Overrun, StoreError> {
     let mut tx = database.begin().await?;
     let holds = moves::lock_order(database, &mut tx, order).await?;
-    let Some(hold) = holds.first().filter(|hold| hold.state == HoldState::Paying && hold.deadline <= now) else {
+    let overdue = |hold: &&HoldRow| hold.state == HoldState::Paying && hold.deadline <= now;
+    let Some(hold) = moves::latest(&holds).filter(overdue) else {
         return Ok(Overrun::Nothing);
     };
     let row =
@@ -285,8 +301,12 @@ pub async fn overrun(
     if now < hold.deadline.plus_millis(grace_ms) {
         return Ok(Overrun::Nothing);
     }
-    moves::order_state(database, &mut tx, &[order], OrderState::PaymentUnknown, now).await?;
-    sqlx::query("UPDATE holds SET gate_told = 0 WHERE id = $1").bind(hold.id.to_string()).execute(&mut *tx).await?;
+    move_orders(database, &mut tx, &[order], OrderTransition::PAYMENT_UNKNOWN, now).await?;
+    sqlx::query("UPDATE holds SET gate_synced = 0 WHERE order_id = $1 AND n = $2")
+        .bind(order.to_string())
+        .bind(i64::from(hold.id.n))
+        .execute(&mut *tx)
+        .await?;
     database.commit(tx).await?;
     Ok(Overrun::Unknown)
 }

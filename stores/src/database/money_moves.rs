@@ -2,7 +2,11 @@
 
 use std::collections::HashSet;
 
-use sale::{Currency, Money, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId};
+use sale::{
+    Currency, Money, OrderId, OrderState, PaymentState, SaleId, Timestamp,
+    ids::PaymentId,
+    order::{FinancialState, Fulfilment, ReservationState},
+};
 use serde_json::json;
 
 use super::{
@@ -101,7 +105,9 @@ row! {
         amount: i64,
         currency: Currency,
         state: PaymentState,
-        order_state: OrderState,
+        reservation: ReservationState,
+        financial_state: FinancialState,
+        fulfilment: Fulfilment,
         captured_amount: i64,
         refunded_amount: i64,
         moved_in: i64,
@@ -117,7 +123,7 @@ impl From<AccountColumns> for Account {
             provider_id: row.provider_id,
             money: Money { amount: row.amount, currency: row.currency },
             state: row.state,
-            order_state: row.order_state,
+            order_state: OrderState::of(row.reservation, row.financial_state, row.fulfilment),
             row: Sums { captured: row.captured_amount, refunded: row.refunded_amount },
             moves: Sums { captured: row.moved_in, refunded: row.moved_out },
         }
@@ -132,7 +138,8 @@ pub async fn accounts(
     limit: i64,
 ) -> Result<Vec<Account>, StoreError> {
     let rows: Vec<AccountColumns> = sqlx::query_as(
-        "SELECT p.id, p.purchase_id, p.provider_id, p.amount, p.currency, p.state, o.state AS order_state, \
+        "SELECT p.id, p.purchase_id, p.provider_id, p.amount, p.currency, p.state, \
+           o.state AS reservation, o.financial_state, o.fulfilment, \
            p.captured_amount, p.refunded_amount, \
            (SELECT CAST(coalesce(sum(m.amount), 0) AS BIGINT) FROM money_moves m \
              WHERE m.payment_id = p.id AND m.kind = 'captured') AS moved_in, \

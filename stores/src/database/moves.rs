@@ -3,12 +3,19 @@
 //! Rows are locked in one order everywhere, so that no two moves wait for each other: holds, payments, orders, items,
 //! buyers, and each kind sorted by its key.
 
-use sale::{BuyerId, Event, EventKind, HoldId, HoldState, OrderId, OrderState, SaleId, Timestamp};
+use std::collections::BTreeMap;
+
+use sale::{BuyerId, Event, EventKind, HoldId, HoldState, ItemId, OrderId, SaleId, Timestamp};
 use serde::Serialize;
 use serde_json::json;
-use sqlx::{Row as _, any::AnyRow};
+use sqlx::{FromRow, Row as _, any::AnyRow};
 
-use super::{Database, Sql, Tx, outbox};
+use super::{
+    Database, Sql, Tx,
+    order_transitions::{OrderTransition, move_orders},
+    outbox,
+    row::Column,
+};
 use crate::StoreError;
 
 /// Units set aside, as their row says it.
@@ -40,84 +47,93 @@ pub(super) fn order_id(text: &str) -> Result<OrderId, StoreError> {
     OrderId::parse(text).ok_or_else(|| bad("order id"))
 }
 
-/// The holds with these ids, locked until the transaction ends.
-pub(super) async fn lock_holds(database: &Database, tx: &mut Tx, ids: &[HoldId]) -> Result<Vec<HoldRow>, StoreError> {
+/// One parameter that carries many hold ids, as rows of `order_id` and `n`.
+pub(super) fn hold_keys(ids: &[HoldId]) -> String {
+    rows(&ids.iter().map(|id| json!({"order_id": id.order, "n": id.n})).collect::<Vec<_>>())
+}
+
+/// How many of each item, as the column `holds.units` has it.
+pub(super) fn units_text<'a>(lines: impl IntoIterator<Item = (&'a ItemId, u32)>) -> String {
+    let mut units: BTreeMap<&str, u32> = BTreeMap::new();
+    for (item, quantity) in lines {
+        let all = units.entry(item.as_str()).or_default();
+        *all = all.saturating_add(quantity);
+    }
+    serde_json::to_string(&units).unwrap_or_default()
+}
+
+/// The holds of these orders by order and number, locked until the transaction ends.
+pub(super) async fn lock_holds(
+    database: &Database,
+    tx: &mut Tx,
+    orders: &[OrderId],
+) -> Result<Vec<HoldRow>, StoreError> {
     const LOCK: Sql = Sql {
-        postgres: "SELECT id, sale, buyer, state, deadline FROM holds \
-                   WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY id FOR UPDATE",
-        sqlite: "SELECT id, sale, buyer, state, deadline FROM holds WHERE id IN (SELECT value FROM json_each($1)) \
-                 ORDER BY id",
+        postgres: "SELECT order_id, n, sale, buyer, state, deadline FROM holds \
+                   WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
+                   ORDER BY order_id, n FOR UPDATE",
+        sqlite: "SELECT order_id, n, sale, buyer, state, deadline FROM holds \
+                 WHERE order_id IN (SELECT value FROM json_each($1)) ORDER BY order_id, n",
     };
-    let found = sqlx::query(database.sql(LOCK)).bind(list(ids)).fetch_all(&mut **tx).await?;
-    found.iter().map(read_hold).collect()
+    Ok(sqlx::query_as(database.sql(LOCK)).bind(list(orders)).fetch_all(&mut **tx).await?)
 }
 
 /// The holds of an order, the first one first, locked until the transaction ends.
 pub(super) async fn lock_order(database: &Database, tx: &mut Tx, order: OrderId) -> Result<Vec<HoldRow>, StoreError> {
-    lock_holds(database, tx, &HoldId::all_of(order)).await
+    lock_holds(database, tx, &[order]).await
 }
 
-pub(super) fn read_hold(row: &AnyRow) -> Result<HoldRow, StoreError> {
-    Ok(HoldRow {
-        id: HoldId::parse(row.try_get(0)?).ok_or_else(|| bad("hold id"))?,
-        sale: row.try_get::<&str, _>(1)?.parse().map_err(|_| bad("sale"))?,
-        buyer: BuyerId::parse(row.try_get(2)?),
-        state: HoldState::parse(row.try_get(3)?).ok_or_else(|| bad("hold state"))?,
-        deadline: Timestamp::from_millis(row.try_get(4)?),
-    })
+/// The hold of an order that counts, of all its holds in their order; marks of the reconciler hold nothing.
+pub(super) fn latest(holds: &[HoldRow]) -> Option<&HoldRow> {
+    holds.iter().rfind(|hold| hold.buyer.is_some())
 }
 
-/// Moves locked holds to a state.
+impl FromRow<'_, AnyRow> for HoldRow {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: hold_id(row)?,
+            sale: Column::read(row, "sale")?,
+            buyer: BuyerId::parse(row.try_get("buyer")?),
+            state: Column::read(row, "state")?,
+            deadline: Column::read(row, "deadline")?,
+        })
+    }
+}
+
+/// The hold that the columns `order_id` and `n` of a row name.
+pub(super) fn hold_id(row: &AnyRow) -> sqlx::Result<HoldId> {
+    Ok(HoldId { order: Column::read(row, "order_id")?, n: Column::read(row, "n")? })
+}
+
+/// Moves locked holds from one of these states to another. Fails when one of them is in no such state: whoever has
+/// locked them has looked.
 pub(super) async fn hold_state(
     database: &Database,
     tx: &mut Tx,
     ids: &[HoldId],
-    state: HoldState,
+    (from, to): (&[HoldState], HoldState),
 ) -> Result<(), StoreError> {
     const MOVE: Sql = Sql {
-        postgres: "UPDATE holds SET state = $2, gate_told = $3 WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
-        sqlite: "UPDATE holds SET state = $2, gate_told = $3 WHERE id IN (SELECT value FROM json_each($1))",
+        postgres: "UPDATE holds SET state = $2, gate_synced = $3 \
+                   FROM json_to_recordset($1::json) AS r(order_id text, n bigint) \
+                   WHERE holds.order_id = r.order_id AND holds.n = r.n \
+                   AND state = ANY (ARRAY(SELECT json_array_elements_text($4::json)))",
+        sqlite: "UPDATE holds SET state = $2, gate_synced = $3 FROM json_each($1) AS r \
+                 WHERE holds.order_id = r.value ->> 'order_id' AND holds.n = r.value ->> 'n' \
+                 AND state IN (SELECT value FROM json_each($4))",
     };
-    sqlx::query(database.sql(MOVE))
-        .bind(list(ids))
-        .bind(state.as_str())
-        .bind(i64::from(state.is_live()))
+    let moved = sqlx::query(database.sql(MOVE))
+        .bind(hold_keys(ids))
+        .bind(to.as_str())
+        .bind(i64::from(to.is_live()))
+        .bind(list(from.iter().map(|state| state.as_str())))
         .execute(&mut **tx)
         .await?;
-    Ok(())
-}
-
-/// Moves orders to a state and writes the step into their histories.
-pub(super) async fn order_state(
-    database: &Database,
-    tx: &mut Tx,
-    orders: &[OrderId],
-    state: OrderState,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    const MOVE: Sql = Sql {
-        postgres: "UPDATE orders SET state = $2, changed_at = $3 \
-                   WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
-        sqlite: "UPDATE orders SET state = $2, changed_at = $3 WHERE id IN (SELECT value FROM json_each($1))",
-    };
-    const REMEMBER: Sql = Sql {
-        postgres: "INSERT INTO order_history (order_id, nth, state, at) \
-                   SELECT o.id, (SELECT coalesce(max(h.nth), 1) + 1 FROM order_history h WHERE h.order_id = o.id), $2, $3 \
-                   FROM orders o WHERE o.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
-        sqlite: "INSERT INTO order_history (order_id, nth, state, at) \
-                 SELECT o.id, (SELECT coalesce(max(h.nth), 1) + 1 FROM order_history h WHERE h.order_id = o.id), $2, $3 \
-                 FROM orders o WHERE o.id IN (SELECT value FROM json_each($1))",
-    };
-    for statement in [MOVE, REMEMBER] {
-        sqlx::query(database.sql(statement))
-            .bind(list(orders))
-            .bind(state.as_str())
-            .bind(now.as_millis())
-            .execute(&mut **tx)
-            .await?;
+    if moved.rows_affected() == ids.len() as u64 {
+        Ok(())
+    } else {
+        Err(StoreError::unexpected("database", format!("a hold in a state that does not lead to {}", to.as_str())))
     }
-    metrics::counter!("openrun_orders_total", "state" => state.as_str()).increment(orders.len() as u64);
-    Ok(())
 }
 
 /// What becomes of the units of a hold.
@@ -133,48 +149,51 @@ pub(super) async fn units(database: &Database, tx: &mut Tx, moved: &[(HoldId, Un
     const MOVE_ITEMS: Sql = Sql {
         postgres: "UPDATE items SET held = items.held - u.units, sold = items.sold + u.bought FROM ( \
                      SELECT l.sale, l.item, sum(l.quantity)::bigint AS units, sum(l.quantity * r.sold)::bigint AS bought \
-                     FROM json_to_recordset($1::json) AS r(id text, sold bigint) \
-                     JOIN holds h ON h.id = r.id JOIN order_lines l ON l.order_id = h.order_id \
+                     FROM json_to_recordset($1::json) AS r(order_id text, n bigint, sold bigint) \
+                     JOIN hold_lines l ON l.order_id = r.order_id AND l.n = r.n \
                      GROUP BY l.sale, l.item ORDER BY l.sale, l.item) AS u \
                    WHERE items.sale = u.sale AND items.id = u.item",
         sqlite: "UPDATE items SET held = items.held - u.units, sold = items.sold + u.bought FROM ( \
                    SELECT l.sale, l.item, sum(l.quantity) AS units, sum(l.quantity * (r.value ->> 'sold')) AS bought \
                    FROM json_each($1) AS r \
-                   JOIN holds h ON h.id = r.value ->> 'id' JOIN order_lines l ON l.order_id = h.order_id \
+                   JOIN hold_lines l ON l.order_id = r.value ->> 'order_id' AND l.n = r.value ->> 'n' \
                    GROUP BY l.sale, l.item) AS u \
                  WHERE items.sale = u.sale AND items.id = u.item",
     };
     if moved.is_empty() {
         return Ok(());
     }
-    let flagged: Vec<_> =
-        moved.iter().map(|(id, to)| json!({"id": id.to_string(), "sold": i64::from(*to == Units::Sold)})).collect();
+    let flagged: Vec<_> = moved
+        .iter()
+        .map(|(id, to)| json!({"order_id": id.order, "n": id.n, "sold": i64::from(*to == Units::Sold)}))
+        .collect();
     sqlx::query(database.sql(MOVE_ITEMS)).bind(rows(&flagged)).execute(&mut **tx).await?;
     let back: Vec<_> = moved.iter().filter(|(_, to)| *to == Units::Back).map(|(id, _)| *id).collect();
-    if back.is_empty() { Ok(()) } else { buyers_back(database, tx, &list(back)).await }
+    if back.is_empty() { Ok(()) } else { buyers_back(database, tx, &hold_keys(&back)).await }
 }
 
 /// What a buyer gives back counts no longer against the limit.
-async fn buyers_back(database: &Database, tx: &mut Tx, ids_text: &str) -> Result<(), StoreError> {
+async fn buyers_back(database: &Database, tx: &mut Tx, keys: &str) -> Result<(), StoreError> {
     const LOCK: &str = "SELECT b.buyer FROM buyers b WHERE (b.sale, b.buyer) IN ( \
-        SELECT h.sale, h.buyer FROM holds h WHERE h.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))) \
+        SELECT h.sale, h.buyer FROM json_to_recordset($1::json) AS r(order_id text, n bigint) \
+        JOIN holds h ON h.order_id = r.order_id AND h.n = r.n) \
         ORDER BY b.sale, b.buyer FOR UPDATE";
     const MOVE: Sql = Sql {
         postgres: "UPDATE buyers SET units = buyers.units - u.units FROM ( \
-                     SELECT h.sale, h.buyer, sum(l.quantity)::bigint AS units \
-                     FROM holds h JOIN order_lines l ON l.order_id = h.order_id \
-                     WHERE h.id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) GROUP BY h.sale, h.buyer) AS u \
+                     SELECT l.sale, l.buyer, sum(l.quantity)::bigint AS units \
+                     FROM json_to_recordset($1::json) AS r(order_id text, n bigint) \
+                     JOIN hold_lines l ON l.order_id = r.order_id AND l.n = r.n GROUP BY l.sale, l.buyer) AS u \
                    WHERE buyers.sale = u.sale AND buyers.buyer = u.buyer",
         sqlite: "UPDATE buyers SET units = buyers.units - u.units FROM ( \
-                   SELECT h.sale, h.buyer, sum(l.quantity) AS units \
-                   FROM holds h JOIN order_lines l ON l.order_id = h.order_id \
-                   WHERE h.id IN (SELECT value FROM json_each($1)) GROUP BY h.sale, h.buyer) AS u \
+                   SELECT l.sale, l.buyer, sum(l.quantity) AS units FROM json_each($1) AS r \
+                   JOIN hold_lines l ON l.order_id = r.value ->> 'order_id' AND l.n = r.value ->> 'n' \
+                   GROUP BY l.sale, l.buyer) AS u \
                  WHERE buyers.sale = u.sale AND buyers.buyer = u.buyer",
     };
     if database.is_postgres() {
-        sqlx::query(LOCK).bind(ids_text).execute(&mut **tx).await?;
+        sqlx::query(LOCK).bind(keys).execute(&mut **tx).await?;
     }
-    sqlx::query(database.sql(MOVE)).bind(ids_text).execute(&mut **tx).await?;
+    sqlx::query(database.sql(MOVE)).bind(keys).execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -183,13 +202,13 @@ pub(super) async fn give_back(
     database: &Database,
     tx: &mut Tx,
     holds: &[HoldRow],
-    to: (HoldState, OrderState),
+    (to, transition): (HoldState, OrderTransition),
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let ids: Vec<_> = holds.iter().map(|hold| hold.id).collect();
     let orders: Vec<_> = ids.iter().map(|id| id.order).collect();
-    hold_state(database, tx, &ids, to.0).await?;
-    order_state(database, tx, &orders, to.1, now).await?;
+    hold_state(database, tx, &ids, (HoldState::LIVE, to)).await?;
+    move_orders(database, tx, &orders, transition, now).await?;
     units(database, tx, &ids.iter().map(|id| (*id, Units::Back)).collect::<Vec<_>>()).await?;
     let events: Vec<_> = holds.iter().flat_map(|hold| failed_events(hold, now)).collect();
     outbox::append(database, tx, &events).await

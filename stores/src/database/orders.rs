@@ -1,18 +1,21 @@
 //! Orders as they are read: one statement, so that order, hold, payment and history are of one moment.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use sale::{
-    BuyerId, Currency, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, PaymentState, SaleId,
-    Timestamp, ids::PaymentId,
+    BuyerId, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, PaymentState, SaleId, Text, Timestamp,
+    ids::{PaymentId, PurchaseId},
+    order::{Fulfilment, LineKind},
 };
-use serde::Deserialize;
-use sqlx::{Row as _, any::AnyRow};
+use serde::{Deserialize, de::DeserializeOwned};
+use sqlx::{FromRow, Row as _, any::AnyRow};
 
 use super::{
     Database, Sql,
-    moves::{bad, list, order_id},
+    moves::{list, order_id},
     numbers::unsigned,
+    order_transitions::order_state,
+    row::{Column, corrupt},
 };
 use crate::StoreError;
 
@@ -20,13 +23,15 @@ use crate::StoreError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     pub id: OrderId,
+    pub purchase: PurchaseId,
     pub sale: SaleId,
-    /// The pass that bought it.
-    pub pass: PassId,
-    /// The number of the ticket.
-    pub number: u64,
+    /// The pass that bought it, where one was asked for.
+    pub pass: Option<PassId>,
+    /// The number of the pass's ticket.
+    pub number: Option<u64>,
     pub buyer: BuyerId,
     pub state: OrderState,
+    pub fulfilment: Fulfilment,
     pub request_hash: String,
     pub total: Money,
     pub locale: Language,
@@ -35,7 +40,7 @@ pub struct Order {
     pub trace: String,
     pub created_at: Timestamp,
     pub lines: Vec<OrderLine>,
-    /// The units that count: the first hold, or the second once there is one.
+    /// The units that count: the latest hold.
     pub hold: Option<Held>,
     /// The latest attempt to pay.
     pub payment: Option<Attempt>,
@@ -44,10 +49,14 @@ pub struct Order {
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct OrderLine {
-    pub item: ItemId,
+    pub kind: LineKind,
+    /// `None` for what is no item: shipping, a discount.
+    pub item: Option<ItemId>,
+    /// As it was called when it was reserved.
+    pub name: Text,
     pub quantity: u32,
     /// Minor units for one, frozen when it was reserved.
-    pub amount: i64,
+    pub unit_amount: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -91,35 +100,36 @@ fn flag<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
 /// Orders by id; those that do not exist are left out.
 pub async fn read(database: &Database, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
     const READ: Sql = Sql {
-        postgres: "SELECT o.id, o.sale, o.pass, o.number, o.buyer, o.state, o.request_hash, o.amount, o.currency, \
-            o.locale, o.contact, o.trace, o.created_at, \
-            (SELECT json_agg(json_build_object('item', l.item, 'quantity', l.quantity, 'amount', l.amount) \
-                ORDER BY l.item)::text FROM order_lines l WHERE l.order_id = o.id), \
+        postgres: "SELECT o.id, o.purchase_id, o.sale, o.pass, o.number, o.buyer, o.state, o.financial_state, o.fulfilment, o.request_hash, o.amount, \
+            o.currency, o.locale, o.contact, o.trace, o.created_at, \
+            (SELECT json_agg(json_build_object('kind', l.kind, 'item', l.item, \
+                'name', json_build_object('ko', l.name_ko, 'en', l.name_en), 'quantity', l.quantity, \
+                'unit_amount', l.unit_amount) ORDER BY l.line_no)::text FROM order_lines l WHERE l.order_id = o.id) AS lines, \
             (SELECT json_build_object('state', h.state, 'deadline', h.deadline)::text FROM holds h \
-                WHERE h.id IN (o.id, o.id || ':2') ORDER BY h.id DESC LIMIT 1), \
+                WHERE h.order_id = o.id AND h.buyer <> '' ORDER BY h.n DESC LIMIT 1) AS hold, \
             (SELECT json_build_object('id', p.id, 'attempt', p.attempt, 'method', p.method, 'state', p.state, \
                 'sent', (p.sent_at IS NOT NULL)::int, 'voiding', (coalesce(p.intent, '') = 'void')::int, \
                 'next_action', p.next_action)::text \
-                FROM payments p WHERE p.purchase_id = o.id ORDER BY p.attempt DESC LIMIT 1), \
+                FROM payments p WHERE p.purchase_id = o.id ORDER BY p.attempt DESC LIMIT 1) AS payment, \
             (SELECT json_agg(json_build_object('state', s.state, 'at', s.at) ORDER BY s.nth)::text \
-                FROM order_history s WHERE s.order_id = o.id) \
+                FROM order_history s WHERE s.order_id = o.id) AS history \
             FROM orders o WHERE o.id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY o.created_at DESC, o.id",
-        sqlite: "SELECT o.id, o.sale, o.pass, o.number, o.buyer, o.state, o.request_hash, o.amount, o.currency, \
-            o.locale, o.contact, o.trace, o.created_at, \
-            (SELECT json_group_array(json_object('item', l.item, 'quantity', l.quantity, 'amount', l.amount) \
-                ORDER BY l.item) FROM order_lines l WHERE l.order_id = o.id), \
+        sqlite: "SELECT o.id, o.purchase_id, o.sale, o.pass, o.number, o.buyer, o.state, o.financial_state, o.fulfilment, o.request_hash, o.amount, \
+            o.currency, o.locale, o.contact, o.trace, o.created_at, \
+            (SELECT json_group_array(json_object('kind', l.kind, 'item', l.item, \
+                'name', json_object('ko', l.name_ko, 'en', l.name_en), 'quantity', l.quantity, \
+                'unit_amount', l.unit_amount) ORDER BY l.line_no) FROM order_lines l WHERE l.order_id = o.id) AS lines, \
             (SELECT json_object('state', h.state, 'deadline', h.deadline) FROM holds h \
-                WHERE h.id IN (o.id, o.id || ':2') ORDER BY h.id DESC LIMIT 1), \
+                WHERE h.order_id = o.id AND h.buyer <> '' ORDER BY h.n DESC LIMIT 1) AS hold, \
             (SELECT json_object('id', p.id, 'attempt', p.attempt, 'method', p.method, 'state', p.state, \
                 'sent', p.sent_at IS NOT NULL, 'voiding', coalesce(p.intent, '') = 'void', \
                 'next_action', p.next_action) \
-                FROM payments p WHERE p.purchase_id = o.id ORDER BY p.attempt DESC LIMIT 1), \
+                FROM payments p WHERE p.purchase_id = o.id ORDER BY p.attempt DESC LIMIT 1) AS payment, \
             (SELECT json_group_array(json_object('state', s.state, 'at', s.at) ORDER BY s.nth) \
-                FROM order_history s WHERE s.order_id = o.id) \
+                FROM order_history s WHERE s.order_id = o.id) AS history \
             FROM orders o WHERE o.id IN (SELECT value FROM json_each($1)) ORDER BY o.created_at DESC, o.id",
     };
-    let rows = sqlx::query(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
-    rows.iter().map(read_order).collect()
+    Ok(sqlx::query_as(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?)
 }
 
 /// One order.
@@ -179,48 +189,53 @@ pub async fn page(
 
 /// How many orders of a sale are in each state.
 pub async fn counts(database: &Database, sale: &SaleId) -> Result<Vec<(OrderState, u64)>, StoreError> {
-    let rows = sqlx::query("SELECT state, count(*) FROM orders WHERE sale = $1 GROUP BY state ORDER BY state")
-        .bind(sale.as_str())
-        .fetch_all(database.reader())
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok((OrderState::parse(row.try_get(0)?).ok_or_else(|| bad("order state"))?, unsigned(row.try_get(1)?)))
+    let rows = sqlx::query(
+        "SELECT state, financial_state, fulfilment, count(*) AS orders FROM orders WHERE sale = $1 \
+         GROUP BY state, financial_state, fulfilment",
+    )
+    .bind(sale.as_str())
+    .fetch_all(database.reader())
+    .await?;
+    let mut counts: BTreeMap<&str, (OrderState, u64)> = BTreeMap::new();
+    for row in &rows {
+        let state = order_state(row)?;
+        counts.entry(state.as_str()).or_insert((state, 0)).1 += unsigned(row.try_get("orders")?);
+    }
+    Ok(counts.into_values().collect())
+}
+
+impl FromRow<'_, AnyRow> for Order {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        let created_at = Column::read(row, "created_at")?;
+        // The first step of every order is its own row.
+        let placed = Step { state: OrderState::PendingPayment, at: created_at };
+        Ok(Self {
+            id: Column::read(row, "id")?,
+            purchase: Column::read(row, "purchase_id")?,
+            sale: Column::read(row, "sale")?,
+            pass: Column::read(row, "pass")?,
+            number: Column::read(row, "number")?,
+            buyer: Column::read(row, "buyer")?,
+            state: order_state(row)?,
+            fulfilment: Column::read(row, "fulfilment")?,
+            request_hash: row.try_get("request_hash")?,
+            total: Money { amount: row.try_get("amount")?, currency: Column::read(row, "currency")? },
+            locale: Language::parse(row.try_get("locale")?).unwrap_or_default(),
+            contact: row.try_get("contact")?,
+            trace: row.try_get("trace")?,
+            created_at,
+            lines: document(row, "lines")?.unwrap_or_default(),
+            hold: document(row, "hold")?,
+            payment: document(row, "payment")?,
+            history: [placed].into_iter().chain(document::<Vec<_>>(row, "history")?.unwrap_or_default()).collect(),
         })
-        .collect()
+    }
 }
 
-fn read_order(row: &AnyRow) -> Result<Order, StoreError> {
-    let created_at = Timestamp::from_millis(row.try_get(12)?);
-    // The first step of every order is its own row.
-    let placed = Step { state: OrderState::PendingPayment, at: created_at };
-    Ok(Order {
-        id: order_id(row.try_get(0)?)?,
-        sale: row.try_get::<&str, _>(1)?.parse().map_err(|_| bad("sale"))?,
-        pass: PassId::parse(row.try_get(2)?).ok_or_else(|| bad("pass"))?,
-        number: unsigned(row.try_get(3)?),
-        buyer: BuyerId::parse(row.try_get(4)?).ok_or_else(|| bad("buyer"))?,
-        state: OrderState::parse(row.try_get(5)?).ok_or_else(|| bad("order state"))?,
-        request_hash: row.try_get(6)?,
-        total: Money {
-            amount: row.try_get(7)?,
-            currency: Currency::parse(row.try_get(8)?).ok_or_else(|| bad("currency"))?,
-        },
-        locale: Language::parse(row.try_get(9)?).unwrap_or_default(),
-        contact: row.try_get(10)?,
-        trace: row.try_get(11)?,
-        created_at,
-        lines: part(row, 13)?.unwrap_or_default(),
-        hold: part(row, 14)?,
-        payment: part(row, 15)?,
-        history: [placed].into_iter().chain(part::<Vec<_>>(row, 16)?.unwrap_or_default()).collect(),
-    })
-}
-
-/// A column that holds a JSON document, or nothing.
-fn part<T: serde::de::DeserializeOwned>(row: &AnyRow, at: usize) -> Result<Option<T>, StoreError> {
-    let Some(text) = row.try_get::<Option<&str>, _>(at)? else { return Ok(None) };
-    serde_json::from_str(text).map(Some).map_err(|_| bad("part of an order"))
+/// The column as the JSON document that it holds, if it holds one.
+fn document<T: DeserializeOwned>(row: &AnyRow, column: &str) -> sqlx::Result<Option<T>> {
+    let Some(text) = row.try_get::<Option<&str>, _>(column)? else { return Ok(None) };
+    serde_json::from_str(text).map(Some).map_err(|_| corrupt(column))
 }
 
 /// Those of these orders whose buyers left an address to write to.

@@ -11,7 +11,11 @@ mod write;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use sale::{BuyerId, Currency, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, SaleId, Timestamp};
+use sale::{
+    BuyerId, Currency, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, SaleId, Text, Timestamp,
+    ids::PurchaseId,
+    order::{Fulfilment, LineKind},
+};
 use sqlx::Row as _;
 
 use self::write::write;
@@ -43,37 +47,45 @@ pub struct NewOrder {
     pub trace: String,
 }
 
-/// Units of one item at the price that counts for this order.
+/// Units of one item, by the name and at the price that count for this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PricedLine {
     pub item: ItemId,
+    pub name: Text,
     pub quantity: u32,
     /// Minor units for one.
-    pub amount: i64,
+    pub unit_amount: i64,
 }
 
 impl NewOrder {
     /// The order as its rows say it once it was placed.
     pub fn placed(self, sale: &SaleId, at: Timestamp, hold_until: Timestamp) -> Order {
         let total = Money { amount: self.amount(), currency: self.currency };
-        let mut lines = self.lines;
-        lines.sort_by(|one, other| one.item.cmp(&other.item));
         Order {
             id: self.id,
+            purchase: PurchaseId::of(self.id),
             sale: sale.clone(),
-            pass: self.pass,
-            number: self.number,
+            pass: Some(self.pass),
+            number: Some(self.number),
             buyer: self.buyer,
             state: OrderState::PendingPayment,
+            fulfilment: Fulfilment::None,
             request_hash: self.request_hash,
             total,
             locale: self.locale,
             contact: self.contact,
             trace: self.trace,
             created_at: at,
-            lines: lines
+            lines: self
+                .lines
                 .into_iter()
-                .map(|line| OrderLine { item: line.item, quantity: line.quantity, amount: line.amount })
+                .map(|line| OrderLine {
+                    kind: LineKind::Item,
+                    item: Some(line.item),
+                    name: line.name,
+                    quantity: line.quantity,
+                    unit_amount: line.unit_amount,
+                })
                 .collect(),
             hold: Some(Held { state: HoldState::Held, deadline: hold_until }),
             payment: None,
@@ -86,7 +98,7 @@ impl NewOrder {
     }
 
     fn amount(&self) -> i64 {
-        let of = |line: &PricedLine| line.amount.saturating_mul(i64::from(line.quantity));
+        let of = |line: &PricedLine| line.unit_amount.saturating_mul(i64::from(line.quantity));
         self.lines.iter().map(of).fold(0, i64::saturating_add)
     }
 }
@@ -300,14 +312,14 @@ async fn known(database: &Database, tx: &mut Tx, orders: &[NewOrder]) -> Result<
                    UNION ALL \
                    SELECT id, pass, request_hash FROM orders WHERE pass = ANY (ARRAY(SELECT json_array_elements_text($2::json))) \
                    UNION ALL \
-                   SELECT h.id, '', '' FROM holds h WHERE h.id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
-                   AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.id = h.order_id)",
+                   SELECT order_id, '', '' FROM holds \
+                   WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) AND n = 1 AND buyer = ''",
         sqlite: "SELECT id, pass, request_hash FROM orders WHERE id IN (SELECT value FROM json_each($1)) \
                  UNION ALL \
                  SELECT id, pass, request_hash FROM orders WHERE pass IN (SELECT value FROM json_each($2)) \
                  UNION ALL \
-                 SELECT h.id, '', '' FROM holds h WHERE h.id IN (SELECT value FROM json_each($1)) \
-                 AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.id = h.order_id)",
+                 SELECT order_id, '', '' FROM holds \
+                 WHERE order_id IN (SELECT value FROM json_each($1)) AND n = 1 AND buyer = ''",
     };
     let found = sqlx::query(database.sql(READ))
         .bind(list(orders.iter().map(|order| order.id)))
@@ -362,7 +374,7 @@ mod tests {
             pass: PassId::derive(Timestamp::from_millis(1), &[&[pass]]),
             number: u64::from(n),
             buyer: BuyerId::from_bytes([buyer; 16]),
-            lines: vec![PricedLine { item: "pair".parse().unwrap(), quantity, amount: 5 }],
+            lines: vec![PricedLine { item: "pair".parse().unwrap(), name: Text::default(), quantity, unit_amount: 5 }],
             currency: Currency::parse("KRW").unwrap(),
             request_hash: quantity.to_string(),
             locale: Language::Ko,

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use sale::{
-    Currency, Event, EventKind, HoldState, Money, OrderId, OrderState, PaymentState, SaleId, Timestamp,
+    Currency, Event, EventKind, HoldState, Money, OrderId, PaymentState, SaleId, Timestamp,
     ids::{PaymentId, charge_key},
     order::{RefundReason, RefundState},
     refund::{PaidLine, RefundLine, spread},
@@ -18,6 +18,7 @@ use super::{
     cases::{self, CaseKind, NewCase},
     money_moves::{self, MoneyMove, MoveKind},
     moves::{self, bad},
+    order_transitions::{OrderTransition, move_orders},
     outbox,
     payments::PaymentRow,
     row::row,
@@ -125,8 +126,7 @@ async fn insert_lines(database: &Database, tx: &mut Tx, refund: &str, payment: &
             JOIN refunds f ON f.id = r.refund_id AND f.payment_id = $1 \
             WHERE r.order_id = l.order_id AND r.line_no = l.line_no) AS refunded \
         FROM ( \
-            SELECT o.order_id, row_number() OVER (PARTITION BY o.order_id ORDER BY o.item) AS line_no, o.quantity, \
-                o.amount AS unit_amount \
+            SELECT o.order_id, o.line_no, o.quantity, o.unit_amount \
             FROM payment_parts p JOIN order_lines o ON o.order_id = p.order_id WHERE p.payment_id = $1) AS l \
         ORDER BY l.order_id, l.line_no";
     const INSERT: Sql = Sql {
@@ -292,9 +292,9 @@ pub async fn record(
     if next == Next::Done {
         give_back(database, &mut tx, refund, now).await?;
     }
-    let order_state = match next {
-        Next::Done => Some(OrderState::Refunded),
-        Next::NeedsReview => Some(OrderState::NeedsReview),
+    let transition = match next {
+        Next::Done => Some(OrderTransition::REFUNDED),
+        Next::NeedsReview => Some(OrderTransition::REFUND_REFUSED),
         Next::Again { .. } => None,
     };
     if next == Next::NeedsReview {
@@ -303,8 +303,8 @@ pub async fn record(
         cases::open(&mut tx, &case, now).await?;
     }
     let is_sold = holds.iter().any(|hold| hold.state == HoldState::Committed);
-    if let Some(state) = order_state.filter(|_| !is_sold) {
-        moves::order_state(database, &mut tx, &[refund.order], state, now).await?;
+    if let Some(transition) = transition.filter(|_| !is_sold) {
+        move_orders(database, &mut tx, &[refund.order], transition, now).await?;
     }
     database.commit(tx).await?;
     Ok(next == Next::NeedsReview)

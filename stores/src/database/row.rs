@@ -6,7 +6,8 @@
 use sale::{
     BuyerId, Currency, EpochNonce, HoldId, HoldState, ItemId, OrderId, OrderState, PassId, PaymentState, SaleId,
     Timestamp,
-    ids::{EventId, PaymentId},
+    ids::{EventId, PaymentId, PurchaseId},
+    order::{FinancialState, Fulfilment, ReservationState},
     token::Authority,
 };
 use sqlx::{Error, Row as _, ValueRef as _, any::AnyRow};
@@ -101,10 +102,14 @@ texts! {
     BuyerId: Self::parse,
     PassId: Self::parse,
     OrderId: Self::parse,
+    PurchaseId: Self::parse,
     HoldId: Self::parse,
     PaymentId: Self::parse,
     EventId: Self::parse,
     OrderState: Self::parse,
+    ReservationState: Self::parse,
+    FinancialState: Self::parse,
+    Fulfilment: Self::parse,
     HoldState: Self::parse,
     PaymentState: Self::parse,
     Currency: Self::parse,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sale::{
-    BuyerId, EpochNonce, HoldId, OrderId, OrderState, SaleId, Timestamp,
+    BuyerId, EpochNonce, HoldId, OrderId, SaleId, Timestamp,
     sale::{Line as OrderLine, Place},
 };
 use sqlx::{Any, Row as _, Transaction};
@@ -11,6 +11,7 @@ use sqlx::{Any, Row as _, Transaction};
 use super::{
     Database,
     numbers::{self, Loss, unsigned},
+    order_transitions::order_state,
     sales,
 };
 use crate::{
@@ -62,9 +63,9 @@ pub async fn read(database: &Database, sale: &SaleId) -> Result<Snapshot, StoreE
 
 async fn live_holds(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<SnapshotHold>, StoreError> {
     let rows = sqlx::query(
-        "SELECT h.id, h.buyer, o.state, l.item, l.quantity FROM holds h \
-         JOIN orders o ON o.id = h.order_id JOIN order_lines l ON l.order_id = o.id \
-         WHERE h.sale = $1 AND h.state IN ('held', 'paying') ORDER BY h.id, l.item",
+        "SELECT l.order_id || ':' || l.n, l.buyer, l.item, l.quantity, o.state, o.financial_state, o.fulfilment FROM hold_lines l \
+         JOIN orders o ON o.id = l.order_id \
+         WHERE l.sale = $1 AND l.state IN ('held', 'paying') ORDER BY l.order_id, l.n, l.item",
     )
     .bind(sale.as_str())
     .fetch_all(&mut **tx)
@@ -72,8 +73,8 @@ async fn live_holds(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<
     let mut holds: Vec<SnapshotHold> = Vec::new();
     for row in rows {
         let hold = HoldId::parse(row.try_get(0)?).ok_or_else(|| bad("hold id"))?;
-        let item = row.try_get::<&str, _>(3)?.parse().map_err(|_| bad("item"))?;
-        let quantity = u32::try_from(row.try_get::<i64, _>(4)?).map_err(|_| bad("quantity"))?;
+        let item = row.try_get::<&str, _>(2)?.parse().map_err(|_| bad("item"))?;
+        let quantity = u32::try_from(row.try_get::<i64, _>(3)?).map_err(|_| bad("quantity"))?;
         let units = OrderLine { item, quantity };
         match holds.last_mut() {
             Some(last) if last.hold == hold => last.lines.push(units),
@@ -81,7 +82,7 @@ async fn live_holds(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<
                 hold,
                 buyer: buyer(row.try_get(1)?)?,
                 lines: vec![units],
-                active: OrderState::parse(row.try_get(2)?).is_some_and(OrderState::is_active),
+                active: order_state(&row)?.is_active(),
             }),
         }
     }
@@ -117,7 +118,7 @@ async fn passes(tx: &mut Transaction<'_, Any>, sale: &SaleId) -> Result<Vec<Snap
             place: Place { number: unsigned(row.try_get(0)?), buyer: buyer(row.try_get(1)?)? },
             expires_at: Timestamp::from_millis(row.try_get(2)?),
             ended: row.try_get::<i64, _>(3)? != 0,
-            hold: order.transpose()?.map(HoldId::of),
+            hold: order.transpose()?.map(HoldId::first),
         };
         // A buyer who joined again has a later number; only the latest place counts.
         if let Some(at) = newest.get(&pass.place.buyer) {

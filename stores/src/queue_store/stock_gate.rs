@@ -91,7 +91,7 @@ pub trait StockGate: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<ReservationOutcome>, StoreError>;
 
-    /// Reserves units for an order whose hold had ended (a payment that succeeded late), under the id `{order}:2` and
+    /// Reserves units for an order whose hold had ended (a payment that succeeded late), under its next id and
     /// without a pass. Returns `Reserved`, `SoldOut` or `LimitReached`.
     async fn reacquire(
         &self,

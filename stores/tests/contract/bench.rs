@@ -56,7 +56,7 @@ pub(crate) fn buyer(n: u8) -> BuyerId {
 }
 
 pub(crate) fn hold(n: u8) -> HoldId {
-    HoldId::of(OrderId::derive(at(0), &[&[n]]))
+    HoldId::first(OrderId::derive(at(0), &[&[n]]))
 }
 
 pub(crate) fn pass(n: u8) -> PassId {

@@ -19,7 +19,7 @@ const MANY: u32 = 1_300;
 const AT_ONCE: usize = 1_000;
 
 fn nth_hold(n: u32) -> HoldId {
-    HoldId::of(OrderId::derive(at(0), &[b"nth", &n.to_be_bytes()]))
+    HoldId::first(OrderId::derive(at(0), &[b"nth", &n.to_be_bytes()]))
 }
 
 fn nth_buyer(n: u32) -> BuyerId {

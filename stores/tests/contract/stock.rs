@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rstest_reuse::apply;
-use sale::{HoldId, sale::Place};
+use sale::sale::Place;
 use stores::{
     StoreError,
     queue_store::{
@@ -117,10 +117,7 @@ async fn holds_end_once(#[case] queue: Arc<dyn SaleQueueStore>) {
 async fn a_buyer_has_no_more_than_the_limit(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
     bench.inside(1).await;
-    let late = |n, units_wanted| Reservation {
-        hold: HoldId::reacquired(hold(n).order),
-        ..take(1, &[units("pair", units_wanted)])
-    };
+    let late = |n, units_wanted| Reservation { hold: hold(n).next(), ..take(1, &[units("pair", units_wanted)]) };
     let retake = async |ask| bench.queue.reacquire(&bench.key, &ask, at(8)).await.unwrap();
     assert_eq!(bench.take(take(1, &[units("pair", 3)])).await, ReservationOutcome::Reserved);
     assert_eq!(retake(late(1, 2)).await, ReservationOutcome::LimitReached);

@@ -228,23 +228,23 @@ impl Walk<'_> {
                 let mut lines = vec![units("pair", *pairs)];
                 lines.extend(laces.map(|laces| units("lace", laces)));
                 let place = self.oracle.place(*n, *which, self.key.epoch);
-                let ask = Reservation { hold: hold(*name, false), place, lines, limit: *limit };
+                let ask = Reservation { hold: hold(*name, 1), place, lines, limit: *limit };
                 if both!(self, reserve(std::slice::from_ref(&ask), self.now))
                     == Some(vec![ReservationOutcome::Reserved])
                 {
                     self.oracle.took(&ask);
                 }
             }
-            Sell::Retake { n, hold: name, pairs, limit } => {
+            Sell::Retake { n, hold: name, nth, pairs, limit } => {
                 let place = self.oracle.place(*n, Which::Latest, self.key.epoch);
                 let ask =
-                    Reservation { hold: hold(*name, true), place, lines: vec![units("pair", *pairs)], limit: *limit };
+                    Reservation { hold: hold(*name, *nth), place, lines: vec![units("pair", *pairs)], limit: *limit };
                 if both!(self, reacquire(&ask, self.now)) == Some(ReservationOutcome::Reserved) {
                     self.oracle.took(&ask);
                 }
             }
-            Sell::End { hold: name, reacquired, ending } => {
-                let end = HoldEnd { hold: hold(*name, *reacquired), ending: *ending };
+            Sell::End { hold: name, nth, ending } => {
+                let end = HoldEnd { hold: hold(*name, *nth), ending: *ending };
                 both!(self, end_holds(&[end]));
                 self.oracle.ended(&end);
             }
@@ -256,7 +256,7 @@ impl Walk<'_> {
             }
             Sell::UnknownItem { n } => {
                 let place = self.oracle.place(*n, Which::Latest, self.key.epoch);
-                let ask = Reservation { hold: hold(0, false), place, lines: vec![units("sock", 1)], limit: 9 };
+                let ask = Reservation { hold: hold(0, 1), place, lines: vec![units("sock", 1)], limit: 9 };
                 both!(self, reserve(std::slice::from_ref(&ask), self.now));
             }
         }

@@ -26,8 +26,8 @@ pub(crate) fn buyer(n: u8) -> BuyerId {
     BuyerId::from_bytes([n; 16])
 }
 
-pub(crate) fn hold(n: u8, reacquired: bool) -> HoldId {
-    HoldId { order: OrderId::derive(Timestamp::from_millis(1_780_000_000_000), &[&[n]]), reacquired }
+pub(crate) fn hold(order: u8, n: u32) -> HoldId {
+    HoldId { order: OrderId::derive(Timestamp::from_millis(1_780_000_000_000), &[&[order]]), n }
 }
 
 pub(crate) fn units(item: &str, quantity: u32) -> OrderLine {
@@ -76,11 +76,11 @@ impl Oracle {
             return;
         }
         let Place { buyer, number } = ask.place;
-        if let Some(pass) = self.passes.get_mut(&(buyer, number)).filter(|_| !ask.hold.reacquired) {
+        if let Some(pass) = self.passes.get_mut(&(buyer, number)).filter(|_| ask.hold.n == 1) {
             pass.hold = Some(ask.hold);
         }
         *self.bought.entry(buyer).or_default() += quantity(&ask.lines);
-        let active = !ask.hold.reacquired;
+        let active = ask.hold.n == 1;
         self.holds.insert(ask.hold, SnapshotHold { hold: ask.hold, buyer, lines: ask.lines.clone(), active });
     }
 

@@ -50,8 +50,8 @@ pub(crate) enum Step {
 #[derive(Clone, Debug)]
 pub(crate) enum Sell {
     Take { n: u8, which: Which, hold: u8, pairs: u32, laces: Option<u32>, limit: u32 },
-    Retake { n: u8, hold: u8, pairs: u32, limit: u32 },
-    End { hold: u8, reacquired: bool, ending: HoldEnding },
+    Retake { n: u8, hold: u8, nth: u32, pairs: u32, limit: u32 },
+    End { hold: u8, nth: u32, ending: HoldEnding },
     Restock { lace: bool, total: u32, version: i64 },
     UnknownItem { n: u8 },
 }
@@ -95,9 +95,9 @@ fn sell() -> impl Strategy<Value = Sell> {
     let take = (buyer(), which(), 0_u8..6, 0_u32..4, option::of(0_u32..3), 1_u32..5);
     prop_oneof![
         5 => take.prop_map(|(n, which, hold, pairs, laces, limit)| Sell::Take { n, which, hold, pairs, laces, limit }),
-        1 => (buyer(), 0_u8..6, 0_u32..4, 1_u32..5)
-            .prop_map(|(n, hold, pairs, limit)| Sell::Retake { n, hold, pairs, limit }),
-        3 => (0_u8..6, any::<bool>(), ending()).prop_map(|(hold, reacquired, ending)| Sell::End { hold, reacquired, ending }),
+        1 => (buyer(), 0_u8..6, 2_u32..4, 0_u32..4, 1_u32..5)
+            .prop_map(|(n, hold, nth, pairs, limit)| Sell::Retake { n, hold, nth, pairs, limit }),
+        3 => (0_u8..6, 1_u32..4, ending()).prop_map(|(hold, nth, ending)| Sell::End { hold, nth, ending }),
         1 => (any::<bool>(), 0_u32..12, 0_i64..6)
             .prop_map(|(lace, total, version)| Sell::Restock { lace, total, version }),
         1 => buyer().prop_map(|n| Sell::UnknownItem { n }),

@@ -35,7 +35,9 @@ async fn of_postgres(database: &Database) -> Vec<Column> {
         "SELECT table_name::text, column_name::text, \
          CASE WHEN is_identity = 'YES' THEN 'integer' WHEN data_type = 'bytea' THEN 'blob' ELSE data_type::text END, \
          (is_nullable = 'NO')::int::bigint FROM information_schema.columns \
-         WHERE table_schema = 'public' AND table_name NOT LIKE '\\_sqlx\\_%' ORDER BY table_name, ordinal_position",
+         WHERE table_schema = 'public' AND table_name NOT LIKE '\\_sqlx\\_%' \
+         AND table_name IN (SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE') \
+         ORDER BY table_name, ordinal_position",
     );
     let column = |row: &sqlx::any::AnyRow| Column {
         table: row.get(0),

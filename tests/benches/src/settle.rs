@@ -80,7 +80,7 @@ fn order(pass: &Pass) -> NewOrder {
 fn take(order: &NewOrder) -> Reservation {
     let lines = order.lines.iter().map(|line| Line { item: line.item.clone(), quantity: line.quantity });
     let place = Place { buyer: order.buyer, number: order.number };
-    Reservation { hold: HoldId::of(order.id), place, lines: lines.collect(), limit: 1 }
+    Reservation { hold: HoldId::first(order.id), place, lines: lines.collect(), limit: 1 }
 }
 
 async fn pay(world: &World, order: OrderId) -> anyhow::Result<()> {

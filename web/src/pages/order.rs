@@ -86,6 +86,8 @@ impl OrderPage {
                 | OrderState::PaymentProcessing
                 | OrderState::PaymentUnknown
                 | OrderState::NeedsReview
+                | OrderState::Preparing
+                | OrderState::Shipped
                 | OrderState::RefundPending
         )
     }

@@ -21,7 +21,7 @@ impl Tone for SaleState {
 impl Tone for OrderState {
     fn tone(&self) -> &'static str {
         match self {
-            Self::Paid => "good",
+            Self::Paid | Self::Preparing | Self::Shipped | Self::Delivered | Self::Confirmed => "good",
             Self::PendingPayment | Self::PaymentProcessing => "accent",
             Self::PaymentUnknown | Self::NeedsReview | Self::RefundPending => "warning",
             Self::PaymentFailed => "trouble",

@@ -57,7 +57,7 @@ async fn state(page: &PageRequest, known: &StockedSale, pass: &Pass) -> Result<C
     let app = &page.app;
     if let Some(id) = orders::of_pass(&app.database, pass.id).await? {
         let order = orders::view(&app.database, id).await?;
-        return Ok(order.map_or(CheckoutState::PassUsed { order: None }, |order| ordered(page, known, &order)));
+        return Ok(order.map_or(CheckoutState::PassUsed { order: None }, |order| ordered(page, &order)));
     }
     let now = app.database.now();
     if pass.check_time(now).is_err() {
@@ -103,10 +103,10 @@ fn choosing(
     }
 }
 
-fn ordered(page: &PageRequest, known: &StockedSale, order: &Order) -> CheckoutState {
+fn ordered(page: &PageRequest, order: &Order) -> CheckoutState {
     match order.state {
         OrderState::PendingPayment => {
-            let held = held(page, known, order, page.visitor().language());
+            let held = held(page, order, page.visitor().language());
             let declined = order.payment.as_ref().is_some_and(|attempt| attempt.state == PaymentState::Declined);
             if declined { CheckoutState::Declined(held) } else { CheckoutState::Held(held) }
         }

@@ -1,11 +1,14 @@
 //! A buyer asks to pay.
 
-use sale::{
-    Currency, Event, EventKind, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp, ids::PaymentId,
-};
+use sale::{Currency, Event, EventKind, HoldState, OrderId, PaymentState, SaleId, Timestamp, ids::PaymentId};
 
 use super::{
-    super::{Database, Tx, moves, outbox, row::row},
+    super::{
+        Database, Tx, moves,
+        order_transitions::{OrderTransition, move_orders},
+        outbox,
+        row::row,
+    },
     PaymentRow, STEP_TIMEOUT_MS, lock_all,
 };
 use crate::StoreError;
@@ -34,7 +37,6 @@ pub enum PayOutcome {
 row! {
     struct OrderColumns {
         sale: SaleId,
-        state: OrderState,
         amount: i64,
         currency: Currency,
     }
@@ -49,16 +51,16 @@ pub async fn pay(
 ) -> Result<PayOutcome, StoreError> {
     let mut tx = database.begin().await?;
     let holds = moves::lock_order(database, &mut tx, request.order).await?;
-    let row: Option<OrderColumns> = sqlx::query_as("SELECT sale, state, amount, currency FROM orders WHERE id = $1")
+    let row: Option<OrderColumns> = sqlx::query_as("SELECT sale, amount, currency FROM orders WHERE id = $1")
         .bind(request.order.to_string())
         .fetch_optional(&mut *tx)
         .await?;
-    let (Some(hold), Some(order)) = (holds.first(), row) else { return Ok(PayOutcome::NotFound) };
+    let (Some(hold), Some(order)) = (moves::latest(&holds), row) else { return Ok(PayOutcome::NotFound) };
     if let Some(known) = same_key(&mut tx, request).await? {
         return Ok(known);
     }
     let earlier = lock_all(database, &mut tx, &[request.order]).await?;
-    if let Some(refused) = refuse(hold.state, hold.deadline, order.state, &earlier, now) {
+    if let Some(refused) = refuse(hold.state, hold.deadline, &earlier, now) {
         return Ok(refused);
     }
     let attempt = earlier.last().map_or(0, |payment| payment.attempt).saturating_add(1);
@@ -85,8 +87,8 @@ pub async fn pay(
         .bind(order.amount)
         .execute(&mut *tx)
         .await?;
-    moves::hold_state(database, &mut tx, &[hold.id], HoldState::Paying).await?;
-    moves::order_state(database, &mut tx, &[request.order], OrderState::PaymentProcessing, now).await?;
+    moves::hold_state(database, &mut tx, &[hold.id], (&[HoldState::Held], HoldState::Paying)).await?;
+    move_orders(database, &mut tx, &[request.order], OrderTransition::PAYMENT_REQUESTED, now).await?;
     let event = Event::about(EventKind::PaymentRequested, &order.sale, request.order, now, attempt);
     outbox::append(database, &mut tx, &[event]).await?;
     database.commit(tx).await?;
@@ -105,22 +107,15 @@ async fn same_key(tx: &mut Tx, request: PayRequest<'_>) -> Result<Option<PayOutc
 }
 
 /// Why a new attempt is not allowed, if it is not.
-fn refuse(
-    hold: HoldState,
-    deadline: Timestamp,
-    order: OrderState,
-    earlier: &[PaymentRow],
-    now: Timestamp,
-) -> Option<PayOutcome> {
+fn refuse(hold: HoldState, deadline: Timestamp, earlier: &[PaymentRow], now: Timestamp) -> Option<PayOutcome> {
     let is_over = |payment: &PaymentRow| {
         payment.state == PaymentState::Voided || (payment.state == PaymentState::Declined && !payment.last)
     };
     let took_money = |payment: &PaymentRow| payment.state == PaymentState::Captured;
     match hold {
-        HoldState::Committed => Some(PayOutcome::AlreadyPaid),
+        HoldState::Committed | HoldState::Returned => Some(PayOutcome::AlreadyPaid),
         HoldState::Paying if earlier.iter().any(took_money) => Some(PayOutcome::AlreadyPaid),
         HoldState::Paying => Some(PayOutcome::InProgress),
-        HoldState::Released | HoldState::Expired if order == OrderState::Paid => Some(PayOutcome::AlreadyPaid),
         HoldState::Released | HoldState::Expired => Some(PayOutcome::HoldExpired),
         HoldState::Held if deadline <= now => Some(PayOutcome::HoldExpired),
         HoldState::Held if !earlier.iter().all(is_over) => Some(PayOutcome::InProgress),
@@ -154,35 +149,22 @@ mod tests {
             polls: 0,
             changed_at: now,
         };
-        let pending = OrderState::PendingPayment;
         let rows = [
-            (HoldState::Held, later, pending, vec![], None),
-            (HoldState::Held, now, pending, vec![], Some(PayOutcome::HoldExpired)),
-            (HoldState::Held, later, pending, vec![attempt(PaymentState::Declined, false)], None),
-            (HoldState::Held, later, pending, vec![attempt(PaymentState::Voided, false)], None),
-            (
-                HoldState::Held,
-                later,
-                pending,
-                vec![attempt(PaymentState::Unknown, false)],
-                Some(PayOutcome::InProgress),
-            ),
-            (
-                HoldState::Held,
-                later,
-                pending,
-                vec![attempt(PaymentState::Declined, true)],
-                Some(PayOutcome::InProgress),
-            ),
-            (HoldState::Paying, later, OrderState::PaymentProcessing, vec![], Some(PayOutcome::InProgress)),
-            (HoldState::Paying, now, OrderState::PaymentProcessing, vec![], Some(PayOutcome::InProgress)),
-            (HoldState::Committed, later, OrderState::Paid, vec![], Some(PayOutcome::AlreadyPaid)),
-            (HoldState::Released, later, OrderState::Cancelled, vec![], Some(PayOutcome::HoldExpired)),
-            (HoldState::Expired, later, OrderState::Expired, vec![], Some(PayOutcome::HoldExpired)),
-            (HoldState::Expired, later, OrderState::Paid, vec![], Some(PayOutcome::AlreadyPaid)),
+            (HoldState::Held, later, vec![], None),
+            (HoldState::Held, now, vec![], Some(PayOutcome::HoldExpired)),
+            (HoldState::Held, later, vec![attempt(PaymentState::Declined, false)], None),
+            (HoldState::Held, later, vec![attempt(PaymentState::Voided, false)], None),
+            (HoldState::Held, later, vec![attempt(PaymentState::Unknown, false)], Some(PayOutcome::InProgress)),
+            (HoldState::Held, later, vec![attempt(PaymentState::Declined, true)], Some(PayOutcome::InProgress)),
+            (HoldState::Paying, later, vec![], Some(PayOutcome::InProgress)),
+            (HoldState::Paying, now, vec![], Some(PayOutcome::InProgress)),
+            (HoldState::Committed, later, vec![], Some(PayOutcome::AlreadyPaid)),
+            (HoldState::Released, later, vec![], Some(PayOutcome::HoldExpired)),
+            (HoldState::Expired, later, vec![], Some(PayOutcome::HoldExpired)),
+            (HoldState::Returned, later, vec![], Some(PayOutcome::AlreadyPaid)),
         ];
-        for (hold, deadline, order, earlier, expected) in rows {
-            assert_eq!(refuse(hold, deadline, order, &earlier, now), expected, "{hold:?} {order:?} {earlier:?}");
+        for (hold, deadline, earlier, expected) in rows {
+            assert_eq!(refuse(hold, deadline, &earlier, now), expected, "{hold:?} {earlier:?}");
         }
     }
 }

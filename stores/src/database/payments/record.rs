@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sale::{
-    Event, EventKind, HoldId, Money, OrderId, OrderState, PaymentState, Timestamp, ids::PaymentId, order::Intent,
-};
+use sale::{Event, EventKind, Money, OrderId, PaymentState, Timestamp, ids::PaymentId, order::Intent};
 use serde_json::json;
 
 use super::{
@@ -12,7 +10,9 @@ use super::{
         Database, Sql, Tx,
         cases::{self, CaseKind, NewCase},
         money_moves::{self, MoneyMove, MoveKind},
-        moves, outbox,
+        moves,
+        order_transitions::{OrderTransition, move_orders},
+        outbox,
         row::row,
     },
     PaymentRow, STEP_TIMEOUT_MS, lock_all,
@@ -181,9 +181,9 @@ async fn write(
                      next_action = CASE WHEN r.is_known = 1 THEN r.next_action ELSE payments.next_action END, \
                      changed_at = CASE WHEN r.moved = 1 THEN $2 ELSE changed_at END, \
                      intent = CASE WHEN intent IS NULL AND r.state = 'authorised' THEN \
-                       CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') \
+                       CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.order_id = r.order_id AND h.state = 'paying') \
                        THEN 'capture' ELSE 'void' END ELSE intent END \
-                   FROM json_to_recordset($1::json) AS r(id text, hold text, was text, state text, last bigint, \
+                   FROM json_to_recordset($1::json) AS r(id text, order_id text, was text, state text, last bigint, \
                      captured bigint, due_at bigint, provider_id text, authorised_until bigint, failure text, \
                      next_action text, is_known bigint, moved bigint, soon bigint) \
                    WHERE payments.id = r.id AND payments.state = r.was RETURNING payments.id, payments.intent",
@@ -199,7 +199,7 @@ async fn write(
                      ELSE payments.next_action END, \
                    changed_at = CASE WHEN r.value ->> 'moved' = 1 THEN $2 ELSE changed_at END, \
                    intent = CASE WHEN intent IS NULL AND r.value ->> 'state' = 'authorised' THEN \
-                     CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = r.value ->> 'hold' AND h.state = 'paying') \
+                     CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.order_id = r.value ->> 'order_id' AND h.state = 'paying') \
                      THEN 'capture' ELSE 'void' END ELSE intent END \
                  FROM json_each($1) AS r WHERE payments.id = r.value ->> 'id' AND payments.state = r.value ->> 'was' \
                  RETURNING id, intent",
@@ -250,7 +250,7 @@ impl Change {
             _ => None,
         });
         json!({
-            "id": self.row.id.to_string(), "hold": HoldId::of(self.row.order).to_string(),
+            "id": self.row.id.to_string(), "order_id": self.row.order,
             "was": self.from.as_str(), "state": self.row.state.as_str(), "last": i64::from(self.row.last),
             "captured": self.row.captured, "due_at": self.due.at().map(Timestamp::as_millis),
             "provider_id": charge.map(|charge| &charge.provider_id),
@@ -300,7 +300,7 @@ async fn mismatch(database: &Database, tx: &mut Tx, payment: &PaymentRow, now: T
         detail: String::new(),
     };
     cases::open(tx, &case, now).await?;
-    moves::order_state(database, tx, &[payment.order], OrderState::NeedsReview, now).await
+    move_orders(database, tx, &[payment.order], OrderTransition::AMOUNT_DIFFERS, now).await
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use sale::{HoldId, OrderId, Timestamp, ids::PaymentId};
+use sale::{OrderId, Timestamp, ids::PaymentId};
 use serde_json::json;
 
 use super::super::{
@@ -33,23 +33,23 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
     const MARK: Sql = Sql {
         postgres: "UPDATE payments SET state = 'created', provider_id = r.provider_id, sent_at = $2, \
                      due_at = greatest(due_at, r.poll_at), polls = 0, changed_at = $2 \
-                   FROM json_to_recordset($1::json) AS r(id text, hold text, provider_id text, poll_at bigint) \
+                   FROM json_to_recordset($1::json) AS r(id text, order_id text, provider_id text, poll_at bigint) \
                    WHERE payments.id = r.id AND state IN ('created', 'unknown') AND sent_at IS NULL AND intent IS NULL \
-                   AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.hold AND h.state = 'paying') RETURNING payments.id",
+                   AND EXISTS (SELECT 1 FROM holds h WHERE h.order_id = r.order_id AND h.state = 'paying') RETURNING payments.id",
         sqlite: "UPDATE payments SET state = 'created', provider_id = r.value ->> 'provider_id', sent_at = $2, \
                    due_at = max(due_at, r.value ->> 'poll_at'), polls = 0, changed_at = $2 \
                  FROM json_each($1) AS r \
                  WHERE payments.id = r.value ->> 'id' AND state IN ('created', 'unknown') AND sent_at IS NULL \
                  AND intent IS NULL \
-                 AND EXISTS (SELECT 1 FROM holds h WHERE h.id = r.value ->> 'hold' AND h.state = 'paying') \
+                 AND EXISTS (SELECT 1 FROM holds h WHERE h.order_id = r.value ->> 'order_id' AND h.state = 'paying') \
                  RETURNING payments.id",
     };
     let mut tx = database.begin().await?;
-    let holds: Vec<_> = all.iter().map(|sending| HoldId::of(sending.order)).collect();
-    moves::lock_holds(database, &mut tx, &holds).await?;
+    let orders: Vec<_> = all.iter().map(|sending| sending.order).collect();
+    moves::lock_holds(database, &mut tx, &orders).await?;
     let row = |sending: &Sending| {
         json!({
-            "id": sending.id.to_string(), "purchase": sending.order.to_string(), "hold": HoldId::of(sending.order).to_string(),
+            "id": sending.id.to_string(), "order_id": sending.order,
             "provider_id": sending.provider_id, "poll_at": sending.poll_at.as_millis(), "answer_by": sending.answer_by.as_millis(),
         })
     };
@@ -78,21 +78,22 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
 async fn extend(database: &Database, tx: &mut Tx, rows: &str, now: Timestamp) -> Result<(), StoreError> {
     const EXTEND: Sql = Sql {
         postgres: "UPDATE holds SET deadline = r.answer_by \
-                   FROM json_to_recordset($1::json) AS r(hold text, purchase text, answer_by bigint) \
-                   WHERE holds.id = r.hold AND deadline < r.answer_by AND NOT EXISTS ( \
-                     SELECT 1 FROM payments p WHERE p.purchase_id = r.purchase AND p.extended_at IS NOT NULL) \
-                   RETURNING holds.id",
+                   FROM json_to_recordset($1::json) AS r(order_id text, answer_by bigint) \
+                   WHERE holds.order_id = r.order_id AND holds.state = 'paying' AND deadline < r.answer_by AND NOT EXISTS ( \
+                     SELECT 1 FROM payments p WHERE p.purchase_id = r.order_id AND p.extended_at IS NOT NULL) \
+                   RETURNING holds.order_id",
         sqlite: "UPDATE holds SET deadline = r.value ->> 'answer_by' FROM json_each($1) AS r \
-                 WHERE holds.id = r.value ->> 'hold' AND deadline < r.value ->> 'answer_by' AND NOT EXISTS ( \
-                   SELECT 1 FROM payments p WHERE p.purchase_id = r.value ->> 'purchase' AND p.extended_at IS NOT NULL) \
-                 RETURNING holds.id",
+                 WHERE holds.order_id = r.value ->> 'order_id' AND holds.state = 'paying' \
+                 AND deadline < r.value ->> 'answer_by' AND NOT EXISTS ( \
+                   SELECT 1 FROM payments p WHERE p.purchase_id = r.value ->> 'order_id' AND p.extended_at IS NOT NULL) \
+                 RETURNING holds.order_id",
     };
     const NOTE: Sql = Sql {
-        postgres: "UPDATE payments SET extended_at = $3 FROM json_to_recordset($1::json) AS r(id text, hold text) \
+        postgres: "UPDATE payments SET extended_at = $3 FROM json_to_recordset($1::json) AS r(id text, order_id text) \
                    WHERE payments.id = r.id \
-                   AND r.hold = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
+                   AND r.order_id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
         sqlite: "UPDATE payments SET extended_at = $3 FROM json_each($1) AS r WHERE payments.id = r.value ->> 'id' \
-                 AND r.value ->> 'hold' IN (SELECT value FROM json_each($2))",
+                 AND r.value ->> 'order_id' IN (SELECT value FROM json_each($2))",
     };
     let extended: Vec<String> = sqlx::query_scalar(database.sql(EXTEND)).bind(rows).fetch_all(&mut **tx).await?;
     if extended.is_empty() {

@@ -12,7 +12,10 @@ use sqlx::Row as _;
 use super::{NewOrder, Terms};
 use crate::{
     StoreError,
-    database::{Database, Tx, moves::rows},
+    database::{
+        Database, Tx,
+        moves::{rows, units_text},
+    },
     queue_store::QueueKey,
 };
 
@@ -20,13 +23,13 @@ use crate::{
 /// an id or a pass that is taken already fails it, which costs less than to look for each before it is written. Columns
 /// come as arrays: to read them as JSON would take a seventh of the time.
 const POSTGRES: &str = "WITH asked AS MATERIALIZED ( \
-      SELECT r.* FROM unnest($6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::bigint[], \
-        $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[]) \
-        AS r(id, pass, number, buyer, units, hash, amount, currency, locale, contact, trace, event_id, event) \
+      SELECT r.* FROM unnest($6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::text[], \
+        $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[]) \
+        AS r(id, pass, number, buyer, units, held, hash, amount, currency, locale, contact, trace, event_id, event) \
       WHERE EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $2)), \
     lines AS MATERIALIZED ( \
-      SELECT r.* FROM unnest($19::text[], $20::text[], $21::bigint[], $22::bigint[]) \
-        AS r(order_id, item, quantity, amount)), \
+      SELECT r.* FROM unnest($20::text[], $21::bigint[], $22::text[], $23::text[], $24::text[], $25::bigint[], $26::bigint[]) \
+        AS r(order_id, line_no, item, name_ko, name_en, quantity, unit_amount)), \
     counted_items AS ( \
       UPDATE items SET held = items.held + r.units \
       FROM (SELECT item, sum(quantity)::bigint AS units FROM lines GROUP BY item) AS r \
@@ -37,16 +40,16 @@ const POSTGRES: &str = "WITH asked AS MATERIALIZED ( \
       ON CONFLICT (sale, buyer) DO UPDATE SET units = buyers.units + excluded.units \
       WHERE buyers.units + excluded.units <= $3 RETURNING 1), \
     new_orders AS ( \
-      INSERT INTO orders (id, sale, pass, number, buyer, state, request_hash, amount, currency, locale, contact, \
+      INSERT INTO orders (id, purchase_id, sale, pass, number, buyer, state, request_hash, amount, currency, locale, contact, \
         trace, created_at, changed_at) \
-      SELECT id, $1, pass, number, buyer, 'pending_payment', hash, amount, currency, locale, \
-        decode(nullif(contact, ''), 'hex'), trace, $4, $4 FROM asked ORDER BY id), \
+      SELECT id, id, $1, pass, number, buyer, 'reserved', hash, amount, currency, locale, \
+        decode(nullif(contact, ''), 'hex'), trace, $4, $4 FROM asked), \
     new_lines AS ( \
-      INSERT INTO order_lines (order_id, sale, item, quantity, amount) \
-      SELECT order_id, $1, item, quantity, amount FROM lines), \
+      INSERT INTO order_lines (order_id, line_no, sale, item, name_ko, name_en, quantity, unit_amount) \
+      SELECT order_id, line_no, $1, item, name_ko, name_en, quantity, unit_amount FROM lines), \
     new_holds AS ( \
-      INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
-      SELECT id, id, $1, buyer, 'held', $5, $4 FROM asked ORDER BY id), \
+      INSERT INTO holds (order_id, n, sale, buyer, state, units, deadline, created_at) \
+      SELECT id, 1, $1, buyer, 'held', held, $5, $4 FROM asked), \
     new_events AS ( \
       INSERT INTO outbox (event_id, kind, order_id, body, trace) \
       SELECT event_id, 'order.placed', id, event, CASE WHEN trace = '' THEN '' \
@@ -63,17 +66,17 @@ const SQLITE: [&str; 6] = [
      GROUP BY value ->> 'buyer' HAVING sum(value ->> 'units') <= $5 \
      ON CONFLICT (sale, buyer) DO UPDATE SET units = buyers.units + excluded.units \
      WHERE buyers.units + excluded.units <= $5",
-    "INSERT INTO orders (id, sale, pass, number, buyer, state, request_hash, amount, currency, locale, contact, \
+    "INSERT INTO orders (id, purchase_id, sale, pass, number, buyer, state, request_hash, amount, currency, locale, contact, \
        trace, created_at, changed_at) \
-     SELECT value ->> 'id', $1, value ->> 'pass', value ->> 'number', value ->> 'buyer', 'pending_payment', \
+     SELECT value ->> 'id', value ->> 'id', $1, value ->> 'pass', value ->> 'number', value ->> 'buyer', 'reserved', \
        value ->> 'hash', value ->> 'amount', value ->> 'currency', value ->> 'locale', unhex(value ->> 'contact'), \
        value ->> 'trace', $6, $6 FROM json_each($3) \
      WHERE EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $2) ON CONFLICT DO NOTHING",
-    "INSERT INTO order_lines (order_id, sale, item, quantity, amount) \
-     SELECT value ->> 'order_id', $1, value ->> 'item', value ->> 'quantity', value ->> 'amount' \
-     FROM json_each($4) WHERE true ON CONFLICT DO NOTHING",
-    "INSERT INTO holds (id, order_id, sale, buyer, state, deadline, created_at) \
-     SELECT value ->> 'id', value ->> 'id', $1, value ->> 'buyer', 'held', $7, $6 FROM json_each($3) \
+    "INSERT INTO order_lines (order_id, line_no, sale, item, name_ko, name_en, quantity, unit_amount) \
+     SELECT value ->> 'order_id', value ->> 'line_no', $1, value ->> 'item', value ->> 'name_ko', value ->> 'name_en', \
+       value ->> 'quantity', value ->> 'unit_amount' FROM json_each($4) WHERE true ON CONFLICT DO NOTHING",
+    "INSERT INTO holds (order_id, n, sale, buyer, state, units, deadline, created_at) \
+     SELECT value ->> 'id', 1, $1, value ->> 'buyer', 'held', value ->> 'held', $7, $6 FROM json_each($3) \
      WHERE true ON CONFLICT DO NOTHING",
     "INSERT INTO outbox (event_id, kind, order_id, body, trace) \
      SELECT value ->> 'event_id', 'order.placed', value ->> 'id', value ->> 'event', \
@@ -92,7 +95,9 @@ pub(super) async fn write(
     orders: &[&NewOrder],
     (terms, now): (Terms, Timestamp),
 ) -> Result<bool, StoreError> {
-    let rows: Vec<_> = orders.iter().map(|order| OrderRow::of(order, &key.sale, now)).collect();
+    let mut rows: Vec<_> = orders.iter().map(|order| OrderRow::of(order, &key.sale, now)).collect();
+    // In the order that others write them in.
+    rows.sort_unstable_by_key(|row| row.id);
     let lines: Vec<_> = orders.iter().flat_map(|order| LineRow::of(order)).collect();
     let batch = Batch { key, rows, lines, limit: terms.limit, now, hold_until: terms.hold_until(now) };
     if database.is_postgres() { batch.write_to_postgres(tx).await } else { batch.write_to_sqlite(tx).await }
@@ -122,6 +127,7 @@ impl Batch<'_> {
             .bind(column(rows, |row| row.number))
             .bind(column(rows, |row| &row.buyer))
             .bind(column(rows, |row| row.units))
+            .bind(column(rows, |row| &row.held))
             .bind(column(rows, |row| row.hash))
             .bind(column(rows, |row| row.amount))
             .bind(column(rows, |row| row.currency))
@@ -131,9 +137,12 @@ impl Batch<'_> {
             .bind(column(rows, |row| row.event_id))
             .bind(column(rows, |row| &row.event))
             .bind(column(lines, |line| line.order_id))
+            .bind(column(lines, |line| line.line_no))
             .bind(column(lines, |line| line.item))
+            .bind(column(lines, |line| line.name_ko))
+            .bind(column(lines, |line| line.name_en))
             .bind(column(lines, |line| line.quantity))
-            .bind(column(lines, |line| line.amount));
+            .bind(column(lines, |line| line.unit_amount));
         match statement.fetch_one(&mut **tx).await {
             Ok(row) => Ok(u64::try_from(row.try_get::<i64, _>(0)?) == Ok(self.counted())),
             Err(sqlx::Error::Database(fault)) if fault.is_unique_violation() => Ok(false),
@@ -194,7 +203,10 @@ struct OrderRow<'a> {
     pass: PassId,
     number: u64,
     buyer: String,
+    /// How many units in all.
     units: i64,
+    /// How many of each item.
+    held: String,
     hash: &'a str,
     amount: i64,
     currency: Currency,
@@ -215,6 +227,7 @@ impl<'a> OrderRow<'a> {
             number: order.number,
             buyer: order.buyer.to_string(),
             units: order.units(),
+            held: units_text(order.lines.iter().map(|line| (&line.item, line.quantity))),
             hash: &order.request_hash,
             amount: order.amount(),
             currency: order.currency,
@@ -230,19 +243,24 @@ impl<'a> OrderRow<'a> {
 #[derive(Serialize)]
 struct LineRow<'a> {
     order_id: OrderId,
+    line_no: u32,
     item: &'a str,
+    name_ko: &'a str,
+    name_en: &'a str,
     quantity: u32,
-    amount: i64,
+    unit_amount: i64,
 }
 
 impl<'a> LineRow<'a> {
     fn of(order: &'a NewOrder) -> impl Iterator<Item = Self> {
-        let lines = order.lines.iter();
-        lines.map(|line| Self {
+        (1..).zip(&order.lines).map(|(line_no, line)| Self {
             order_id: order.id,
+            line_no,
             item: line.item.as_str(),
+            name_ko: &line.name.ko,
+            name_en: &line.name.en,
             quantity: line.quantity,
-            amount: line.amount,
+            unit_amount: line.unit_amount,
         })
     }
 }

@@ -99,5 +99,5 @@ fn take(pass: &Pass) -> Reservation {
     let order = OrderId::derive(pass.issued_at, &[pass.id.to_string().as_bytes()]);
     let lines = "pair".parse().map(|item| vec![Line { item, quantity: 1 }]);
     let place = Place { buyer: pass.buyer, number: pass.number };
-    Reservation { hold: HoldId::of(order), place, lines: lines.unwrap_or_default(), limit: 1 }
+    Reservation { hold: HoldId::first(order), place, lines: lines.unwrap_or_default(), limit: 1 }
 }

@@ -1,0 +1,212 @@
+//! Money that came after the units had gone back: the locked rows of its order, and the two ways on.
+
+use sale::{
+    HoldId, OrderId, PaymentState, Timestamp,
+    order::RefundReason,
+    sale::{Line, Place, quantity},
+};
+use sqlx::Row as _;
+
+use super::{
+    Database, Sql, Tx,
+    moves::{self, HoldRow, bad, units_text},
+    numbers::{queue_key_in, unsigned},
+    order_transitions::{OrderTransition, move_orders},
+    outbox,
+    payments::{PaymentRow, lock_all},
+    refunds,
+    settle::{mark_settled, paid_event},
+};
+use crate::{
+    StoreError,
+    queue_store::{QueueKey, Reservation},
+};
+
+/// An order whose holds and payments are locked until this is dropped, sold or refunded.
+#[derive(Debug)]
+pub struct LatePayment {
+    database: Database,
+    tx: Tx,
+    /// The latest hold that had units.
+    hold: HoldRow,
+    payments: Vec<PaymentRow>,
+    /// The hold that would take units again.
+    next: HoldId,
+}
+
+/// What the gate has to be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reacquisition {
+    pub key: QueueKey,
+    /// The units of the hold that ended, under a new one.
+    pub take: Reservation,
+    /// Nothing is sold after the end of a sale, and the queue of a closed one is not kept.
+    pub is_closed: bool,
+}
+
+impl LatePayment {
+    /// Locks the order; `None` when it has no hold.
+    pub async fn lock(database: &Database, order: OrderId) -> Result<Option<Self>, StoreError> {
+        let mut tx = database.begin().await?;
+        let holds = moves::lock_order(database, &mut tx, order).await?;
+        let payments = lock_all(database, &mut tx, &[order]).await?;
+        let (Some(hold), Some(last)) = (moves::latest(&holds).cloned(), holds.last()) else { return Ok(None) };
+        Ok(Some(Self { database: database.clone(), tx, hold, payments, next: last.id.next() }))
+    }
+
+    pub const fn hold(&self) -> &HoldRow {
+        &self.hold
+    }
+
+    pub fn payments(&self) -> &[PaymentRow] {
+        &self.payments
+    }
+
+    pub async fn wanted(&mut self) -> Result<Reacquisition, StoreError> {
+        let rows = sqlx::query(
+            "SELECT coalesce(o.number, 0) AS number, s.per_buyer_limit, (CASE WHEN s.closed_at IS NULL THEN 0 ELSE 1 END) AS closed, \
+               l.item, l.quantity \
+             FROM orders o JOIN sales s ON s.id = o.sale JOIN hold_lines l ON l.order_id = o.id \
+             WHERE o.id = $1 AND l.n = $2 ORDER BY l.item",
+        )
+        .bind(self.hold.id.order.to_string())
+        .bind(i64::from(self.hold.id.n))
+        .fetch_all(&mut *self.tx)
+        .await?;
+        let first = rows.first().ok_or_else(|| bad("hold without units"))?;
+        let lines = rows.iter().map(|row| {
+            Ok(Line {
+                item: row.try_get::<&str, _>("item")?.parse().map_err(|_| bad("item"))?,
+                quantity: u32::try_from(row.try_get::<i64, _>("quantity")?).map_err(|_| bad("quantity"))?,
+            })
+        });
+        Ok(Reacquisition {
+            key: queue_key_in(&mut self.tx, &self.hold.sale).await?,
+            take: Reservation {
+                hold: self.next,
+                place: Place {
+                    buyer: self.hold.buyer.ok_or_else(|| bad("buyer"))?,
+                    number: unsigned(first.try_get("number")?),
+                },
+                limit: u32::try_from(first.try_get::<i64, _>("per_buyer_limit")?).unwrap_or(u32::MAX),
+                lines: lines.collect::<Result<_, StoreError>>()?,
+            },
+            is_closed: first.try_get::<i64, _>("closed")? != 0,
+        })
+    }
+
+    /// Locks the items and the buyer, and says whether the units are free and within the limit; `None` when the gate that
+    /// was asked is of an epoch that is over.
+    pub async fn has_room(&mut self, wanted: &Reacquisition) -> Result<Option<bool>, StoreError> {
+        let is_free = self.is_free(&wanted.take).await?;
+        let is_within = self.is_within_limit(&wanted.take).await?;
+        // Read after the items are locked: whoever raises the epoch locks them too.
+        let is_alive = queue_key_in(&mut self.tx, &self.hold.sale).await? == wanted.key;
+        Ok(is_alive.then_some(is_free && is_within))
+    }
+
+    async fn is_free(&mut self, take: &Reservation) -> Result<bool, StoreError> {
+        const ITEMS: Sql = Sql {
+            postgres: "SELECT i.total - i.held - i.sold - u.value::bigint AS left_over FROM items i \
+                       JOIN json_each_text($2::json) AS u ON u.key = i.id WHERE i.sale = $1 ORDER BY i.id FOR UPDATE OF i",
+            sqlite: "SELECT i.total - i.held - i.sold - u.value AS left_over FROM items i \
+                     JOIN json_each($2) AS u ON u.key = i.id WHERE i.sale = $1",
+        };
+        let found = sqlx::query(self.database.sql(ITEMS))
+            .bind(self.hold.sale.as_str())
+            .bind(units_of(take))
+            .fetch_all(&mut *self.tx)
+            .await?;
+        let mut enough = found.len() == take.lines.len();
+        for row in &found {
+            enough &= row.try_get::<i64, _>("left_over")? >= 0;
+        }
+        Ok(enough)
+    }
+
+    async fn is_within_limit(&mut self, take: &Reservation) -> Result<bool, StoreError> {
+        const BUYER: Sql = Sql {
+            postgres: "SELECT units FROM buyers WHERE sale = $1 AND buyer = $2 FOR UPDATE",
+            sqlite: "SELECT units FROM buyers WHERE sale = $1 AND buyer = $2",
+        };
+        let row = sqlx::query(self.database.sql(BUYER))
+            .bind(self.hold.sale.as_str())
+            .bind(take.place.buyer.to_string())
+            .fetch_one(&mut *self.tx)
+            .await?;
+        let bought: i64 = row.try_get("units")?;
+        Ok(bought.saturating_add(i64::from(quantity(&take.lines))) <= i64::from(take.limit))
+    }
+
+    /// Sells units that are free and locked straight away, under the new hold. The gate has still to be told of it.
+    pub async fn sell(mut self, take: &Reservation, now: Timestamp) -> Result<(), StoreError> {
+        let order = self.hold.id.order;
+        self.count_sold(take).await?;
+        sqlx::query(
+            "INSERT INTO holds (order_id, n, sale, buyer, state, units, deadline, created_at, gate_synced) \
+             VALUES ($1, $2, $3, $4, 'committed', $5, $6, $6, 0)",
+        )
+        .bind(order.to_string())
+        .bind(i64::from(take.hold.n))
+        .bind(self.hold.sale.as_str())
+        .bind(take.place.buyer.to_string())
+        .bind(units_of(take))
+        .bind(now.as_millis())
+        .execute(&mut *self.tx)
+        .await?;
+        move_orders(&self.database, &mut self.tx, &[order], OrderTransition::SOLD_LATE, now).await?;
+        let event = paid_event(&self.hold, take.hold, now);
+        outbox::append(&self.database, &mut self.tx, &[event]).await?;
+        mark_settled(&self.database, &mut self.tx, &[order]).await?;
+        self.database.commit(self.tx).await
+    }
+
+    async fn count_sold(&mut self, take: &Reservation) -> Result<(), StoreError> {
+        const SELL: Sql = Sql {
+            postgres: "UPDATE items SET sold = sold + u.value::bigint FROM json_each_text($2::json) AS u \
+                       WHERE items.sale = $1 AND items.id = u.key",
+            sqlite: "UPDATE items SET sold = sold + u.value FROM json_each($2) AS u \
+                     WHERE items.sale = $1 AND items.id = u.key",
+        };
+        sqlx::query(self.database.sql(SELL))
+            .bind(self.hold.sale.as_str())
+            .bind(units_of(take))
+            .execute(&mut *self.tx)
+            .await?;
+        sqlx::query("UPDATE buyers SET units = units + $3 WHERE sale = $1 AND buyer = $2")
+            .bind(self.hold.sale.as_str())
+            .bind(take.place.buyer.to_string())
+            .bind(i64::from(quantity(&take.lines)))
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Owes the buyer the money, and marks the new hold as one that must never be placed.
+    pub async fn owe_back(mut self, now: Timestamp) -> Result<(), StoreError> {
+        let (order, database) = (self.next.order, self.database);
+        let captured: Vec<_> = self.payments.iter().filter(|payment| payment.state == PaymentState::Captured).collect();
+        for payment in &captured {
+            refunds::owe(&database, &mut self.tx, &self.hold.sale, payment, (RefundReason::LatePayment, now)).await?;
+        }
+        let owes = captured.iter().any(|payment| payment.captured > 0);
+        let transition = if owes { OrderTransition::REFUND_OWED } else { OrderTransition::NOTHING_OWED };
+        move_orders(&database, &mut self.tx, &[order], transition, now).await?;
+        sqlx::query(
+            "INSERT INTO holds (order_id, n, sale, buyer, state, units, deadline, created_at) \
+             VALUES ($1, $2, $3, '', 'released', '{}', $4, $4)",
+        )
+        .bind(order.to_string())
+        .bind(i64::from(self.next.n))
+        .bind(self.hold.sale.as_str())
+        .bind(now.as_millis())
+        .execute(&mut *self.tx)
+        .await?;
+        mark_settled(&database, &mut self.tx, &[order]).await?;
+        database.commit(self.tx).await
+    }
+}
+
+fn units_of(take: &Reservation) -> String {
+    units_text(take.lines.iter().map(|line| (&line.item, line.quantity)))
+}
