@@ -10,7 +10,7 @@ use utoipa::{
 
 use crate::{
     clock::Timestamp,
-    ids::{ItemId, OrderId, PassId, PaymentId, SaleId},
+    ids::{ItemId, OrderId, PassId, PaymentId, PurchaseId, SaleId},
     money::Currency,
     sale::Kind,
 };
@@ -39,6 +39,7 @@ string_schemas! {
     OrderId = uuid("The id of an order");
     PassId = uuid("The id of a pass");
     PaymentId = uuid("The id of a payment attempt");
+    PurchaseId = uuid("The id of a purchase; that of its order where it has one alone");
     Timestamp = text()
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .description(Some("RFC 3339, UTC, with milliseconds"))
