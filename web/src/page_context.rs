@@ -18,6 +18,12 @@ use crate::{
 /// Headers of a page, with those that the server adds: as many as fit without a larger table.
 const MOST_HEADERS: usize = 12;
 
+/// The path as a link of this site: a browser takes what begins with two slashes, or a slash and a backslash, for another
+/// host.
+fn own_path(path: &str) -> String {
+    format!("/{}", path.trim_start_matches(['/', '\\']))
+}
+
 /// A request for a page, with what every page needs.
 #[derive(Clone, Copy, Debug)]
 pub struct PageContext<'r> {
@@ -32,7 +38,7 @@ impl PageContext<'_> {
         Layout {
             language: self.visitor.language(),
             nonce: URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 12]>()),
-            path: self.visitor.uri.path().to_owned(),
+            path: own_path(self.visitor.uri.path()),
             now: self.now,
         }
     }
@@ -100,4 +106,18 @@ pub fn see_other(path: &str) -> Response<Body> {
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_of_this_site_never_leads_to_another_host() {
+        for (path, wanted) in
+            [("/", "/"), ("/sales/a", "/sales/a"), ("//evil.example/x", "/evil.example/x"), ("/\\evil", "/evil")]
+        {
+            assert_eq!(own_path(path), wanted);
+        }
+    }
 }

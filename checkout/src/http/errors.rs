@@ -15,7 +15,13 @@ pub async fn answer_errors(State(app): State<AppState>, request: Request, next: 
     let head = RequestHead::of(&request);
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<ApiError>() {
-        Some(error) => error_response(&error, head.visitor(&app.site), app.database.now()).map(Body::new),
+        Some(error) => {
+            let visitor = head.visitor(&app.site);
+            if let Some(cause) = &error.cause {
+                tracing::warn!(cause, trace_id = %visitor.trace_id(), "store unavailable, replying {}", error.code.status());
+            }
+            error_response(&error, visitor, app.database.now()).map(Body::new)
+        }
         None => response,
     }
 }

@@ -75,15 +75,28 @@ fn page(error: &ApiError, context: PageContext<'_>) -> Response<Body> {
 
 /// Where a page that failed leads: one step back on the way that its buyer came.
 fn next_link(error: &ApiError, visitor: Visitor<'_>) -> NextLink {
-    if matches!(error.code, ErrorCode::SaleNotFound | ErrorCode::OrderNotFound) {
-        return NextLink::Sales;
+    let segments = paths::segments(visitor.uri.path());
+    if let ["console", ..] = segments.as_slice() {
+        return NextLink::Console;
     }
     if let Some(order) = &error.order {
         return NextLink::Order(order.clone());
     }
-    match (paths::segments(visitor.uri.path()).as_slice(), visitor.method.is_safe()) {
+    match error.code {
+        // There is nothing to go back to.
+        ErrorCode::SaleNotFound | ErrorCode::OrderNotFound | ErrorCode::NotFound | ErrorCode::MethodNotAllowed => {
+            return NextLink::Sales;
+        }
+        // The way into the line begins at the sale.
+        ErrorCode::TicketMissing | ErrorCode::TicketInvalid => {
+            if let ["sales", sale, ..] = segments.as_slice() {
+                return NextLink::Sale((*sale).to_owned());
+            }
+        }
+        _ => {}
+    }
+    match (segments.as_slice(), visitor.method.is_safe()) {
         ([""], _) => NextLink::Again(paths::sales()),
-        (["console", ..], _) => NextLink::Console,
         (["sales", sale, "line" | "join"], _) => NextLink::Sale((*sale).to_owned()),
         (["sales", sale, "line", "leave"] | ["sales", sale, "enter"], _) | (["sales", sale, "checkout"], true) => {
             NextLink::Line((*sale).to_owned())
@@ -187,11 +200,12 @@ mod tests {
     fn a_page_that_failed_leads_one_step_back() {
         let site = site();
         let (headers, peer) = (HeaderMap::new(), "127.0.0.1:1".parse().unwrap());
-        let leads_to = |method: &Method, path: &'static str| {
+        let refused = |code: ErrorCode, method: &Method, path: &'static str| {
             let uri = path.parse().unwrap();
             let visitor = Visitor { site: &site, method, uri: &uri, headers: &headers, peer };
-            next_link(&ErrorCode::StoreUnavailable.into(), visitor)
+            next_link(&code.into(), visitor)
         };
+        let leads_to = |method: &Method, path: &'static str| refused(ErrorCode::StoreUnavailable, method, path);
         assert_eq!(leads_to(&Method::GET, "/"), NextLink::Again("/".to_owned()));
         assert_eq!(leads_to(&Method::GET, "/sales/a/line"), NextLink::Sale("a".to_owned()));
         assert_eq!(leads_to(&Method::POST, "/sales/a/enter"), NextLink::Line("a".to_owned()));
@@ -199,5 +213,12 @@ mod tests {
         assert_eq!(leads_to(&Method::POST, "/sales/a/checkout"), NextLink::Checkout("a".to_owned()));
         assert_eq!(leads_to(&Method::POST, "/orders/o/pay"), NextLink::Order("o".to_owned()));
         assert_eq!(leads_to(&Method::GET, "/console/mailbox"), NextLink::Console);
+
+        let get = Method::GET;
+        assert_eq!(refused(ErrorCode::SaleNotFound, &get, "/console/sales/nope"), NextLink::Console);
+        assert_eq!(refused(ErrorCode::SaleNotFound, &get, "/sales/nope/line"), NextLink::Sales);
+        assert_eq!(refused(ErrorCode::MethodNotAllowed, &get, "/orders/o/pay"), NextLink::Sales);
+        assert_eq!(refused(ErrorCode::NotFound, &get, "/orders/o/nothing"), NextLink::Sales);
+        assert_eq!(refused(ErrorCode::TicketInvalid, &Method::POST, "/sales/a/enter"), NextLink::Sale("a".to_owned()));
     }
 }
