@@ -131,7 +131,6 @@ CREATE TABLE orders (
 );
 CREATE INDEX orders_of_sale ON orders (sale, created_at);
 CREATE INDEX orders_of_buyer ON orders (buyer, sale);
-CREATE INDEX orders_to_review ON orders (sale) WHERE financial_state IN ('unknown', 'needs_review');
 CREATE INDEX orders_of_purchase ON orders (purchase_id) WHERE purchase_id <> id;
 
 -- What somebody bought at once: a view of the order where it is one, the sum of the orders where they are several. What is

@@ -159,7 +159,7 @@ pub fn routes() -> Vec<Route> {
     }
 }
 
-/// What SURFACE names for later: refused in a sentence, never taken for a mistake of the caller.
+/// What is announced for later: refused in a sentence, never taken for a mistake of the caller.
 const NOT_BUILT: [&str; 2] = ["/gate/check", "/v1/passes/self"];
 
 /// The descriptions of all calls of the checkout.

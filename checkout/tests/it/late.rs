@@ -86,6 +86,35 @@ async fn late_money_goes_back_when_there_is_no_unit(#[case] engine: Engine) {
 
 #[apply(every_engine)]
 #[tokio::test]
+async fn late_money_gets_a_unit_though_that_of_an_earlier_attempt_went_back(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let order = shop.order().await.id;
+    shop.pay(order, "sandbox_declined_once", "first").await.unwrap();
+    shop.deliver().await;
+    shop.pay(order, "sandbox_leave", "second").await.unwrap();
+    shop.deliver().await;
+    shop.pass_time(300_000);
+    shop.calm_down().await;
+    assert_eq!(shop.state(order).await, OrderState::Expired);
+
+    let other = shop.order().await.id;
+    shop.captured_after_all(order, 1).await;
+    shop.calm_down().await;
+    assert_eq!(shop.state(order).await, OrderState::Refunded);
+
+    shop.pass_time(300_000);
+    shop.calm_down().await;
+    assert_eq!(shop.state(other).await, OrderState::Expired);
+    shop.captured_after_all(order, 2).await;
+    shop.calm_down().await;
+    assert_eq!(shop.state(order).await, OrderState::Paid);
+    assert_eq!(shop.units().await, (0, 0, 1));
+    assert_eq!(shop.refunded_at_the_provider(order).await, PRICE);
+    shop.close().await;
+}
+
+#[apply(every_engine)]
+#[tokio::test]
 async fn late_money_waits_for_a_gate_that_is_away(#[case] engine: Engine) {
     for fault in [Fault::Before, Fault::After] {
         let shop = Shop::open(engine, 2, 1).await;

@@ -66,8 +66,10 @@ impl OrderTransition {
         actor: Actor::Provider,
         reason: "captured",
     };
-    /// The money came after the units had gone back, and units were left.
-    pub(super) const SOLD_LATE: Self = Self { from: ENDED, reason: "captured_late", ..Self::SOLD };
+    /// The money came after the units had gone back, and units were left; money of an earlier attempt may have been owed
+    /// back before.
+    pub(super) const SOLD_LATE: Self =
+        Self { from: ENDED, from_financial: F::ALL, reason: "captured_late", ..Self::SOLD };
     pub(super) const PAYMENT_FAILED: Self = Self {
         from: &[R::Reserved],
         from_financial: UNPAID,

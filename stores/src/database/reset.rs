@@ -6,7 +6,7 @@ use super::{Database, acts, acts::Act};
 use crate::StoreError;
 
 /// What is deleted, children first. Each statement takes the sale's id.
-const FORGET: [&str; 14] = [
+const FORGET: [&str; 15] = [
     "DELETE FROM sandbox_refunds WHERE charge_id IN (SELECT c.id FROM payments p \
      JOIN orders o ON o.id = p.purchase_id \
      JOIN sandbox_charges c ON c.key = 'pay:' || p.purchase_id || ':' || p.attempt WHERE o.sale = $1)",
@@ -25,6 +25,7 @@ const FORGET: [&str; 14] = [
     "DELETE FROM orders WHERE sale = $1",
     "DELETE FROM passes WHERE sale = $1",
     "DELETE FROM buyers WHERE sale = $1",
+    "DELETE FROM cases WHERE sale = $1",
 ];
 
 /// Forgets what happened in a sale and opens it at `opens_at`. The epoch is raised and numbers go on above those given, so
