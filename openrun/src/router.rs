@@ -119,7 +119,7 @@ pub fn routes() -> Vec<Route> {
         GET    "/v1/sales/{sale}/live"              Checkout Seller     api  seller_api::live;
         GET    "/v1/sales/{sale}/orders"            Checkout Seller     api  orders::list;
         GET    "/v1/sales/{sale}/verify"            Checkout Operator   api  seller_api::verify;
-        POST   "/v1/sellers"                        Checkout Seller     api  seller_auth::add;
+        POST   "/v1/sellers"                        Checkout Operator   api  seller_auth::add;
 
         // The pages of buyers.
         GET    "/"                                  Checkout Anyone     page pages::sales::list;

@@ -22,7 +22,7 @@ use web::{ApiError, ErrorCode, Site, paths};
 
 use super::{
     AppState,
-    access::{Seller, Write},
+    access::{Operator, Write},
     extract::{FromJson, Json},
 };
 
@@ -79,7 +79,7 @@ impl FromJson for SellerBody {
     )
 )]
 pub async fn add(
-    _: Write<Seller>,
+    _: Write<Operator>,
     State(app): State<AppState>,
     Json(body): Json<SellerBody>,
 ) -> Result<(StatusCode, JsonAnswer<SignInLink>), ApiError> {
