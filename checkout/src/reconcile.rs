@@ -104,7 +104,7 @@ impl Reconciler {
         let orphans: Vec<_> = held.iter().filter(|hold| is_orphan(hold, &known, now)).map(|hold| hold.hold).collect();
         let mut ends: Vec<_> = ids.iter().filter_map(|id| end_of(*id, *known.get(id)?)).collect();
         if !orphans.is_empty() {
-            let marked = holds::bury(&self.database, &key.sale, &orphans, now).await?;
+            let marked = holds::mark_never_placed(&self.database, &key.sale, &orphans, now).await?;
             tracing::info!(sale = %key.sale, orphans = marked.len(), "units of orders that were never placed go back");
             ends.extend(marked.into_iter().map(|hold| HoldEnd { hold, ending: HoldEnding::NeverPlaced }));
         }

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::request::contact_place;
 pub use self::request::{AskedContact, AskedLine, ReserveBody};
 use self::{
-    request::Wanted,
+    request::ValidatedRequest,
     together::{Answer, Ask, Together},
 };
 use crate::CheckoutError;
@@ -83,7 +83,7 @@ impl Reserver {
 
     /// Reserves units, or finds the order that this pass and key have.
     pub async fn reserve(&self, wish: Reserve) -> Result<Reserved, CheckoutError> {
-        let wanted = Wanted::parse(&wish.body).map_err(CheckoutError::Invalid)?;
+        let wanted = ValidatedRequest::parse(&wish.body).map_err(CheckoutError::Invalid)?;
         let hash = wanted.hash();
         for generation in 0..MOST_GENERATIONS {
             let id = order_id(&wish.pass, &wish.key, generation);

@@ -9,7 +9,7 @@ use web::{ApiError, Body, ErrorCode, SameOrigin, Visitor};
 
 use crate::{
     WaitingRoom, auth, json,
-    room::{CameIn, Room, WayIn},
+    room::{PassOutcome, PassRequest, Room},
 };
 
 /// How often a ticket that is not called may ask to enter again.
@@ -47,7 +47,7 @@ pub async fn enter(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
     let same_origin = visitor.same_origin()?;
     let room = door.rooms.room(sale).await?;
     let presented = auth::ticket(door, sale, visitor)?;
-    let given = come_in(door, &room, &presented.ticket, same_origin).await?;
+    let given = issue_pass(door, &room, &presented.ticket, same_origin).await?;
     let status = if given.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let cookie = door.site.set_pass(sale, &given.text);
     let document = GivenPass { id: given.pass.id, pass: given.text, expires_at: given.pass.expires_at };
@@ -57,7 +57,7 @@ pub async fn enter(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
 }
 
 /// Lets the ticket in.
-pub async fn come_in(door: &WaitingRoom, room: &Room, ticket: &Ticket, _: SameOrigin) -> Result<Given, ApiError> {
+pub async fn issue_pass(door: &WaitingRoom, room: &Room, ticket: &Ticket, _: SameOrigin) -> Result<Given, ApiError> {
     let now = door.database.now();
     if room.state(now) == SaleState::Closed {
         return Err(ErrorCode::SaleClosed.into());
@@ -71,9 +71,9 @@ pub async fn come_in(door: &WaitingRoom, room: &Room, ticket: &Ticket, _: SameOr
         pass: ticket.pass_id(),
         expires_at: issued_at.plus_seconds(pass_seconds),
     };
-    let came = room.ways_in.ask(WayIn { enter, bound: ticket.bound, issued_at }).await;
+    let came = room.pass_requests.ask(PassRequest { enter, bound: ticket.bound, issued_at }).await;
     match came? {
-        CameIn::In(pass, is_new) => {
+        PassOutcome::In(pass, is_new) => {
             let text = door.passes.sign(&pass).map_err(|fault| {
                 tracing::error!(%fault, "a pass could not be signed");
                 ErrorCode::Internal
@@ -81,11 +81,11 @@ pub async fn come_in(door: &WaitingRoom, room: &Room, ticket: &Ticket, _: SameOr
             metrics::counter!("openrun_passes_total").increment(u64::from(is_new));
             Ok(Given { pass, text, is_new })
         }
-        CameIn::NotCalled(status) => {
+        PassOutcome::NotCalled(status) => {
             tracing::trace!(?status, "not called yet");
             Err(ApiError::from(ErrorCode::NotCalled).retry_after(ASK_AGAIN_SECONDS))
         }
-        CameIn::Gone(status) => Err(ApiError::from(ErrorCode::TicketGone).detail(why_gone(status))),
+        PassOutcome::Gone(status) => Err(ApiError::from(ErrorCode::TicketGone).detail(why_gone(status))),
     }
 }
 

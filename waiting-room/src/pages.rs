@@ -167,7 +167,7 @@ async fn enter_form(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> 
     let same_origin = visitor.same_origin()?;
     let room = door.rooms.room(sale).await?;
     let presented = auth::ticket(door, sale, visitor)?;
-    match enter::come_in(door, &room, &presented.ticket, same_origin).await {
+    match enter::issue_pass(door, &room, &presented.ticket, same_origin).await {
         Ok(given) => {
             let mut response = see_other(&paths::checkout(sale));
             response.headers_mut().append(header::SET_COOKIE, door.site.set_pass(sale, &given.text));

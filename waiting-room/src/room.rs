@@ -101,7 +101,7 @@ impl Shown {
 
 /// A ticket's way in: the ask of the store, and whether the pass is bound to a cookie.
 #[derive(Clone, Copy, Debug)]
-pub struct WayIn {
+pub struct PassRequest {
     pub enter: EnterRequest,
     pub bound: bool,
     pub issued_at: Timestamp,
@@ -109,7 +109,7 @@ pub struct WayIn {
 
 /// What became of it.
 #[derive(Clone, Debug)]
-pub enum CameIn {
+pub enum PassOutcome {
     /// The pass, and whether this ask made it.
     In(Pass, bool),
     NotCalled(TicketStatus),
@@ -120,7 +120,7 @@ pub struct Room {
     shared: Arc<Shared>,
     pub joins: Batcher<JoinRequest, JoinOutcome>,
     pub standings: Batcher<(sale::BuyerId, TicketClaims), TicketStatus>,
-    pub ways_in: Batcher<WayIn, CameIn>,
+    pub pass_requests: Batcher<PassRequest, PassOutcome>,
 }
 
 /// What the batches work with.
@@ -165,7 +165,7 @@ impl Room {
             departures: Mutex::default(),
             seated: Numbers::default(),
         });
-        let (joins, standings, ways_in) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
+        let (joins, standings, pass_requests) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
         Self {
             shared,
             joins: Batcher::new("join", tracker, WAITING_ASKS, move |asks| {
@@ -176,8 +176,8 @@ impl Room {
                 let shared = Arc::clone(&standings);
                 Box::pin(async move { shared.queue.standing(&shared.key(), &asks, shared.database.now()).await })
             }),
-            ways_in: Batcher::new("enter", tracker, WAITING_ASKS, move |asks| {
-                let shared = Arc::clone(&ways_in);
+            pass_requests: Batcher::new("enter", tracker, WAITING_ASKS, move |asks| {
+                let shared = Arc::clone(&pass_requests);
                 Box::pin(async move { shared.enter(asks).await })
             }),
         }
@@ -358,7 +358,7 @@ impl Shared {
     }
 
     /// Lets tickets in and commits their pass rows before anybody hears of it.
-    async fn enter(&self, asks: Vec<WayIn>) -> Result<Vec<CameIn>, StoreError> {
+    async fn enter(&self, asks: Vec<PassRequest>) -> Result<Vec<PassOutcome>, StoreError> {
         let enters: Vec<EnterRequest> = asks.iter().map(|ask| ask.enter).collect();
         let entered = self.queue.enter(&self.key(), &enters, self.database.now()).await?;
         let admitted: Vec<Pass> = asks
@@ -387,10 +387,10 @@ impl Shared {
             .map(|entered| match entered {
                 EnterOutcome::Admitted { .. } => given
                     .next()
-                    .map(|(pass, is_new)| CameIn::In(pass, is_new))
+                    .map(|(pass, is_new)| PassOutcome::In(pass, is_new))
                     .ok_or_else(|| StoreError::unexpected("database", "fewer passes than were given")),
-                EnterOutcome::NotCalled(status) => Ok(CameIn::NotCalled(status)),
-                EnterOutcome::Gone(status) => Ok(CameIn::Gone(status)),
+                EnterOutcome::NotCalled(status) => Ok(PassOutcome::NotCalled(status)),
+                EnterOutcome::Gone(status) => Ok(PassOutcome::Gone(status)),
             })
             .collect()
     }

@@ -54,7 +54,7 @@ impl std::fmt::Debug for AskedContact {
 
 /// A request that makes sense, before the sale is looked at.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct ValidatedRequest {
     /// Sorted by item.
     pub(super) lines: Vec<Line>,
     /// Where each of them stood in the request.
@@ -63,7 +63,7 @@ pub(super) struct Wanted {
     pub(super) locale: Language,
 }
 
-impl Wanted {
+impl ValidatedRequest {
     pub(super) fn parse(body: &ReserveBody) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
         let mut seen = HashSet::new();
@@ -139,7 +139,7 @@ fn parse_line(at: usize, line: &AskedLine) -> Result<Line, FieldError> {
 pub(super) fn check(
     stocked: &StockedSale,
     pass: &Pass,
-    wanted: &Wanted,
+    wanted: &ValidatedRequest,
     now: Timestamp,
 ) -> Result<(Vec<PricedLine>, Currency), CheckoutError> {
     let sale = &stocked.sale;
@@ -205,13 +205,13 @@ mod tests {
             (body(&[("pair", 1)], Some(&format!("{}@x", "a".repeat(253)))), "/contact/email", ErrorCode::InvalidField),
         ];
         for (body, pointer, code) in rows {
-            assert_eq!(Wanted::parse(&body).err(), Some(vec![FieldError::new(pointer, code)]), "{body:?}");
+            assert_eq!(ValidatedRequest::parse(&body).err(), Some(vec![FieldError::new(pointer, code)]), "{body:?}");
         }
     }
 
     #[test]
     fn the_order_of_lines_does_not_make_another_request() {
-        let parse = |lines| Wanted::parse(&body(lines, Some("buyer@example.com"))).unwrap();
+        let parse = |lines| ValidatedRequest::parse(&body(lines, Some("buyer@example.com"))).unwrap();
         assert_eq!(parse(&[("a", 1), ("b", 2)]).hash(), parse(&[("b", 2), ("a", 1)]).hash());
         assert_ne!(parse(&[("a", 1)]).hash(), parse(&[("a", 2)]).hash());
     }

@@ -22,14 +22,14 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     MOST_UNDER_WAY,
-    request::{Wanted, check},
+    request::{ValidatedRequest, check},
 };
 use crate::CheckoutError;
 
 /// One reservation on its way.
 pub(super) struct Ask {
     pub(super) id: OrderId,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: ValidatedRequest,
     pub(super) hash: String,
     pub(super) contact: Option<Vec<u8>>,
     pub(super) pass: Pass,
@@ -47,7 +47,7 @@ pub(super) enum Answer {
 
 /// Where a reservation stands.
 #[derive(Clone, Debug)]
-enum Stand {
+enum ReserveStage {
     /// The gate took the units of this order, in this life.
     Taken(QueueKey, Box<NewOrder>),
     Placed(Box<Order>),
@@ -55,7 +55,7 @@ enum Stand {
     Marked,
 }
 
-impl From<StoreError> for Stand {
+impl From<StoreError> for ReserveStage {
     fn from(trouble: StoreError) -> Self {
         Self::Refused(CheckoutError::from(trouble))
     }
@@ -63,8 +63,8 @@ impl From<StoreError> for Stand {
 
 /// The steps of a reservation, each of which carries together what waits for it.
 pub(super) struct Together {
-    take: Batcher<Ask, Stand>,
-    place: Batcher<(QueueKey, NewOrder), Stand>,
+    take: Batcher<Ask, ReserveStage>,
+    place: Batcher<(QueueKey, NewOrder), ReserveStage>,
     find: Batcher<OrderId, Option<Order>>,
 }
 
@@ -104,12 +104,12 @@ impl Together {
     pub(super) async fn carry_out(&self, ask: Ask) -> Result<Answer, BatchError> {
         let (id, hash) = (ask.id, ask.hash.clone());
         let stand = match self.take.ask(ask).await? {
-            Stand::Taken(key, order) => self.place.ask((key, *order)).await?,
+            ReserveStage::Taken(key, order) => self.place.ask((key, *order)).await?,
             stand => stand,
         };
         // What was placed is known; everything else is as the database has it.
         match stand {
-            Stand::Placed(order) => Ok(Answer::Order(order, true)),
+            ReserveStage::Placed(order) => Ok(Answer::Order(order, true)),
             stand => Ok(answer(self.find.ask(id).await?, stand, &hash)),
         }
     }
@@ -142,15 +142,15 @@ struct Stores {
 }
 
 impl Stores {
-    async fn take_in(&self, sale: SaleId, asks: Vec<Ask>) -> Vec<Stand> {
+    async fn take_in(&self, sale: SaleId, asks: Vec<Ask>) -> Vec<ReserveStage> {
         let count = asks.len();
-        self.take(&sale, asks).await.unwrap_or_else(|trouble| vec![Stand::from(trouble); count])
+        self.take(&sale, asks).await.unwrap_or_else(|trouble| vec![ReserveStage::from(trouble); count])
     }
 
     /// Asks the gate for the units of everything that the sale allows.
-    async fn take(&self, sale: &SaleId, asks: Vec<Ask>) -> Result<Vec<Stand>, StoreError> {
+    async fn take(&self, sale: &SaleId, asks: Vec<Ask>) -> Result<Vec<ReserveStage>, StoreError> {
         let Some(sale) = sales::load(&self.database, sale).await? else {
-            return Ok(vec![Stand::Refused(CheckoutError::SaleNotFound); asks.len()]);
+            return Ok(vec![ReserveStage::Refused(CheckoutError::SaleNotFound); asks.len()]);
         };
         let now = self.database.now();
         let key = sale.queue_key();
@@ -177,18 +177,18 @@ impl Stores {
         let mut taken = taken.into_iter();
         let stands = allowed.into_iter().map(|order| match order {
             Ok(order) => taken.next().map(|taken| stand(taken, &key, order)),
-            Err(refusal) => Some(Stand::Refused(refusal)),
+            Err(refusal) => Some(ReserveStage::Refused(refusal)),
         });
         let stands: Option<Vec<_>> = stands.collect();
         stands.ok_or_else(|| StoreError::unexpected("queue store", "fewer answers than asks"))
     }
 
     /// Places what the gate took. What the database refuses for good goes back.
-    async fn place_in(&self, key: QueueKey, orders: Vec<NewOrder>) -> Vec<Stand> {
+    async fn place_in(&self, key: QueueKey, orders: Vec<NewOrder>) -> Vec<ReserveStage> {
         failpoint::reached(Point::UnitsTaken);
         let placed = match place::place(&self.database, &key, &orders).await {
             Ok(placed) => placed,
-            Err(trouble) => return vec![Stand::from(trouble); orders.len()],
+            Err(trouble) => return vec![ReserveStage::from(trouble); orders.len()],
         };
         failpoint::reached(Point::OrderCommitted);
         let back: Vec<_> = orders.iter().zip(&placed).filter_map(|(order, placed)| give_back(order, placed)).collect();
@@ -196,14 +196,16 @@ impl Stores {
             tracing::info!(sale = %key.sale, "units of refused orders are left to the reconciler: {trouble}");
         }
         let stands = orders.into_iter().zip(placed).map(|(order, placed)| match placed {
-            Placed::Placed { at, hold_until } => Stand::Placed(Box::new(order.placed(&key.sale, at, hold_until))),
+            Placed::Placed { at, hold_until } => {
+                ReserveStage::Placed(Box::new(order.placed(&key.sale, at, hold_until)))
+            }
             // The answer comes from the order that is there.
-            Placed::Existing | Placed::KeyReused | Placed::Ended => Stand::Marked,
-            Placed::PassUsed { order } => Stand::Refused(CheckoutError::PassUsed { order: Some(order) }),
-            Placed::OutOfStock => Stand::Refused(CheckoutError::SoldOut),
-            Placed::LimitReached => Stand::Refused(CheckoutError::LimitReached),
+            Placed::Existing | Placed::KeyReused | Placed::Ended => ReserveStage::Marked,
+            Placed::PassUsed { order } => ReserveStage::Refused(CheckoutError::PassUsed { order: Some(order) }),
+            Placed::OutOfStock => ReserveStage::Refused(CheckoutError::SoldOut),
+            Placed::LimitReached => ReserveStage::Refused(CheckoutError::LimitReached),
             // What was taken in a life that is over is nowhere any more.
-            Placed::EpochMoved => Stand::Refused(CheckoutError::StoreUnavailable),
+            Placed::EpochMoved => ReserveStage::Refused(CheckoutError::StoreUnavailable),
         });
         stands.collect()
     }
@@ -215,23 +217,23 @@ impl Stores {
             return Ok(());
         }
         let ids: Vec<_> = back.iter().map(|end| end.hold).collect();
-        let marked = holds::bury(&self.database, &key.sale, &ids, self.database.now()).await?;
+        let marked = holds::mark_never_placed(&self.database, &key.sale, &ids, self.database.now()).await?;
         let ends: Vec<_> = back.iter().filter(|end| marked.contains(&end.hold)).copied().collect();
         self.queue.end_holds(key, &ends).await
     }
 }
 
 /// What an order stands at after the gate has answered.
-fn stand(taken: ReservationOutcome, key: &QueueKey, order: NewOrder) -> Stand {
+fn stand(taken: ReservationOutcome, key: &QueueKey, order: NewOrder) -> ReserveStage {
     match taken {
-        ReservationOutcome::Reserved => Stand::Taken(key.clone(), Box::new(order)),
-        ReservationOutcome::HoldEnded => Stand::Marked,
+        ReservationOutcome::Reserved => ReserveStage::Taken(key.clone(), Box::new(order)),
+        ReservationOutcome::HoldEnded => ReserveStage::Marked,
         ReservationOutcome::PassUsed { hold } => {
-            Stand::Refused(CheckoutError::PassUsed { order: hold.map(|hold| hold.order) })
+            ReserveStage::Refused(CheckoutError::PassUsed { order: hold.map(|hold| hold.order) })
         }
-        ReservationOutcome::PassExpired => Stand::Refused(CheckoutError::PassExpired),
-        ReservationOutcome::SoldOut => Stand::Refused(CheckoutError::SoldOut),
-        ReservationOutcome::LimitReached => Stand::Refused(CheckoutError::LimitReached),
+        ReservationOutcome::PassExpired => ReserveStage::Refused(CheckoutError::PassExpired),
+        ReservationOutcome::SoldOut => ReserveStage::Refused(CheckoutError::SoldOut),
+        ReservationOutcome::LimitReached => ReserveStage::Refused(CheckoutError::LimitReached),
     }
 }
 
@@ -257,13 +259,13 @@ fn take_of(order: &NewOrder, limit: u32) -> Reservation {
 
 /// An order that is there answers for itself, whatever was said on the way: a retry finds it even when the sale has
 /// closed or a store is away.
-fn answer(there: Option<Order>, stand: Stand, hash: &str) -> Answer {
+fn answer(there: Option<Order>, stand: ReserveStage, hash: &str) -> Answer {
     match (there, stand) {
-        (_, Stand::Placed(order)) => Answer::Order(order, true),
+        (_, ReserveStage::Placed(order)) => Answer::Order(order, true),
         (Some(order), _) if order.request_hash != hash => Answer::Refused(CheckoutError::KeyReused),
         (Some(order), _) => Answer::Order(Box::new(order), false),
-        (None, Stand::Refused(refusal)) => Answer::Refused(refusal),
-        (None, Stand::Marked) => Answer::Marked,
-        (None, Stand::Taken(..)) => Answer::Refused(CheckoutError::StoreUnavailable),
+        (None, ReserveStage::Refused(refusal)) => Answer::Refused(refusal),
+        (None, ReserveStage::Marked) => Answer::Marked,
+        (None, ReserveStage::Taken(..)) => Answer::Refused(CheckoutError::StoreUnavailable),
     }
 }

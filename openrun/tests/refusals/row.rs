@@ -11,7 +11,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 pub(crate) struct Row {
     name: String,
     request: Request,
-    wanted: Wanted,
+    wanted: Expected,
     /// JSON pointers that the problem's `errors` must name.
     pointers: Vec<String>,
     /// Headers that the answer must carry.
@@ -21,7 +21,7 @@ pub(crate) struct Row {
 }
 
 #[derive(Clone, Debug)]
-enum Wanted {
+enum Expected {
     /// A problem document.
     Problem(u16, String),
     /// A page with a sentence and a way on, in the language that was asked for.
@@ -35,13 +35,13 @@ enum Wanted {
 }
 
 pub(crate) fn row(name: impl Into<String>, request: Request) -> Row {
-    let wanted = Wanted::Unharmed;
+    let wanted = Expected::Unharmed;
     Row { name: name.into(), request, wanted, pointers: Vec::new(), headers: Vec::new(), members: Vec::new() }
 }
 
 impl Row {
     pub(crate) fn is(self, status: u16, code: &str) -> Self {
-        Self { wanted: Wanted::Problem(status, code.to_owned()), ..self }
+        Self { wanted: Expected::Problem(status, code.to_owned()), ..self }
     }
 
     /// The same in Korean and in English.
@@ -51,18 +51,18 @@ impl Row {
             .map(|(lang, accepted)| Self {
                 name: format!("{} ({lang})", self.name),
                 request: self.request.clone().header("accept-language", accepted),
-                wanted: Wanted::Page(status, lang),
+                wanted: Expected::Page(status, lang),
                 ..self.clone()
             })
             .to_vec()
     }
 
     pub(crate) fn see_other(self, path: impl Into<String>) -> Self {
-        Self { wanted: Wanted::SeeOther(path.into()), ..self }
+        Self { wanted: Expected::SeeOther(path.into()), ..self }
     }
 
     pub(crate) fn plain(self, status: u16) -> Self {
-        Self { wanted: Wanted::Plain(status), ..self }
+        Self { wanted: Expected::Plain(status), ..self }
     }
 
     pub(crate) fn at(mut self, pointer: &str) -> Self {
@@ -82,21 +82,21 @@ impl Row {
 
     fn faults(&self, answer: Option<&Answer>) -> Vec<String> {
         let Some(answer) = answer else {
-            let is_fine = matches!(self.wanted, Wanted::Unharmed);
+            let is_fine = matches!(self.wanted, Expected::Unharmed);
             return if is_fine { Vec::new() } else { vec!["no answer".to_owned()] };
         };
         let mut faults = match &self.wanted {
-            Wanted::Problem(status, code) => problem(answer, *status, code),
-            Wanted::Page(status, lang) => page(answer, *status, lang),
-            Wanted::SeeOther(path) => {
+            Expected::Problem(status, code) => problem(answer, *status, code),
+            Expected::Page(status, lang) => page(answer, *status, lang),
+            Expected::SeeOther(path) => {
                 let to = answer.header("location").unwrap_or_default();
                 let there = answer.status == 303 && to == path;
                 if there { Vec::new() } else { vec![format!("{} to {to:?}, not 303 to {path}", answer.status)] }
             }
-            Wanted::Plain(status) if answer.status == *status => Vec::new(),
-            Wanted::Plain(status) => vec![format!("{}, not {status}", answer.status)],
-            Wanted::Unharmed if !answer.status.is_server_error() => Vec::new(),
-            Wanted::Unharmed => vec![format!("{}", answer.status)],
+            Expected::Plain(status) if answer.status == *status => Vec::new(),
+            Expected::Plain(status) => vec![format!("{}, not {status}", answer.status)],
+            Expected::Unharmed if !answer.status.is_server_error() => Vec::new(),
+            Expected::Unharmed => vec![format!("{}", answer.status)],
         };
         let document = answer.json();
         let told: Vec<&str> = document["errors"]

@@ -19,7 +19,7 @@ row! {
 }
 
 /// Buries a message. One that is buried already stays as it is.
-pub async fn bury(
+pub async fn insert(
     database: &Database,
     group: ConsumerGroup,
     place: &str,

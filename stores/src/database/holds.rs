@@ -129,7 +129,7 @@ pub async fn overdue(database: &Database, now: Timestamp, limit: i64) -> Result<
 
 /// Marks hold ids that the gate knows and the database does not, so that they can never be placed. Tells which of them
 /// are marked now: only those may be freed as never placed. The others have an order by now.
-pub async fn bury(
+pub async fn mark_never_placed(
     database: &Database,
     sale: &SaleId,
     ids: &[HoldId],

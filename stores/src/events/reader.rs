@@ -58,7 +58,7 @@ impl Reader {
     }
 
     async fn give_up(&self, message: &Message, reason: &str) -> Result<(), StoreError> {
-        dead_letters::bury(&self.database, self.group, &message.position_name, &message.body, reason).await?;
+        dead_letters::insert(&self.database, self.group, &message.position_name, &message.body, reason).await?;
         let group = self.group.as_str();
         metrics::counter!("openrun_dead_letters_total", "group" => group).increment(1);
         tracing::error!(

@@ -14,7 +14,7 @@ pub(crate) struct Figure {
     pub(crate) ceiling: f64,
     /// The median of the rounds' value ÷ ceiling.
     pub(crate) ratio: f64,
-    pub(crate) wanted: Option<Wanted>,
+    pub(crate) wanted: Option<Target>,
     /// Under which conditions, in words.
     pub(crate) about: String,
     /// Every round.
@@ -24,7 +24,7 @@ pub(crate) struct Figure {
 /// What was promised of the ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Wanted {
+pub(crate) enum Target {
     AtLeast(f64),
     AtMost(f64),
 }
@@ -54,7 +54,7 @@ impl Figure {
     }
 
     #[must_use]
-    pub(crate) fn wanted(self, wanted: Wanted) -> Self {
+    pub(crate) fn wanted(self, wanted: Target) -> Self {
         Self { wanted: Some(wanted), ..self }
     }
 

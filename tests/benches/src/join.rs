@@ -4,7 +4,7 @@
 use harness::http::Request;
 
 use crate::{
-    figure::{Figure, Wanted},
+    figure::{Figure, Target},
     rounds::Against,
     settings::Settings,
     world::World,
@@ -21,7 +21,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
         let load = Load::new(&request, connections, settings.seconds());
         Against { bench, process: &front, load, status: 201 }
     };
-    let large = of("join", 256).measure(settings).await?.wanted(Wanted::AtLeast(0.75));
+    let large = of("join", 256).measure(settings).await?.wanted(Target::AtLeast(0.75));
     let small = of("join_small", 32).measure(settings).await?;
     drop((front, back));
     world.close().await?;

@@ -4,7 +4,7 @@
 use harness::http::Request;
 
 use crate::{
-    figure::{Figure, Round, Wanted},
+    figure::{Figure, Round, Target},
     people,
     settings::Settings,
     world::World,
@@ -44,5 +44,5 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     drop((front, back));
     world.close().await?;
     let about = format!("{CONNECTIONS} connections; {} against {SHORT} wait", settings.waiting());
-    Ok(vec![Figure::of("join_growth", "ms (p99)", &rounds).wanted(Wanted::AtMost(1.2)).about(about)])
+    Ok(vec![Figure::of("join_growth", "ms (p99)", &rounds).wanted(Target::AtMost(1.2)).about(about)])
 }

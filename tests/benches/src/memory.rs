@@ -6,7 +6,7 @@ use std::{thread::sleep, time::Duration};
 use harness::http::Request;
 
 use crate::{
-    figure::{Figure, Round, Wanted},
+    figure::{Figure, Round, Target},
     people, redis_info,
     settings::Settings,
     world::{World, await_frame},
@@ -49,9 +49,9 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     world.close().await?;
     let about = format!("{} wait", settings.waiting());
     Ok(vec![
-        Figure::of("memory", "bytes/ticket", &tickets).wanted(Wanted::AtMost(1.0)).about(about.clone()),
+        Figure::of("memory", "bytes/ticket", &tickets).wanted(Target::AtMost(1.0)).about(about.clone()),
         Figure::of("memory_process", "MiB", &processes)
-            .wanted(Wanted::AtMost(1.0))
+            .wanted(Target::AtMost(1.0))
             .about(format!("{about}; every role in one process, after polls at {CONNECTIONS} connections")),
     ])
 }

@@ -4,7 +4,7 @@
 use harness::{http::Request, process::Process};
 
 use crate::{
-    figure::{Figure, Wanted},
+    figure::{Figure, Target},
     people,
     rounds::Against,
     settings::Settings,
@@ -55,5 +55,5 @@ async fn look(
     let load = Load { each: Some(("Cookie", cookies)), ..Load::new(request, CONNECTIONS, settings.seconds()) };
     let against = Against { bench, process: front, load, status: 200 };
     let figure = against.measure(settings).await?;
-    Ok(if bench.ends_with("plain") { figure } else { figure.wanted(Wanted::AtLeast(0.5)) })
+    Ok(if bench.ends_with("plain") { figure } else { figure.wanted(Target::AtLeast(0.5)) })
 }

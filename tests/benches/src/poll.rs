@@ -7,7 +7,7 @@ use harness::{http::Request, process::Process};
 use stores::queue_store::QueueKey;
 
 use crate::{
-    figure::{Figure, Round, Wanted},
+    figure::{Figure, Round, Target},
     people, redis_info,
     rounds::Against,
     settings::Settings,
@@ -33,7 +33,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     let load = Load { each, ..Load::new(&request, CONNECTIONS, settings.seconds()) };
     let poll = Against { bench: "poll", process: &front, load: load.clone(), status: 200 };
     let about = format!("; {} wait", settings.waiting());
-    let mut figures = vec![poll.measure(settings).await?.wanted(Wanted::AtLeast(0.9))];
+    let mut figures = vec![poll.measure(settings).await?.wanted(Target::AtLeast(0.9))];
     figures.push(by_tag(settings, &front, &key).await?);
     figures.push(commands(settings, &front, &load).await?);
     for figure in &mut figures {
@@ -50,7 +50,7 @@ async fn by_tag(settings: &Settings, front: &Process, key: &QueueKey) -> anyhow:
     let request = request.header("If-None-Match", tag);
     let load = Load::new(&request, CONNECTIONS, settings.seconds());
     let against = Against { bench: "poll_304", process: front, load, status: 304 };
-    Ok(against.measure(settings).await?.wanted(Wanted::AtLeast(0.95)))
+    Ok(against.measure(settings).await?.wanted(Target::AtLeast(0.95)))
 }
 
 /// What the stores did while people polled, less what they did in as long a time without.
@@ -70,6 +70,6 @@ async fn commands(settings: &Settings, front: &Process, load: &Load<'_>) -> anyh
         });
     }
     Ok(Figure::of("poll_commands", "commands/poll", &rounds)
-        .wanted(Wanted::AtMost(1.0))
+        .wanted(Target::AtMost(1.0))
         .about(format!("{CONNECTIONS} connections")))
 }

@@ -13,7 +13,7 @@ use stores::queue_store::QueueKey;
 use tokio::time::sleep;
 
 use crate::{
-    figure::{Figure, Round, Wanted},
+    figure::{Figure, Round, Target},
     people,
     settings::Settings,
     world::World,
@@ -49,8 +49,8 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     let seconds = settings.calling_seconds();
     let about = format!("{PER_SECOND} calls/s, three processes, over {seconds} s");
     Ok(vec![
-        Figure::of("precision", "% of the rate", &errors).wanted(Wanted::AtMost(1.0)).about(about.clone()),
-        Figure::of("precision_bound", "calls in 1 s", &bounds).wanted(Wanted::AtMost(1.0)).about(about),
+        Figure::of("precision", "% of the rate", &errors).wanted(Target::AtMost(1.0)).about(about.clone()),
+        Figure::of("precision_bound", "calls in 1 s", &bounds).wanted(Target::AtMost(1.0)).about(about),
         Figure::of("precision_slow", "% of the rate", &slow)
             .about(format!("{SLOW_PER_SECOND} calls/s, one process, over {seconds} s")),
     ])

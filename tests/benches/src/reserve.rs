@@ -14,7 +14,7 @@ use stores::{database::Database, queue_store::QueueKey};
 
 use self::gate::Gate;
 use crate::{
-    figure::{Figure, Round, Wanted},
+    figure::{Figure, Round, Target},
     people,
     settings::Settings,
     world::World,
@@ -56,10 +56,10 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     world.close().await?;
     Ok(vec![
         Figure::of("reserve", "orders/s", &rounds)
-            .wanted(Wanted::AtLeast(0.6))
+            .wanted(Target::AtLeast(0.6))
             .about(format!("{CONNECTIONS} connections, fsync on")),
         Figure::of("reserve_p99", "ms", &delays)
-            .wanted(Wanted::AtMost(1.0))
+            .wanted(Target::AtMost(1.0))
             .about(format!("{FEW_CONNECTIONS} connections, fsync on")),
     ])
 }

@@ -25,7 +25,7 @@ use stores::{
 use tokio::time::sleep;
 
 use crate::{
-    figure::{Figure, Round, Wanted},
+    figure::{Figure, Round, Target},
     people,
     settings::Settings,
     world::World,
@@ -53,7 +53,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     }
     world.close().await?;
     let about = format!("{} orders; relay, payments and stock in one process", settings.orders());
-    Ok(vec![Figure::of("settle", "orders/s", &rounds).wanted(Wanted::AtLeast(1.0)).about(about)])
+    Ok(vec![Figure::of("settle", "orders/s", &rounds).wanted(Target::AtLeast(1.0)).about(about)])
 }
 
 /// Orders as the checkout leaves them: units held at the gate and in the database, a payment asked for.

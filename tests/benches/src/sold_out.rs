@@ -4,7 +4,7 @@ use harness::http::Request;
 use stores::database::Database;
 
 use crate::{
-    figure::{Figure, Wanted},
+    figure::{Figure, Target},
     rounds::Against,
     settings::Settings,
     world::{World, await_frame},
@@ -22,7 +22,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     let request = Request::post(format!("/v1/sales/{}/tickets", key.sale));
     let load = Load { refused: true, ..Load::new(&request, CONNECTIONS, settings.seconds()) };
     let against = Against { bench: "sold_out", process: &front, load, status: 410 };
-    let figure = against.measure(settings).await?.wanted(Wanted::AtLeast(0.9));
+    let figure = against.measure(settings).await?.wanted(Target::AtLeast(0.9));
     drop((front, back));
     world.close().await?;
     Ok(vec![figure])

@@ -7,7 +7,7 @@ use harness::{Program, process::Process};
 use sale::clock::monotonic;
 
 use crate::{
-    figure::{Figure, Round, Wanted},
+    figure::{Figure, Round, Target},
     settings::Settings,
 };
 
@@ -31,7 +31,7 @@ pub(crate) fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> {
         }
     }
     Ok(vec![
-        Figure::of("start", "s", &first).wanted(Wanted::AtMost(1.0)).about("embedded, an empty folder"),
-        Figure::of("start_again", "s", &again).wanted(Wanted::AtMost(1.0)).about("embedded, a folder that was used"),
+        Figure::of("start", "s", &first).wanted(Target::AtMost(1.0)).about("embedded, an empty folder"),
+        Figure::of("start_again", "s", &again).wanted(Target::AtMost(1.0)).about("embedded, a folder that was used"),
     ])
 }

@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    figure::{Figure, Round, Wanted},
+    figure::{Figure, Round, Target},
     settings::Settings,
     world::{World, await_frame},
 };
@@ -73,8 +73,8 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Vec<Figure>> 
     world.close().await?;
     let about = format!("{count} idle connections, {} bytes an event", serde_json::to_vec(&frame)?.len());
     Ok(vec![
-        Figure::of("stream", "bytes/connection", &[memory]).wanted(Wanted::AtMost(1.0)).about(about.clone()),
-        Figure::of("stream_delay", "s", &delays).wanted(Wanted::AtMost(1.0)).about(about),
+        Figure::of("stream", "bytes/connection", &[memory]).wanted(Target::AtMost(1.0)).about(about.clone()),
+        Figure::of("stream_delay", "s", &delays).wanted(Target::AtMost(1.0)).about(about),
     ])
 }
 
