@@ -5,8 +5,8 @@
 //! the same order. A refusal consumes nothing: what the gate took for an order that the database then refused goes back at
 //! once, after its id was marked as never to be placed.
 
+mod pipeline;
 mod request;
-mod together;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -22,8 +22,8 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::request::contact_place;
 pub use self::request::{AskedContact, AskedLine, ReserveBody};
 use self::{
+    pipeline::{Answer, Ask, ReservePipeline},
     request::ValidatedRequest,
-    together::{Answer, Ask, Together},
 };
 use crate::CheckoutError;
 
@@ -56,7 +56,7 @@ pub struct Reserved {
 /// Takes reservations in one process.
 pub struct Reserver {
     keys: Arc<Keys>,
-    together: Arc<Together>,
+    pipeline: Arc<ReservePipeline>,
     tracker: TaskTracker,
     under_way: Arc<Mutex<HashSet<OrderId>>>,
 }
@@ -77,8 +77,8 @@ impl Drop for UnderWay {
 impl Reserver {
     /// A reserver whose work is carried out on `tracker` until it is dropped.
     pub fn new(database: Database, queue: Arc<dyn SaleQueueStore>, keys: Arc<Keys>, tracker: &TaskTracker) -> Self {
-        let together = Arc::new(Together::new(database, queue, tracker));
-        Self { keys, together, tracker: tracker.clone(), under_way: Arc::default() }
+        let pipeline = Arc::new(ReservePipeline::new(database, queue, tracker));
+        Self { keys, pipeline, tracker: tracker.clone(), under_way: Arc::default() }
     }
 
     /// Reserves units, or finds the order that this pass and key have.
@@ -113,9 +113,9 @@ impl Reserver {
 
     /// A task of its own, because a buyer who goes away must leave nothing between the gate and the database.
     async fn carry_out(&self, ask: Ask) -> Result<Answer, CheckoutError> {
-        let (under_way, together) = (self.begin(ask.id)?, Arc::clone(&self.together));
+        let (under_way, pipeline) = (self.begin(ask.id)?, Arc::clone(&self.pipeline));
         let task = self.tracker.spawn(async move {
-            let answer = together.carry_out(ask).await;
+            let answer = pipeline.carry_out(ask).await;
             drop(under_way);
             answer
         });

@@ -62,13 +62,13 @@ impl From<StoreError> for ReserveStage {
 }
 
 /// The steps of a reservation, each of which carries together what waits for it.
-pub(super) struct Together {
+pub(super) struct ReservePipeline {
     take: Batcher<Ask, ReserveStage>,
     place: Batcher<(QueueKey, NewOrder), ReserveStage>,
     find: Batcher<OrderId, Option<Order>>,
 }
 
-impl Together {
+impl ReservePipeline {
     pub(super) fn new(database: Database, queue: Arc<dyn SaleQueueStore>, tracker: &TaskTracker) -> Self {
         let stores = Arc::new(Stores { database: database.clone(), queue });
         let gate = Arc::clone(&stores);
