@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sale::{Frame, SaleId, Term, clock::monotonic};
 use stores::{
     StoreError,
-    database::{numbers, outbox, sales},
+    database::{leadership, outbox, sales},
     queue_store::{CallBatch, CallOutcome, PublishOutcome, QueueKey},
 };
 
@@ -101,7 +101,7 @@ impl Leader {
     /// Steps down at once, so that another process need not wait for the lead to end.
     pub async fn resign(&mut self) {
         if self.leading.take().is_some()
-            && let Err(trouble) = numbers::resign(&self.services.database, &self.sale, &self.services.leader).await
+            && let Err(trouble) = leadership::resign(&self.services.database, &self.sale, &self.services.leader).await
         {
             tracing::debug!(sale = %self.sale, %trouble, "cannot give up the lease; it expires by itself");
         }
@@ -116,16 +116,16 @@ impl Leader {
         }
         let now = self.services.database.now();
         let until = now.plus_millis(LEAD_MS);
-        let lead = numbers::lead(&self.services.database, &self.sale, &self.services.leader, now, until).await;
+        let lead = leadership::acquire(&self.services.database, &self.sale, &self.services.leader, now, until).await;
         match lead {
             Ok(Some(lead)) => {
                 gauges::show_lead(&self.sale, true);
                 match self.leading.as_mut().filter(|leading| leading.term == lead.term) {
                     Some(leading) => leading.renewed = asked,
-                    None if lead.new => self.begin(lead.term, asked).await?,
+                    None if lead.is_new => self.begin(lead.term, asked).await?,
                     // The sequence numbers of a dropped term are unknown; a new term starts them again.
                     None => {
-                        numbers::resign(&self.services.database, &self.sale, &self.services.leader).await?;
+                        leadership::resign(&self.services.database, &self.sale, &self.services.leader).await?;
                         return Ok(false);
                     }
                 }

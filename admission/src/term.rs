@@ -12,8 +12,8 @@ use stores::{
     StoreError,
     database::{
         Database,
-        numbers::{self, Raised},
         sales::{self, StockedSale},
+        sequence::{self, RaiseOutcome},
     },
     failpoint::{self, Point},
     queue_store::{CallBatch, CallOutcome, Observation, QueueKey},
@@ -87,7 +87,7 @@ impl LeaderTerm {
             renewed,
             loaded,
             grace_ends_at: grace_period_end(database, &known).await?,
-            called_up_to: known.cursor,
+            called_up_to: known.called_up_to,
             bucket: Bucket::spent(known.sale.admission.per_minute, nanos_since(started)),
             in_flight: None,
             units_per_order: f64::from(known.sale.per_buyer_limit),
@@ -141,11 +141,11 @@ impl LeaderTerm {
             calls = calls.min(observed.waiting);
         }
         if observed.nth_number > self.called_up_to {
-            match numbers::raise_cursor(&services.database, key, self.term, observed.nth_number).await? {
-                Raised::To(called_up_to) => self.called_up_to = called_up_to,
-                Raised::Refused => return Ok(CallRound { observed, end: RoundEnd::Stale }),
+            match sequence::mark_called(&services.database, key, self.term, observed.nth_number).await? {
+                RaiseOutcome::RaisedTo(called_up_to) => self.called_up_to = called_up_to,
+                RaiseOutcome::Refused => return Ok(CallRound { observed, end: RoundEnd::Stale }),
             }
-            failpoint::reached(Point::CursorRaised);
+            failpoint::reached(Point::CalledUpToRaised);
         }
         self.seq = self.seq.saturating_add(1);
         let until = now.plus_seconds(i64::from(self.known.sale.enter_seconds));
@@ -218,7 +218,7 @@ async fn grace_period_end(database: &Database, known: &StockedSale) -> Result<Op
     if known.sale.epoch <= FIRST_EPOCH {
         return Ok(Some(began));
     }
-    let waiting = known.ceiling.saturating_sub(known.cursor);
+    let waiting = known.allocated_up_to.saturating_sub(known.called_up_to);
     let grace_ms = i64::try_from(poll_after_ms(waiting).saturating_mul(2)).unwrap_or(i64::MAX);
     Ok(Some(began.plus_millis(grace_ms)))
 }

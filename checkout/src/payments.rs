@@ -151,7 +151,7 @@ impl PaymentWorker {
             answer_by: now.plus_millis(action_ms).plus_millis(DEADLINE_GRACE_MS),
             poll_at: self.lease_from(now),
         };
-        let is_ours = self.marks.ask(sending).await.map_err(trouble)?;
+        let is_ours = self.marks.submit(sending).await.map_err(trouble)?;
         failpoint::reached(Point::ChargeRecorded);
         Ok(is_ours)
     }
@@ -170,7 +170,7 @@ impl PaymentWorker {
     async fn record(&self, payment: &PaymentRow, outcome: ChargeOutcome) -> Result<Option<PaymentRow>, StoreError> {
         let poll_at = next_poll(payment.polls, self.database.now());
         let report = ChargeReport { id: payment.id, order: payment.order, outcome, poll_at };
-        match self.records.ask(report).await.map_err(trouble)? {
+        match self.records.submit(report).await.map_err(trouble)? {
             Recorded::Moved(next) => Ok(Some(*next)),
             Recorded::Ended | Recorded::Same => Ok(None),
             Recorded::Mismatch => {

@@ -6,9 +6,8 @@ use sale::{HoldId, HoldState, SaleId, Timestamp};
 use stores::{
     StoreError,
     database::{
-        Database,
+        Database, epochs,
         holds::{self, ending},
-        numbers,
         sales::{self, StockedSale},
     },
     periodic::Periodic,
@@ -58,7 +57,7 @@ impl Reconciler {
     }
 
     async fn compare(&self, sale: &SaleId) -> Result<Vec<Difference>, StoreError> {
-        let Some(key) = numbers::queue_key(&self.database, sale).await? else { return Ok(Vec::new()) };
+        let Some(key) = epochs::queue_key(&self.database, sale).await? else { return Ok(Vec::new()) };
         self.free_orphans(&key).await?;
         let gate = self.queue.observe(&key, 0).await?.stock;
         let Some(known) = sales::load(&self.database, sale).await? else { return Ok(Vec::new()) };

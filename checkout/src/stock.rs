@@ -15,9 +15,8 @@ use sale::{Event, EventKind, OrderId, SaleId, ids::EventId};
 use stores::{
     StoreError,
     database::{
-        Database,
-        holds::{self, Overrun},
-        numbers,
+        Database, epochs,
+        holds::{self, DeadlineOutcome},
         settle::Cause,
     },
     events::{Handler, Progress},
@@ -74,8 +73,10 @@ impl StockWorker {
     /// Calls charges back whose deadline has passed.
     pub async fn overrun(&self) -> Result<(), StoreError> {
         let mut ended = Vec::new();
-        for order in holds::overdue(&self.database, self.database.now(), BATCH).await? {
-            if holds::overrun(&self.database, order, self.database.now(), VOID_GRACE_MS).await? == Overrun::Settle {
+        for order in holds::overdue_payments(&self.database, self.database.now(), BATCH).await? {
+            let outcome =
+                holds::enforce_payment_deadline(&self.database, order, self.database.now(), VOID_GRACE_MS).await?;
+            if outcome == DeadlineOutcome::Settle {
                 ended.push(Cause { order, events: Vec::new() });
             }
         }
@@ -141,7 +142,7 @@ impl StockWorker {
 
     /// Tells the gates what became of these orders' holds. Trouble is left to the loop.
     async fn tell_orders(&self, orders: &[OrderId]) {
-        match holds::untold_of(&self.database, orders).await {
+        match holds::pending_sync_of(&self.database, orders).await {
             Ok(untold) => {
                 for (sale, ends) in untold {
                     self.tell(sale, &ends).await;
@@ -153,8 +154,8 @@ impl StockWorker {
 
     /// Tells every gate what it has still to hear.
     pub async fn tell_all(&self) -> Result<(), StoreError> {
-        for sale in holds::untold_sales(&self.database).await? {
-            let ends = holds::untold(&self.database, &sale, BATCH).await?;
+        for sale in holds::sales_to_sync(&self.database).await? {
+            let ends = holds::pending_sync(&self.database, &sale, BATCH).await?;
             failpoint::reached(Point::HoldReleased);
             self.tell(sale, &ends).await;
         }
@@ -164,9 +165,9 @@ impl StockWorker {
     /// Tells one gate. Trouble is left to the loop, and keeps no other gate from hearing.
     async fn tell(&self, sale: SaleId, ends: &[HoldEnd]) {
         let told = async {
-            let Some(key) = numbers::queue_key(&self.database, &sale).await? else { return Ok(()) };
+            let Some(key) = epochs::queue_key(&self.database, &sale).await? else { return Ok(()) };
             self.queue.end_holds(&key, ends).await?;
-            holds::told(&self.database, &key, ends).await
+            holds::mark_synced(&self.database, &key, ends).await
         };
         if let Err(trouble) = told.await {
             tracing::debug!(%sale, "the gate is told later: {trouble}");

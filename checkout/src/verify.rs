@@ -15,7 +15,7 @@ use sale::SaleId;
 use serde::Serialize;
 use stores::{
     StoreError,
-    database::{Database, audit, sales},
+    database::{Database, consistency, sales},
     payments::PaymentProvider,
     queue_store::SaleQueueStore,
 };
@@ -99,19 +99,19 @@ impl Verifier {
     }
 
     async fn look_at_rows(&self, sale: Option<&SaleId>, look: &mut Look) -> Result<(), StoreError> {
-        let counted = audit::count(&self.database, sale).await?;
+        let counted = consistency::count_rows(&self.database, sale).await?;
         look.count("orders", counted.orders);
         look.count("holds", counted.holds);
         look.count("payments", counted.payments);
-        for broken in audit::broken(&self.database, sale).await? {
-            look.find(broken.what, &broken.id, "");
+        for violation in consistency::violations(&self.database, sale).await? {
+            look.find(violation.rule, &violation.id, "");
         }
         Ok(())
     }
 
     async fn look_at_events(&self, sale: Option<&SaleId>, look: &mut Look) -> Result<(), StoreError> {
         let before = self.database.now().plus_millis(-EVENT_AGE_MS);
-        for event in audit::unpublished(&self.database, before, 1_000).await? {
+        for event in consistency::unpublished(&self.database, before, 1_000).await? {
             if sale.is_none_or(|sale| *sale == event.sale) {
                 look.find("event_not_published", &event.id, event.kind.as_str());
             }
@@ -138,11 +138,12 @@ impl Verifier {
         for difference in differences(&stocked.stock, &seen.stock) {
             look.find("gate_counts", &format!("{sale}/{}", difference.database.item), format!("{difference:?}"));
         }
-        if seen.last_number > stocked.ceiling {
-            look.find("number_above_ceiling", sale, format!("{} > {}", seen.last_number, stocked.ceiling));
+        if seen.last_number > stocked.allocated_up_to {
+            let detail = format!("{} > {}", seen.last_number, stocked.allocated_up_to);
+            look.find("number_above_allocated", sale, detail);
         }
         let in_gate: BTreeSet<_> = self.queue.holds(&key).await?.iter().map(|hold| hold.hold.to_string()).collect();
-        let live: BTreeSet<_> = audit::live_holds(&self.database, sale).await?.into_iter().collect();
+        let live: BTreeSet<_> = consistency::live_holds(&self.database, sale).await?.into_iter().collect();
         look.count("gate_holds", in_gate.len() as u64);
         for hold in in_gate.difference(&live) {
             look.find("hold_in_gate_only", hold, "");

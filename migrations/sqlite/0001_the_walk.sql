@@ -30,15 +30,15 @@ CREATE TABLE sales (
     closing          BIGINT NOT NULL DEFAULT 0,
     -- When nobody was inside any more; NULL before.
     closed_at        BIGINT,
-    -- One life of the queue store's contents; 0 before it was filled for the first time.
+    -- The generation of the queue store's contents; 0 before it was filled for the first time.
     epoch            BIGINT NOT NULL DEFAULT 0,
     -- Random at every raise of the epoch, so that one counted a second time is another one.
     epoch_nonce      BIGINT NOT NULL DEFAULT 0,
     epoch_at         BIGINT NOT NULL DEFAULT 0,
-    -- No number above the ceiling was ever given; every number up to the cursor may have been called.
-    ceiling          BIGINT NOT NULL DEFAULT 0,
-    cursor           BIGINT NOT NULL DEFAULT 0 CHECK (cursor <= ceiling),
-    -- The admission leader: who, which reign, until when.
+    -- No queue number above the first was ever given, none above the second was ever called.
+    allocated_up_to  BIGINT NOT NULL DEFAULT 0,
+    called_up_to     BIGINT NOT NULL DEFAULT 0 CHECK (called_up_to <= allocated_up_to),
+    -- The admission leader: who, in which term, until when.
     leader           TEXT NOT NULL DEFAULT '',
     term             BIGINT NOT NULL DEFAULT 0,
     leads_until      BIGINT NOT NULL DEFAULT 0,

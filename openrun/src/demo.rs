@@ -11,15 +11,14 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use checkout::http::seller_auth::invite;
+use checkout::{guard, http::seller_auth::invite};
 use sale::{Keys, SaleId, Timestamp};
 use serde_json::{Value, json};
 use stores::database::{
     Database,
-    acts::Act,
+    audit_log::AuditEntry,
     migrations::Schema,
     sales::{self, Created},
-    snapshot,
 };
 use tokio::net::TcpListener;
 
@@ -107,9 +106,9 @@ async fn create_sale(services: &Services) -> anyhow::Result<()> {
     let now = services.database.now();
     let document = document(now.plus_seconds(OPENS_AFTER_SECONDS));
     let sale = checkout::new_sale::parse(&document, now).map_err(|problem| anyhow::anyhow!("{problem:?}"))?;
-    let act = Act { at: now, actor: "demo".to_owned(), act: "create".to_owned(), detail: String::new() };
-    if sales::create(&services.database, &sale, &act).await? == Created::Created {
-        snapshot::begin(&services.database, services.queue.as_ref(), &sale.id).await?;
+    let entry = AuditEntry { at: now, actor: "demo".to_owned(), action: "create".to_owned(), detail: String::new() };
+    if sales::create(&services.database, &sale, &entry).await? == Created::Created {
+        guard::open(&services.database, services.queue.as_ref(), &sale.id).await?;
     }
     Ok(())
 }

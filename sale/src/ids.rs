@@ -22,6 +22,10 @@ pub const FIRST_EPOCH: Epoch = 1;
 pub struct EpochNonce(u64);
 
 impl EpochNonce {
+    pub fn random() -> Self {
+        Self(rand::rng().random())
+    }
+
     pub const fn from_bits(bits: i64) -> Self {
         Self(bits.cast_unsigned())
     }
@@ -46,7 +50,7 @@ impl FromStr for EpochNonce {
     }
 }
 
-/// One reign of an admission leader.
+/// The number of an admission leader's term.
 pub type Term = i64;
 
 /// A text that cannot be the id it was given for.

@@ -3,24 +3,26 @@
 //! PostgreSQL or SQLite through sqlx `Any`; where the dialects differ both statements stand side by side in a [`Sql`].
 //! One module per business step. Every move is a guarded update, so a repeated or lost race changes nothing.
 
-pub mod acts;
-pub mod audit;
+pub mod audit_log;
 pub mod cases;
+pub mod consistency;
 pub mod dead_letters;
+pub mod epochs;
+mod hold_transitions;
 pub mod holds;
 pub mod inbox;
 pub mod installation;
 pub mod late_payment;
+pub mod leadership;
 pub mod leases;
 pub mod log_cursors;
 pub mod migrations;
 pub mod money_moves;
-mod moves;
-pub mod numbers;
 mod order_transitions;
 pub mod orders;
 pub mod outbox;
 pub mod outbox_notifier;
+mod parameters;
 pub mod passes;
 pub mod payments;
 pub mod place;
@@ -29,6 +31,7 @@ pub mod reset;
 pub(crate) mod row;
 pub mod sales;
 pub mod sellers;
+pub mod sequence;
 pub mod settle;
 pub mod snapshot;
 

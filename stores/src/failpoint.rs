@@ -33,8 +33,8 @@ pub enum Point {
     EffectDone,
     /// 11: the refund was sent, its answer is not recorded.
     RefundSent,
-    /// 12: the cursor is raised, nobody is called.
-    CursorRaised,
+    /// 12: `called_up_to` is raised, nobody is called.
+    CalledUpToRaised,
     /// 13: tickets entered in the queue store, their passes have no rows.
     TicketEntered,
     /// 16: the provider has created a charge, its id is not committed.
@@ -57,7 +57,7 @@ impl Point {
         Self::HoldReleased,
         Self::EffectDone,
         Self::RefundSent,
-        Self::CursorRaised,
+        Self::CalledUpToRaised,
         Self::TicketEntered,
         Self::ChargeCreated,
         Self::ChargeRecorded,
@@ -77,7 +77,7 @@ impl Point {
             Self::HoldReleased => "hold_released",
             Self::EffectDone => "effect_done",
             Self::RefundSent => "refund_sent",
-            Self::CursorRaised => "cursor_raised",
+            Self::CalledUpToRaised => "called_up_to_raised",
             Self::TicketEntered => "ticket_entered",
             Self::ChargeCreated => "charge_created",
             Self::ChargeRecorded => "charge_recorded",

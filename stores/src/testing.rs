@@ -16,7 +16,7 @@ use std::{
 };
 
 use sale::{
-    Currency, Language, OrderId, Pass, Sale, Text, Timestamp,
+    Currency, EpochNonce, Language, OrderId, Pass, Sale, Text, Timestamp,
     testing::{ITEM, PRICE},
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
@@ -27,7 +27,8 @@ pub use self::redis_server::RedisServer;
 use crate::{
     database::{
         Database,
-        acts::Act,
+        audit_log::AuditEntry,
+        epochs::{self, Loss},
         place::{NewOrder, PricedLine},
         sales, snapshot,
     },
@@ -119,20 +120,30 @@ fn must<T, E: Display>(what: &str, result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("cannot {what}: {error}"))
 }
 
-/// What a seller did to a sale.
-pub fn act_of_seller(at: Timestamp, act: &str) -> Act {
-    Act { at, actor: "seller".to_owned(), act: act.to_owned(), detail: String::new() }
+/// An action of a seller.
+pub fn seller_entry(at: Timestamp, action: &str) -> AuditEntry {
+    AuditEntry { at, actor: "seller".to_owned(), action: action.to_owned(), detail: String::new() }
 }
 
-/// A sale whose maker died before it had a line.
+/// A sale whose process stopped before the sale had a queue.
 pub async fn create_sale_without_line(database: &Database, sale: &Sale) {
-    must("create a sale", sales::create(database, sale, &act_of_seller(sale.created_at, "create")).await);
+    must("create a sale", sales::create(database, sale, &seller_entry(sale.created_at, "create")).await);
 }
 
-/// A sale with its line, in the first life.
+/// A sale with its queue, in the first epoch.
 pub async fn create_sale(database: &Database, queue: &dyn SaleQueueStore, sale: &Sale) -> QueueKey {
     create_sale_without_line(database, sale).await;
-    must("begin the queue of a sale", snapshot::begin(database, queue, &sale.id).await)
+    restore_queue(database, queue, &Loss { sale: sale.id.clone(), epoch: 0, found: 0, last_complete_at: None }).await
+}
+
+/// Fills a lost queue from the database, in a new epoch.
+pub async fn restore_queue(database: &Database, queue: &dyn SaleQueueStore, loss: &Loss) -> QueueKey {
+    let raised = epochs::raise(database, loss, EpochNonce::random(), database.now()).await;
+    let key =
+        must("be the only one to restore a queue", must("raise an epoch", raised).ok_or("another epoch has begun"));
+    let snapshot = must("read a sale", snapshot::read(database, &key.sale).await);
+    must("fill the queue of a sale", queue.rebuild(&key, &snapshot, database.now()).await);
+    key
 }
 
 /// An order of one unit with this pass, as the checkout would place it.

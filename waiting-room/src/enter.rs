@@ -71,7 +71,7 @@ pub async fn issue_pass(door: &WaitingRoom, room: &Room, ticket: &Ticket, _: Sam
         pass: ticket.pass_id(),
         expires_at: issued_at.plus_seconds(pass_seconds),
     };
-    let came = room.pass_requests.ask(PassRequest { enter, bound: ticket.bound, issued_at }).await;
+    let came = room.pass_requests.submit(PassRequest { enter, bound: ticket.bound, issued_at }).await;
     match came? {
         PassOutcome::In(pass, is_new) => {
             let text = door.passes.sign(&pass).map_err(|fault| {

@@ -100,8 +100,10 @@ pub async fn take_place(
     door.budget.spend(visitor.client_ip())?;
     let carried = auth::own_ticket(door, sale, &joiner.session, visitor);
     let buyer = joiner.session.buyer();
-    let answer =
-        room.joins.ask(JoinRequest { buyer, ticket: carried.as_ref().map(|presented| presented.carried().1) }).await?;
+    let answer = room
+        .joins
+        .submit(JoinRequest { buyer, ticket: carried.as_ref().map(|presented| presented.carried().1) })
+        .await?;
     JOINS.increment(1);
     let (number, joined_at, state, is_new) = match answer {
         JoinOutcome::New { number, joined_at } => (number, joined_at, TicketState::Waiting, true),

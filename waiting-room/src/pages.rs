@@ -135,7 +135,7 @@ async fn ordered(
     if state != TicketState::Consumed {
         return None;
     }
-    match room.standings.ask(presented.carried()).await {
+    match room.standings.submit(presented.carried()).await {
         Ok(stores::queue_store::TicketStatus::Consumed { hold }) => Some(hold.order.to_string()),
         Ok(_) => None,
         Err(fault) => {

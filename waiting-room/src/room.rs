@@ -18,10 +18,9 @@ use stores::{
     StoreError,
     batch::Batcher,
     database::{
-        Database,
-        numbers::{self, Raised},
-        passes,
+        Database, passes,
         sales::{self, StockedSale},
+        sequence::{self, RaiseOutcome},
     },
     failpoint::{self, Point},
     queue_store::{
@@ -35,7 +34,7 @@ use crate::{edition::Edition, numbers::Numbers};
 
 /// Asks of one kind that may wait for the stores at the same time; more are told to come back.
 const WAITING_ASKS: usize = 20_000;
-/// Numbers that the ceiling is raised by at least.
+/// Numbers that are allocated at once at least.
 const LEAST_BLOCK: u64 = 1_000;
 /// A block that lasted shorter than this was too small: the next one is larger.
 const BLOCK_LASTS: std::time::Duration = std::time::Duration::from_secs(2);
@@ -141,11 +140,11 @@ struct Shared {
     seated: Numbers,
 }
 
-/// The ceiling as this process knows it, for one epoch.
+/// The numbers allocated in one epoch, as this process knows it.
 #[derive(Clone, Copy)]
 struct Block {
     epoch: EpochNonce,
-    ceiling: u64,
+    allocated_up_to: u64,
     size: u64,
     raised: std::time::Instant,
 }
@@ -153,7 +152,12 @@ struct Block {
 impl Room {
     pub fn new(database: Database, queue: Arc<dyn SaleQueueStore>, known: StockedSale, tracker: &TaskTracker) -> Self {
         let shown = Arc::new(Shown::unwritten(first_frame(&known, database.now())));
-        let block = Block { epoch: known.epoch_nonce, ceiling: known.ceiling, size: LEAST_BLOCK, raised: monotonic() };
+        let block = Block {
+            epoch: known.epoch_nonce,
+            allocated_up_to: known.allocated_up_to,
+            size: LEAST_BLOCK,
+            raised: monotonic(),
+        };
         let shared = Arc::new(Shared {
             id: known.sale.id.clone(),
             database,
@@ -300,22 +304,22 @@ impl Shared {
         Ok(())
     }
 
-    /// Joins in the order of the asks. Whoever meets the ceiling joins again once it is raised; a store that began a new
+    /// Joins in the order of the asks. Requests beyond the allocated numbers are sent again once more are allocated; a store that began a new
     /// life is asked once more under it.
     async fn join(&self, asks: Vec<JoinRequest>) -> Result<Vec<JoinOutcome>, StoreError> {
         let mut answers: Vec<JoinOutcome> = Vec::with_capacity(asks.len());
         let mut reloaded = false;
         loop {
-            let (key, ceiling) = (self.key(), self.ceiling());
+            let (key, allocated_up_to) = (self.key(), self.allocated_up_to());
             let rest = &asks[answers.len()..];
-            match self.queue.join(&key, rest, ceiling, self.database.now()).await {
+            match self.queue.join(&key, rest, allocated_up_to, self.database.now()).await {
                 Ok(joined) => {
                     let given = joined.iter().position(|answer| *answer == JoinOutcome::AllocationReached);
                     answers.extend(joined.into_iter().take(given.unwrap_or(rest.len())));
                     if given.is_none() {
                         return Ok(answers);
                     }
-                    self.raise_ceiling(&key, rest.len()).await?;
+                    self.allocate(&key, rest.len()).await?;
                 }
                 Err(StoreError::Lost) if !reloaded => {
                     reloaded = true;
@@ -326,16 +330,16 @@ impl Shared {
         }
     }
 
-    fn ceiling(&self) -> u64 {
+    fn allocated_up_to(&self) -> u64 {
         let known = Arc::clone(&self.edition.load().known);
         let mut block = self.block.lock();
         if block.epoch != known.epoch_nonce {
-            *block = Block { epoch: known.epoch_nonce, ceiling: known.ceiling, ..*block };
+            *block = Block { epoch: known.epoch_nonce, allocated_up_to: known.allocated_up_to, ..*block };
         }
-        block.ceiling
+        block.allocated_up_to
     }
 
-    async fn raise_ceiling(&self, key: &QueueKey, waiting: usize) -> Result<(), StoreError> {
+    async fn allocate(&self, key: &QueueKey, waiting: usize) -> Result<(), StoreError> {
         let size = {
             let mut block = self.block.lock();
             let quick = monotonic().duration_since(block.raised) < BLOCK_LASTS;
@@ -343,14 +347,14 @@ impl Shared {
             block.size = size.max(waiting as u64).clamp(LEAST_BLOCK, MOST_BLOCK);
             block.size
         };
-        match numbers::raise_ceiling(&self.database, key, size).await? {
-            Raised::To(ceiling) => {
+        match sequence::allocate(&self.database, key, size).await? {
+            RaiseOutcome::RaisedTo(allocated_up_to) => {
                 let mut block = self.block.lock();
-                block.ceiling = ceiling.max(block.ceiling);
+                block.allocated_up_to = allocated_up_to.max(block.allocated_up_to);
                 block.raised = monotonic();
                 Ok(())
             }
-            Raised::Refused => {
+            RaiseOutcome::Refused => {
                 self.reload().await?;
                 Err(StoreError::Lost)
             }
@@ -408,8 +412,8 @@ fn first_frame(known: &StockedSale, now: Timestamp) -> Frame {
         trouble: (known.sale.epoch > FIRST_EPOCH).then_some(Trouble::Restoring),
         epoch: known.sale.epoch,
         opens_at: known.sale.opens_at,
-        serving: known.cursor,
-        last_number: known.cursor,
+        serving: known.called_up_to,
+        last_number: known.called_up_to,
         items: stock.collect(),
         message: known.sale.message.clone(),
         ..Frame::empty(known.sale.id.clone())

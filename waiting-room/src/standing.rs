@@ -78,7 +78,7 @@ pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<S
     }
     let (buyer, carried) =
         (ticket.buyer, stores::queue_store::TicketClaims { number: ticket.number, epoch: ticket.epoch });
-    let status = room.standings.ask((buyer, carried)).await?;
+    let status = room.standings.submit((buyer, carried)).await?;
     if status == TicketStatus::Waiting {
         room.remember_seated(ticket.number);
     }

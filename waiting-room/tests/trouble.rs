@@ -13,8 +13,8 @@ use sale::{
 use stores::{
     StoreError,
     database::{
-        numbers::{self, Loss},
-        sales, snapshot,
+        epochs::{self, Loss},
+        sales,
     },
     queue_store::{CallBatch, JoinRequest, MemoryQueueStore, Queue as _, QueueKey, SaleQueueStore, TicketStatus},
     testing::{self, Fresh},
@@ -52,14 +52,14 @@ impl Door {
         let rooms = [room(), room()];
         let door = Self { fresh, queue, sale, rooms };
         for n in 1..=JOINED {
-            door.rooms[0].joins.ask(JoinRequest { buyer: buyer(n), ticket: None }).await.unwrap();
+            door.rooms[0].joins.submit(JoinRequest { buyer: buyer(n), ticket: None }).await.unwrap();
         }
         door
     }
 
     /// The life that the database counts now.
     async fn key(&self) -> QueueKey {
-        numbers::queue_key(&self.fresh.database, &self.sale).await.unwrap().unwrap()
+        epochs::queue_key(&self.fresh.database, &self.sale).await.unwrap().unwrap()
     }
 
     /// The leader of a life calls up to this number and tells of it.
@@ -84,8 +84,8 @@ impl Door {
 
     /// The store is lost and filled again; the two processes do not know of it yet.
     async fn lose(&self) {
-        let loss = Loss { sale: self.sale.clone(), epoch: 1, found: 0, whole_at: None };
-        assert_eq!(snapshot::restore(&self.fresh.database, self.queue.as_ref(), &loss).await.unwrap().epoch, 2);
+        let loss = Loss { sale: self.sale.clone(), epoch: 1, found: 0, last_complete_at: None };
+        assert_eq!(testing::restore_queue(&self.fresh.database, self.queue.as_ref(), &loss).await.epoch, 2);
     }
 
     /// What one process says of my place.

@@ -8,10 +8,9 @@ use sale::{Admission, Sale, SaleId};
 use serde::Serialize;
 use serde_json::Value;
 use stores::database::{
-    acts::Act,
+    audit_log::AuditEntry,
     orders, payments,
     sales::{self, Changed, Created, StockedSale, Switch},
-    snapshot,
 };
 use stores::queue_store::StockCount;
 use utoipa::ToSchema;
@@ -25,25 +24,25 @@ use super::{
     sales::{SaleView, known, with_sale},
 };
 use crate::{
-    new_sale,
+    guard, new_sale,
     verify::{GRACE, Report, Verifier},
 };
 
-/// The record of an act.
-pub fn act(app: &AppState, caller: &Caller, act: &str, detail: impl Into<String>) -> Act {
-    Act { at: app.database.now(), actor: caller.actor(), act: act.to_owned(), detail: detail.into() }
+/// The audit entry of an action.
+pub fn audit_entry(app: &AppState, caller: &Caller, action: &str, detail: impl Into<String>) -> AuditEntry {
+    AuditEntry { at: app.database.now(), actor: caller.actor(), action: action.to_owned(), detail: detail.into() }
 }
 
 /// Makes a sale and fills its queue store, so that it can be joined at once.
 pub async fn make(app: &AppState, document: &serde_json::Value, caller: Caller) -> Result<StockedSale, ApiError> {
     let mut sale = new_sale::parse(document, app.database.now())?;
     sale.owner = caller.person.clone().unwrap_or_default();
-    let act = act(app, &caller, "create", "");
-    match sales::create(&app.database, &sale, &act).await? {
+    let entry = audit_entry(app, &caller, "create", "");
+    match sales::create(&app.database, &sale, &entry).await? {
         Created::Exists => return Err(ErrorCode::SaleExists.into()),
         Created::Created => {}
     }
-    if let Err(fault) = snapshot::begin(&app.database, app.queue.as_ref(), &sale.id).await {
+    if let Err(fault) = guard::open(&app.database, app.queue.as_ref(), &sale.id).await {
         tracing::warn!(sale = %sale.id, %fault, "the new sale's line is filled by the stock role");
     }
     known(app, sale.id.as_str()).await
@@ -59,8 +58,8 @@ pub async fn edit(
 ) -> Result<StockedSale, ApiError> {
     let before = known(app, id).await?;
     let changed = new_sale::patch(&before.sale, changes)?;
-    let act = act(app, &caller, "change", changes.to_string());
-    let answer = sales::change(&app.database, &changed, version, &act).await?;
+    let entry = audit_entry(app, &caller, "change", changes.to_string());
+    let answer = sales::change(&app.database, &changed, version, &entry).await?;
     let after = outcome(answer, Some(&before.sale))?;
     restock(app, &after).await;
     Ok(after)
@@ -75,8 +74,8 @@ pub async fn switch(app: &AppState, id: &str, switch: Switch, caller: Caller) ->
         Switch::Close => ("close", String::new()),
         Switch::Admission(admission) => ("admission", serde_json::to_string(&admission).unwrap_or_default()),
     };
-    let act = act(app, &caller, name, detail);
-    let answer = sales::switch(&app.database, &id, switch, &act).await?;
+    let entry = audit_entry(app, &caller, name, detail);
+    let answer = sales::switch(&app.database, &id, switch, &entry).await?;
     outcome(answer, None)
 }
 

@@ -12,7 +12,7 @@ use stores::{
         Database, holds,
         orders::{self, Order},
         passes,
-        place::{self, NewOrder, Placed},
+        place::{self, NewOrder, PlaceOutcome},
         sales,
     },
     failpoint::{self, Point},
@@ -103,14 +103,14 @@ impl ReservePipeline {
     /// back here.
     pub(super) async fn carry_out(&self, ask: Ask) -> Result<Answer, BatchError> {
         let (id, hash) = (ask.id, ask.hash.clone());
-        let stand = match self.take.ask(ask).await? {
-            ReserveStage::Taken(key, order) => self.place.ask((key, *order)).await?,
+        let stand = match self.take.submit(ask).await? {
+            ReserveStage::Taken(key, order) => self.place.submit((key, *order)).await?,
             stand => stand,
         };
         // What was placed is known; everything else is as the database has it.
         match stand {
             ReserveStage::Placed(order) => Ok(Answer::Order(order, true)),
-            stand => Ok(answer(self.find.ask(id).await?, stand, &hash)),
+            stand => Ok(answer(self.find.submit(id).await?, stand, &hash)),
         }
     }
 }
@@ -196,16 +196,16 @@ impl Stores {
             tracing::info!(sale = %key.sale, "units of refused orders are left to the reconciler: {trouble}");
         }
         let stands = orders.into_iter().zip(placed).map(|(order, placed)| match placed {
-            Placed::Placed { at, hold_until } => {
+            PlaceOutcome::Placed { at, hold_until } => {
                 ReserveStage::Placed(Box::new(order.placed(&key.sale, at, hold_until)))
             }
             // The answer comes from the order that is there.
-            Placed::Existing | Placed::KeyReused | Placed::Ended => ReserveStage::Marked,
-            Placed::PassUsed { order } => ReserveStage::Refused(CheckoutError::PassUsed { order: Some(order) }),
-            Placed::OutOfStock => ReserveStage::Refused(CheckoutError::SoldOut),
-            Placed::LimitReached => ReserveStage::Refused(CheckoutError::LimitReached),
+            PlaceOutcome::Existing | PlaceOutcome::KeyReused | PlaceOutcome::Ended => ReserveStage::Marked,
+            PlaceOutcome::PassUsed { order } => ReserveStage::Refused(CheckoutError::PassUsed { order: Some(order) }),
+            PlaceOutcome::OutOfStock => ReserveStage::Refused(CheckoutError::SoldOut),
+            PlaceOutcome::LimitReached => ReserveStage::Refused(CheckoutError::LimitReached),
             // What was taken in a life that is over is nowhere any more.
-            Placed::EpochMoved => ReserveStage::Refused(CheckoutError::StoreUnavailable),
+            PlaceOutcome::EpochMoved => ReserveStage::Refused(CheckoutError::StoreUnavailable),
         });
         stands.collect()
     }
@@ -238,11 +238,13 @@ fn stand(taken: ReservationOutcome, key: &QueueKey, order: NewOrder) -> ReserveS
 }
 
 /// How the gate has to end the hold of an order that was not placed; `None` when it keeps its units, or never had any.
-fn give_back(order: &NewOrder, placed: &Placed) -> Option<HoldEnd> {
+fn give_back(order: &NewOrder, placed: &PlaceOutcome) -> Option<HoldEnd> {
     let ending = match placed {
-        Placed::PassUsed { .. } => HoldEnding::Released,
-        Placed::OutOfStock | Placed::LimitReached | Placed::Ended => HoldEnding::NeverPlaced,
-        Placed::Placed { .. } | Placed::Existing | Placed::KeyReused | Placed::EpochMoved => return None,
+        PlaceOutcome::PassUsed { .. } => HoldEnding::Released,
+        PlaceOutcome::OutOfStock | PlaceOutcome::LimitReached | PlaceOutcome::Ended => HoldEnding::NeverPlaced,
+        PlaceOutcome::Placed { .. } | PlaceOutcome::Existing | PlaceOutcome::KeyReused | PlaceOutcome::EpochMoved => {
+            return None;
+        }
     };
     Some(HoldEnd { hold: HoldId::first(order.id), ending })
 }

@@ -12,10 +12,10 @@ use sale::{
 use stores::{
     StoreError,
     database::{
-        Database, inbox,
-        numbers::{self, Loss},
-        passes,
-        place::{self, NewOrder, Placed},
+        Database,
+        epochs::{self, Loss},
+        inbox, passes,
+        place::{self, NewOrder, PlaceOutcome},
     },
     events::ConsumerGroup,
     queue_store::{Queue as _, QueueKey, Reservation, ReservationOutcome, StockGate as _},
@@ -86,7 +86,7 @@ async fn taken_and_never_placed_is_freed_by_the_reconciler(#[case] engine: Engin
     // The commit that comes still later hits the mark, and the pass is good again, with the same key too.
     let late = [late_order(&pass, hold)];
     let placed = place::place(&shop.database, &shop.queue_key().await, &late).await.unwrap();
-    assert_eq!(placed, [Placed::Ended]);
+    assert_eq!(placed, [PlaceOutcome::Ended]);
     let order = shop.reserve(&pass, "key").await.unwrap().order;
     assert_eq!(order.id, order_id(&pass, "key", 1));
     assert_eq!(shop.reserve(&pass, "key").await.unwrap().order.id, order.id);
@@ -291,7 +291,7 @@ async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) 
     assert_eq!(shop.units().await, (3, 1, 1));
     let (pass, hold) = (&waiting, HoldId::first(order_id(&waiting, "old", 0)));
     let placed = place::place(&shop.database, &old_line, &[late_order(pass, hold)]).await.unwrap();
-    assert_eq!(placed, [Placed::EpochMoved], "what was taken in the old life is refused");
+    assert_eq!(placed, [PlaceOutcome::EpochMoved], "what was taken in the old life is refused");
     shop.reserve(&waiting, "key").await.unwrap();
     shop.pay(held, "sandbox_ok", "pay").await.unwrap();
     shop.deliver().await;
@@ -334,10 +334,10 @@ async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine
     for round in 0..10_u8 {
         let key = shop.queue_key().await;
         let orders: Vec<_> = (0..8).map(|n| foreign_order(round, n)).collect();
-        let loss = Loss { sale: shop.sale.clone(), epoch: key.epoch, found: 0, whole_at: None };
+        let loss = Loss { sale: shop.sale.clone(), epoch: key.epoch, found: 0, last_complete_at: None };
         let (placed, raised) = tokio::join!(
             place::place(&shop.database, &key, &orders),
-            numbers::raise_epoch(&shop.database, &loss, EpochNonce::from_bits(round.into()), shop.database.now()),
+            epochs::raise(&shop.database, &loss, EpochNonce::from_bits(round.into()), shop.database.now()),
         );
         raised.unwrap().unwrap();
         let placed = placed.unwrap();
@@ -352,7 +352,7 @@ async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine
 async fn the_line_of_a_new_sale_is_left_to_its_maker_unless_that_died(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
     let orphan = shop.sale_without_a_line().await;
-    let key = async || numbers::queue_key(&shop.database, &orphan).await.unwrap().unwrap();
+    let key = async || epochs::queue_key(&shop.database, &orphan).await.unwrap().unwrap();
     let mut guard = guard::Guard::default();
     guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
     assert_eq!(key().await.epoch, 0, "its maker is at it");

@@ -25,11 +25,11 @@ use sale::{
 use stores::{
     StoreError,
     database::{
-        Database, numbers,
+        Database, epochs, leadership,
         orders::{self, Order},
         outbox, passes,
         payments::PayRequest,
-        sales,
+        sales, sequence,
     },
     events::OutboxRecord,
     payments::{PaymentProvider, Sandbox, SandboxSettings},
@@ -145,13 +145,13 @@ impl Shop {
     }
 
     pub(crate) async fn queue_key(&self) -> QueueKey {
-        numbers::queue_key(&self.database, &self.sale).await.unwrap().unwrap()
+        epochs::queue_key(&self.database, &self.sale).await.unwrap().unwrap()
     }
 
     /// So many buyers join, are called and come in.
     pub(crate) async fn buyers(&self, count: u32) -> Vec<Pass> {
         let (key, now) = (self.queue_key().await, self.database.now());
-        numbers::raise_ceiling(&self.database, &key, u64::from(count)).await.unwrap();
+        sequence::allocate(&self.database, &key, u64::from(count)).await.unwrap();
         let first = self.buyers.fetch_add(count, Ordering::Relaxed);
         let all: Vec<_> = (first..first + count).map(|n| buyer(n.into())).collect();
         let joins: Vec<_> = all.iter().map(|buyer| JoinRequest { buyer: *buyer, ticket: None }).collect();
@@ -169,10 +169,11 @@ impl Shop {
     }
 
     async fn call(&self, key: &QueueKey, now: Timestamp) {
-        let lead = numbers::lead(&self.database, &self.sale, "test", now, now.plus_millis(LONG_MS)).await.unwrap();
+        let lead =
+            leadership::acquire(&self.database, &self.sale, "test", now, now.plus_millis(LONG_MS)).await.unwrap();
         let term = lead.unwrap().term;
         let last = self.queue.observe(key, 0).await.unwrap().last_number;
-        numbers::raise_cursor(&self.database, key, term, last).await.unwrap();
+        sequence::mark_called(&self.database, key, term, last).await.unwrap();
         let batch = CallBatch { term, seq: last, calls: last, up_to: last, until: now.plus_millis(LONG_MS) };
         self.queue.call(key, batch, now).await.unwrap();
     }

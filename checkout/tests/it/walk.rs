@@ -128,10 +128,10 @@ async fn what_the_sale_says_counts(#[case] engine: Engine) {
 async fn who_is_inside_may_buy_while_the_sale_is_paused_or_closing(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 1).await;
     let (first, second) = (shop.buyer().await, shop.buyer().await);
-    let act = |act: &str| testing::act_of_seller(shop.database.now(), act);
-    sales::switch(&shop.database, &shop.sale, sales::Switch::Pause, &act("pause")).await.unwrap();
+    let entry = |action: &str| testing::seller_entry(shop.database.now(), action);
+    sales::switch(&shop.database, &shop.sale, sales::Switch::Pause, &entry("pause")).await.unwrap();
     let order = shop.reserve(&first, "key").await.unwrap().order;
-    sales::switch(&shop.database, &shop.sale, sales::Switch::Close, &act("close")).await.unwrap();
+    sales::switch(&shop.database, &shop.sale, sales::Switch::Close, &entry("close")).await.unwrap();
     shop.reserve(&second, "key").await.unwrap();
     shop.pay(order.id, "sandbox_ok", "pay").await.unwrap();
     shop.deliver().await;

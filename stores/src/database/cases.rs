@@ -2,7 +2,7 @@
 
 use sale::{OrderId, Timestamp};
 
-use super::{Database, Tx, numbers::unsigned};
+use super::{Database, Tx, row::unsigned};
 use crate::StoreError;
 
 /// Why a person is needed.

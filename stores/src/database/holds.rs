@@ -1,15 +1,17 @@
-//! Holds: how they end without money, and how the gate hears of it.
+//! Holds: how they end without payment, and how the stock gate is synced with that.
 
 use std::collections::BTreeMap;
 
 use sale::{HoldId, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp, order::VoidFor};
 use sqlx::Row as _;
 
-pub use super::moves::HoldRow;
+pub use super::hold_transitions::HoldRow;
 use super::{
     Database, Sql, Tx,
-    moves::{self, bad, hold_id, hold_keys, list},
+    hold_transitions::{self, hold_id},
     order_transitions::{OrderTransition, move_orders, order_state},
+    parameters,
+    row::{corrupt_row, order_id},
 };
 use crate::{
     StoreError,
@@ -33,12 +35,12 @@ pub enum Cancelled {
 /// Lets an order go for its buyer. While a payment is under way this sets its intent; whoever set one first wins.
 pub async fn cancel(database: &Database, order: OrderId, now: Timestamp) -> Result<Cancelled, StoreError> {
     let mut tx = database.begin().await?;
-    let holds = moves::lock_order(database, &mut tx, order).await?;
-    let Some(hold) = moves::latest(&holds) else { return Ok(Cancelled::NotFound) };
+    let holds = hold_transitions::lock_holds(database, &mut tx, &[order]).await?;
+    let Some(hold) = hold_transitions::current_hold(&holds) else { return Ok(Cancelled::NotFound) };
     match hold.state {
         HoldState::Held => {
             let to = (HoldState::Released, OrderTransition::CANCELLED);
-            moves::give_back(database, &mut tx, std::slice::from_ref(hold), to, now).await?;
+            hold_transitions::release_holds(database, &mut tx, std::slice::from_ref(hold), to, now).await?;
             database.commit(tx).await?;
             Ok(Cancelled::Released)
         }
@@ -105,15 +107,16 @@ pub async fn expire(database: &Database, now: Timestamp, limit: i64) -> Result<u
     let due: Vec<HoldRow> =
         sqlx::query_as(database.sql(DUE)).bind(now.as_millis()).bind(limit).fetch_all(&mut *tx).await?;
     if !due.is_empty() {
-        moves::give_back(database, &mut tx, &due, (HoldState::Expired, OrderTransition::EXPIRED), now).await?;
+        hold_transitions::release_holds(database, &mut tx, &due, (HoldState::Expired, OrderTransition::EXPIRED), now)
+            .await?;
         database.commit(tx).await?;
     }
     Ok(due.len())
 }
 
-/// Orders that are being paid for and whose deadline has passed. Charges that were never sent do not expire, and orders
-/// whose payment is unknown, or that a person has to look at, are past this.
-pub async fn overdue(database: &Database, now: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
+/// Orders with a payment in progress whose deadline has passed. Left out are those whose charge was never sent, which does
+/// not expire, and those whose payment is unknown or needs review already.
+pub async fn overdue_payments(database: &Database, now: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
     let rows = sqlx::query(
         "SELECT h.order_id FROM holds h JOIN orders o ON o.id = h.order_id JOIN payments p ON p.purchase_id = o.id \
          AND p.attempt = (SELECT max(l.attempt) FROM payments l WHERE l.purchase_id = o.id) \
@@ -124,7 +127,7 @@ pub async fn overdue(database: &Database, now: Timestamp, limit: i64) -> Result<
     .bind(limit)
     .fetch_all(database.reader())
     .await?;
-    rows.iter().map(|row| moves::order_id(row.try_get(0)?)).collect()
+    rows.iter().map(|row| order_id(row.try_get(0)?)).collect()
 }
 
 /// Marks hold ids that the gate knows and the database does not, so that they can never be placed. Tells which of them
@@ -150,7 +153,7 @@ pub async fn mark_never_placed(
         sqlite: "SELECT h.order_id, h.n FROM json_each($1) AS r JOIN holds h ON h.order_id = r.value ->> 'order_id' \
                  AND h.n = r.value ->> 'n' WHERE h.buyer = ''",
     };
-    let keys = hold_keys(ids);
+    let keys = parameters::hold_ids(ids);
     let mut tx = database.begin().await?;
     sqlx::query(database.sql(MARK))
         .bind(sale.as_str())
@@ -172,7 +175,7 @@ pub async fn find(database: &Database, ids: &[HoldId]) -> Result<Vec<HoldRow>, S
         sqlite: "SELECT h.order_id, h.n, h.sale, h.buyer, h.state, h.deadline FROM json_each($1) AS r \
                  JOIN holds h ON h.order_id = r.value ->> 'order_id' AND h.n = r.value ->> 'n'",
     };
-    Ok(sqlx::query_as(database.sql(READ)).bind(hold_keys(ids)).fetch_all(database.reader()).await?)
+    Ok(sqlx::query_as(database.sql(READ)).bind(parameters::hold_ids(ids)).fetch_all(database.reader()).await?)
 }
 
 /// How the gate has to end a hold in this state; `None` while it lives.
@@ -184,19 +187,19 @@ pub const fn ending(state: HoldState) -> Option<HoldEnding> {
     }
 }
 
-/// Sales whose gates have still to hear of a hold; those that are closed have no gate any more.
-pub async fn untold_sales(database: &Database) -> Result<Vec<SaleId>, StoreError> {
+/// Running sales with holds that their stock gates are not synced with. A closed sale has no gate any more.
+pub async fn sales_to_sync(database: &Database) -> Result<Vec<SaleId>, StoreError> {
     let rows = sqlx::query(
         "SELECT id FROM sales s WHERE closed_at IS NULL \
          AND EXISTS (SELECT 1 FROM holds h WHERE h.sale = s.id AND h.gate_synced = 0) ORDER BY id",
     )
     .fetch_all(database.reader())
     .await?;
-    rows.iter().map(|row| row.try_get::<&str, _>(0)?.parse().map_err(|_| bad("sale"))).collect()
+    rows.iter().map(|row| row.try_get::<&str, _>(0)?.parse().map_err(|_| corrupt_row("sale"))).collect()
 }
 
-/// What the gate of a sale has still to hear, oldest order first.
-pub async fn untold(database: &Database, sale: &SaleId, limit: i64) -> Result<Vec<HoldEnd>, StoreError> {
+/// The hold ends that the gate of a sale is to be synced with, oldest order first.
+pub async fn pending_sync(database: &Database, sale: &SaleId, limit: i64) -> Result<Vec<HoldEnd>, StoreError> {
     let holds: Vec<HoldRow> = sqlx::query_as(
         "SELECT order_id, n, sale, buyer, state, deadline FROM holds WHERE sale = $1 AND gate_synced = 0 \
          ORDER BY order_id, n LIMIT $2",
@@ -205,11 +208,14 @@ pub async fn untold(database: &Database, sale: &SaleId, limit: i64) -> Result<Ve
     .bind(limit)
     .fetch_all(database.reader())
     .await?;
-    Ok(holds.iter().map(to_tell).collect())
+    Ok(holds.iter().map(hold_end).collect())
 }
 
-/// What the gates have still to hear of these orders.
-pub async fn untold_of(database: &Database, orders: &[OrderId]) -> Result<BTreeMap<SaleId, Vec<HoldEnd>>, StoreError> {
+/// The hold ends of these orders that the gates are to be synced with, by sale.
+pub async fn pending_sync_of(
+    database: &Database,
+    orders: &[OrderId],
+) -> Result<BTreeMap<SaleId, Vec<HoldEnd>>, StoreError> {
     const READ: Sql = Sql {
         postgres: "SELECT order_id, n, sale, buyer, state, deadline FROM holds \
                    WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) AND gate_synced = 0 \
@@ -222,21 +228,21 @@ pub async fn untold_of(database: &Database, orders: &[OrderId]) -> Result<BTreeM
         return Ok(ends);
     }
     let holds: Vec<HoldRow> =
-        sqlx::query_as(database.sql(READ)).bind(list(orders)).fetch_all(database.reader()).await?;
+        sqlx::query_as(database.sql(READ)).bind(parameters::list(orders)).fetch_all(database.reader()).await?;
     for hold in holds {
-        ends.entry(hold.sale.clone()).or_default().push(to_tell(&hold));
+        ends.entry(hold.sale.clone()).or_default().push(hold_end(&hold));
     }
     Ok(ends)
 }
 
-/// A hold that lives and is told of has a payment nobody knows the end of.
-fn to_tell(hold: &HoldRow) -> HoldEnd {
+/// A live hold is synced only when the outcome of its payment is unknown.
+fn hold_end(hold: &HoldRow) -> HoldEnd {
     HoldEnd { hold: hold.id, ending: ending(hold.state).unwrap_or(HoldEnding::Inactive) }
 }
 
-/// Notes that the gate was told in the epoch `key.epoch`. In another life nothing is noted: the new one is told again.
-pub async fn told(database: &Database, key: &QueueKey, ends: &[HoldEnd]) -> Result<(), StoreError> {
-    const NOTE: Sql = Sql {
+/// Records that the gate was synced in the epoch `key.epoch`. Does nothing in another epoch, whose gate is synced anew.
+pub async fn mark_synced(database: &Database, key: &QueueKey, ends: &[HoldEnd]) -> Result<(), StoreError> {
+    const MARK: Sql = Sql {
         postgres: "UPDATE holds SET gate_synced = 1 \
                    FROM json_to_recordset($2::json) AS r(order_id text, n bigint, live bigint) \
                    WHERE holds.order_id = r.order_id AND holds.n = r.n AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
@@ -247,59 +253,59 @@ pub async fn told(database: &Database, key: &QueueKey, ends: &[HoldEnd]) -> Resu
                  WHERE holds.order_id = r.order_id AND holds.n = r.n AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
                  AND EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $3)",
     };
-    let told: Vec<_> = ends
+    let synced: Vec<_> = ends
         .iter()
         .map(|end| {
             let live = i64::from(end.ending == HoldEnding::Inactive);
             serde_json::json!({"order_id": end.hold.order, "n": end.hold.n, "live": live})
         })
         .collect();
-    sqlx::query(database.sql(NOTE))
+    sqlx::query(database.sql(MARK))
         .bind(key.sale.as_str())
-        .bind(moves::rows(&told))
+        .bind(parameters::rows(&synced))
         .bind(key.epoch)
         .execute(database.writer())
         .await?;
     Ok(())
 }
 
-/// A deadline has passed while a payment is under way. The charge is called back first; the units stay held until the
-/// provider has confirmed it. When it has not after `grace_ms`, the order's payment is unknown from now on.
+/// Enforces the deadline of an order with a payment in progress. The charge is voided first; the units stay held until the
+/// provider has confirmed that. When it has not after `grace_ms`, the order's payment becomes unknown.
 ///
-/// Nothing happens to a charge that was never sent: it does not expire.
-pub async fn overrun(
+/// Does nothing to a charge that was never sent: it does not expire.
+pub async fn enforce_payment_deadline(
     database: &Database,
     order: OrderId,
     now: Timestamp,
     grace_ms: i64,
-) -> Result<Overrun, StoreError> {
+) -> Result<DeadlineOutcome, StoreError> {
     let mut tx = database.begin().await?;
-    let holds = moves::lock_order(database, &mut tx, order).await?;
+    let holds = hold_transitions::lock_holds(database, &mut tx, &[order]).await?;
     let overdue = |hold: &&HoldRow| hold.state == HoldState::Paying && hold.deadline <= now;
-    let Some(hold) = moves::latest(&holds).filter(overdue) else {
-        return Ok(Overrun::Nothing);
+    let Some(hold) = hold_transitions::current_hold(&holds).filter(overdue) else {
+        return Ok(DeadlineOutcome::Nothing);
     };
     let row =
         sqlx::query("SELECT state, sent_at, intent FROM payments WHERE purchase_id = $1 ORDER BY attempt DESC LIMIT 1")
             .bind(order.to_string())
             .fetch_optional(&mut *tx)
             .await?;
-    let Some(row) = row else { return Err(bad("hold that is paid by nothing")) };
-    let state = PaymentState::parse(row.try_get(0)?).ok_or_else(|| bad("payment state"))?;
+    let Some(row) = row else { return Err(corrupt_row("hold that is paid by nothing")) };
+    let state = PaymentState::parse(row.try_get(0)?).ok_or_else(|| corrupt_row("payment state"))?;
     let is_sent = row.try_get::<Option<i64>, _>(1)?.is_some();
     if !state.is_open() {
-        return Ok(Overrun::Settle);
+        return Ok(DeadlineOutcome::Settle);
     }
     if !is_sent && state == PaymentState::Created {
-        return Ok(Overrun::Nothing);
+        return Ok(DeadlineOutcome::Nothing);
     }
     if row.try_get::<Option<&str>, _>(2)?.is_none() {
         call_back(&mut tx, order, VoidFor::Deadline, now).await?;
         database.commit(tx).await?;
-        return Ok(Overrun::Voiding);
+        return Ok(DeadlineOutcome::Voiding);
     }
     if now < hold.deadline.plus_millis(grace_ms) {
-        return Ok(Overrun::Nothing);
+        return Ok(DeadlineOutcome::Nothing);
     }
     move_orders(database, &mut tx, &[order], OrderTransition::PAYMENT_UNKNOWN, now).await?;
     sqlx::query("UPDATE holds SET gate_synced = 0 WHERE order_id = $1 AND n = $2")
@@ -308,20 +314,20 @@ pub async fn overrun(
         .execute(&mut *tx)
         .await?;
     database.commit(tx).await?;
-    Ok(Overrun::Unknown)
+    Ok(DeadlineOutcome::Unknown)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overrun {
+pub enum DeadlineOutcome {
     Nothing,
-    /// The payment has ended; the order has to follow it.
+    /// The payment has ended; the order is to be settled.
     Settle,
     Voiding,
-    /// The provider has not confirmed in time: the buyer does not count as inside any more.
+    /// The provider has not confirmed the void in time: the buyer no longer counts as inside.
     Unknown,
 }
 
-/// Orders whose payment has ended and that should have followed it by now: the net under the event log.
+/// Orders whose payment has ended and that should have been settled by now: they are found even if an event is lost.
 pub async fn unsettled(database: &Database, now: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
     let rows = sqlx::query(
         "SELECT purchase_id FROM payments WHERE due_at <= $1 AND state IN ('captured', 'declined', 'voided') \
@@ -331,5 +337,5 @@ pub async fn unsettled(database: &Database, now: Timestamp, limit: i64) -> Resul
     .bind(limit)
     .fetch_all(database.reader())
     .await?;
-    rows.iter().map(|row| moves::order_id(row.try_get(0)?)).collect()
+    rows.iter().map(|row| order_id(row.try_get(0)?)).collect()
 }

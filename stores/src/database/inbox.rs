@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sale::{Timestamp, ids::EventId};
 
-use super::{Database, Sql, Tx, moves::list, row::row};
+use super::{Database, Sql, Tx, parameters, row::row};
 use crate::StoreError;
 
 /// A consumer group of the event log; each group reads every event.
@@ -45,8 +45,11 @@ pub async fn seen(
                    AND event_id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
         sqlite: "SELECT event_id FROM inbox WHERE consumer = $1 AND event_id IN (SELECT value FROM json_each($2))",
     };
-    let rows: Vec<Handled> =
-        sqlx::query_as(database.sql(READ)).bind(group.as_str()).bind(list(events)).fetch_all(&mut **tx).await?;
+    let rows: Vec<Handled> = sqlx::query_as(database.sql(READ))
+        .bind(group.as_str())
+        .bind(parameters::list(events))
+        .fetch_all(&mut **tx)
+        .await?;
     Ok(rows.into_iter().map(|row| row.event_id).collect())
 }
 
@@ -66,7 +69,7 @@ pub async fn add_all(
     };
     sqlx::query(database.sql(ADD))
         .bind(group.as_str())
-        .bind(list(events))
+        .bind(parameters::list(events))
         .bind(now.as_millis())
         .execute(&mut **tx)
         .await?;

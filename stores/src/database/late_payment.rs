@@ -9,12 +9,13 @@ use sqlx::Row as _;
 
 use super::{
     Database, Sql, Tx,
-    moves::{self, HoldRow, bad, units_text},
-    numbers::{queue_key_in, unsigned},
+    epochs::queue_key_in,
+    hold_transitions::{self, HoldRow},
     order_transitions::{OrderTransition, move_orders},
-    outbox,
+    outbox, parameters,
     payments::{PaymentRow, lock_all},
     refunds,
+    row::{corrupt_row, unsigned},
     settle::{mark_settled, paid_event},
 };
 use crate::{
@@ -48,9 +49,11 @@ impl LatePayment {
     /// Locks the order; `None` when it has no hold.
     pub async fn lock(database: &Database, order: OrderId) -> Result<Option<Self>, StoreError> {
         let mut tx = database.begin().await?;
-        let holds = moves::lock_order(database, &mut tx, order).await?;
+        let holds = hold_transitions::lock_holds(database, &mut tx, &[order]).await?;
         let payments = lock_all(database, &mut tx, &[order]).await?;
-        let (Some(hold), Some(last)) = (moves::latest(&holds).cloned(), holds.last()) else { return Ok(None) };
+        let (Some(hold), Some(last)) = (hold_transitions::current_hold(&holds).cloned(), holds.last()) else {
+            return Ok(None);
+        };
         Ok(Some(Self { database: database.clone(), tx, hold, payments, next: last.id.next() }))
     }
 
@@ -73,11 +76,11 @@ impl LatePayment {
         .bind(i64::from(self.hold.id.n))
         .fetch_all(&mut *self.tx)
         .await?;
-        let first = rows.first().ok_or_else(|| bad("hold without units"))?;
+        let first = rows.first().ok_or_else(|| corrupt_row("hold without units"))?;
         let lines = rows.iter().map(|row| {
             Ok(Line {
-                item: row.try_get::<&str, _>("item")?.parse().map_err(|_| bad("item"))?,
-                quantity: u32::try_from(row.try_get::<i64, _>("quantity")?).map_err(|_| bad("quantity"))?,
+                item: row.try_get::<&str, _>("item")?.parse().map_err(|_| corrupt_row("item"))?,
+                quantity: u32::try_from(row.try_get::<i64, _>("quantity")?).map_err(|_| corrupt_row("quantity"))?,
             })
         });
         Ok(Reacquisition {
@@ -85,7 +88,7 @@ impl LatePayment {
             take: Reservation {
                 hold: self.next,
                 place: Place {
-                    buyer: self.hold.buyer.ok_or_else(|| bad("buyer"))?,
+                    buyer: self.hold.buyer.ok_or_else(|| corrupt_row("buyer"))?,
                     number: unsigned(first.try_get("number")?),
                 },
                 limit: u32::try_from(first.try_get::<i64, _>("per_buyer_limit")?).unwrap_or(u32::MAX),
@@ -208,5 +211,5 @@ impl LatePayment {
 }
 
 fn units_of(take: &Reservation) -> String {
-    units_text(take.lines.iter().map(|line| (&line.item, line.quantity)))
+    parameters::units(take.lines.iter().map(|line| (&line.item, line.quantity)))
 }

@@ -10,9 +10,8 @@ use sale::{
 use serde_json::json;
 
 use super::{
-    Database, Sql, Tx,
-    moves::{self, order_id},
-    row::row,
+    Database, Sql, Tx, parameters,
+    row::{order_id, row},
 };
 use crate::StoreError;
 
@@ -71,7 +70,7 @@ pub(super) async fn append(
             "cause": moved.cause,
         })
     };
-    let rows = moves::rows(&all.iter().map(row).collect::<Vec<_>>());
+    let rows = parameters::rows(&all.iter().map(row).collect::<Vec<_>>());
     sqlx::query(database.sql(APPEND)).bind(rows).bind(now.as_millis()).execute(&mut **tx).await?;
     Ok(())
 }
@@ -167,7 +166,7 @@ pub async fn of_sale(database: &Database, sale: &SaleId, orders: &[OrderId]) -> 
     };
     let ids: Vec<String> = sqlx::query_scalar(database.sql(READ))
         .bind(sale.as_str())
-        .bind(moves::list(orders))
+        .bind(parameters::list(orders))
         .fetch_all(database.reader())
         .await?;
     ids.iter().map(|id| order_id(id)).collect()

@@ -8,7 +8,7 @@ use sale::{
 };
 use sqlx::any::AnyRow;
 
-use super::{Database, Sql, Tx, moves::list, row::Column};
+use super::{Database, Sql, Tx, parameters, row::Column};
 use crate::StoreError;
 
 use FinancialState as F;
@@ -140,12 +140,12 @@ pub(super) async fn move_orders(
     };
     let word = transition.word().as_str();
     let moved = sqlx::query(database.sql(MOVE))
-        .bind(list(orders))
+        .bind(parameters::list(orders))
         .bind(transition.to.map(R::as_str))
         .bind(transition.to_financial.as_str())
         .bind(now.as_millis())
-        .bind(list(transition.from.iter().map(|state| state.as_str())))
-        .bind(list(transition.from_financial.iter().map(|state| state.as_str())))
+        .bind(parameters::list(transition.from.iter().map(|state| state.as_str())))
+        .bind(parameters::list(transition.from_financial.iter().map(|state| state.as_str())))
         .execute(&mut **tx)
         .await?;
     if moved.rows_affected() != orders.len() as u64 {
@@ -174,7 +174,7 @@ async fn remember(
                  FROM orders o WHERE o.id IN (SELECT value FROM json_each($1))",
     };
     sqlx::query(database.sql(REMEMBER))
-        .bind(list(orders))
+        .bind(parameters::list(orders))
         .bind(transition.word().as_str())
         .bind(transition.actor.as_str())
         .bind(transition.reason)

@@ -12,10 +12,9 @@ use sqlx::{FromRow, Row as _, any::AnyRow};
 
 use super::{
     Database, Sql,
-    moves::{list, order_id},
-    numbers::unsigned,
     order_transitions::order_state,
-    row::{Column, corrupt},
+    parameters,
+    row::{Column, corrupt, order_id, unsigned},
 };
 use crate::StoreError;
 
@@ -129,7 +128,7 @@ pub async fn read(database: &Database, ids: &[OrderId]) -> Result<Vec<Order>, St
                 FROM order_history s WHERE s.order_id = o.id) AS history \
             FROM orders o WHERE o.id IN (SELECT value FROM json_each($1)) ORDER BY o.created_at DESC, o.id",
     };
-    Ok(sqlx::query_as(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?)
+    Ok(sqlx::query_as(database.sql(READ)).bind(parameters::list(ids)).fetch_all(database.reader()).await?)
 }
 
 /// One order.
@@ -248,6 +247,6 @@ pub async fn with_contact(database: &Database, orders: &[OrderId]) -> Result<Has
     if orders.is_empty() {
         return Ok(HashSet::new());
     }
-    let rows = sqlx::query(database.sql(READ)).bind(list(orders)).fetch_all(database.reader()).await?;
+    let rows = sqlx::query(database.sql(READ)).bind(parameters::list(orders)).fetch_all(database.reader()).await?;
     rows.iter().map(|row| order_id(row.try_get(0)?)).collect()
 }

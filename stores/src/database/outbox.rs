@@ -3,7 +3,11 @@
 use sale::{Event, Timestamp};
 use serde_json::json;
 
-use super::{Database, Sql, Tx, inbox::ConsumerGroup, numbers::unsigned, row::row};
+use super::{
+    Database, Sql, Tx,
+    inbox::ConsumerGroup,
+    row::{row, unsigned},
+};
 use crate::StoreError;
 
 /// Ten times as many events as stop the calling of people.

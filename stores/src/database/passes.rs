@@ -6,7 +6,10 @@ use sale::{BuyerId, Pass, PassId, SaleId, Timestamp};
 use serde_json::json;
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{Database, Sql, numbers::unsigned};
+use super::{
+    Database, Sql,
+    row::{corrupt_row, signed, unsigned},
+};
 use crate::StoreError;
 
 /// Commits the rows of these passes in one statement and tells each as it stands, and whether it is new: a pass that has
@@ -88,19 +91,18 @@ pub async fn renew(database: &Database, passes: &mut [Pass], now: Timestamp) -> 
 pub async fn end(database: &Database, sale: &SaleId, number: u64) -> Result<(), StoreError> {
     sqlx::query("UPDATE passes SET ended = 1 WHERE sale = $1 AND number = $2")
         .bind(sale.as_str())
-        .bind(super::numbers::signed(number))
+        .bind(signed(number))
         .execute(database.writer())
         .await?;
     Ok(())
 }
 
 fn read_row(row: &AnyRow) -> Result<Pass, StoreError> {
-    let bad = |what: &str| StoreError::unexpected("database", format!("a pass row with a bad {what}"));
     Ok(Pass {
-        id: PassId::parse(row.try_get(0)?).ok_or_else(|| bad("id"))?,
-        sale: row.try_get::<&str, _>(1)?.parse().map_err(|_| bad("sale"))?,
+        id: PassId::parse(row.try_get(0)?).ok_or_else(|| corrupt_row("id"))?,
+        sale: row.try_get::<&str, _>(1)?.parse().map_err(|_| corrupt_row("sale"))?,
         number: unsigned(row.try_get(2)?),
-        buyer: BuyerId::parse(row.try_get(3)?).ok_or_else(|| bad("buyer"))?,
+        buyer: BuyerId::parse(row.try_get(3)?).ok_or_else(|| corrupt_row("buyer"))?,
         bound: row.try_get::<i64, _>(4)? != 0,
         issued_at: Timestamp::from_millis(row.try_get(5)?),
         expires_at: Timestamp::from_millis(row.try_get(6)?),

@@ -13,7 +13,7 @@ use sale::{
     order::{Intent, VoidFor},
 };
 
-use super::{Database, Sql, Tx, moves::list, row::row};
+use super::{Database, Sql, Tx, parameters, row::row};
 use crate::{StoreError, payments::ChargeRef};
 
 pub use pay::{PayOutcome, PayRequest, pay};
@@ -146,7 +146,7 @@ pub async fn open_of(database: &Database, orders: &[OrderId]) -> Result<Vec<Paym
              AND p.state IN ('created', 'authorised', 'unknown') ORDER BY p.purchase_id, p.attempt"
         ),
     };
-    let rows = sqlx::query_as(database.sql(READ)).bind(list(orders)).fetch_all(database.reader()).await?;
+    let rows = sqlx::query_as(database.sql(READ)).bind(parameters::list(orders)).fetch_all(database.reader()).await?;
     Ok(read(rows))
 }
 
@@ -156,7 +156,7 @@ pub async fn load_all(database: &Database, ids: &[PaymentId]) -> Result<Vec<Paym
         postgres: select_payments!("WHERE p.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))"),
         sqlite: select_payments!("WHERE p.id IN (SELECT value FROM json_each($1))"),
     };
-    let rows = sqlx::query_as(database.sql(READ)).bind(list(ids)).fetch_all(database.reader()).await?;
+    let rows = sqlx::query_as(database.sql(READ)).bind(parameters::list(ids)).fetch_all(database.reader()).await?;
     Ok(read(rows))
 }
 
@@ -189,6 +189,6 @@ pub(super) async fn lock_all(
             "WHERE p.purchase_id IN (SELECT value FROM json_each($1)) ORDER BY p.purchase_id, p.attempt"
         ),
     };
-    let rows = sqlx::query_as(database.sql(LOCK)).bind(list(orders)).fetch_all(&mut **tx).await?;
+    let rows = sqlx::query_as(database.sql(LOCK)).bind(parameters::list(orders)).fetch_all(&mut **tx).await?;
     Ok(read(rows))
 }

@@ -21,8 +21,9 @@ use sqlx::Row as _;
 use self::write::write;
 use super::{
     Database, Sql, Tx,
-    moves::{bad, list, order_id},
     orders::{Held, Order, OrderLine, Step},
+    parameters,
+    row::{corrupt_row, order_id},
 };
 use crate::{StoreError, queue_store::QueueKey};
 
@@ -104,7 +105,7 @@ impl NewOrder {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placed {
+pub enum PlaceOutcome {
     /// At this moment, with its units held until then.
     Placed {
         at: Timestamp,
@@ -127,7 +128,7 @@ pub enum Placed {
 }
 
 /// Places the orders of one sale whose units were taken in the epoch `key.epoch`.
-pub async fn place(database: &Database, key: &QueueKey, orders: &[NewOrder]) -> Result<Vec<Placed>, StoreError> {
+pub async fn place(database: &Database, key: &QueueKey, orders: &[NewOrder]) -> Result<Vec<PlaceOutcome>, StoreError> {
     if let Some(placed) = place_as_taken(database, key, orders).await? {
         return Ok(vec![placed; orders.len()]);
     }
@@ -141,10 +142,10 @@ pub async fn place(database: &Database, key: &QueueKey, orders: &[NewOrder]) -> 
     Ok(answers)
 }
 
-async fn place_alone(database: &Database, key: &QueueKey, order: &NewOrder) -> Result<Placed, StoreError> {
+async fn place_alone(database: &Database, key: &QueueKey, order: &NewOrder) -> Result<PlaceOutcome, StoreError> {
     for _ in 0..TRIES_ALONE {
         if let Some(answers) = place_together(database, key, std::slice::from_ref(order)).await? {
-            return answers.first().copied().ok_or_else(|| bad("count of answers"));
+            return answers.first().copied().ok_or_else(|| corrupt_row("count of answers"));
         }
     }
     Err(StoreError::unexpected("database", "an order that lost every race"))
@@ -155,7 +156,7 @@ async fn place_as_taken(
     database: &Database,
     key: &QueueKey,
     orders: &[NewOrder],
-) -> Result<Option<Placed>, StoreError> {
+) -> Result<Option<PlaceOutcome>, StoreError> {
     let mut tx = database.begin().await?;
     let Some((_, terms)) = lock_items(database, &mut tx, key, orders).await? else { return Ok(None) };
     let now = database.now();
@@ -172,13 +173,13 @@ async fn place_together(
     database: &Database,
     key: &QueueKey,
     orders: &[NewOrder],
-) -> Result<Option<Vec<Placed>>, StoreError> {
+) -> Result<Option<Vec<PlaceOutcome>>, StoreError> {
     let mut tx = database.begin().await?;
     let Some((free, terms)) = lock_items(database, &mut tx, key, orders).await? else {
-        return Ok(Some(vec![Placed::OutOfStock; orders.len()]));
+        return Ok(Some(vec![PlaceOutcome::OutOfStock; orders.len()]));
     };
     if !is_alive(&mut tx, key).await? {
-        return Ok(Some(vec![Placed::EpochMoved; orders.len()]));
+        return Ok(Some(vec![PlaceOutcome::EpochMoved; orders.len()]));
     }
     let known = known(database, &mut tx, orders).await?;
     let bought = lock_buyers(database, &mut tx, key, orders).await?;
@@ -210,8 +211,8 @@ impl Terms {
         now.plus_seconds(self.hold_seconds)
     }
 
-    const fn placed(self, now: Timestamp) -> Placed {
-        Placed::Placed { at: now, hold_until: self.hold_until(now) }
+    const fn placed(self, now: Timestamp) -> PlaceOutcome {
+        PlaceOutcome::Placed { at: now, hold_until: self.hold_until(now) }
     }
 }
 
@@ -232,26 +233,26 @@ struct State {
 }
 
 /// Goes through the batch in its order, as if each order came alone. `placed` is the answer to those that can be placed.
-fn decide(orders: &[NewOrder], known: &Known, mut state: State, placed: Placed) -> Vec<Placed> {
+fn decide(orders: &[NewOrder], known: &Known, mut state: State, placed: PlaceOutcome) -> Vec<PlaceOutcome> {
     let mut by_id: HashMap<OrderId, &str> = known.by_id.iter().map(|(id, hash)| (*id, hash.as_str())).collect();
     let mut by_pass = known.by_pass.clone();
     let mut answers = Vec::with_capacity(orders.len());
     for order in orders {
         let bought = state.bought.entry(order.buyer).or_default();
         let answer = if let Some(hash) = by_id.get(&order.id) {
-            if *hash == order.request_hash { Placed::Existing } else { Placed::KeyReused }
+            if *hash == order.request_hash { PlaceOutcome::Existing } else { PlaceOutcome::KeyReused }
         } else if let Some(other) = by_pass.get(&order.pass) {
-            Placed::PassUsed { order: *other }
+            PlaceOutcome::PassUsed { order: *other }
         } else if known.freed.contains(&order.id) {
-            Placed::Ended
+            PlaceOutcome::Ended
         } else if bought.saturating_add(order.units()) > state.limit {
-            Placed::LimitReached
+            PlaceOutcome::LimitReached
         } else if order
             .lines
             .iter()
             .any(|line| state.free.get(&line.item).is_none_or(|n| *n < i64::from(line.quantity)))
         {
-            Placed::OutOfStock
+            PlaceOutcome::OutOfStock
         } else {
             *bought = bought.saturating_add(order.units());
             for line in &order.lines {
@@ -285,12 +286,16 @@ async fn lock_items(
                  AND i.id IN (SELECT value FROM json_each($2)) ORDER BY i.id",
     };
     let wanted: BTreeSet<_> = orders.iter().flat_map(|order| &order.lines).map(|line| line.item.as_str()).collect();
-    let found = sqlx::query(database.sql(LOCK)).bind(key.sale.as_str()).bind(list(wanted)).fetch_all(&mut **tx).await?;
+    let found = sqlx::query(database.sql(LOCK))
+        .bind(key.sale.as_str())
+        .bind(parameters::list(wanted))
+        .fetch_all(&mut **tx)
+        .await?;
     let Some(first) = found.first() else { return Ok(None) };
     let terms = Terms { limit: first.try_get(2)?, hold_seconds: first.try_get(3)? };
     let free = found
         .iter()
-        .map(|row| Ok((row.try_get::<&str, _>(0)?.parse().map_err(|_| bad("item"))?, row.try_get(1)?)))
+        .map(|row| Ok((row.try_get::<&str, _>(0)?.parse().map_err(|_| corrupt_row("item"))?, row.try_get(1)?)))
         .collect::<Result<_, StoreError>>()?;
     Ok(Some((free, terms)))
 }
@@ -322,8 +327,8 @@ async fn known(database: &Database, tx: &mut Tx, orders: &[NewOrder]) -> Result<
                  WHERE order_id IN (SELECT value FROM json_each($1)) AND n = 1 AND buyer = ''",
     };
     let found = sqlx::query(database.sql(READ))
-        .bind(list(orders.iter().map(|order| order.id)))
-        .bind(list(orders.iter().map(|order| order.pass)))
+        .bind(parameters::list(orders.iter().map(|order| order.id)))
+        .bind(parameters::list(orders.iter().map(|order| order.pass)))
         .fetch_all(&mut **tx)
         .await?;
     let mut known = Known::default();
@@ -355,12 +360,12 @@ async fn lock_buyers(
     };
     let found = sqlx::query(database.sql(LOCK))
         .bind(key.sale.as_str())
-        .bind(list(orders.iter().map(|order| order.buyer)))
+        .bind(parameters::list(orders.iter().map(|order| order.buyer)))
         .fetch_all(&mut **tx)
         .await?;
     found
         .iter()
-        .map(|row| Ok((BuyerId::parse(row.try_get(0)?).ok_or_else(|| bad("buyer"))?, row.try_get(1)?)))
+        .map(|row| Ok((BuyerId::parse(row.try_get(0)?).ok_or_else(|| corrupt_row("buyer"))?, row.try_get(1)?)))
         .collect()
 }
 
@@ -385,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_decided_as_if_its_orders_came_one_by_one() {
-        let placed = Placed::Placed { at: Timestamp::from_millis(1), hold_until: Timestamp::from_millis(2) };
+        let placed = PlaceOutcome::Placed { at: Timestamp::from_millis(1), hold_until: Timestamp::from_millis(2) };
         let state =
             |free| State { free: HashMap::from([("pair".parse().unwrap(), free)]), bought: HashMap::new(), limit: 2 };
         let (first, other_key, same_buyer) = (order(1, 1, 1, 1), order(2, 1, 1, 1), order(3, 3, 1, 2));
@@ -395,15 +400,15 @@ mod tests {
             decide(&asks, &Known::default(), state(2), placed),
             [
                 placed,
-                Placed::Existing,
-                Placed::KeyReused,
-                Placed::PassUsed { order: first.id },
-                Placed::LimitReached,
-                Placed::OutOfStock,
+                PlaceOutcome::Existing,
+                PlaceOutcome::KeyReused,
+                PlaceOutcome::PassUsed { order: first.id },
+                PlaceOutcome::LimitReached,
+                PlaceOutcome::OutOfStock,
                 placed,
             ]
         );
         let freed = Known { freed: HashSet::from([first.id]), ..Known::default() };
-        assert_eq!(decide(&[first], &freed, state(2), placed), [Placed::Ended]);
+        assert_eq!(decide(&[first], &freed, state(2), placed), [PlaceOutcome::Ended]);
     }
 }

@@ -16,12 +16,12 @@ use serde_json::json;
 use super::{
     Database, Sql, Tx,
     cases::{self, CaseKind, NewCase},
+    hold_transitions,
     money_moves::{self, MoneyMove, MoveKind},
-    moves::{self, bad},
     order_transitions::{OrderTransition, move_orders},
-    outbox,
+    outbox, parameters,
     payments::PaymentRow,
-    row::row,
+    row::{corrupt_row, row},
 };
 use crate::{
     StoreError,
@@ -139,13 +139,13 @@ async fn insert_lines(database: &Database, tx: &mut Tx, refund: &str, payment: &
     };
     let found: Vec<LineColumns> = sqlx::query_as(LINES).bind(payment.id.to_string()).fetch_all(&mut **tx).await?;
     let lines: Vec<_> = found.into_iter().map(PaidLine::from).collect();
-    let parts = spread(payment.captured, &lines).ok_or_else(|| bad("sum of a payment's lines"))?;
+    let parts = spread(payment.captured, &lines).ok_or_else(|| corrupt_row("sum of a payment's lines"))?;
     let row = |part: &RefundLine| {
         json!({
             "order_id": part.order, "line_no": part.line_no, "quantity": part.quantity, "amount": part.amount,
         })
     };
-    let rows = moves::rows(&parts.iter().map(row).collect::<Vec<_>>());
+    let rows = parameters::rows(&parts.iter().map(row).collect::<Vec<_>>());
     sqlx::query(database.sql(INSERT)).bind(refund).bind(rows).execute(&mut **tx).await?;
     Ok(())
 }
@@ -230,7 +230,7 @@ pub async fn claim_due(
     if claimed.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = moves::list(claimed);
+    let ids = parameters::list(claimed);
     let rows: Vec<Columns> = sqlx::query_as(database.sql(READ)).bind(ids).fetch_all(database.reader()).await?;
     Ok(rows.into_iter().map(RefundRow::from).collect())
 }
@@ -242,7 +242,7 @@ pub async fn known(database: &Database, ids: &[String]) -> Result<HashSet<String
         sqlite: "SELECT id FROM refunds WHERE id IN (SELECT value FROM json_each($1))",
     };
     let known: Vec<String> =
-        sqlx::query_scalar(database.sql(READ)).bind(moves::list(ids)).fetch_all(database.reader()).await?;
+        sqlx::query_scalar(database.sql(READ)).bind(parameters::list(ids)).fetch_all(database.reader()).await?;
     Ok(known.into_iter().collect())
 }
 
@@ -284,7 +284,7 @@ pub async fn record(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut tx = database.begin().await?;
-    let holds = moves::lock_order(database, &mut tx, refund.order).await?;
+    let holds = hold_transitions::lock_holds(database, &mut tx, &[refund.order]).await?;
     let next = next(refund, answer);
     if !write(&mut tx, refund, answer, next, now).await? {
         return Ok(false);

@@ -1,8 +1,11 @@
 //! The demo's reset: everything that people did in a sale is forgotten, the sale opens anew.
 
-use sale::{SaleId, Timestamp};
+use sale::{EpochNonce, SaleId, Timestamp};
 
-use super::{Database, acts, acts::Act};
+use super::{
+    Database,
+    audit_log::{self, AuditEntry},
+};
 use crate::StoreError;
 
 /// What is deleted, children first. Each statement takes the sale's id.
@@ -30,7 +33,12 @@ const FORGET: [&str; 15] = [
 
 /// Forgets what happened in a sale and opens it at `opens_at`. The epoch is raised and numbers go on above those given, so
 /// that no ticket of before counts.
-pub async fn reset(database: &Database, sale: &SaleId, opens_at: Timestamp, act: &Act) -> Result<(), StoreError> {
+pub async fn reset(
+    database: &Database,
+    sale: &SaleId,
+    opens_at: Timestamp,
+    entry: &AuditEntry,
+) -> Result<(), StoreError> {
     let mut tx = database.begin().await?;
     // First, because whoever places orders locks the items: an order is there as a whole, or is refused by the epoch.
     sqlx::query("UPDATE items SET held = 0, sold = 0 WHERE sale = $1").bind(sale.as_str()).execute(&mut *tx).await?;
@@ -39,14 +47,14 @@ pub async fn reset(database: &Database, sale: &SaleId, opens_at: Timestamp, act:
     }
     sqlx::query(
         "UPDATE sales SET opens_at = $2, paused = 0, closing = 0, closed_at = NULL, epoch = epoch + 1, \
-         epoch_nonce = $3, epoch_at = 0, cursor = ceiling, version = version + 1 WHERE id = $1",
+         epoch_nonce = $3, epoch_at = 0, called_up_to = allocated_up_to, version = version + 1 WHERE id = $1",
     )
     .bind(sale.as_str())
     .bind(opens_at.as_millis())
-    .bind(rand::random::<i64>())
+    .bind(EpochNonce::random().as_bits())
     .execute(&mut *tx)
     .await?;
-    acts::record(&mut tx, sale, act).await?;
+    audit_log::record(&mut tx, sale, entry).await?;
     tx.commit().await?;
     Ok(())
 }

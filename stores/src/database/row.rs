@@ -12,6 +12,8 @@ use sale::{
 };
 use sqlx::{Error, Row as _, ValueRef as _, any::AnyRow};
 
+use crate::StoreError;
+
 /// What a column can mean.
 pub(crate) trait Column: Sized {
     fn read(row: &AnyRow, name: &str) -> Result<Self, Error>;
@@ -35,9 +37,28 @@ macro_rules! row {
 }
 pub(crate) use row;
 
+/// A row that contradicts what this program writes.
+pub(crate) fn corrupt_row(what: &str) -> StoreError {
+    StoreError::unexpected("database", format!("a row with a bad {what}"))
+}
+
+pub(crate) fn order_id(text: &str) -> Result<OrderId, StoreError> {
+    OrderId::parse(text).ok_or_else(|| corrupt_row("order id"))
+}
+
 /// The fault of a value that its column should not hold.
 pub(crate) fn corrupt(name: &str) -> Error {
     Error::ColumnDecode { index: name.to_owned(), source: "the row is corrupt".into() }
+}
+
+/// A number as a column holds it. Numbers are far below 2^63; a larger one is clamped rather than wrapped.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number as it is read from a column that is never negative.
+pub(crate) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 impl<T: Column> Column for Option<T> {

@@ -11,8 +11,7 @@ use sqlx::{FromRow as _, any::AnyRow};
 pub use self::write::{Changed, Created, Switch, change, create, mark_closed, switch};
 use super::{
     Database, Tx,
-    numbers::unsigned,
-    row::{corrupt, row},
+    row::{corrupt, row, unsigned},
 };
 use crate::{
     StoreError,
@@ -28,9 +27,9 @@ pub struct StockedSale {
     /// One per item, in the order of `sale.items`.
     pub stock: Vec<StockCount>,
     /// No number above it was ever given.
-    pub ceiling: u64,
+    pub allocated_up_to: u64,
     /// No number above it was ever called.
-    pub cursor: u64,
+    pub called_up_to: u64,
 }
 
 impl StockedSale {
@@ -54,7 +53,7 @@ const SALE: &str = "SELECT s.id, s.kind, s.lobby_opens_at, s.entries_open_at, s.
     s.purchase_window_seconds, s.name_ko, s.name_en, s.message_ko, s.message_en, s.opens_at, s.closes_at, \
     s.per_buyer_limit, s.hold_seconds, s.enter_seconds, s.pass_seconds, s.mode, s.per_minute, s.max_active, \
     s.overcall_permille, s.paused, s.closing, s.closed_at, s.hidden, s.owner, s.epoch, s.epoch_nonce, s.version, \
-    s.created_at, s.ceiling, s.cursor, i.id AS item, i.name_ko AS item_ko, i.name_en AS item_en, i.amount, i.currency, \
+    s.created_at, s.allocated_up_to, s.called_up_to, i.id AS item, i.name_ko AS item_ko, i.name_en AS item_en, i.amount, i.currency, \
     i.total, i.held, i.sold \
     FROM sales s LEFT JOIN items i ON i.sale = s.id WHERE s.id = $1 ORDER BY i.position";
 
@@ -89,8 +88,8 @@ row! {
         epoch_nonce: i64,
         version: i64,
         created_at: Timestamp,
-        ceiling: u64,
-        cursor: u64,
+        allocated_up_to: u64,
+        called_up_to: u64,
     }
 }
 
@@ -169,8 +168,8 @@ fn read_sale(rows: &[AnyRow]) -> Result<Option<StockedSale>, StoreError> {
     let message = Text { ko: row.message_ko, en: row.message_en };
     Ok(Some(StockedSale {
         stock: items.iter().map(stock_count).collect(),
-        ceiling: row.ceiling,
-        cursor: row.cursor,
+        allocated_up_to: row.allocated_up_to,
+        called_up_to: row.called_up_to,
         epoch_nonce: EpochNonce::from_bits(row.epoch_nonce),
         sale: Sale {
             id: row.id,

@@ -12,11 +12,12 @@ use sale::{
 };
 
 use super::{
-    Database, Sql, Tx, holds,
+    Database, Sql, Tx,
+    hold_transitions::{self, HoldRow, UnitMove},
+    holds,
     inbox::{self, ConsumerGroup},
-    moves::{self, HoldRow, Units},
     order_transitions::{OrderTransition, move_orders},
-    outbox,
+    outbox, parameters,
     payments::{PaymentRow, lock_all},
     refunds,
 };
@@ -92,7 +93,7 @@ pub async fn lock(database: &Database, causes: &[Cause]) -> Result<Settling, Sto
     let mut tx = database.begin().await?;
     let ids: Vec<_> = causes.iter().map(|cause| cause.order).collect();
     let mut holds: HashMap<OrderId, Vec<HoldRow>> = HashMap::new();
-    for hold in moves::lock_holds(database, &mut tx, &ids).await? {
+    for hold in hold_transitions::lock_holds(database, &mut tx, &ids).await? {
         holds.entry(hold.id.order).or_default().push(hold);
     }
     let events: Vec<_> = causes.iter().flat_map(|cause| cause.events.iter().copied()).collect();
@@ -106,7 +107,7 @@ pub async fn lock(database: &Database, causes: &[Cause]) -> Result<Settling, Sto
     }
     let locked = asked.into_iter().filter_map(|cause| {
         Some(LockedOrder {
-            hold: moves::latest(holds.get(&cause.order)?)?.clone(),
+            hold: hold_transitions::current_hold(holds.get(&cause.order)?)?.clone(),
             payments: payments.remove(&cause.order).unwrap_or_default(),
             events: cause.events.clone(),
         })
@@ -163,10 +164,10 @@ impl<'a> Moves<'a> {
         self.events.extend(&order.events);
     }
 
-    /// Locks are taken in the order of [`moves`]: all orders before all items.
+    /// Locks are taken in the order of [`hold_transitions`]: all orders before all items.
     async fn carry_out(self, database: &Database, tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
         let sold: Vec<_> = self.sold.iter().map(|hold| hold.id).collect();
-        let mut units: Vec<_> = sold.iter().map(|id| (*id, Units::Sold)).collect();
+        let mut units: Vec<_> = sold.iter().map(|id| (*id, UnitMove::Sell)).collect();
         let mut events: Vec<_> = self.sold.iter().map(|hold| paid_event(hold, hold.id, now)).collect();
         move_all(database, tx, &sold, (HoldState::Committed, OrderTransition::SOLD), now).await?;
         move_all(database, tx, &self.held_again, (HoldState::Held, OrderTransition::HELD_AGAIN), now).await?;
@@ -174,14 +175,14 @@ impl<'a> Moves<'a> {
             let alike: Vec<_> = self.released.iter().filter(|(why, _)| *why == unpaid).map(|(_, hold)| *hold).collect();
             let back: Vec<_> = alike.iter().map(|hold| hold.id).collect();
             move_all(database, tx, &back, unpaid.transition(), now).await?;
-            units.extend(back.into_iter().map(|id| (id, Units::Back)));
-            events.extend(alike.into_iter().flat_map(|hold| moves::failed_events(hold, now)));
+            units.extend(back.into_iter().map(|id| (id, UnitMove::Release)));
+            events.extend(alike.into_iter().flat_map(|hold| hold_transitions::failed_events(hold, now)));
         }
         outbox::append(database, tx, &events).await?;
         mark_settled(database, tx, &self.settled).await?;
         inbox::add_all(database, tx, ConsumerGroup::Stock, &self.events, now).await?;
         // Last, because everybody who sells of the same items waits for them from here to the commit.
-        moves::units(database, tx, &units).await
+        hold_transitions::move_units(database, tx, &units).await
     }
 }
 
@@ -196,7 +197,7 @@ async fn move_all(
         return Ok(());
     }
     let orders: Vec<_> = holds.iter().map(|id| id.order).collect();
-    moves::hold_state(database, tx, holds, (HoldState::LIVE, to)).await?;
+    hold_transitions::move_holds(database, tx, holds, (HoldState::LIVE, to)).await?;
     move_orders(database, tx, &orders, transition, now).await
 }
 
@@ -229,6 +230,6 @@ pub(super) async fn mark_settled(database: &Database, tx: &mut Tx, orders: &[Ord
         sqlite: "UPDATE payments SET due_at = NULL WHERE purchase_id IN (SELECT value FROM json_each($1)) \
                  AND due_at IS NOT NULL AND state NOT IN ('created', 'authorised', 'unknown')",
     };
-    sqlx::query(database.sql(MARK)).bind(moves::list(orders)).execute(&mut **tx).await?;
+    sqlx::query(database.sql(MARK)).bind(parameters::list(orders)).execute(&mut **tx).await?;
     Ok(())
 }

@@ -66,7 +66,7 @@ impl Sandbox {
     /// The entry after a call, and whether the call moved it.
     async fn request(&self, call: Call) -> Result<(Entry, bool), StoreError> {
         let name = call.name().to_owned();
-        let written = self.ledger.ask(call).await.map_err(|fault| StoreError::unavailable("sandbox", fault))?;
+        let written = self.ledger.submit(call).await.map_err(|fault| StoreError::unavailable("sandbox", fault))?;
         written.ok_or_else(|| StoreError::unexpected("sandbox", format!("no charge {name}")))
     }
 }

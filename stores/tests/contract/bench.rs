@@ -13,7 +13,7 @@ use stores::queue_store::{
 };
 
 /// Enough for every test but those about the allocation of numbers.
-pub(crate) const CEILING: u64 = 1_000;
+pub(crate) const ALLOCATED_UP_TO: u64 = 1_000;
 pub(crate) const LIMIT: u32 = 4;
 /// When the passes of the tests end, in milliseconds of their own time.
 pub(crate) const PASS_ENDS: i64 = 600_000;
@@ -119,13 +119,13 @@ impl Bench {
 
     pub(crate) async fn join_with(&self, n: u8, ticket: Option<TicketClaims>, now: Timestamp) -> JoinOutcome {
         let asks = [JoinRequest { buyer: buyer(n), ticket }];
-        self.queue.join(&self.key, &asks, CEILING, now).await.unwrap().remove(0)
+        self.queue.join(&self.key, &asks, ALLOCATED_UP_TO, now).await.unwrap().remove(0)
     }
 
     /// Buyers 1 to `n` join in order.
     pub(crate) async fn crowd(&self, n: u8) {
         let asks: Vec<_> = (1..=n).map(|n| JoinRequest { buyer: buyer(n), ticket: None }).collect();
-        let joined = self.queue.join(&self.key, &asks, CEILING, at(0)).await.unwrap();
+        let joined = self.queue.join(&self.key, &asks, ALLOCATED_UP_TO, at(0)).await.unwrap();
         let numbers: Vec<_> = (1..=n).map(|n| new(n.into(), at(0))).collect();
         assert_eq!(joined, numbers);
     }

@@ -13,7 +13,7 @@ use stores::{
 };
 
 use crate::bench::{
-    Bench, CEILING, at, buyer, count, every_queue, hold, new, nonce, random_sale, take, units, waiting,
+    ALLOCATED_UP_TO, Bench, at, buyer, count, every_queue, hold, new, nonce, random_sale, take, units, waiting,
 };
 
 const OLD: i64 = 1;
@@ -68,7 +68,7 @@ async fn the_same_epoch_with_another_nonce_is_another_life(#[case] queue: Arc<dy
     let again = QueueKey { nonce: nonce(2), ..first.clone() };
     for other in [&again, &QueueKey { nonce: EpochNonce::default(), ..first.clone() }] {
         let (asks, takes) = ([JoinRequest { buyer: buyer(1), ticket: None }], [take(1, &[units("pair", 1)])]);
-        assert!(matches!(bench.queue.join(other, &asks, CEILING, at(0)).await, Err(StoreError::Lost)));
+        assert!(matches!(bench.queue.join(other, &asks, ALLOCATED_UP_TO, at(0)).await, Err(StoreError::Lost)));
         assert!(matches!(bench.queue.standing(other, &[(buyer(1), old(1))], at(0)).await, Err(StoreError::Lost)));
         assert!(matches!(bench.queue.observe(other, 1).await, Err(StoreError::Lost)));
         assert!(matches!(bench.queue.frame(other).await, Err(StoreError::Lost)));

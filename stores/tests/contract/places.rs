@@ -8,7 +8,7 @@ use stores::queue_store::{
     TicketStatus,
 };
 
-use crate::bench::{Bench, CEILING, PASS_ENDS, admitted, at, buyer, every_queue, new, take, units, waiting};
+use crate::bench::{ALLOCATED_UP_TO, Bench, PASS_ENDS, admitted, at, buyer, every_queue, new, take, units, waiting};
 
 #[apply(every_queue)]
 #[tokio::test]
@@ -28,14 +28,14 @@ async fn the_same_buyer_has_the_same_number_and_the_same_moment(#[case] queue: A
 async fn asks_of_one_batch_are_answered_in_order(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
     let asks = [4, 2, 4, 3].map(|n| JoinRequest { buyer: buyer(n), ticket: None });
-    let joined = bench.queue.join(&bench.key, &asks, CEILING, at(0)).await.unwrap();
+    let joined = bench.queue.join(&bench.key, &asks, ALLOCATED_UP_TO, at(0)).await.unwrap();
     let seated = JoinOutcome::Existing { number: 1, joined_at: Some(at(0)), status: waiting() };
     assert_eq!(joined, [new(1, at(0)), new(2, at(0)), seated, new(3, at(0))]);
 }
 
 #[apply(every_queue)]
 #[tokio::test]
-async fn no_number_above_the_ceiling_is_given(#[case] queue: Arc<dyn SaleQueueStore>) {
+async fn no_number_above_the_allocated_ones_is_given(#[case] queue: Arc<dyn SaleQueueStore>) {
     let bench = Bench::open(queue).await;
     let asks = [1, 2, 3, 1].map(|n| JoinRequest { buyer: buyer(n), ticket: None });
     let joined = bench.queue.join(&bench.key, &asks, 2, at(0)).await.unwrap();

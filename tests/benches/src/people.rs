@@ -4,8 +4,8 @@ use anyhow::{Context as _, bail, ensure};
 use sale::{Keys, Pass, SessionId, Ticket, Timestamp, sale::Place, testing};
 use stores::{
     database::{
-        numbers::{self, Raised},
-        passes,
+        leadership, passes,
+        sequence::{self, RaiseOutcome},
     },
     queue_store::{CallBatch, CallOutcome, EnterOutcome, EnterRequest, JoinOutcome, JoinRequest, QueueKey},
 };
@@ -37,7 +37,7 @@ impl Person {
 
 /// Puts `count` buyers into the line. Tells of about `kept` of them, spread over the line.
 pub(crate) async fn join(world: &World, key: &QueueKey, count: u64, kept: u64) -> anyhow::Result<Vec<Person>> {
-    let Raised::To(ceiling) = numbers::raise_ceiling(&world.database, key, count).await? else {
+    let RaiseOutcome::RaisedTo(allocated_up_to) = sequence::allocate(&world.database, key, count).await? else {
         bail!("the queue began another life");
     };
     let every = count.div_ceil(kept.max(1)).max(1);
@@ -46,7 +46,7 @@ pub(crate) async fn join(world: &World, key: &QueueKey, count: u64, kept: u64) -
         let sessions: Vec<_> = (0..TOGETHER.min(count - joined)).map(|_| SessionId::random()).collect();
         let asks: Vec<_> =
             sessions.iter().map(|session| JoinRequest { buyer: session.buyer(), ticket: None }).collect();
-        let answers = world.queue.join(key, &asks, ceiling, world.database.now()).await?;
+        let answers = world.queue.join(key, &asks, allocated_up_to, world.database.now()).await?;
         for ((session, ask), answer) in sessions.into_iter().zip(&asks).zip(answers) {
             let JoinOutcome::New { number, joined_at } = answer else { bail!("a new buyer got {answer:?}") };
             if number % every == 0 {
@@ -64,10 +64,10 @@ pub(crate) async fn join(world: &World, key: &QueueKey, count: u64, kept: u64) -
 pub(crate) async fn enter(world: &World, key: &QueueKey, count: u64) -> anyhow::Result<Vec<Pass>> {
     let people = join(world, key, count, count).await?;
     let now = world.database.now();
-    let lead = numbers::lead(&world.database, &key.sale, "bench", now, now.plus_millis(1)).await?;
+    let lead = leadership::acquire(&world.database, &key.sale, "bench", now, now.plus_millis(1)).await?;
     let term = lead.context("somebody else leads the sale")?.term;
     let last = people.last().map_or(0, |person| person.ticket.number);
-    numbers::raise_cursor(&world.database, key, term, last).await?;
+    sequence::mark_called(&world.database, key, term, last).await?;
     let mut passes = Vec::new();
     for (seq, people) in (1..).zip(people.chunks(usize::try_from(TOGETHER)?)) {
         let (calls, until) = (people.len() as u64, now.plus_seconds(900));

@@ -17,7 +17,7 @@ use sqlx::Row as _;
 use stores::{
     database::{
         payments::{self, PayOutcome, PayRequest},
-        place::{self, NewOrder, Placed},
+        place::{self, NewOrder, PlaceOutcome},
     },
     queue_store::{QueueKey, Reservation, ReservationOutcome},
     testing,
@@ -65,7 +65,10 @@ async fn ask_for_payments(world: &World, key: &QueueKey, count: u64) -> anyhow::
         let taken = world.queue.reserve(key, &takes, world.database.now()).await?;
         ensure!(taken.iter().all(|taken| *taken == ReservationOutcome::Reserved), "the gate refused units");
         let placed = place::place(&world.database, key, &orders).await?;
-        ensure!(placed.iter().all(|placed| matches!(placed, Placed::Placed { .. })), "the database refused orders");
+        ensure!(
+            placed.iter().all(|placed| matches!(placed, PlaceOutcome::Placed { .. })),
+            "the database refused orders"
+        );
         let asked = stream::iter(&orders).map(|order| pay(world, order.id)).buffer_unordered(AT_ONCE);
         asked.try_collect::<()>().await?;
     }

@@ -55,7 +55,7 @@ const fn role_of(point: Point) -> &'static str {
         | Point::CaptureRecorded
         | Point::RefundSent => "payments-",
         Point::StockCommitted | Point::HoldReleased | Point::EffectDone => "stock-",
-        Point::CursorRaised => "admission-",
+        Point::CalledUpToRaised => "admission-",
         Point::TicketEntered => "waiting-room-",
     }
 }

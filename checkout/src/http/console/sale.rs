@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Number, Value, json};
 use stores::{
     database::{
-        acts::{self, Act},
+        audit_log::{self, AuditEntry},
         outbox,
         sales::{StockedSale, Switch},
     },
@@ -73,7 +73,7 @@ async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Respons
     }
     let layout = page.layout();
     let (language, nonce) = (layout.language, layout.nonce.clone());
-    let acts = acts::latest(&app.database, &known.sale.id, ACTS).await?;
+    let entries = audit_log::latest(&app.database, &known.sale.id, ACTS).await?;
     let in_force = known.sale.admission;
     let admission = shown.typed.unwrap_or_else(|| AdmissionForm {
         per_minute: in_force.per_minute.to_string(),
@@ -90,7 +90,7 @@ async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Respons
         live,
         admission,
         trouble,
-        changes: acts.iter().map(change).collect(),
+        changes: entries.iter().map(change).collect(),
         saved: shown.saved,
         faults: shown.faults,
     }
@@ -150,18 +150,18 @@ fn trouble(figures: &seller_api::Live) -> Vec<Trouble> {
     found.into_iter().flatten().collect()
 }
 
-/// A recorded act as the page shows it.
-fn change(act: &Act) -> Change {
-    let kind = match act.act.as_str() {
+/// An audit entry as the page shows it.
+fn change(entry: &AuditEntry) -> Change {
+    let kind = match entry.action.as_str() {
         "create" => ChangeKind::Created,
         "change" => ChangeKind::Edited,
         "pause" => ChangeKind::Paused,
         "resume" => ChangeKind::Resumed,
         "close" => ChangeKind::Closed,
-        "admission" => ChangeKind::Admission(serde_json::from_str(&act.detail).ok()),
+        "admission" => ChangeKind::Admission(serde_json::from_str(&entry.detail).ok()),
         other => ChangeKind::Other(other.to_owned()),
     };
-    Change { at: act.at, kind }
+    Change { at: entry.at, kind }
 }
 
 /// The document of the API for what was typed. What is no number goes there as it was typed, to be refused.

@@ -64,10 +64,10 @@ pub async fn reset_demo(Write(Seller(caller)): Write<Seller>, page: PageRequest)
     if !app.demo {
         return Err(ErrorCode::NotFound.into());
     }
-    let act = seller_api::act(app, &caller, "reset", "");
+    let entry = seller_api::audit_entry(app, &caller, "reset", "");
     let opens_at = app.database.now().plus_seconds(DEMO_OPENS_AFTER_SECONDS);
     for sale in sales::list_all(&app.database, SALES).await? {
-        reset::reset(&app.database, &sale, opens_at, &act).await?;
+        reset::reset(&app.database, &sale, opens_at, &entry).await?;
         app.queue.forget(&sale).await?;
     }
     Ok(to(&paths::console::home()))

@@ -4,7 +4,7 @@ use sale::{Currency, Event, EventKind, HoldState, OrderId, PaymentState, SaleId,
 
 use super::{
     super::{
-        Database, Tx, moves,
+        Database, Tx, hold_transitions,
         order_transitions::{OrderTransition, move_orders},
         outbox,
         row::row,
@@ -50,12 +50,14 @@ pub async fn pay(
     now: Timestamp,
 ) -> Result<PayOutcome, StoreError> {
     let mut tx = database.begin().await?;
-    let holds = moves::lock_order(database, &mut tx, request.order).await?;
+    let holds = hold_transitions::lock_holds(database, &mut tx, &[request.order]).await?;
     let row: Option<OrderColumns> = sqlx::query_as("SELECT sale, amount, currency FROM orders WHERE id = $1")
         .bind(request.order.to_string())
         .fetch_optional(&mut *tx)
         .await?;
-    let (Some(hold), Some(order)) = (moves::latest(&holds), row) else { return Ok(PayOutcome::NotFound) };
+    let (Some(hold), Some(order)) = (hold_transitions::current_hold(&holds), row) else {
+        return Ok(PayOutcome::NotFound);
+    };
     if let Some(known) = same_key(&mut tx, request).await? {
         return Ok(known);
     }
@@ -87,7 +89,7 @@ pub async fn pay(
         .bind(order.amount)
         .execute(&mut *tx)
         .await?;
-    moves::hold_state(database, &mut tx, &[hold.id], (&[HoldState::Held], HoldState::Paying)).await?;
+    hold_transitions::move_holds(database, &mut tx, &[hold.id], (&[HoldState::Held], HoldState::Paying)).await?;
     move_orders(database, &mut tx, &[request.order], OrderTransition::PAYMENT_REQUESTED, now).await?;
     let event = Event::about(EventKind::PaymentRequested, &order.sale, request.order, now, attempt);
     outbox::append(database, &mut tx, &[event]).await?;

@@ -10,9 +10,8 @@ use super::{
         Database, Sql, Tx,
         cases::{self, CaseKind, NewCase},
         money_moves::{self, MoneyMove, MoveKind},
-        moves,
         order_transitions::{OrderTransition, move_orders},
-        outbox,
+        outbox, parameters,
         row::row,
     },
     PaymentRow, STEP_TIMEOUT_MS, lock_all,
@@ -208,8 +207,11 @@ async fn write(
         return Ok(HashMap::new());
     }
     let rows: Vec<_> = changes.iter().map(Change::columns).collect();
-    let written: Vec<Written> =
-        sqlx::query_as(database.sql(WRITE)).bind(moves::rows(&rows)).bind(now.as_millis()).fetch_all(&mut **tx).await?;
+    let written: Vec<Written> = sqlx::query_as(database.sql(WRITE))
+        .bind(parameters::rows(&rows))
+        .bind(now.as_millis())
+        .fetch_all(&mut **tx)
+        .await?;
     if written.len() != changes.len() {
         return Err(StoreError::unexpected("database", "a locked payment has left its state"));
     }

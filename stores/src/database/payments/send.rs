@@ -8,10 +8,7 @@ use std::collections::HashSet;
 use sale::{OrderId, Timestamp, ids::PaymentId};
 use serde_json::json;
 
-use super::super::{
-    Database, Sql, Tx,
-    moves::{self, bad},
-};
+use super::super::{Database, Sql, Tx, hold_transitions, parameters, row::corrupt_row};
 use crate::StoreError;
 
 /// An attempt whose charge is about to be confirmed.
@@ -46,7 +43,7 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
     };
     let mut tx = database.begin().await?;
     let orders: Vec<_> = all.iter().map(|sending| sending.order).collect();
-    moves::lock_holds(database, &mut tx, &orders).await?;
+    hold_transitions::lock_holds(database, &mut tx, &orders).await?;
     let row = |sending: &Sending| {
         json!({
             "id": sending.id.to_string(), "order_id": sending.order,
@@ -58,7 +55,7 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
     sorted.sort_unstable_by_key(|sending| (sending.order, sending.id));
     let rows: Vec<_> = sorted.iter().map(|sending| row(sending)).collect();
     let marked: Vec<String> = sqlx::query_scalar(database.sql(MARK))
-        .bind(moves::rows(&rows))
+        .bind(parameters::rows(&rows))
         .bind(now.as_millis())
         .fetch_all(&mut *tx)
         .await?;
@@ -67,7 +64,7 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
     let ours = sorted.iter().zip(rows).filter(|(sending, _)| marked.contains(&sending.id.to_string()));
     let ours: Vec<_> = ours.map(|(_, row)| row).collect();
     if !ours.is_empty() {
-        extend(database, &mut tx, &moves::rows(&ours), now).await?;
+        extend(database, &mut tx, &parameters::rows(&ours), now).await?;
         database.commit(tx).await?;
     }
     Ok(is_marked)
@@ -101,7 +98,7 @@ async fn extend(database: &Database, tx: &mut Tx, rows: &str, now: Timestamp) ->
     }
     sqlx::query(database.sql(NOTE))
         .bind(rows)
-        .bind(moves::list(extended))
+        .bind(parameters::list(extended))
         .bind(now.as_millis())
         .execute(&mut **tx)
         .await?;
@@ -129,5 +126,5 @@ pub async fn claim_due(
         .bind(limit)
         .fetch_all(database.writer())
         .await?;
-    ids.iter().map(|id| PaymentId::parse(id).ok_or_else(|| bad("payment id"))).collect()
+    ids.iter().map(|id| PaymentId::parse(id).ok_or_else(|| corrupt_row("payment id"))).collect()
 }

@@ -12,10 +12,7 @@ use sqlx::Row as _;
 use super::{NewOrder, Terms};
 use crate::{
     StoreError,
-    database::{
-        Database, Tx,
-        moves::{rows, units_text},
-    },
+    database::{Database, Tx, parameters},
     queue_store::QueueKey,
 };
 
@@ -151,7 +148,7 @@ impl Batch<'_> {
     }
 
     async fn write_to_sqlite(&self, tx: &mut Tx) -> Result<bool, StoreError> {
-        let (order_rows, line_rows) = (rows(&self.rows), rows(&self.lines));
+        let (order_rows, line_rows) = (parameters::rows(&self.rows), parameters::rows(&self.lines));
         let mut written = 0;
         for statement in SQLITE {
             let statement = sqlx::query(statement)
@@ -227,7 +224,7 @@ impl<'a> OrderRow<'a> {
             number: order.number,
             buyer: order.buyer.to_string(),
             units: order.units(),
-            held: units_text(order.lines.iter().map(|line| (&line.item, line.quantity))),
+            held: parameters::units(order.lines.iter().map(|line| (&line.item, line.quantity))),
             hash: &order.request_hash,
             amount: order.amount(),
             currency: order.currency,

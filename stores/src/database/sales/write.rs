@@ -12,7 +12,7 @@ use crate::{
     StoreError,
     database::{
         Database, Sql, Tx,
-        acts::{self, Act},
+        audit_log::{self, AuditEntry},
     },
 };
 
@@ -36,13 +36,13 @@ pub enum Changed {
 }
 
 /// Writes a new sale and its items down.
-pub async fn create(database: &Database, sale: &Sale, act: &Act) -> Result<Created, StoreError> {
+pub async fn create(database: &Database, sale: &Sale, entry: &AuditEntry) -> Result<Created, StoreError> {
     let mut tx = database.begin().await?;
     if insert(&mut tx, sale).await? == 0 {
         return Ok(Created::Exists);
     }
     insert_items(database, &mut tx, sale).await?;
-    acts::record(&mut tx, &sale.id, act).await?;
+    audit_log::record(&mut tx, &sale.id, entry).await?;
     tx.commit().await?;
     Ok(Created::Created)
 }
@@ -142,7 +142,7 @@ async fn insert_items(database: &Database, tx: &mut Tx, sale: &Sale) -> Result<(
 }
 
 /// Changes the seller's part of a sale: everything but its id, kind and items' prices, when `version` is still the one.
-pub async fn change(database: &Database, sale: &Sale, version: i64, act: &Act) -> Result<Changed, StoreError> {
+pub async fn change(database: &Database, sale: &Sale, version: i64, entry: &AuditEntry) -> Result<Changed, StoreError> {
     let mut tx = database.begin().await?;
     let message = sale.message.clone().unwrap_or_default();
     let changed = sqlx::query(
@@ -190,7 +190,7 @@ pub async fn change(database: &Database, sale: &Sale, version: i64, act: &Act) -
             return Ok(Changed::BelowSold(item.id.clone()));
         }
     }
-    finish(tx, &sale.id, act).await
+    finish(tx, &sale.id, entry).await
 }
 
 /// One of the seller's switches.
@@ -203,7 +203,12 @@ pub enum Switch {
 }
 
 /// Turns a switch; turning it twice changes nothing more.
-pub async fn switch(database: &Database, id: &SaleId, switch: Switch, act: &Act) -> Result<Changed, StoreError> {
+pub async fn switch(
+    database: &Database,
+    id: &SaleId,
+    switch: Switch,
+    entry: &AuditEntry,
+) -> Result<Changed, StoreError> {
     let mut tx = database.begin().await?;
     let result = match switch {
         Switch::Pause => {
@@ -230,11 +235,11 @@ pub async fn switch(database: &Database, id: &SaleId, switch: Switch, act: &Act)
     if result.rows_affected() == 0 {
         return Ok(Changed::NotFound);
     }
-    finish(tx, id, act).await
+    finish(tx, id, entry).await
 }
 
-async fn finish(mut tx: Tx, id: &SaleId, act: &Act) -> Result<Changed, StoreError> {
-    acts::record(&mut tx, id, act).await?;
+async fn finish(mut tx: Tx, id: &SaleId, entry: &AuditEntry) -> Result<Changed, StoreError> {
+    audit_log::record(&mut tx, id, entry).await?;
     let now = load_in(&mut tx, id).await?;
     tx.commit().await?;
     Ok(now.map_or(Changed::NotFound, |sale| Changed::To(Box::new(sale))))

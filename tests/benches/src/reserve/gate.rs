@@ -78,7 +78,7 @@ async fn serve(stream: TcpStream, server: Arc<Server>) {
 impl Server {
     async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let taken = match self.pass(request) {
-            Some(pass) => self.takes.ask(take(&pass)).await.ok(),
+            Some(pass) => self.takes.submit(take(&pass)).await.ok(),
             None => None,
         };
         let mut response = Response::new(Full::new(self.body.read().clone()));

@@ -1,23 +1,25 @@
-//! What the database's own rows must say about each other, for verification.
+//! Consistency: rules between the rows of this database, for verification.
 //!
-//! All checks see one moment. Each is a statement that tells the things that break it; none is the right answer.
+//! Each rule is a statement that selects its violations. All of them read one snapshot of the database.
 
 use sale::{Event, SaleId, Timestamp};
 use sqlx::Row as _;
 
-use super::{Database, moves::bad, numbers::unsigned};
+use super::{
+    Database,
+    row::{corrupt_row, unsigned},
+};
 use crate::StoreError;
 
-/// Something that is not as it must be.
+/// A row that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Broken {
-    /// Which rule.
-    pub what: &'static str,
-    /// Whose: an order, an item, a buyer's hash.
+pub struct Violation {
+    pub rule: &'static str,
+    /// Of the order, item, hold or payment that breaks it.
     pub id: String,
 }
 
-/// The rules as statements that find what breaks them. `$1` is a sale, or empty for all.
+/// The rules by name, with statements that select the ids of violations. `$1` is a sale, or empty for all.
 const RULES: &[(&str, &str)] = &[
     (
         "item_counts",
@@ -108,33 +110,33 @@ const RULES: &[(&str, &str)] = &[
          AND r.amount <> (SELECT COALESCE(SUM(l.amount), 0) FROM refund_lines l WHERE l.refund_id = r.id)",
     ),
     (
-        "called_beyond_cursor",
+        "pass_beyond_called_up_to",
         "SELECT p.sale || '/' || p.number FROM passes p JOIN sales s ON s.id = p.sale \
-         WHERE ($1 = '' OR p.sale = $1) AND p.number > s.cursor",
+         WHERE ($1 = '' OR p.sale = $1) AND p.number > s.called_up_to",
     ),
 ];
 
-/// Everything that breaks a rule of one sale, or of all.
-pub async fn broken(database: &Database, sale: Option<&SaleId>) -> Result<Vec<Broken>, StoreError> {
+/// The violations of one sale, or of all.
+pub async fn violations(database: &Database, sale: Option<&SaleId>) -> Result<Vec<Violation>, StoreError> {
     let (mut found, mut tx) = (Vec::new(), database.read_whole().await?);
-    for (what, statement) in RULES {
+    for (rule, statement) in RULES {
         let rows = sqlx::query(*statement).bind(sale.map_or("", SaleId::as_str)).fetch_all(&mut *tx).await?;
         for row in &rows {
-            found.push(Broken { what, id: row.try_get(0)? });
+            found.push(Violation { rule, id: row.try_get(0)? });
         }
     }
     Ok(found)
 }
 
-/// How many rows there are to compare.
+/// How many rows were compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
+pub struct RowCounts {
     pub orders: u64,
     pub holds: u64,
     pub payments: u64,
 }
 
-pub async fn count(database: &Database, sale: Option<&SaleId>) -> Result<Counted, StoreError> {
+pub async fn count_rows(database: &Database, sale: Option<&SaleId>) -> Result<RowCounts, StoreError> {
     let row = sqlx::query(
         "SELECT (SELECT COUNT(*) FROM orders WHERE $1 = '' OR sale = $1), \
            (SELECT COUNT(*) FROM holds WHERE $1 = '' OR sale = $1), \
@@ -143,7 +145,7 @@ pub async fn count(database: &Database, sale: Option<&SaleId>) -> Result<Counted
     .bind(sale.map_or("", SaleId::as_str))
     .fetch_one(&mut *database.read_whole().await?)
     .await?;
-    Ok(Counted {
+    Ok(RowCounts {
         orders: unsigned(row.try_get(0)?),
         holds: unsigned(row.try_get(1)?),
         payments: unsigned(row.try_get(2)?),
@@ -158,7 +160,7 @@ pub async fn unpublished(database: &Database, before: Timestamp, limit: i64) -> 
         .await?;
     let mut old = Vec::new();
     for row in &rows {
-        let event = Event::parse(row.try_get::<&str, _>(0)?.as_bytes()).ok_or_else(|| bad("event"))?;
+        let event = Event::parse(row.try_get::<&str, _>(0)?.as_bytes()).ok_or_else(|| corrupt_row("event"))?;
         if event.at <= before {
             old.push(event);
         }

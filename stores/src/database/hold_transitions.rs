@@ -1,65 +1,30 @@
-//! The writes that moves of orders share. Each takes a slice and is a constant number of statements.
+//! Transitions of holds, with the units of items and buyers that follow. Each function takes a slice and issues a constant
+//! number of statements.
 //!
-//! Rows are locked in one order everywhere, so that no two moves wait for each other: holds, payments, orders, items,
-//! buyers, and each kind sorted by its key.
+//! Every transaction locks rows in one order, so that no two of them deadlock: holds, payments, orders, items, buyers, and
+//! within a table by key.
 
-use std::collections::BTreeMap;
-
-use sale::{BuyerId, Event, EventKind, HoldId, HoldState, ItemId, OrderId, SaleId, Timestamp};
-use serde::Serialize;
+use sale::{BuyerId, Event, EventKind, HoldId, HoldState, OrderId, SaleId, Timestamp};
 use serde_json::json;
 use sqlx::{FromRow, Row as _, any::AnyRow};
 
 use super::{
     Database, Sql, Tx,
     order_transitions::{OrderTransition, move_orders},
-    outbox,
+    outbox, parameters,
     row::Column,
 };
 use crate::StoreError;
 
-/// Units set aside, as their row says it.
+/// A row of `holds`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldRow {
     pub id: HoldId,
     pub sale: SaleId,
-    /// `None` on the mark of the reconciler, which belongs to no order.
+    /// `None` on a row that marks a hold as never to be placed.
     pub buyer: Option<BuyerId>,
     pub state: HoldState,
     pub deadline: Timestamp,
-}
-
-/// One parameter that carries many ids.
-pub(super) fn list<T: ToString>(ids: impl IntoIterator<Item = T>) -> String {
-    rows(&ids.into_iter().map(|id| id.to_string()).collect::<Vec<_>>())
-}
-
-/// One parameter that carries many rows.
-pub(super) fn rows<T: Serialize>(rows: &[T]) -> String {
-    serde_json::to_string(rows).unwrap_or_default()
-}
-
-pub(super) fn bad(what: &str) -> StoreError {
-    StoreError::unexpected("database", format!("a row with a bad {what}"))
-}
-
-pub(super) fn order_id(text: &str) -> Result<OrderId, StoreError> {
-    OrderId::parse(text).ok_or_else(|| bad("order id"))
-}
-
-/// One parameter that carries many hold ids, as rows of `order_id` and `n`.
-pub(super) fn hold_keys(ids: &[HoldId]) -> String {
-    rows(&ids.iter().map(|id| json!({"order_id": id.order, "n": id.n})).collect::<Vec<_>>())
-}
-
-/// How many of each item, as the column `holds.units` has it.
-pub(super) fn units_text<'a>(lines: impl IntoIterator<Item = (&'a ItemId, u32)>) -> String {
-    let mut units: BTreeMap<&str, u32> = BTreeMap::new();
-    for (item, quantity) in lines {
-        let all = units.entry(item.as_str()).or_default();
-        *all = all.saturating_add(quantity);
-    }
-    serde_json::to_string(&units).unwrap_or_default()
 }
 
 /// The holds of these orders by order and number, locked until the transaction ends.
@@ -75,16 +40,11 @@ pub(super) async fn lock_holds(
         sqlite: "SELECT order_id, n, sale, buyer, state, deadline FROM holds \
                  WHERE order_id IN (SELECT value FROM json_each($1)) ORDER BY order_id, n",
     };
-    Ok(sqlx::query_as(database.sql(LOCK)).bind(list(orders)).fetch_all(&mut **tx).await?)
+    Ok(sqlx::query_as(database.sql(LOCK)).bind(parameters::list(orders)).fetch_all(&mut **tx).await?)
 }
 
-/// The holds of an order, the first one first, locked until the transaction ends.
-pub(super) async fn lock_order(database: &Database, tx: &mut Tx, order: OrderId) -> Result<Vec<HoldRow>, StoreError> {
-    lock_holds(database, tx, &[order]).await
-}
-
-/// The hold of an order that counts, of all its holds in their order; marks of the reconciler hold nothing.
-pub(super) fn latest(holds: &[HoldRow]) -> Option<&HoldRow> {
+/// The current hold of an order, of all its holds in ascending order: the latest one that is not a mark.
+pub(super) fn current_hold(holds: &[HoldRow]) -> Option<&HoldRow> {
     holds.iter().rfind(|hold| hold.buyer.is_some())
 }
 
@@ -105,9 +65,11 @@ pub(super) fn hold_id(row: &AnyRow) -> sqlx::Result<HoldId> {
     Ok(HoldId { order: Column::read(row, "order_id")?, n: Column::read(row, "n")? })
 }
 
-/// Moves locked holds from one of these states to another. Fails when one of them is in no such state: whoever has
-/// locked them has looked.
-pub(super) async fn hold_state(
+/// Moves locked holds from one of these states to another.
+///
+/// # Errors
+/// When one of them is in none of these states, which the caller has ruled out under the lock.
+pub(super) async fn move_holds(
     database: &Database,
     tx: &mut Tx,
     ids: &[HoldId],
@@ -123,10 +85,10 @@ pub(super) async fn hold_state(
                  AND state IN (SELECT value FROM json_each($4))",
     };
     let moved = sqlx::query(database.sql(MOVE))
-        .bind(hold_keys(ids))
+        .bind(parameters::hold_ids(ids))
         .bind(to.as_str())
         .bind(i64::from(to.is_live()))
-        .bind(list(from.iter().map(|state| state.as_str())))
+        .bind(parameters::list(from.iter().map(|state| state.as_str())))
         .execute(&mut **tx)
         .await?;
     if moved.rows_affected() == ids.len() as u64 {
@@ -136,16 +98,22 @@ pub(super) async fn hold_state(
     }
 }
 
-/// What becomes of the units of a hold.
+/// Where the units of a hold go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Units {
-    Back,
-    Sold,
+pub(super) enum UnitMove {
+    /// Free for others again.
+    Release,
+    /// Sold for good.
+    Sell,
 }
 
-/// Moves the units of locked, live holds: back to the free ones, or to the sold ones.
-pub(super) async fn units(database: &Database, tx: &mut Tx, moved: &[(HoldId, Units)]) -> Result<(), StoreError> {
-    // The items are taken in the order that the sums come in, which is the one everybody locks them in.
+/// Moves the units of locked, live holds: from held to free, or from held to sold.
+pub(super) async fn move_units(
+    database: &Database,
+    tx: &mut Tx,
+    moved: &[(HoldId, UnitMove)],
+) -> Result<(), StoreError> {
+    // Items are locked in the order of the grouped sums, which is their key order.
     const MOVE_ITEMS: Sql = Sql {
         postgres: "UPDATE items SET held = items.held - u.units, sold = items.sold + u.bought FROM ( \
                      SELECT l.sale, l.item, sum(l.quantity)::bigint AS units, sum(l.quantity * r.sold)::bigint AS bought \
@@ -165,15 +133,15 @@ pub(super) async fn units(database: &Database, tx: &mut Tx, moved: &[(HoldId, Un
     }
     let flagged: Vec<_> = moved
         .iter()
-        .map(|(id, to)| json!({"order_id": id.order, "n": id.n, "sold": i64::from(*to == Units::Sold)}))
+        .map(|(id, to)| json!({"order_id": id.order, "n": id.n, "sold": i64::from(*to == UnitMove::Sell)}))
         .collect();
-    sqlx::query(database.sql(MOVE_ITEMS)).bind(rows(&flagged)).execute(&mut **tx).await?;
-    let back: Vec<_> = moved.iter().filter(|(_, to)| *to == Units::Back).map(|(id, _)| *id).collect();
-    if back.is_empty() { Ok(()) } else { buyers_back(database, tx, &hold_keys(&back)).await }
+    sqlx::query(database.sql(MOVE_ITEMS)).bind(parameters::rows(&flagged)).execute(&mut **tx).await?;
+    let released: Vec<_> = moved.iter().filter(|(_, to)| *to == UnitMove::Release).map(|(id, _)| *id).collect();
+    if released.is_empty() { Ok(()) } else { reduce_buyers(database, tx, &parameters::hold_ids(&released)).await }
 }
 
-/// What a buyer gives back counts no longer against the limit.
-async fn buyers_back(database: &Database, tx: &mut Tx, keys: &str) -> Result<(), StoreError> {
+/// Released units no longer count against the limit of their buyers.
+async fn reduce_buyers(database: &Database, tx: &mut Tx, keys: &str) -> Result<(), StoreError> {
     const LOCK: &str = "SELECT b.buyer FROM buyers b WHERE (b.sale, b.buyer) IN ( \
         SELECT h.sale, h.buyer FROM json_to_recordset($1::json) AS r(order_id text, n bigint) \
         JOIN holds h ON h.order_id = r.order_id AND h.n = r.n) \
@@ -197,8 +165,8 @@ async fn buyers_back(database: &Database, tx: &mut Tx, keys: &str) -> Result<(),
     Ok(())
 }
 
-/// Gives the units of locked, live holds back and ends their orders.
-pub(super) async fn give_back(
+/// Ends locked, live holds and their orders, and frees their units.
+pub(super) async fn release_holds(
     database: &Database,
     tx: &mut Tx,
     holds: &[HoldRow],
@@ -207,14 +175,14 @@ pub(super) async fn give_back(
 ) -> Result<(), StoreError> {
     let ids: Vec<_> = holds.iter().map(|hold| hold.id).collect();
     let orders: Vec<_> = ids.iter().map(|id| id.order).collect();
-    hold_state(database, tx, &ids, (HoldState::LIVE, to)).await?;
+    move_holds(database, tx, &ids, (HoldState::LIVE, to)).await?;
     move_orders(database, tx, &orders, transition, now).await?;
-    units(database, tx, &ids.iter().map(|id| (*id, Units::Back)).collect::<Vec<_>>()).await?;
+    move_units(database, tx, &ids.iter().map(|id| (*id, UnitMove::Release)).collect::<Vec<_>>()).await?;
     let events: Vec<_> = holds.iter().flat_map(|hold| failed_events(hold, now)).collect();
     outbox::append(database, tx, &events).await
 }
 
-/// What is told of a hold whose units went back.
+/// The events of a hold that ended without payment.
 pub(super) fn failed_events(hold: &HoldRow, now: Timestamp) -> [Event; 2] {
     [EventKind::HoldEnded, EventKind::OrderFailed].map(|kind| Event::about(kind, &hold.sale, hold.id.order, now, 0))
 }
