@@ -59,10 +59,10 @@ impl HotPath {
     }
 
     /// Counts an answer, and tells of it when `began` says so.
-    pub fn answered(&self, nth: usize, parts: &Parts, status: StatusCode, began: Option<Instant>) {
-        self.counters[nth][class(status)].increment(1);
+    pub fn answered(&self, index: usize, parts: &Parts, status: StatusCode, began: Option<Instant>) {
+        self.counters[index][class(status)].increment(1);
         if let Some(began) = began {
-            line(&parts.method, Route::NAMES[nth], status, began.elapsed(), &trace_id(&parts.headers));
+            line(&parts.method, Route::NAMES[index], status, began.elapsed(), &trace_id(&parts.headers));
         }
     }
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, Response, StatusCode, header, uri::PathAndQuery};
 use hyper::body::Incoming;
 use stores::database::Database;
 use tower::ServiceExt as _;
-use waiting_room::{Route, Routed, WaitingRoom};
+use waiting_room::{Route, RouteMatch, WaitingRoom};
 use web::{ApiError, Body, ErrorCode, Site, Visitor, error_response, request::trace::begin_trace};
 
 use crate::{
@@ -53,9 +53,9 @@ impl Dispatcher {
         }
         if let Some(waiting_room) = &self.waiting_room {
             match waiting_room::route(request.method(), request.uri().path()) {
-                Routed::Here(route) => return self.dispatch_hot_path(waiting_room, route, request, peer),
-                Routed::Refused(error) => return immediate(self.refuse(&request, peer, &error)),
-                Routed::Elsewhere => {}
+                RouteMatch::Matched(route) => return self.dispatch_hot_path(waiting_room, route, request, peer),
+                RouteMatch::Refused(error) => return immediate(self.refuse(&request, peer, &error)),
+                RouteMatch::NotMatched => {}
             }
         }
         let dispatcher = Arc::clone(self);
@@ -70,18 +70,18 @@ impl Dispatcher {
         peer: SocketAddr,
     ) -> ResponseFuture {
         let (mut parts, _) = request.into_parts();
-        let (nth, began) = (route.nth(), self.hot_path.sample());
+        let (index, began) = (route.index(), self.hot_path.sample());
         if began.is_some() {
             begin_trace(&mut parts.headers);
         }
-        if let Some(response) = waiting_room.at_once(&route, Visitor::new(&waiting_room.site, &parts, peer)) {
-            self.hot_path.answered(nth, &parts, response.status(), began);
+        if let Some(response) = waiting_room.try_answer(&route, Visitor::new(&waiting_room.site, &parts, peer)) {
+            self.hot_path.answered(index, &parts, response.status(), began);
             return immediate(response);
         }
         let (waiting_room, hot_path) = (Arc::clone(waiting_room), Arc::clone(&self.hot_path));
         Either::Right(Box::pin(async move {
             let response = waiting_room.handle(route, Visitor::new(&waiting_room.site, &parts, peer)).await;
-            hot_path.answered(nth, &parts, response.status(), began);
+            hot_path.answered(index, &parts, response.status(), began);
             response
         }))
     }

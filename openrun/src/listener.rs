@@ -110,10 +110,10 @@ async fn serve(
     };
     match ended {
         Ok(None) => {}
-        Ok(Some(listener)) => {
+        Ok(Some(subscriber)) => {
             let socket = connection.into_parts().io.into_inner();
             // A new task, because this one has the size of everything that a request may need.
-            lifecycle.tracker.spawn(listener.write_to(socket, slot));
+            lifecycle.tracker.spawn(subscriber.write_to(socket, slot));
         }
         Err(error) => tracing::trace!(%error, "connection failed"),
     }

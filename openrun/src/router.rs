@@ -218,7 +218,7 @@ mod tests {
     use std::collections::HashSet;
 
     use http::Method;
-    use waiting_room::Routed;
+    use waiting_room::RouteMatch;
 
     use super::*;
 
@@ -229,8 +229,8 @@ mod tests {
     fn is_hot(method: &str, path: &str) -> Option<&'static str> {
         let method: Method = method.parse().unwrap();
         match waiting_room::route(&method, &sample(path)) {
-            Routed::Here(route) => Some(waiting_room::Route::NAMES[route.nth()]),
-            Routed::Refused(_) | Routed::Elsewhere => None,
+            RouteMatch::Matched(route) => Some(waiting_room::Route::NAMES[route.index()]),
+            RouteMatch::Refused(_) | RouteMatch::NotMatched => None,
         }
     }
 

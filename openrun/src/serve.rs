@@ -7,7 +7,7 @@ use checkout::{Reserver, http::AppState};
 use sale::Keys;
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::task::TaskTracker;
-use waiting_room::{WaitingRoom, budget::Budget, rooms::Rooms};
+use waiting_room::{WaitingRoom, join_rate_limit::JoinRateLimiter, sale_queues::SaleQueues};
 
 use crate::{
     access_log::HotPath,
@@ -50,7 +50,7 @@ pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifec
     if let Some(waiting_room) = dispatcher.waiting_room.clone() {
         let stop = lifecycle.soft.clone();
         lifecycle.spawn("frames", async move {
-            waiting_room.rooms.keep_fresh(stop).await;
+            waiting_room.queues.keep_fresh(stop).await;
             anyhow::Ok(())
         });
     }
@@ -71,8 +71,8 @@ fn dispatcher(services: &Services, membership: Membership, lifecycle: &Lifecycle
             keys: Arc::clone(&services.keys),
             passes: Arc::clone(&services.passes),
             database: services.database.clone(),
-            rooms: Rooms::new(services.database.clone(), Arc::clone(&services.queue), workers.clone()),
-            budget: Budget::new(config.joins_per_network_per_minute),
+            queues: SaleQueues::new(services.database.clone(), Arc::clone(&services.queue), workers.clone()),
+            join_rate_limiter: JoinRateLimiter::new(config.joins_per_network_per_minute),
             stop: lifecycle.soft.clone(),
         })
     });

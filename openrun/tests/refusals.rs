@@ -1,14 +1,11 @@
-//! What is asked wrongly is refused by the code of the surface, and nothing changes: a table of bad requests against one
-//! running server, races for a pass, and random bytes at the front door.
+//! Bad requests are refused with the documented codes and change nothing: a table of them against one running server, races
+//! for a pass, and random bytes on the listener.
 //!
 //! `cfg(test)` is always true here; it tells the lints that helpers of tests may unwrap.
 
 #[cfg(test)]
 #[path = "refusals/access.rs"]
 mod access;
-#[cfg(test)]
-#[path = "refusals/door.rs"]
-mod door;
 #[cfg(test)]
 #[path = "refusals/orders.rs"]
 mod orders;
@@ -31,20 +28,28 @@ mod seller;
 #[path = "refusals/shop.rs"]
 mod shop;
 #[cfg(test)]
+#[path = "refusals/waiting_room.rs"]
+mod waiting_room;
+#[cfg(test)]
 #[path = "refusals/world.rs"]
 mod world;
 
 #[cfg(test)]
 mod table {
-    use crate::{access, door, orders, pages, races, row::run, seller, world::World};
+    use crate::{access, orders, pages, races, row::run, seller, waiting_room, world::World};
 
     /// One server for all of them: whatever one row broke, the next ones would see.
     #[test]
     fn what_is_asked_wrongly_is_refused_and_nothing_changes() {
         let world = World::new();
-        let rows =
-            [access::rows(&world), door::rows(&world), orders::rows(&world), seller::rows(&world), pages::rows(&world)]
-                .concat();
+        let rows = [
+            access::rows(&world),
+            waiting_room::rows(&world),
+            orders::rows(&world),
+            seller::rows(&world),
+            pages::rows(&world),
+        ]
+        .concat();
         let count = rows.len();
         let faults = run(&world, rows);
         assert!(faults.is_empty(), "{} faults in {count} rows:\n{}", faults.len(), faults.join("\n"));

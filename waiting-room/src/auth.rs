@@ -1,4 +1,4 @@
-//! Whose place in line a request is about: the ticket that it carries, and the session that the ticket may be bound to.
+//! The ticket that a request presents, and the session that the ticket may be bound to.
 
 use sale::{BuyerId, SaleId, SessionId, Ticket};
 use stores::queue_store::TicketClaims;
@@ -6,25 +6,26 @@ use web::{ApiError, ErrorCode, Visitor};
 
 use crate::WaitingRoom;
 
-/// The verified ticket of a request, with the text that carried it.
+/// A verified ticket with the token that the request presented.
 pub struct PresentedTicket<'r> {
     pub ticket: Ticket,
-    pub text: &'r str,
+    pub token: &'r str,
 }
 
 impl PresentedTicket<'_> {
-    pub fn carried(&self) -> (BuyerId, TicketClaims) {
+    /// What the queue store decides by.
+    pub fn claims(&self) -> (BuyerId, TicketClaims) {
         (self.ticket.buyer, TicketClaims { number: self.ticket.number, epoch: self.ticket.epoch })
     }
 }
 
 /// Reads the ticket of a request: a bearer token, or the cookie of this sale together with its session.
-pub fn ticket<'r>(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'r>) -> Result<PresentedTicket<'r>, ApiError> {
-    let (text, by_cookie) = match visitor.bearer() {
-        Some(text) => (text, false),
+pub fn ticket<'r>(app: &WaitingRoom, sale: &SaleId, visitor: Visitor<'r>) -> Result<PresentedTicket<'r>, ApiError> {
+    let (token, by_cookie) = match visitor.bearer() {
+        Some(token) => (token, false),
         None => (visitor.ticket_cookie(sale).ok_or(ErrorCode::TicketMissing)?, true),
     };
-    let ticket = Ticket::verify(&door.keys.tickets, text).ok_or(ErrorCode::TicketInvalid)?;
+    let ticket = Ticket::verify(&app.keys.tickets, token).ok_or(ErrorCode::TicketInvalid)?;
     if ticket.sale != *sale {
         return Err(ErrorCode::WrongSale.into());
     }
@@ -32,17 +33,17 @@ pub fn ticket<'r>(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'r>) -> Re
     if needs_session && visitor.buyer() != Some(ticket.buyer) {
         return Err(ErrorCode::WrongSession.into());
     }
-    Ok(PresentedTicket { ticket, text })
+    Ok(PresentedTicket { ticket, token })
 }
 
-/// The ticket that a joining session may carry: one of its own, of this sale. Anything else is as if there were none.
+/// The ticket that a joining session presents, if it is its own and of this sale; any other one is ignored.
 pub fn own_ticket<'r>(
-    door: &WaitingRoom,
+    app: &WaitingRoom,
     sale: &SaleId,
     session: &SessionId,
     visitor: Visitor<'r>,
 ) -> Option<PresentedTicket<'r>> {
-    let text = visitor.bearer().or_else(|| visitor.ticket_cookie(sale))?;
-    let ticket = Ticket::verify(&door.keys.tickets, text)?;
-    (ticket.sale == *sale && ticket.buyer == session.buyer()).then_some(PresentedTicket { ticket, text })
+    let token = visitor.bearer().or_else(|| visitor.ticket_cookie(sale))?;
+    let ticket = Ticket::verify(&app.keys.tickets, token)?;
+    (ticket.sale == *sale && ticket.buyer == session.buyer()).then_some(PresentedTicket { ticket, token })
 }

@@ -9,11 +9,11 @@ use web::{ApiError, Body, ErrorCode, SameOrigin, Visitor};
 
 use crate::{
     WaitingRoom, auth, json,
-    room::{PassOutcome, PassRequest, Room},
+    sale_queue::{PassOutcome, PassRequest, SaleQueue},
 };
 
-/// How often a ticket that is not called may ask to enter again.
-const ASK_AGAIN_SECONDS: u32 = 2;
+/// The Retry-After of a ticket that is not called yet.
+const RETRY_AFTER_SECONDS: u32 = 2;
 
 #[derive(Debug, Serialize, ToSchema)]
 struct GivenPass {
@@ -22,10 +22,11 @@ struct GivenPass {
     expires_at: Timestamp,
 }
 
-/// A pass that was given, now or before.
-pub struct Given {
+/// The pass of a ticket, issued now or before.
+pub struct IssuedPass {
     pub pass: Pass,
-    pub text: String,
+    pub token: String,
+    /// Whether this request made the pass.
     pub is_new: bool,
 }
 
@@ -43,27 +44,32 @@ pub struct Given {
         (status = 410, description = "ticket_gone, sale_closed")
     )
 )]
-pub async fn enter(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+pub async fn enter(app: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let same_origin = visitor.same_origin()?;
-    let room = door.rooms.room(sale).await?;
-    let presented = auth::ticket(door, sale, visitor)?;
-    let given = issue_pass(door, &room, &presented.ticket, same_origin).await?;
-    let status = if given.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let cookie = door.site.set_pass(sale, &given.text);
-    let document = GivenPass { id: given.pass.id, pass: given.text, expires_at: given.pass.expires_at };
+    let queue = app.queues.open(sale).await?;
+    let presented = auth::ticket(app, sale, visitor)?;
+    let issued = issue_pass(app, &queue, &presented.ticket, same_origin).await?;
+    let status = if issued.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let cookie = app.site.set_pass(sale, &issued.token);
+    let document = GivenPass { id: issued.pass.id, pass: issued.token, expires_at: issued.pass.expires_at };
     let mut response = json(status, &document);
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
 }
 
-/// Lets the ticket in.
-pub async fn issue_pass(door: &WaitingRoom, room: &Room, ticket: &Ticket, _: SameOrigin) -> Result<Given, ApiError> {
-    let now = door.database.now();
-    if room.state(now) == SaleState::Closed {
+/// Admits the ticket if it is called, and signs its pass once the pass's row is committed.
+pub async fn issue_pass(
+    app: &WaitingRoom,
+    queue: &SaleQueue,
+    ticket: &Ticket,
+    _: SameOrigin,
+) -> Result<IssuedPass, ApiError> {
+    let now = app.database.now();
+    if queue.cache.state(now) == SaleState::Closed {
         return Err(ErrorCode::SaleClosed.into());
     }
-    let pass_seconds = i64::from(room.edition().known.sale.pass_seconds);
-    // Passes carry whole seconds; the row says the same.
+    let pass_seconds = i64::from(queue.cache.snapshot().stocked.sale.pass_seconds);
+    // A pass has whole seconds, and so has its row.
     let issued_at = Timestamp::from_millis(now.as_seconds().saturating_mul(1000));
     let enter = EnterRequest {
         place: Place { buyer: ticket.buyer, number: ticket.number },
@@ -71,28 +77,28 @@ pub async fn issue_pass(door: &WaitingRoom, room: &Room, ticket: &Ticket, _: Sam
         pass: ticket.pass_id(),
         expires_at: issued_at.plus_seconds(pass_seconds),
     };
-    let came = room.pass_requests.submit(PassRequest { enter, bound: ticket.bound, issued_at }).await;
-    match came? {
-        PassOutcome::In(pass, is_new) => {
-            let text = door.passes.sign(&pass).map_err(|fault| {
-                tracing::error!(%fault, "a pass could not be signed");
+    let outcome = queue.pass_requests.submit(PassRequest { enter, bound: ticket.bound, issued_at }).await;
+    match outcome? {
+        PassOutcome::Issued { pass, is_new } => {
+            let token = app.passes.sign(&pass).map_err(|error| {
+                tracing::error!(%error, "cannot sign a pass");
                 ErrorCode::Internal
             })?;
             metrics::counter!("openrun_passes_total").increment(u64::from(is_new));
-            Ok(Given { pass, text, is_new })
+            Ok(IssuedPass { pass, token, is_new })
         }
         PassOutcome::NotCalled(status) => {
             tracing::trace!(?status, "not called yet");
-            Err(ApiError::from(ErrorCode::NotCalled).retry_after(ASK_AGAIN_SECONDS))
+            Err(ApiError::from(ErrorCode::NotCalled).retry_after(RETRY_AFTER_SECONDS))
         }
-        PassOutcome::Gone(status) => Err(ApiError::from(ErrorCode::TicketGone).detail(why_gone(status))),
+        PassOutcome::Gone(status) => Err(ApiError::from(ErrorCode::TicketGone).detail(gone_detail(status))),
     }
 }
 
-const fn why_gone(status: TicketStatus) -> &'static str {
+const fn gone_detail(status: TicketStatus) -> &'static str {
     match status {
-        TicketStatus::Consumed { .. } => "Its pass was used for an order.",
-        TicketStatus::Left => "Its holder left the line.",
-        _ => "Both calls were missed.",
+        TicketStatus::Consumed { .. } => "The pass of this ticket was used for an order.",
+        TicketStatus::Left => "The holder of this ticket left the line.",
+        _ => "The holder of this ticket missed both calls.",
     }
 }

@@ -1,10 +1,10 @@
-//! Frame: the public document of a sale, served from memory.
+//! Frame: the public document of a sale, from memory.
 
 use http::{HeaderValue, Response, StatusCode, header};
 use sale::{Frame, SaleId};
 use web::{Body, Visitor};
 
-use crate::{TIME, WaitingRoom, room::Room};
+use crate::{SERVER_TIME, WaitingRoom, sale_queue::QueueCache};
 
 /// The public document of a sale, by its `ETag` or whole: the same bytes from every process.
 #[utoipa::path(
@@ -18,23 +18,23 @@ use crate::{TIME, WaitingRoom, room::Room};
         (status = 304, description = "Not changed since If-None-Match")
     )
 )]
-pub fn frame(door: &WaitingRoom, room: &Room, visitor: Visitor<'_>) -> Response<Body> {
-    let shown = &room.edition().shown;
-    let known = visitor.headers.get(header::IF_NONE_MATCH);
-    let mut response = if known.is_some_and(|etag| etag == shown.etag) {
+pub fn frame(app: &WaitingRoom, cache: &QueueCache, visitor: Visitor<'_>) -> Response<Body> {
+    let encoded = &cache.snapshot().encoded;
+    let if_none_match = visitor.headers.get(header::IF_NONE_MATCH);
+    let mut response = if if_none_match.is_some_and(|etag| etag == encoded.etag) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        let mut response = Response::new(Body::from(shown.json.clone()));
+        let mut response = Response::new(Body::from(encoded.json.clone()));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     };
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, shown.etag.clone());
+    headers.insert(header::ETAG, encoded.etag.clone());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("openrun-time, etag"));
-    headers.insert(TIME, door.time());
+    headers.insert(SERVER_TIME, app.server_time());
     response
 }

@@ -1,4 +1,4 @@
-//! Join: a session gets its place in the line, the same one forever.
+//! Join: a session gets a number in the queue, always the same one.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use stores::queue_store::{JoinOutcome, JoinRequest};
 use utoipa::ToSchema;
 use web::{ApiError, Body, ErrorCode, SameOrigin, Visitor, paths};
 
-use crate::{WaitingRoom, auth, json, room::Room, standing::state_of};
+use crate::{WaitingRoom, auth, json, sale_queue::QueueCache, standing::state_of};
 
 static JOINS: LazyLock<Counter> = LazyLock::new(|| metrics::counter!("openrun_joins_total"));
 
@@ -27,9 +27,10 @@ pub struct JoinedTicket {
     pub is_new: bool,
 }
 
-/// Whose join it is, and whether a cookie said so.
+/// The session that joins.
 pub struct Joiner {
     pub session: SessionId,
+    /// Whether the session cookie named it; then the ticket counts only together with that cookie.
     pub by_cookie: bool,
 }
 
@@ -54,75 +55,73 @@ pub struct Joiner {
         (status = 429, description = "rate_limited")
     )
 )]
-pub async fn join(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+pub async fn join(app: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let same_origin = visitor.same_origin()?;
-    let joiner = joiner(door, sale, visitor)?;
-    let joined = take_place(door, sale, &joiner, visitor, same_origin).await?;
+    let joiner = joiner(app, sale, visitor)?;
+    let joined = join_queue(app, sale, &joiner, visitor, same_origin).await?;
     let status = if joined.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = json(status, &joined);
-    set_cookies(door, sale, &joiner, &joined.ticket, &mut response);
+    set_cookies(app, sale, &joiner, &joined.ticket, &mut response);
     if let Ok(location) = HeaderValue::try_from(paths::api::own_ticket(sale)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
 }
 
-/// The session cookie first; else the one that the idempotency key names; else a new one.
-pub fn joiner(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Joiner, ApiError> {
+/// The session of the cookie; else the one that is derived from the idempotency key; else a new one.
+pub fn joiner(app: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Joiner, ApiError> {
     if let Some(session) = visitor.session() {
         return Ok(Joiner { session, by_cookie: true });
     }
     let session = if visitor.has_idempotency_key() {
-        session_of_key(&door.keys.sessions, sale, visitor.idempotency_key()?)
+        session_of_key(&app.keys.sessions, sale, visitor.idempotency_key()?)
     } else {
         SessionId::random()
     };
     Ok(Joiner { session, by_cookie: false })
 }
 
-/// The cookies that make the next page or poll cheap.
-pub fn set_cookies<B>(door: &WaitingRoom, sale: &SaleId, joiner: &Joiner, ticket: &str, response: &mut Response<B>) {
+/// Sets the cookies of the session and its ticket.
+pub fn set_cookies<B>(app: &WaitingRoom, sale: &SaleId, joiner: &Joiner, token: &str, response: &mut Response<B>) {
     let headers = response.headers_mut();
-    headers.append(header::SET_COOKIE, door.site.set_session(&joiner.session));
-    headers.append(header::SET_COOKIE, door.site.set_ticket(sale, ticket));
+    headers.append(header::SET_COOKIE, app.site.set_session(&joiner.session));
+    headers.append(header::SET_COOKIE, app.site.set_ticket(sale, token));
 }
 
-/// Finds the session's place or gives it the next one.
-pub async fn take_place(
-    door: &WaitingRoom,
+/// Finds the session's place in the queue or gives it the next number.
+pub async fn join_queue(
+    app: &WaitingRoom,
     sale: &SaleId,
     joiner: &Joiner,
     visitor: Visitor<'_>,
     _: SameOrigin,
 ) -> Result<JoinedTicket, ApiError> {
-    let room = door.rooms.room(sale).await?;
-    check_open(door, &room)?;
-    door.budget.spend(visitor.client_ip())?;
-    let carried = auth::own_ticket(door, sale, &joiner.session, visitor);
+    let queue = app.queues.open(sale).await?;
+    check_open(app, &queue.cache)?;
+    app.join_rate_limiter.check(visitor.client_ip())?;
+    let presented = auth::own_ticket(app, sale, &joiner.session, visitor);
     let buyer = joiner.session.buyer();
-    let answer = room
-        .joins
-        .submit(JoinRequest { buyer, ticket: carried.as_ref().map(|presented| presented.carried().1) })
-        .await?;
+    let claims = presented.as_ref().map(|presented| presented.claims().1);
+    let outcome = queue.joins.submit(JoinRequest { buyer, ticket: claims }).await?;
     JOINS.increment(1);
-    let (number, joined_at, state, is_new) = match answer {
+    let (number, joined_at, state, is_new) = match outcome {
         JoinOutcome::New { number, joined_at } => (number, joined_at, TicketState::Waiting, true),
         JoinOutcome::Existing { number, joined_at, status } => {
-            let at = joined_at.or_else(|| carried.as_ref().map(|presented| presented.ticket.joined_at));
-            (number, at.unwrap_or_else(|| earliest(&room)), state_of(status), false)
+            let joined_at = joined_at.or_else(|| presented.as_ref().map(|presented| presented.ticket.joined_at));
+            (number, joined_at.unwrap_or_else(|| earliest_join(&queue.cache)), state_of(status), false)
         }
         JoinOutcome::AllocationReached => return Err(ErrorCode::StoreUnavailable.into()),
     };
-    let kept =
-        carried.filter(|presented| presented.ticket.number == number && presented.ticket.bound == joiner.by_cookie);
-    let (ticket, text) = match kept {
-        Some(presented) => (presented.ticket, presented.text.to_owned()),
-        None => sign(door, &room, joiner, &Place { number, buyer, joined_at }),
+    let still_valid =
+        presented.filter(|presented| presented.ticket.number == number && presented.ticket.bound == joiner.by_cookie);
+    let (ticket, token) = match still_valid {
+        Some(presented) => (presented.ticket, presented.token.to_owned()),
+        None => issue_ticket(app, &queue.cache, joiner, &Place { number, buyer, joined_at }),
     };
     Ok(JoinedTicket {
         id: ticket.id(),
         sale: sale.clone(),
-        ticket: text,
+        ticket: token,
         number,
         state,
         joined_at: ticket.joined_at,
@@ -130,9 +129,10 @@ pub async fn take_place(
     })
 }
 
-/// When a joiner of a lost life came at the earliest: the same for every ask, so that the ticket stays the same.
-fn earliest(room: &Room) -> Timestamp {
-    let sale = &room.edition().known.sale;
+/// The join time of a place whose own one was lost with its epoch: the earliest possible one. It is the same for every
+/// request, so that the ticket stays the same.
+fn earliest_join(cache: &QueueCache) -> Timestamp {
+    let sale = &cache.snapshot().stocked.sale;
     sale.opens_at.max(sale.created_at)
 }
 
@@ -142,8 +142,8 @@ struct Place {
     joined_at: Timestamp,
 }
 
-fn sign(door: &WaitingRoom, room: &Room, joiner: &Joiner, place: &Place) -> (Ticket, String) {
-    let key = room.key();
+fn issue_ticket(app: &WaitingRoom, cache: &QueueCache, joiner: &Joiner, place: &Place) -> (Ticket, String) {
+    let key = cache.key();
     let ticket = Ticket {
         sale: key.sale,
         number: place.number,
@@ -152,24 +152,27 @@ fn sign(door: &WaitingRoom, room: &Room, joiner: &Joiner, place: &Place) -> (Tic
         joined_at: place.joined_at,
         bound: joiner.by_cookie,
     };
-    let text = ticket.sign(&door.keys.tickets);
-    (ticket, text)
+    let token = ticket.sign(&app.keys.tickets);
+    (ticket, token)
 }
 
-/// Why the line takes nobody, where it does not.
-pub fn refusal(door: &WaitingRoom, room: &Room, visitor: Visitor<'_>) -> Option<ApiError> {
-    visitor.same_origin().and_then(|_| check_open(door, room)).err()
+/// The error of a join that needs no store to be refused.
+pub fn refusal(app: &WaitingRoom, cache: &QueueCache, visitor: Visitor<'_>) -> Option<ApiError> {
+    visitor.same_origin().and_then(|_| check_open(app, cache)).err()
 }
 
-/// Whether the line takes people now.
-pub fn check_open(door: &WaitingRoom, room: &Room) -> Result<(), ApiError> {
-    let now = door.database.now();
-    match room.state(now) {
+/// Checks that the queue can be joined now.
+///
+/// # Errors
+/// 409 before the opening, 410 when the sale is over or sold out.
+pub fn check_open(app: &WaitingRoom, cache: &QueueCache) -> Result<(), ApiError> {
+    let now = app.database.now();
+    match cache.state(now) {
         SaleState::Open | SaleState::Paused => Ok(()),
         SaleState::SoldOut => Err(ErrorCode::SoldOutForGood.into()),
         SaleState::Closed | SaleState::Draining => Err(ErrorCode::SaleClosed.into()),
         SaleState::Scheduled | SaleState::Lobby => {
-            let seconds = room.edition().known.sale.opens_at.millis_since(now).div_euclid(1000).saturating_add(1);
+            let seconds = cache.snapshot().stocked.sale.opens_at.millis_since(now).div_euclid(1000).saturating_add(1);
             Err(ApiError::from(ErrorCode::SaleNotOpen).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX)))
         }
     }

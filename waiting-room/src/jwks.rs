@@ -1,4 +1,4 @@
-//! The public keys of passes, for whoever verifies them without asking.
+//! The public keys of passes, for anybody who verifies them.
 
 use http::Response;
 use utoipa::ToSchema;
@@ -39,6 +39,6 @@ pub struct Jwk {
     tag = "line",
     responses((status = 200, description = "The keys", body = JwkSet))
 )]
-pub fn jwks(door: &WaitingRoom) -> Response<Body> {
-    json_text(door.passes.jwks().to_owned())
+pub fn jwks(app: &WaitingRoom) -> Response<Body> {
+    json_text(app.passes.jwks().to_owned())
 }

@@ -1,21 +1,22 @@
-//! The front door: join, poll, stream, enter, and the pages of a sale and its line, rendered from memory.
+//! The waiting room: join, poll, stream, enter, and the pages of a sale and its queue, rendered from memory.
 //!
-//! [`route`] turns a path into a [`Route`], [`WaitingRoom::handle`] the route into an answer. Everything about one sale
-//! lives in its [`room`]; [`rooms`] keeps them fresh.
+//! [`route`] parses a path into a [`Route`], and [`WaitingRoom::handle`] answers it. What the process knows of one sale is
+//! in its [`SaleQueue`](sale_queue::SaleQueue); [`SaleQueues`] keeps all of them fresh.
 
 pub mod auth;
-pub mod budget;
-pub mod edition;
+pub mod encoded_frame;
 pub mod enter;
 pub mod frame;
 pub mod join;
+pub mod join_rate_limit;
 pub mod jwks;
 pub mod leave;
-pub mod numbers;
+pub mod number_set;
+pub mod page_snapshot;
 pub mod pages;
-pub mod room;
-pub mod rooms;
 pub mod route;
+pub mod sale_queue;
+pub mod sale_queues;
 pub mod standing;
 pub mod stream;
 
@@ -27,54 +28,53 @@ use stores::{database::Database, queue_store::SaleQueueStore};
 use tokio_util::sync::CancellationToken;
 use web::{ApiError, Body, Site, Visitor, error_response};
 
-pub use crate::route::{Page, Route, Routed, route};
+pub use crate::route::{Page, Route, RouteMatch, route};
+use crate::{join_rate_limit::JoinRateLimiter, sale_queues::SaleQueues};
 
-/// What the front door answers, for the description of the API.
+/// The routes of this crate, for the description of the API.
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(join::join, frame::frame, stream::stream, standing::standing, leave::leave, enter::enter, jwks::jwks))]
 pub struct Description;
 
-use crate::{budget::Budget, rooms::Rooms};
-
 /// The server's clock, for pages that count down.
-pub(crate) const TIME: HeaderName = HeaderName::from_static("openrun-time");
+pub(crate) const SERVER_TIME: HeaderName = HeaderName::from_static("openrun-time");
 
-/// The front door of one process.
+/// The waiting room of one process: what its handlers work with.
 pub struct WaitingRoom {
     pub site: Site,
     pub keys: Arc<Keys>,
     pub passes: Arc<PassIssuer>,
     pub database: Database,
-    pub rooms: Rooms,
-    pub budget: Budget,
-    /// Cancelled when the process stops: streams end, and their pages ask another process.
+    pub queues: SaleQueues,
+    pub join_rate_limiter: JoinRateLimiter,
+    /// Cancelled when the process stops: streams end, and their pages reconnect to another process.
     pub stop: CancellationToken,
 }
 
 impl WaitingRoom {
     pub fn queue_store(&self) -> &Arc<dyn SaleQueueStore> {
-        self.rooms.queue_store()
+        self.queues.queue_store()
     }
 
-    /// Answers what this process knows by itself: the frame, the place of somebody who waits, that a line takes nobody.
-    /// `None` where stores have to be asked; then [`Self::handle`] does it all.
-    pub fn at_once(&self, route: &Route, visitor: Visitor<'_>) -> Option<Response<Body>> {
+    /// Answers from memory: the frame, the standing of a waiting ticket, the refusal of a join. `None` where a store has to
+    /// be read; then [`Self::handle`] answers.
+    pub fn try_answer(&self, route: &Route, visitor: Visitor<'_>) -> Option<Response<Body>> {
         let (Route::Join(sale) | Route::Frame(sale) | Route::Standing(sale)) = route else { return None };
-        let rooms = self.rooms.here();
-        let room = rooms.get(sale)?;
-        let answered = match route {
-            Route::Join(_) => Err(join::refusal(self, room, visitor)?),
-            Route::Standing(sale) => standing::waiting(self, room, sale, visitor)?,
-            _ => Ok(frame::frame(self, room, visitor)),
+        let queues = self.queues.opened();
+        let queue = queues.get(sale)?;
+        let answer = match route {
+            Route::Join(_) => Err(join::refusal(self, &queue.cache, visitor)?),
+            Route::Standing(sale) => standing::try_answer(self, &queue.cache, sale, visitor)?,
+            _ => Ok(frame::frame(self, &queue.cache, visitor)),
         };
-        Some(answered.unwrap_or_else(|error| self.refuse(&error, visitor)))
+        Some(answer.unwrap_or_else(|error| self.refuse(&error, visitor)))
     }
 
-    /// Answers one request of the hot path. No step of it reads the request's body.
+    /// Answers one request of the hot path. No handler reads the request's body.
     pub async fn handle(&self, route: Route, visitor: Visitor<'_>) -> Response<Body> {
-        let answered = match route {
+        let answer = match route {
             Route::Join(sale) => join::join(self, &sale, visitor).await,
-            Route::Frame(sale) => self.rooms.room(&sale).await.map(|room| frame::frame(self, &room, visitor)),
+            Route::Frame(sale) => self.queues.open(&sale).await.map(|queue| frame::frame(self, &queue.cache, visitor)),
             Route::Stream(sale) => stream::stream(self, &sale).await,
             Route::Standing(sale) => standing::standing(self, &sale, visitor).await,
             Route::Leave(sale) => leave::leave(self, &sale, visitor).await,
@@ -82,26 +82,26 @@ impl WaitingRoom {
             Route::Jwks => Ok(jwks::jwks(self)),
             Route::Page(page) => pages::page(self, page, visitor).await,
         };
-        answered.unwrap_or_else(|error| self.refuse(&error, visitor))
+        answer.unwrap_or_else(|error| self.refuse(&error, visitor))
     }
 
-    /// The answer to a request that failed: a document for programs, a page for people.
+    /// The response to a failed request: a problem document for programs, a page for people.
     pub fn refuse(&self, error: &ApiError, visitor: Visitor<'_>) -> Response<Body> {
         error_response(error, visitor, self.database.now())
     }
 
-    /// The value of [`TIME`].
-    pub(crate) fn time(&self) -> HeaderValue {
+    /// The value of [`SERVER_TIME`].
+    pub(crate) fn server_time(&self) -> HeaderValue {
         HeaderValue::from_bytes(&self.database.now().text()).unwrap_or(HeaderValue::from_static(""))
     }
 }
 
-/// Room for any answer of the hot path, so that writing it asks for memory once.
-const JSON_BYTES: usize = 512;
+/// Enough for every JSON answer of the hot path, so that writing one allocates once.
+const JSON_CAPACITY_BYTES: usize = 512;
 
-/// A JSON answer that is meant for its asker alone.
+/// A JSON answer for one visitor alone.
 pub(crate) fn json<T: serde::Serialize>(status: StatusCode, value: &T) -> Response<Body> {
-    let mut text = Vec::with_capacity(JSON_BYTES);
+    let mut text = Vec::with_capacity(JSON_CAPACITY_BYTES);
     let written = serde_json::to_writer(&mut text, value);
     let mut response = json_text(if written.is_ok() { text } else { Vec::new() });
     *response.status_mut() = status;

@@ -1,5 +1,6 @@
-//! The pages of a sale and its line, from memory: everybody reloads them at the opening, so what is the same for all is
-//! rendered and compressed once per edition. Views that few people see are rendered for each.
+//! The pages of a sale and its queue, from memory. At the opening everybody reloads them, so what is the same for all is
+//! rendered and compressed once per [`PageSnapshot`](crate::page_snapshot::PageSnapshot). Views that few people see are
+//! rendered for each.
 
 use http::{Response, StatusCode, header};
 use sale::{Language, SaleId, SaleState, SessionId, frame::ItemLeft, standing::TicketState};
@@ -11,56 +12,55 @@ use web::{
 };
 
 use crate::{
-    Page, WaitingRoom, auth,
-    edition::TemplateKey,
-    enter, join, leave,
-    room::Room,
-    standing::{Standing, stand},
+    Page, WaitingRoom, auth, enter, join, leave,
+    page_snapshot::TemplateKey,
+    sale_queue::SaleQueue,
+    standing::{Standing, current_standing},
 };
 
 /// Answers a page of the hot path.
-pub async fn page(door: &WaitingRoom, page: Page, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+pub async fn page(app: &WaitingRoom, page: Page, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     match page {
-        Page::Sale(sale) => sale_page(door, &sale, visitor).await,
-        Page::Line(sale) => line_page(door, &sale, visitor).await,
-        Page::JoinForm(sale) => join_form(door, &sale, visitor).await,
-        Page::LeaveForm(sale) => leave_form(door, &sale, visitor).await,
-        Page::EnterForm(sale) => enter_form(door, &sale, visitor).await,
+        Page::Sale(sale) => sale_page(app, &sale, visitor).await,
+        Page::Line(sale) => line_page(app, &sale, visitor).await,
+        Page::JoinForm(sale) => join_form(app, &sale, visitor).await,
+        Page::LeaveForm(sale) => leave_form(app, &sale, visitor).await,
+        Page::EnterForm(sale) => enter_form(app, &sale, visitor).await,
     }
 }
 
-fn context<'r>(door: &WaitingRoom, visitor: Visitor<'r>) -> PageContext<'r> {
-    PageContext { visitor, now: door.database.now() }
+fn context<'r>(app: &WaitingRoom, visitor: Visitor<'r>) -> PageContext<'r> {
+    PageContext { visitor, now: app.database.now() }
 }
 
-async fn sale_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
-    let room = door.rooms.room(sale).await?;
+async fn sale_page(app: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+    let queue = app.queues.open(sale).await?;
     let (session, is_new) = session(visitor);
-    let number = auth::own_ticket(door, sale, &session, visitor)
+    let number = auth::own_ticket(app, sale, &session, visitor)
         .map(|presented| presented.ticket.number)
-        .filter(|number| !room.has_left(*number));
-    let edition = room.edition();
-    let (known, frame) = (&edition.known.sale, &edition.shown.frame);
-    let context = context(door, visitor);
+        .filter(|number| !queue.cache.has_departed(*number));
+    let snapshot = queue.cache.snapshot();
+    let (row, frame) = (&snapshot.stocked.sale, &snapshot.encoded.frame);
+    let context = context(app, visitor);
     let (layout, join_key) = (context.layout(), SessionId::random().expose());
-    let (language, opens_at) = (layout.language, known.opens_at);
-    let state = room.state(context.now);
+    let (language, opens_at) = (layout.language, row.opens_at);
+    let state = queue.cache.state(context.now);
     let page = || SalePage {
         layout: layout.clone(),
         sale: sale.to_string(),
-        name: known.name.in_language(language).to_owned(),
+        name: row.name.in_language(language).to_owned(),
         state,
         opens_at,
-        items: known.items.iter().map(|item| card(item, &frame.items, language)).collect(),
-        per_buyer_limit: known.per_buyer_limit.into(),
-        enter_seconds: known.enter_seconds.into(),
-        hold_seconds: known.hold_seconds.into(),
+        items: row.items.iter().map(|item| card(item, &frame.items, language)).collect(),
+        per_buyer_limit: row.per_buyer_limit.into(),
+        enter_seconds: row.enter_seconds.into(),
+        hold_seconds: row.hold_seconds.into(),
         waiting: frame.waiting,
         number,
         join_key: join_key.clone(),
     };
     let key = TemplateKey::Sale { language, state, has_ticket: number.is_some() };
-    let mut response = if let Some(template) = edition.templates.get_or_compile(key, || page().precompile()) {
+    let mut response = if let Some(template) = snapshot.templates.get_or_compile(key, || page().precompile()) {
         let (nonce, join_key) = (&layout.nonce, &join_key);
         let visitor = SaleVisitor { language, nonce, now: layout.now, opens_at, number, join_key };
         context.precompressed(nonce, &template, &visitor.slot_values())
@@ -68,29 +68,29 @@ async fn sale_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
         context.page(&layout.nonce, StatusCode::OK, page().render())
     };
     if is_new {
-        response.headers_mut().append(header::SET_COOKIE, door.site.set_session(&session));
+        response.headers_mut().append(header::SET_COOKIE, app.site.set_session(&session));
     }
     Ok(response)
 }
 
-async fn line_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
-    let room = door.rooms.room(sale).await?;
-    let presented = match auth::ticket(door, sale, visitor) {
+async fn line_page(app: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+    let queue = app.queues.open(sale).await?;
+    let presented = match auth::ticket(app, sale, visitor) {
         Ok(presented) => presented,
-        // Without a ticket the way to a place is the page of the sale.
-        Err(problem) if problem.code == ErrorCode::TicketMissing => return Ok(see_other(&paths::sale(sale))),
-        Err(problem) => return Err(problem),
+        // Visitors without a ticket join on the page of the sale.
+        Err(error) if error.code == ErrorCode::TicketMissing => return Ok(see_other(&paths::sale(sale))),
+        Err(error) => return Err(error),
     };
-    let standing = stand(door, &room, &presented.ticket).await?;
-    let order = ordered(door, &room, &presented, standing.state).await;
-    let edition = room.edition();
-    let (known, frame) = (&edition.known.sale, &edition.shown.frame);
-    let context = context(door, visitor);
+    let standing = current_standing(app, &queue, &presented).await?;
+    let order = order_of(&queue, &presented, standing.state).await;
+    let snapshot = queue.cache.snapshot();
+    let (row, frame) = (&snapshot.stocked.sale, &snapshot.encoded.frame);
+    let context = context(app, visitor);
     let (layout, join_key) = (context.layout(), SessionId::random().expose());
-    let (language, opens_at) = (layout.language, known.opens_at);
-    let sale_state = room.state(context.now);
-    // In trouble the last frame still says how many may be ahead, and the page says that there is trouble.
-    let most_ahead = standing.ahead.or_else(|| edition.shown.ahead(standing.number));
+    let (language, opens_at) = (layout.language, row.opens_at);
+    let sale_state = queue.cache.state(context.now);
+    // While a store is unavailable, the page shows the bound of the last frame, and that there is trouble.
+    let most_ahead = standing.ahead.or_else(|| snapshot.encoded.ahead(standing.number));
     let view = view(&standing, most_ahead.unwrap_or(0), sale_state, order);
     let left = frame.items.iter().map(|item| item.left).fold(0, u64::saturating_add);
     let held = frame.items.iter().map(|item| item.held).fold(0, u64::saturating_add);
@@ -98,7 +98,7 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
     let page = || LinePage {
         layout: layout.clone(),
         sale: sale.to_string(),
-        sale_name: known.name.in_language(language).to_owned(),
+        sale_name: row.name.in_language(language).to_owned(),
         ticket: standing.id.clone(),
         number,
         epoch: frame.epoch.to_string(),
@@ -107,15 +107,15 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
         at_front: most_ahead.is_none(),
         slower: None,
         trouble: frame.trouble.is_some(),
-        message: known.message.as_ref().map(|message| message.in_language(language).to_owned()),
+        message: row.message.as_ref().map(|message| message.in_language(language).to_owned()),
         left,
         held,
         opens_at,
-        enter_seconds: known.enter_seconds.into(),
+        enter_seconds: row.enter_seconds.into(),
         join_key: join_key.clone(),
     };
     let key = view.shape().map(|shape| TemplateKey::Line { language, state: sale_state, shape });
-    Ok(if let Some(template) = key.and_then(|key| edition.templates.get_or_compile(key, || page().precompile())) {
+    Ok(if let Some(template) = key.and_then(|key| snapshot.templates.get_or_compile(key, || page().precompile())) {
         let (nonce, ticket, view, join_key) = (&layout.nonce, &standing.id, &view, &join_key);
         let visitor =
             LineVisitor { language, nonce, now: layout.now, opens_at, ticket, number, view, left, held, join_key };
@@ -125,63 +125,58 @@ async fn line_page(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> R
     })
 }
 
-/// The order that a used pass became.
-async fn ordered(
-    door: &WaitingRoom,
-    room: &Room,
-    presented: &auth::PresentedTicket<'_>,
-    state: TicketState,
-) -> Option<String> {
+/// The order that the ticket's pass was used for; the page does without a link when the store is unavailable.
+async fn order_of(queue: &SaleQueue, presented: &auth::PresentedTicket<'_>, state: TicketState) -> Option<String> {
     if state != TicketState::Consumed {
         return None;
     }
-    match room.standings.submit(presented.carried()).await {
+    match queue.standings.submit(presented.claims()).await {
         Ok(stores::queue_store::TicketStatus::Consumed { hold }) => Some(hold.order.to_string()),
         Ok(_) => None,
-        Err(fault) => {
-            tracing::debug!(sale = %room.key().sale, %fault, now = %door.database.now(), "the order is not linked");
+        Err(error) => {
+            tracing::debug!(sale = %queue.cache.key().sale, %error, "cannot look the order of a ticket up");
             None
         }
     }
 }
 
-async fn join_form(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+async fn join_form(app: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let same_origin = visitor.same_origin()?;
-    let joiner = join::joiner(door, sale, visitor)?;
-    let joined = join::take_place(door, sale, &joiner, visitor, same_origin).await?;
+    let joiner = join::joiner(app, sale, visitor)?;
+    let joined = join::join_queue(app, sale, &joiner, visitor, same_origin).await?;
     let mut response = see_other(&paths::line(sale));
-    join::set_cookies(door, sale, &joiner, &joined.ticket, &mut response);
+    join::set_cookies(app, sale, &joiner, &joined.ticket, &mut response);
     Ok(response)
 }
 
-async fn leave_form(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+async fn leave_form(app: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let same_origin = visitor.same_origin()?;
-    let room = door.rooms.room(sale).await?;
-    let presented = auth::ticket(door, sale, visitor)?;
-    leave::give_up(door, &room, &presented.ticket, same_origin).await?;
-    // The ticket's cookie stays, so that the page can say that the place was left and offer a new one.
+    let queue = app.queues.open(sale).await?;
+    let presented = auth::ticket(app, sale, visitor)?;
+    leave::leave_queue(app, &queue.cache, &presented.ticket, same_origin).await?;
+    // The ticket's cookie stays, so that the page can say that the place was given up and offer a new one.
     Ok(see_other(&paths::line(sale)))
 }
 
-async fn enter_form(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+async fn enter_form(app: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
     let same_origin = visitor.same_origin()?;
-    let room = door.rooms.room(sale).await?;
-    let presented = auth::ticket(door, sale, visitor)?;
-    match enter::issue_pass(door, &room, &presented.ticket, same_origin).await {
-        Ok(given) => {
+    let queue = app.queues.open(sale).await?;
+    let presented = auth::ticket(app, sale, visitor)?;
+    match enter::issue_pass(app, &queue, &presented.ticket, same_origin).await {
+        Ok(issued) => {
             let mut response = see_other(&paths::checkout(sale));
-            response.headers_mut().append(header::SET_COOKIE, door.site.set_pass(sale, &given.text));
+            response.headers_mut().append(header::SET_COOKIE, app.site.set_pass(sale, &issued.token));
             Ok(response)
         }
-        // The line's page knows best what to say to somebody whose turn it is not.
-        Err(problem) if matches!(problem.code, ErrorCode::NotCalled | ErrorCode::TicketGone) => {
+        // The page of the line shows the ticket's state.
+        Err(error) if matches!(error.code, ErrorCode::NotCalled | ErrorCode::TicketGone) => {
             Ok(see_other(&paths::line(sale)))
         }
-        Err(problem) => Err(problem),
+        Err(error) => Err(error),
     }
 }
 
-/// The session of the browser, or a new one, ready before the opening.
+/// The session of the browser, or a new one, and whether it is new: sessions exist before the opening.
 fn session(visitor: Visitor<'_>) -> (SessionId, bool) {
     match visitor.session() {
         Some(session) => (session, false),
@@ -198,7 +193,7 @@ fn card(item: &sale::Item, left: &[ItemLeft], language: Language) -> ItemCard {
     }
 }
 
-/// What the page of the line says to this ticket.
+/// The view of the line's page for a ticket with this standing.
 fn view(standing: &Standing, ahead: u64, sale: SaleState, order: Option<String>) -> LineView {
     match standing.state {
         TicketState::Waiting => match sale {

@@ -1,10 +1,10 @@
-//! Routing is data: a path becomes a [`Route`] in one function, the route becomes an answer in one match.
+//! The routes of the hot path, matched by hand: [`route`] parses a method and a path into a [`Route`].
 
 use http::Method;
 use sale::SaleId;
 use web::{ApiError, ErrorCode};
 
-/// The front door's hot path.
+/// A route of the hot path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     Join(SaleId),
@@ -17,7 +17,7 @@ pub enum Route {
     Page(Page),
 }
 
-/// The hot path as people meet it.
+/// A page or a form of the hot path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Page {
     Sale(SaleId),
@@ -28,7 +28,7 @@ pub enum Page {
 }
 
 impl Route {
-    /// What logs and metrics call the routes, by [`Route::nth`].
+    /// The names of the routes in logs and metrics, by [`Route::index`].
     pub const NAMES: [&str; 12] = [
         "join",
         "frame",
@@ -44,8 +44,8 @@ impl Route {
         "enter_form",
     ];
 
-    /// The place among [`Route::NAMES`].
-    pub const fn nth(&self) -> usize {
+    /// The index in [`Route::NAMES`].
+    pub const fn index(&self) -> usize {
         match self {
             Self::Join(_) => 0,
             Self::Frame(_) => 1,
@@ -63,17 +63,17 @@ impl Route {
     }
 }
 
-/// What a path is to the front door.
+/// Whether a request is one of the hot path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Routed {
-    Here(Route),
-    /// This door knows the path, but not with this method, or the sale's name is no name.
+pub enum RouteMatch {
+    Matched(Route),
+    /// The path is one of the hot path, but the method is not allowed, or the id of the sale is malformed.
     Refused(ApiError),
-    /// Somebody else's.
-    Elsewhere,
+    /// The path belongs to the router.
+    NotMatched,
 }
 
-pub fn route(method: &Method, path: &str) -> Routed {
+pub fn route(method: &Method, path: &str) -> RouteMatch {
     if path == "/.well-known/jwks.json" {
         return only(method, READS, || Route::Jwks);
     }
@@ -82,51 +82,51 @@ pub fn route(method: &Method, path: &str) -> Routed {
     }
     match path.strip_prefix("/sales/") {
         Some(rest) => page(method, rest),
-        None => Routed::Elsewhere,
+        None => RouteMatch::NotMatched,
     }
 }
 
-fn api(method: &Method, rest: &str) -> Routed {
-    let Some((sale, step)) = rest.split_once('/') else { return Routed::Elsewhere };
+fn api(method: &Method, rest: &str) -> RouteMatch {
+    let Some((sale, step)) = rest.split_once('/') else { return RouteMatch::NotMatched };
     if !matches!(step, "tickets" | "frame" | "stream" | "tickets/self" | "passes") {
-        return Routed::Elsewhere;
+        return RouteMatch::NotMatched;
     }
-    let Ok(sale) = sale.parse::<SaleId>() else { return Routed::Refused(ErrorCode::SaleNotFound.into()) };
+    let Ok(sale) = sale.parse::<SaleId>() else { return RouteMatch::Refused(ErrorCode::SaleNotFound.into()) };
     match step {
         "tickets" => only(method, WRITES, || Route::Join(sale)),
         "frame" => only(method, READS, || Route::Frame(sale)),
         "stream" => only(method, READS, || Route::Stream(sale)),
         "passes" => only(method, WRITES, || Route::Enter(sale)),
-        _ if method == Method::DELETE => Routed::Here(Route::Leave(sale)),
+        _ if method == Method::DELETE => RouteMatch::Matched(Route::Leave(sale)),
         _ => only(method, "GET,HEAD,DELETE", || Route::Standing(sale)),
     }
 }
 
-fn page(method: &Method, rest: &str) -> Routed {
+fn page(method: &Method, rest: &str) -> RouteMatch {
     let (sale, step) = rest.split_once('/').unwrap_or((rest, ""));
     let to: fn(SaleId) -> Page = match step {
-        "" if rest.ends_with('/') => return Routed::Elsewhere,
+        "" if rest.ends_with('/') => return RouteMatch::NotMatched,
         "" => Page::Sale,
         "line" => Page::Line,
         "join" => Page::JoinForm,
         "line/leave" => Page::LeaveForm,
         "enter" => Page::EnterForm,
-        _ => return Routed::Elsewhere,
+        _ => return RouteMatch::NotMatched,
     };
-    let Ok(sale) = sale.parse::<SaleId>() else { return Routed::Refused(ErrorCode::SaleNotFound.into()) };
+    let Ok(sale) = sale.parse::<SaleId>() else { return RouteMatch::Refused(ErrorCode::SaleNotFound.into()) };
     let allowed = if matches!(step, "" | "line") { READS } else { WRITES };
     only(method, allowed, || Route::Page(to(sale)))
 }
 
-/// HEAD is GET without the body, which hyper leaves out by itself.
+/// HEAD is answered like GET; hyper omits the body.
 const READS: &str = "GET,HEAD";
 const WRITES: &str = "POST";
 
-fn only(method: &Method, allowed: &'static str, route: impl FnOnce() -> Route) -> Routed {
+fn only(method: &Method, allowed: &'static str, route: impl FnOnce() -> Route) -> RouteMatch {
     if allowed.split(',').any(|name| name == method.as_str()) {
-        Routed::Here(route())
+        RouteMatch::Matched(route())
     } else {
-        Routed::Refused(ApiError::from(ErrorCode::MethodNotAllowed).allow(allowed))
+        RouteMatch::Refused(ApiError::from(ErrorCode::MethodNotAllowed).allow(allowed))
     }
 }
 
@@ -135,9 +135,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_of_the_hot_path_finds_its_step() {
+    fn every_path_of_the_hot_path_has_its_route() {
         let sale: SaleId = "sneaker".parse().unwrap();
-        for (method, path, wanted) in [
+        for (method, path, expected) in [
             (Method::POST, "/v1/sales/sneaker/tickets", Route::Join(sale.clone())),
             (Method::GET, "/v1/sales/sneaker/frame", Route::Frame(sale.clone())),
             (Method::HEAD, "/v1/sales/sneaker/frame", Route::Frame(sale.clone())),
@@ -149,21 +149,21 @@ mod tests {
             (Method::GET, "/sales/sneaker/line", Route::Page(Page::Line(sale.clone()))),
             (Method::POST, "/sales/sneaker/enter", Route::Page(Page::EnterForm(sale))),
         ] {
-            assert_eq!(route(&method, path), Routed::Here(wanted), "{method} {path}");
+            assert_eq!(route(&method, path), RouteMatch::Matched(expected), "{method} {path}");
         }
     }
 
     #[test]
-    fn other_paths_are_somebody_elses_and_wrong_methods_are_refused() {
+    fn other_paths_do_not_match_and_wrong_methods_are_refused() {
         for path in
             ["/", "/v1/sales", "/v1/sales/sneaker", "/v1/sales/sneaker/orders", "/sales/a/checkout", "/sales/a/"]
         {
-            assert_eq!(route(&Method::GET, path), Routed::Elsewhere, "{path}");
+            assert_eq!(route(&Method::GET, path), RouteMatch::NotMatched, "{path}");
         }
         assert_eq!(
             route(&Method::GET, "/v1/sales/a/passes"),
-            Routed::Refused(ApiError::from(ErrorCode::MethodNotAllowed).allow("POST"))
+            RouteMatch::Refused(ApiError::from(ErrorCode::MethodNotAllowed).allow("POST"))
         );
-        assert_eq!(route(&Method::GET, "/v1/sales/Sneaker/frame"), Routed::Refused(ErrorCode::SaleNotFound.into()));
+        assert_eq!(route(&Method::GET, "/v1/sales/Sneaker/frame"), RouteMatch::Refused(ErrorCode::SaleNotFound.into()));
     }
 }

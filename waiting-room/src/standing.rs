@@ -1,4 +1,4 @@
-//! Poll: where a ticket stands. A waiting one is answered from its own number and the frame, without a store.
+//! Poll: the standing of a ticket. That of a waiting one follows from its number and the frame, without a store.
 
 use http::{Response, StatusCode};
 use sale::{
@@ -11,19 +11,22 @@ use utoipa::ToSchema;
 use web::{ApiError, Body, Visitor};
 
 use crate::{
-    TIME, WaitingRoom, auth, json,
-    room::{Room, Shown},
+    SERVER_TIME, WaitingRoom,
+    auth::{self, PresentedTicket},
+    encoded_frame::EncodedFrame,
+    json,
+    sale_queue::{QueueCache, SaleQueue},
 };
 
-/// Where a ticket stands, on the wire.
+/// The standing of a ticket, as the API returns it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Standing {
     pub id: String,
     pub number: u64,
     pub state: TicketState,
-    /// People before this ticket, at most; it never rises. `None` for those who do not wait, and where it could rise: at
-    /// the front among those who come back, and from a process that does not hear the leader, because another one may
-    /// have told of fewer.
+    /// The most people that can be ahead of this ticket; it never rises. `None` for a ticket that does not wait, and where it
+    /// could rise: at the front among late tickets that return, and from a process that cannot read the leader's frames,
+    /// because another process may have shown fewer.
     pub ahead: Option<u64>,
     pub called_until: Option<Timestamp>,
     pub eta_seconds: Option<Eta>,
@@ -38,76 +41,85 @@ pub struct Standing {
     params(("sale" = SaleId, Path)),
     responses((status = 200, description = "The standing", body = Standing))
 )]
-pub async fn standing(door: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
-    let room = door.rooms.room(sale).await?;
-    let presented = auth::ticket(door, sale, visitor)?;
-    Ok(answer(door, &stand(door, &room, &presented.ticket).await?))
+pub async fn standing(app: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Result<Response<Body>, ApiError> {
+    let queue = app.queues.open(sale).await?;
+    let presented = auth::ticket(app, sale, visitor)?;
+    Ok(answer(app, &current_standing(app, &queue, &presented).await?))
 }
 
-fn answer(door: &WaitingRoom, standing: &Standing) -> Response<Body> {
+fn answer(app: &WaitingRoom, standing: &Standing) -> Response<Body> {
     let mut response = json(StatusCode::OK, standing);
-    response.headers_mut().insert(TIME, door.time());
+    response.headers_mut().insert(SERVER_TIME, app.server_time());
     response
 }
 
-/// The answer to somebody of whom the frame tells that they wait, and to whoever has no good ticket.
-pub fn waiting(
-    door: &WaitingRoom,
-    room: &Room,
+/// Answers from memory when the ticket waits, or is invalid; `None` where the store has to be read.
+pub fn try_answer(
+    app: &WaitingRoom,
+    cache: &QueueCache,
     sale: &SaleId,
     visitor: Visitor<'_>,
 ) -> Option<Result<Response<Body>, ApiError>> {
-    match auth::ticket(door, sale, visitor) {
-        Ok(presented) => Some(Ok(answer(door, &waits(door, room, &presented.ticket)?))),
-        Err(problem) => Some(Err(problem)),
+    match auth::ticket(app, sale, visitor) {
+        Ok(presented) => Some(Ok(answer(app, &waiting_standing(app, cache, &presented.ticket)?))),
+        Err(error) => Some(Err(error)),
     }
 }
 
-/// Where the ticket stands by the frame alone, if it waits.
-fn waits(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Option<Standing> {
-    let shown = &room.edition().shown;
-    let same_life = ticket.epoch == shown.frame.epoch || room.is_seated_again(ticket.number);
-    let ahead = shown.ahead(ticket.number).filter(|_| same_life && !room.has_left(ticket.number))?;
-    Some(at_place(ticket, Some(ahead), shown, room, door.database.now()))
+/// The standing by the frame alone; `None` unless the frame says that the ticket waits.
+fn waiting_standing(app: &WaitingRoom, cache: &QueueCache, ticket: &Ticket) -> Option<Standing> {
+    let encoded = &cache.snapshot().encoded;
+    let is_queued = ticket.epoch == encoded.frame.epoch || cache.is_requeued(ticket.number);
+    let ahead = encoded.ahead(ticket.number).filter(|_| is_queued && !cache.has_departed(ticket.number))?;
+    Some(queued_standing(ticket, Some(ahead), encoded, cache, app.database.now()))
 }
 
-/// Where the ticket stands now.
-pub async fn stand(door: &WaitingRoom, room: &Room, ticket: &Ticket) -> Result<Standing, ApiError> {
-    if let Some(standing) = waits(door, room, ticket) {
+/// The standing by the frame, or by the queue store where the frame does not tell.
+pub async fn current_standing(
+    app: &WaitingRoom,
+    queue: &SaleQueue,
+    presented: &PresentedTicket<'_>,
+) -> Result<Standing, ApiError> {
+    let ticket = &presented.ticket;
+    if let Some(standing) = waiting_standing(app, &queue.cache, ticket) {
         return Ok(standing);
     }
-    let (buyer, carried) =
-        (ticket.buyer, stores::queue_store::TicketClaims { number: ticket.number, epoch: ticket.epoch });
-    let status = room.standings.submit((buyer, carried)).await?;
+    let status = queue.standings.submit(presented.claims()).await?;
     if status == TicketStatus::Waiting {
-        room.remember_seated(ticket.number);
+        queue.cache.mark_requeued(ticket.number);
     }
-    Ok(of_status(ticket, status, room, door.database.now()))
+    Ok(of_status(ticket, status, &queue.cache, app.database.now()))
 }
 
-/// The standing of a seated ticket, by what is shown; `ahead` of `None` where that does not tell.
-fn at_place(ticket: &Ticket, ahead: Option<u64>, shown: &Shown, room: &Room, now: Timestamp) -> Standing {
-    let over = matches!(room.state(now), SaleState::Closed | SaleState::Draining);
-    let ahead = ahead.filter(|_| !over && !shown.is_stale());
+/// The standing of a ticket in the queue. `ahead` is what the frame says; `None` where it does not apply.
+fn queued_standing(
+    ticket: &Ticket,
+    ahead: Option<u64>,
+    encoded: &EncodedFrame,
+    cache: &QueueCache,
+    now: Timestamp,
+) -> Standing {
+    let over = matches!(cache.state(now), SaleState::Closed | SaleState::Draining);
+    let ahead = ahead.filter(|_| !over && !encoded.is_stale());
     Standing {
         id: ticket.id(),
         number: ticket.number,
         state: if over { TicketState::Closed } else { TicketState::Waiting },
         ahead,
         called_until: None,
-        eta_seconds: ahead.and_then(|ahead| eta(ahead, shown.frame.rate_per_minute)),
+        eta_seconds: ahead.and_then(|ahead| eta(ahead, encoded.frame.rate_per_minute)),
     }
 }
 
-/// A status as its holder hears of it.
-pub fn of_status(ticket: &Ticket, status: TicketStatus, room: &Room, now: Timestamp) -> Standing {
-    let shown = &room.edition().shown;
-    let seated = |ahead| at_place(ticket, ahead, shown, room, now);
-    let plain = |state| Standing { state, ..seated(None) };
+/// The standing of a ticket whose status in the queue store is known.
+pub fn of_status(ticket: &Ticket, status: TicketStatus, cache: &QueueCache, now: Timestamp) -> Standing {
+    let encoded = &cache.snapshot().encoded;
+    let queued = |ahead| queued_standing(ticket, ahead, encoded, cache, now);
+    let plain = |state| Standing { state, ..queued(None) };
     match status {
-        TicketStatus::Waiting => seated(shown.ahead(ticket.number)),
-        // At the front, where others who come back may still sit down before this one.
-        TicketStatus::Late => match seated(None) {
+        TicketStatus::Waiting => queued(encoded.ahead(ticket.number)),
+        // At the front, where other late tickets with lower numbers may still return.
+        TicketStatus::Late => match queued(None) {
             closed @ Standing { state: TicketState::Closed, .. } => closed,
             standing => Standing { state: TicketState::Late, ..standing },
         },
@@ -119,6 +131,7 @@ pub fn of_status(ticket: &Ticket, status: TicketStatus, room: &Room, now: Timest
     }
 }
 
+/// The public name of a status.
 pub const fn state_of(status: TicketStatus) -> TicketState {
     match status {
         TicketStatus::Waiting => TicketState::Waiting,

@@ -112,7 +112,7 @@ async fn who_is_inside_may_finish_when_the_sale_closes() {
 
     story.seller.switch("close").await;
     assert_eq!(story.seller.state().await, "draining");
-    // Once the door has heard of it, nobody else is let into the line.
+    // Once the waiting room has read it, nobody else can join.
     waiting.until_state("closed").await;
     let refused = story.buyer(3).join().await;
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::GONE, "sale_closed"));

@@ -1,4 +1,4 @@
-//! Random bytes at the front door: never a 5xx, never a hang, and the server lives on.
+//! Random bytes on the listener: never a 5xx, never a hang, and the server keeps serving.
 
 use harness::http::Request;
 use proptest::{

@@ -1,4 +1,4 @@
-//! The join budget of a network: so many joins a minute per /24 or /56, then 429 with Retry-After, never a block.
+//! The rate limit of joins: so many a minute for each network (/24 or /56), then 429 with Retry-After, never a block.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -12,18 +12,21 @@ use governor::{
 };
 use web::{ApiError, ErrorCode, request::client_ip::ClientIp};
 
-type Limiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, DefaultClock>;
+type NetworkLimiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, DefaultClock>;
 
-pub struct Budget(Option<Limiter>);
+pub struct JoinRateLimiter(Option<NetworkLimiter>);
 
-impl Budget {
-    /// `per_minute` 0 switches the budget off.
+impl JoinRateLimiter {
+    /// A limit of joins per minute and network; 0 switches it off.
     pub fn new(per_minute: u32) -> Self {
         Self(NonZeroU32::new(per_minute).map(|per_minute| RateLimiter::keyed(Quota::per_minute(per_minute))))
     }
 
-    /// Spends one join of the client's network. A loopback peer that speaks for nobody is this machine itself: exempt.
-    pub fn spend(&self, client: ClientIp) -> Result<(), ApiError> {
+    /// Counts a join of the client's network. A loopback peer without forwarding headers is this machine itself: exempt.
+    ///
+    /// # Errors
+    /// 429 when the network has used its joins up.
+    pub fn check(&self, client: ClientIp) -> Result<(), ApiError> {
         let Some(limiter) = &self.0 else { return Ok(()) };
         if client.address.is_loopback() && !client.is_forwarded {
             return Ok(());
@@ -34,7 +37,7 @@ impl Budget {
         })
     }
 
-    /// Forgets networks whose budget is full again.
+    /// Forgets networks that may join at the full rate again.
     pub fn prune(&self) {
         if let Some(limiter) = &self.0 {
             limiter.retain_recent();
@@ -42,7 +45,7 @@ impl Budget {
     }
 }
 
-/// The /24 or /56 of an address: one household or office, not one device.
+/// The /24 or /56 of an address: a household or an office, not a device.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() & 0xffff_ff00).into(),
@@ -59,25 +62,25 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_one_budget_and_others_have_their_own() {
-        let budget = Budget::new(2);
-        assert!(budget.spend(client("203.0.113.1")).is_ok());
-        assert!(budget.spend(client("203.0.113.2")).is_ok());
-        let refused = budget.spend(client("203.0.113.3")).unwrap_err();
+    fn each_network_has_a_limit_of_its_own() {
+        let limiter = JoinRateLimiter::new(2);
+        assert!(limiter.check(client("203.0.113.1")).is_ok());
+        assert!(limiter.check(client("203.0.113.2")).is_ok());
+        let refused = limiter.check(client("203.0.113.3")).unwrap_err();
         assert_eq!(refused.code, ErrorCode::RateLimited);
         assert!(refused.retry_after_seconds.unwrap() >= 1);
-        assert!(budget.spend(client("203.0.114.1")).is_ok());
-        assert!(budget.spend(client("2001:db8:0:1::1")).is_ok());
+        assert!(limiter.check(client("203.0.114.1")).is_ok());
+        assert!(limiter.check(client("2001:db8:0:1::1")).is_ok());
     }
 
     #[test]
-    fn this_machine_is_exempt_unless_it_speaks_for_others() {
-        let budget = Budget::new(1);
+    fn this_machine_is_exempt_unless_it_forwards_for_others() {
+        let limiter = JoinRateLimiter::new(1);
         for _ in 0..5 {
-            assert!(budget.spend(client("127.0.0.1")).is_ok());
+            assert!(limiter.check(client("127.0.0.1")).is_ok());
         }
         let forwarded = ClientIp { is_forwarded: true, ..client("127.0.0.1") };
-        assert!(budget.spend(forwarded).is_ok());
-        assert!(budget.spend(forwarded).is_err());
+        assert!(limiter.check(forwarded).is_ok());
+        assert!(limiter.check(forwarded).is_err());
     }
 }

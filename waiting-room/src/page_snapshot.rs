@@ -1,4 +1,5 @@
-//! An edition: what a room shows as long as neither its frame nor its sale changes, with the precompressed templates of its pages.
+//! What this process shows of a sale as long as neither its frame nor its row changes, with the precompressed templates
+//! of its pages.
 
 use std::sync::Arc;
 
@@ -7,36 +8,38 @@ use sale::{Language, SaleState};
 use stores::database::sales::StockedSale;
 use web::{pages::LineShape, precompressed::PrecompressedTemplate};
 
-use crate::room::Shown;
+use crate::encoded_frame::EncodedFrame;
 
-pub struct Edition {
-    pub shown: Arc<Shown>,
-    pub known: Arc<StockedSale>,
+/// A frame and a sale of one moment, with the pages that were rendered from them.
+pub struct PageSnapshot {
+    pub encoded: Arc<EncodedFrame>,
+    pub stocked: Arc<StockedSale>,
     pub templates: TemplateCache,
 }
 
-impl Edition {
-    pub fn new(shown: Arc<Shown>, known: Arc<StockedSale>) -> Self {
-        Self { shown, known, templates: TemplateCache::default() }
+impl PageSnapshot {
+    /// A snapshot without any template; each is compiled on its first request.
+    pub fn new(encoded: Arc<EncodedFrame>, stocked: Arc<StockedSale>) -> Self {
+        Self { encoded, stocked, templates: TemplateCache::default() }
     }
 }
 
-/// The template of a page: all who have the same key see the same page, except for their own values.
+/// Identifies the template of a page. Visitors with the same key see the same page, except for their own values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TemplateKey {
     Sale { language: Language, state: SaleState, has_ticket: bool },
     Line { language: Language, state: SaleState, shape: LineShape },
 }
 
-/// The templates that somebody has asked for. They are few, because an edition lives as long as its frame.
+/// The templates that were requested so far. They are few, because a snapshot lives as long as its frame.
 #[derive(Default)]
 pub struct TemplateCache(RwLock<Vec<Entry>>);
 
-/// A key and its template; without one, the page is rendered for each visitor.
+/// A key and its template; `None` when the page has to be rendered for each visitor.
 type Entry = (TemplateKey, Option<Arc<PrecompressedTemplate>>);
 
 impl TemplateCache {
-    /// The template of a key. The first request compiles it, and the others wait for that.
+    /// The template of a key. The first request compiles it while the others wait.
     pub fn get_or_compile(
         &self,
         key: TemplateKey,
@@ -56,7 +59,7 @@ impl TemplateCache {
 }
 
 fn find(entries: &[Entry], key: TemplateKey) -> Option<&Entry> {
-    entries.iter().find(|(known, _)| *known == key)
+    entries.iter().find(|(cached, _)| *cached == key)
 }
 
 #[cfg(test)]

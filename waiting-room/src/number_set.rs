@@ -1,17 +1,17 @@
-//! A set of ticket numbers: one bit each, so that a million of them cost 125 KB.
+//! A set of ticket numbers: one bit each, so that a million of them take 125 KB.
 
 use parking_lot::RwLock;
 
 #[derive(Debug, Default)]
-pub struct Numbers(RwLock<Vec<u64>>);
+pub struct NumberSet(RwLock<Vec<u64>>);
 
-/// No sale gives so many numbers; a larger one is not remembered.
-const MOST: u64 = 1 << 32;
+/// No sale gives so many numbers; larger ones are ignored.
+const LIMIT: u64 = 1 << 32;
 
-impl Numbers {
+impl NumberSet {
     pub fn insert(&self, number: u64) {
-        let (word, bit) = place(number);
-        if number >= MOST {
+        let (word, bit) = position(number);
+        if number >= LIMIT {
             return;
         }
         let mut words = self.0.write();
@@ -22,7 +22,7 @@ impl Numbers {
     }
 
     pub fn contains(&self, number: u64) -> bool {
-        let (word, bit) = place(number);
+        let (word, bit) = position(number);
         self.0.read().get(word).is_some_and(|bits| bits & bit != 0)
     }
 
@@ -31,7 +31,8 @@ impl Numbers {
     }
 }
 
-fn place(number: u64) -> (usize, u64) {
+/// The index of the word that holds the number's bit, and the bit in it.
+fn position(number: u64) -> (usize, u64) {
     (usize::try_from(number / 64).unwrap_or(usize::MAX), 1 << (number % 64))
 }
 
@@ -40,8 +41,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_remembered_one_by_one() {
-        let numbers = Numbers::default();
+    fn a_set_contains_what_was_inserted_until_it_is_cleared() {
+        let numbers = NumberSet::default();
         for number in [0, 63, 64, 1_000_000] {
             assert!(!numbers.contains(number));
             numbers.insert(number);

@@ -1,4 +1,5 @@
-//! The front door asked wrongly: join, poll, enter, leave, forged tickets, writes from other sites, and what is no HTTP.
+//! Requests that the waiting room refuses: join, poll, enter, leave, forged tickets, writes from other sites, and malformed
+//! HTTP.
 
 use harness::http::Request;
 use sale::{Keys, Ticket};
