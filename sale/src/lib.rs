@@ -1,8 +1,8 @@
-//! The words of Openrun: pure types and rules, no I/O.
+//! The domain of Openrun: pure types and rules, no I/O.
 //!
-//! A [`Sale`] is what people queue for. A [`Ticket`] is a signed place in its line; the [`standing`] of a ticket
-//! follows from its number and the public [`Frame`]. Who is called [enters](pass) with a [`Pass`], reserves an
-//! [`order`], pays, and the unit is theirs. Every step leaves an [`event`].
+//! A [`Sale`] is what people queue for. A [`Ticket`] is a signed place in its queue; the [`standing`] of a ticket
+//! follows from its [`rank`] and the public [`Frame`]. When a ticket is called, its holder receives a [`Pass`], uses it
+//! to reserve an [`order`], and pays for it. Every step leaves an [`event`].
 
 pub mod clock;
 mod eddsa;
@@ -16,6 +16,7 @@ pub mod money;
 mod openapi;
 pub mod order;
 pub mod pass;
+pub mod rank;
 pub mod refund;
 pub mod sale;
 pub mod secret;
@@ -35,5 +36,6 @@ pub use language::{Language, Text};
 pub use money::{Currency, Money};
 pub use order::{HoldState, OrderState, PaymentState};
 pub use pass::{Pass, PassClaims};
+pub use rank::Rank;
 pub use sale::{Admission, Item, Sale, SaleState};
 pub use ticket::Ticket;

@@ -1,17 +1,17 @@
-//! The standing of a ticket: where its holder is between joining and the order.
+//! The standing of a ticket: the state between joining and the order, as its holder sees it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::Frame;
+use crate::{frame::Frame, rank::Rank};
 
-/// What the outside sees of a ticket.
+/// The state of a ticket in the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TicketState {
     Waiting,
     Called,
-    /// Missed the call once; waits at the front for a second one.
+    /// Missed the first call; once its holder returns, it waits at the front for the second one.
     Late,
     Admitted,
     /// The pass was used for an order.
@@ -38,7 +38,7 @@ impl TicketState {
     }
 }
 
-/// How long the wait may still be, in seconds, as a range.
+/// How long the wait may still take, in seconds: medium and far end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Eta {
@@ -46,20 +46,20 @@ pub struct Eta {
     pub p90: u64,
 }
 
-/// People ahead of `number`, from the frame alone; `None` once the number may have been called, when only the store
-/// knows.
+/// The most people that can be ahead of `rank`, from the frame alone; `None` once the rank may have been called, when
+/// only the queue store knows.
 ///
-/// Live tickets in the whole buckets before mine, plus the smaller of my offset among the uncalled numbers of my bucket
-/// and what can still be live in it. Numbers that the frame does not know to be given count as live: they were given
-/// after it was written, or will be. It is an upper bound, and within an epoch it only falls: tickets leave and are
-/// called, and newcomers stand behind.
-pub fn ahead(frame: &Frame, number: u64) -> Option<u64> {
+/// It is the sum of the live tickets in the whole buckets before that of `rank`, and the smaller of two counts in its
+/// own bucket: the uncalled ranks before it, and the tickets that can be live. Ranks above `last_number` count as live:
+/// they were given after the frame was written, or will be. Within an epoch the bound only falls: tickets leave and are
+/// called, and new ones rank behind.
+pub fn ahead(frame: &Frame, rank: Rank) -> Option<u64> {
     let live = &frame.histogram.live;
-    ahead_of(frame, number, |index| live.iter().take(index).copied().fold(0, u64::saturating_add))
+    ahead_of(frame, rank, |index| live.iter().take(index).copied().fold(0, u64::saturating_add))
 }
 
-/// The buckets of a frame added up once, for those who find a place in it again and again: a line of a million has four
-/// thousand.
+/// The prefix sums of a frame's buckets, for many lookups in the same frame: a queue of a million has four thousand
+/// buckets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrefixSums(Vec<u64>);
 
@@ -72,36 +72,37 @@ impl PrefixSums {
         Self(frame.histogram.live.iter().scan(0, add).collect())
     }
 
-    /// [`ahead`] in the frame that these are the sums of.
-    pub fn ahead(&self, frame: &Frame, number: u64) -> Option<u64> {
+    /// [`ahead`] in the frame whose sums these are.
+    pub fn ahead(&self, frame: &Frame, rank: Rank) -> Option<u64> {
         let sum_before = |index: usize| self.0.get(..index).unwrap_or(&self.0).last().copied().unwrap_or(0);
-        ahead_of(frame, number, sum_before)
+        ahead_of(frame, rank, sum_before)
     }
 }
 
-/// `live_before` adds up the buckets before one of them.
-fn ahead_of(frame: &Frame, number: u64, live_before: impl FnOnce(usize) -> u64) -> Option<u64> {
-    if number <= frame.serving {
+/// `live_before` returns the sum of the buckets before an index.
+fn ahead_of(frame: &Frame, rank: Rank, live_before: impl FnOnce(usize) -> u64) -> Option<u64> {
+    let rank = rank.get();
+    if rank <= frame.serving {
         return None;
     }
-    let bucket = frame.histogram.bucket.max(1);
-    let mine = (number.saturating_sub(1)) / bucket;
-    let index = usize::try_from(mine).unwrap_or(usize::MAX);
-    let whole = live_before(index);
-    let before_bucket = mine.saturating_mul(bucket);
-    let bucket_end = before_bucket.saturating_add(bucket);
-    let offset = number.saturating_sub(1).saturating_sub(before_bucket.max(frame.serving));
+    let size = frame.histogram.bucket.max(1);
+    let bucket = (rank.saturating_sub(1)) / size;
+    let index = usize::try_from(bucket).unwrap_or(usize::MAX);
+    let whole_buckets = live_before(index);
+    let before_bucket = bucket.saturating_mul(size);
+    let bucket_end = before_bucket.saturating_add(size);
+    let offset = rank.saturating_sub(1).saturating_sub(before_bucket.max(frame.serving));
     let live = frame.histogram.live.get(index).copied().unwrap_or(0);
-    let known = frame.last_number.max(frame.serving);
-    let not_given_before = before_bucket.saturating_sub(known);
-    let not_given = bucket_end.saturating_sub(known.max(before_bucket));
-    Some(whole.saturating_add(not_given_before).saturating_add(live.saturating_add(not_given).min(offset)))
+    let last_given = frame.last_number.max(frame.serving);
+    let not_given_before = before_bucket.saturating_sub(last_given);
+    let not_given = bucket_end.saturating_sub(last_given.max(before_bucket));
+    Some(whole_buckets.saturating_add(not_given_before).saturating_add(live.saturating_add(not_given).min(offset)))
 }
 
-/// The range of the wait for somebody with `ahead` people before, at the rate in force; `None` while nobody is called.
+/// How long somebody with `ahead` people ahead may wait at the rate in force; `None` while nobody is called.
 ///
-/// The middle is the line moving at the seller's rate. The far end allows for units that come back late and for people
-/// inside who take their time: half as long again and half a minute.
+/// The median assumes that the queue moves at the seller's rate. The 90th percentile adds a half and thirty seconds,
+/// for units that come back late and buyers who take their time in the checkout.
 pub fn eta(ahead: u64, per_minute: u32) -> Option<Eta> {
     if per_minute == 0 {
         return None;
@@ -117,7 +118,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::Histogram;
+    use crate::{frame::Histogram, sale::Kind};
+
+    fn rank(number: u64) -> Rank {
+        Kind::OpenRun.rank(number).unwrap()
+    }
 
     fn frame_of(live: &BTreeSet<u64>, serving: u64, last_number: u64, bucket: u64) -> Frame {
         let buckets = usize::try_from(last_number.div_ceil(bucket)).unwrap();
@@ -134,20 +139,19 @@ mod tests {
     }
 
     proptest! {
-        /// Joins, departures and calls in any order: never below the truth, never rising. The first frame may be older
-        /// than my number.
+        /// Joins, departures and calls in any order. The first frame may be older than the ticket.
         #[test]
         fn ahead_is_an_upper_bound_that_never_rises(
-            me in 1_u64..40,
+            own in 1_u64..40,
             known in 0_u64..40,
             steps in proptest::collection::vec((0_u8..3, 1_u64..60), 1..80),
         ) {
             let (mut live, mut serving, mut last) = (BTreeSet::new(), 0, 0);
             let mut before = u64::MAX;
-            while last < me {
+            while last < own {
                 if last == known {
-                    before = ahead(&frame_of(&live, 0, last, 8), me).unwrap();
-                    prop_assert!(before >= me - 1);
+                    before = ahead(&frame_of(&live, 0, last, 8), rank(own)).unwrap();
+                    prop_assert!(before >= own - 1);
                 }
                 last += 1;
                 live.insert(last);
@@ -158,7 +162,7 @@ mod tests {
                         last += 1;
                         live.insert(last);
                     }
-                    1 if which != me => {
+                    1 if which != own => {
                         live.remove(&which);
                     }
                     _ => {
@@ -168,9 +172,9 @@ mod tests {
                     }
                 }
                 let frame = frame_of(&live, serving, last, 8);
-                prop_assert_eq!(PrefixSums::of(&frame).ahead(&frame, me), ahead(&frame, me));
-                let Some(shown) = ahead(&frame, me) else { break };
-                let truth = live.iter().filter(|n| **n > serving && **n < me).count() as u64;
+                prop_assert_eq!(PrefixSums::of(&frame).ahead(&frame, rank(own)), ahead(&frame, rank(own)));
+                let Some(shown) = ahead(&frame, rank(own)) else { break };
+                let truth = live.iter().filter(|n| **n > serving && **n < own).count() as u64;
                 prop_assert!(shown >= truth, "shown {shown}, truth {truth}");
                 prop_assert!(shown <= before, "rose from {before} to {shown}");
                 before = shown;
@@ -182,9 +186,9 @@ mod tests {
     fn nobody_is_ahead_of_the_first() {
         let live = BTreeSet::from([1, 2, 3]);
         let frame = frame_of(&live, 0, 3, 8);
-        assert_eq!(ahead(&frame, 1), Some(0));
-        assert_eq!(ahead(&frame, 3), Some(2));
-        assert_eq!(ahead(&frame_of(&live, 1, 3, 8), 1), None);
+        assert_eq!(ahead(&frame, rank(1)), Some(0));
+        assert_eq!(ahead(&frame, rank(3)), Some(2));
+        assert_eq!(ahead(&frame_of(&live, 1, 3, 8), rank(1)), None);
         assert_eq!(eta(0, 0), None);
         assert_eq!(eta(599, 600), Some(Eta { p50: 60, p90: 120 }));
     }

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use bytes::Bytes;
 use http::HeaderValue;
-use sale::{Frame, standing::PrefixSums};
+use sale::{Frame, Rank, standing::PrefixSums};
 
 /// A frame with the bytes of each form in which it is sent.
 #[derive(Debug)]
@@ -58,9 +58,9 @@ impl EncodedFrame {
         !self.is_published && self.frame.trouble.is_some()
     }
 
-    /// The upper bound of people ahead of a number, as [`sale::standing::ahead`] computes it.
-    pub fn ahead(&self, number: u64) -> Option<u64> {
-        self.prefix_sums.ahead(&self.frame, number)
+    /// The most people that can be ahead of a rank, as [`sale::standing::ahead`] computes it.
+    pub fn ahead(&self, rank: Rank) -> Option<u64> {
+        self.prefix_sums.ahead(&self.frame, rank)
     }
 }
 

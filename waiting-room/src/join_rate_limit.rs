@@ -22,7 +22,8 @@ impl JoinRateLimiter {
         Self(NonZeroU32::new(per_minute).map(|per_minute| RateLimiter::keyed(Quota::per_minute(per_minute))))
     }
 
-    /// Counts a join of the client's network. A loopback peer without forwarding headers is this machine itself: exempt.
+    /// Counts a join of the client's network. A loopback peer without forwarding headers is this machine itself:
+    /// exempt.
     ///
     /// # Errors
     /// 429 when the network has used its joins up.

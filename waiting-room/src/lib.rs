@@ -1,7 +1,7 @@
 //! The waiting room: join, poll, stream, enter, and the pages of a sale and its queue, rendered from memory.
 //!
-//! [`route`] parses a path into a [`Route`], and [`WaitingRoom::handle`] answers it. What the process knows of one sale is
-//! in its [`SaleQueue`](sale_queue::SaleQueue); [`SaleQueues`] keeps all of them fresh.
+//! [`route`] parses a path into a [`Route`], and [`WaitingRoom::handle`] answers it. What the process knows of one sale
+//! is in its [`SaleQueue`](sale_queue::SaleQueue); [`SaleQueues`] keeps all of them fresh.
 
 pub mod auth;
 pub mod encoded_frame;
@@ -56,8 +56,8 @@ impl WaitingRoom {
         self.queues.queue_store()
     }
 
-    /// Answers from memory: the frame, the standing of a waiting ticket, the refusal of a join. `None` where a store has to
-    /// be read; then [`Self::handle`] answers.
+    /// Answers from memory: the frame, the standing of a waiting ticket, the refusal of a join. `None` where a store
+    /// has to be read; then [`Self::handle`] answers.
     pub fn try_answer(&self, route: &Route, visitor: Visitor<'_>) -> Option<Response<Body>> {
         let (Route::Join(sale) | Route::Frame(sale) | Route::Standing(sale)) = route else { return None };
         let queues = self.queues.opened();

@@ -22,6 +22,11 @@ impl PageSnapshot {
     pub fn new(encoded: Arc<EncodedFrame>, stocked: Arc<StockedSale>) -> Self {
         Self { encoded, stocked, templates: TemplateCache::default() }
     }
+
+    /// The most people that can be ahead of a ticket; `None` where only the queue store knows.
+    pub fn ahead(&self, number: u64) -> Option<u64> {
+        self.encoded.ahead(self.stocked.sale.kind.rank(number)?)
+    }
 }
 
 /// Identifies the template of a page. Visitors with the same key see the same page, except for their own values.

@@ -1,6 +1,6 @@
-//! The pages of a sale and its queue, from memory. At the opening everybody reloads them, so what is the same for all is
-//! rendered and compressed once per [`PageSnapshot`](crate::page_snapshot::PageSnapshot). Views that few people see are
-//! rendered for each.
+//! The pages of a sale and its queue, from memory. At the opening everybody reloads them, so what is the same for all
+//! is rendered and compressed once per [`PageSnapshot`](crate::page_snapshot::PageSnapshot). Views that few people see
+//! are rendered for each.
 
 use http::{Response, StatusCode, header};
 use sale::{Language, SaleId, SaleState, SessionId, frame::ItemLeft, standing::TicketState};
@@ -90,7 +90,7 @@ async fn line_page(app: &WaitingRoom, sale: &SaleId, visitor: Visitor<'_>) -> Re
     let (language, opens_at) = (layout.language, row.opens_at);
     let sale_state = queue.cache.state(context.now);
     // While a store is unavailable, the page shows the bound of the last frame, and that there is trouble.
-    let most_ahead = standing.ahead.or_else(|| snapshot.encoded.ahead(standing.number));
+    let most_ahead = standing.ahead.or_else(|| snapshot.ahead(standing.number));
     let view = view(&standing, most_ahead.unwrap_or(0), sale_state, order);
     let left = frame.items.iter().map(|item| item.left).fold(0, u64::saturating_add);
     let held = frame.items.iter().map(|item| item.held).fold(0, u64::saturating_add);

@@ -1,5 +1,5 @@
-//! The queue of one sale as one process serves it: what it shows from memory, and the batches of requests on their way to
-//! the stores.
+//! The queue of one sale as one process serves it: what it shows from memory, and the batches of requests on their way
+//! to the stores.
 
 mod cache;
 mod enter_batch;
@@ -33,7 +33,8 @@ pub struct SaleQueue {
 }
 
 impl SaleQueue {
-    /// A queue whose batches run on `tracker`. It shows the sale's row until [`QueueCache::refresh`] has fetched a frame.
+    /// A queue whose batches run on `tracker`. It shows the sale's row until [`QueueCache::refresh`] has fetched a
+    /// frame.
     pub fn new(
         database: Database,
         queue_store: Arc<dyn SaleQueueStore>,

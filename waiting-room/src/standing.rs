@@ -13,8 +13,8 @@ use web::{ApiError, Body, Visitor};
 use crate::{
     SERVER_TIME, WaitingRoom,
     auth::{self, PresentedTicket},
-    encoded_frame::EncodedFrame,
     json,
+    page_snapshot::PageSnapshot,
     sale_queue::{QueueCache, SaleQueue},
 };
 
@@ -24,9 +24,9 @@ pub struct Standing {
     pub id: String,
     pub number: u64,
     pub state: TicketState,
-    /// The most people that can be ahead of this ticket; it never rises. `None` for a ticket that does not wait, and where it
-    /// could rise: at the front among late tickets that return, and from a process that cannot read the leader's frames,
-    /// because another process may have shown fewer.
+    /// The most people that can be ahead of this ticket; it never rises. `None` for a ticket that does not wait, and
+    /// where it could rise: at the front among late tickets that return, and from a process that cannot read the
+    /// leader's frames, because another process may have shown fewer.
     pub ahead: Option<u64>,
     pub called_until: Option<Timestamp>,
     pub eta_seconds: Option<Eta>,
@@ -68,10 +68,10 @@ pub fn try_answer(
 
 /// The standing by the frame alone; `None` unless the frame says that the ticket waits.
 fn waiting_standing(app: &WaitingRoom, cache: &QueueCache, ticket: &Ticket) -> Option<Standing> {
-    let encoded = &cache.snapshot().encoded;
-    let is_queued = ticket.epoch == encoded.frame.epoch || cache.is_requeued(ticket.number);
-    let ahead = encoded.ahead(ticket.number).filter(|_| is_queued && !cache.has_departed(ticket.number))?;
-    Some(queued_standing(ticket, Some(ahead), encoded, cache, app.database.now()))
+    let snapshot = cache.snapshot();
+    let is_queued = ticket.epoch == snapshot.encoded.frame.epoch || cache.is_requeued(ticket.number);
+    let ahead = snapshot.ahead(ticket.number).filter(|_| is_queued && !cache.has_departed(ticket.number))?;
+    Some(queued_standing(ticket, Some(ahead), &snapshot, cache, app.database.now()))
 }
 
 /// The standing by the frame, or by the queue store where the frame does not tell.
@@ -95,29 +95,29 @@ pub async fn current_standing(
 fn queued_standing(
     ticket: &Ticket,
     ahead: Option<u64>,
-    encoded: &EncodedFrame,
+    snapshot: &PageSnapshot,
     cache: &QueueCache,
     now: Timestamp,
 ) -> Standing {
     let over = matches!(cache.state(now), SaleState::Closed | SaleState::Draining);
-    let ahead = ahead.filter(|_| !over && !encoded.is_stale());
+    let ahead = ahead.filter(|_| !over && !snapshot.encoded.is_stale());
     Standing {
         id: ticket.id(),
         number: ticket.number,
         state: if over { TicketState::Closed } else { TicketState::Waiting },
         ahead,
         called_until: None,
-        eta_seconds: ahead.and_then(|ahead| eta(ahead, encoded.frame.rate_per_minute)),
+        eta_seconds: ahead.and_then(|ahead| eta(ahead, snapshot.encoded.frame.rate_per_minute)),
     }
 }
 
 /// The standing of a ticket whose status in the queue store is known.
 pub fn of_status(ticket: &Ticket, status: TicketStatus, cache: &QueueCache, now: Timestamp) -> Standing {
-    let encoded = &cache.snapshot().encoded;
-    let queued = |ahead| queued_standing(ticket, ahead, encoded, cache, now);
+    let snapshot = cache.snapshot();
+    let queued = |ahead| queued_standing(ticket, ahead, &snapshot, cache, now);
     let plain = |state| Standing { state, ..queued(None) };
     match status {
-        TicketStatus::Waiting => queued(encoded.ahead(ticket.number)),
+        TicketStatus::Waiting => queued(snapshot.ahead(ticket.number)),
         // At the front, where other late tickets with lower numbers may still return.
         TicketStatus::Late => match queued(None) {
             closed @ Standing { state: TicketState::Closed, .. } => closed,

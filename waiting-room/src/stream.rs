@@ -23,8 +23,8 @@ use web::{ApiError, Body};
 
 use crate::{SERVER_TIME, WaitingRoom, encoded_frame::EncodedFrame};
 
-/// After this time without a frame a heartbeat is sent, so that proxies keep the connection and pages know that it works.
-/// It is an event, because scripts do not receive comments.
+/// After this time without a frame a heartbeat is sent, so that proxies keep the connection and pages know that it
+/// works. It is an event, because scripts do not receive comments.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// A server-sent event of the stream.
@@ -41,8 +41,8 @@ pub struct FrameEvent {
 
 /// The frame as server-sent events: `event: frame`, id = tick, a heartbeat every 15 seconds.
 ///
-/// The response has its [`FrameSubscriber`] as an extension, for a server that can hand the socket over; its body sends the
-/// same events.
+/// The response has its [`FrameSubscriber`] as an extension, for a server that can hand the socket over; its body sends
+/// the same events.
 #[utoipa::path(
     get,
     path = "/v1/sales/{sale}/stream",
@@ -107,8 +107,8 @@ impl FrameSubscriber {
         Body::stream(StreamBody::new(events))
     }
 
-    /// Writes events as chunks of HTTP/1.1 after a response head that is written already, until the client disconnects or
-    /// the process stops. The permit is held until then: the connection counts as open.
+    /// Writes events as chunks of HTTP/1.1 after a response head that is written already, until the client disconnects
+    /// or the process stops. The permit is held until then: the connection counts as open.
     pub async fn write_to(mut self, mut socket: TcpStream, _permit: OwnedSemaphorePermit) {
         loop {
             let message = select! {

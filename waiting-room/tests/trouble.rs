@@ -7,7 +7,6 @@ use sale::{
     Epoch, Frame, SaleId,
     frame::Trouble,
     sale::Place,
-    standing::ahead,
     testing::{SaleBuilder, buyer, ticket},
 };
 use stores::{
@@ -122,7 +121,7 @@ async fn ahead_never_rises_while_a_store_is_lost_and_restored() {
         assert!(matches!(fixture.cache(process).refresh().await, Err(StoreError::Lost)));
         let frame = fixture.frame(process);
         assert_eq!((frame.epoch, frame.trouble, frame.rate_per_minute), (1, Some(Trouble::Restoring), 0));
-        assert!(ahead(&frame, NUMBER).is_some(), "the page shows the last frame");
+        assert!(fixture.cache(process).snapshot().ahead(NUMBER).is_some(), "the page shows the last frame");
         let standing = fixture.standing(process);
         assert_eq!(
             (standing.ahead, standing.eta_seconds),

@@ -6,6 +6,7 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use sale::{
     EpochNonce, Frame, SaleId, Timestamp,
     frame::{BUCKET, Histogram},
+    sale::Kind,
     standing::ahead,
 };
 use stores::{
@@ -287,7 +288,8 @@ impl Walk<'_> {
             ..Frame::empty(self.key.sale.clone())
         };
         for (n, carried) in self.oracle.tickets() {
-            let Some(shown) = ahead(&frame, carried.number) else { continue };
+            let rank = Kind::OpenRun.rank(carried.number);
+            let Some(shown) = rank.and_then(|rank| ahead(&frame, rank)) else { continue };
             let before = self.shown.insert(n, (carried.number, shown));
             if let Some((_, before)) = before.filter(|(number, _)| *number == carried.number) {
                 prop_assert!(shown <= before, "the place of {} rose from {} to {}", carried.number, before, shown);

@@ -1,5 +1,5 @@
-//! What a process knows of the queue of one sale: the row, the frame, and the tickets of which the frame alone would say
-//! something wrong.
+//! What a process knows of the queue of one sale: the row, the frame, and the tickets of which the frame alone would
+//! say something wrong.
 
 use std::sync::Arc;
 
@@ -63,8 +63,8 @@ impl QueueCache {
         self.snapshot.load().stocked.queue_key()
     }
 
-    /// The state of the sale at `now`, by the stock that this process knows. A leader that closes the sale publishes that
-    /// before it writes the row; from then on the frame counts.
+    /// The state of the sale at `now`, by the stock that this process knows. A leader that closes the sale publishes
+    /// that before it writes the row; from then on the frame counts.
     pub fn state(&self, now: Timestamp) -> SaleState {
         let snapshot = self.snapshot();
         let (frame, stocked) = (&snapshot.encoded.frame, &snapshot.stocked);

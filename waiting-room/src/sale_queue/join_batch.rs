@@ -8,8 +8,8 @@ use stores::{
 
 use super::{cache::QueueCache, number_allocation::NumberAllocation};
 
-/// Joins in the order of the requests. Requests that find no allocated number are sent again once a block is allocated; a
-/// store that is in a new epoch is called once more with the key of that epoch.
+/// Joins in the order of the requests. Requests that find no allocated number are sent again once a block is allocated;
+/// a store that is in a new epoch is called once more with the key of that epoch.
 pub(super) async fn join(
     cache: &QueueCache,
     allocation: &NumberAllocation,

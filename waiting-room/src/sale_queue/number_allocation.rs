@@ -1,5 +1,5 @@
-//! The numbers that joins may give. The database records a block of numbers as allocated before any of them is given, so
-//! that no number is given twice after the queue store is lost.
+//! The numbers that joins may give. The database records a block of numbers as allocated before any of them is given,
+//! so that no number is given twice after the queue store is lost.
 
 use std::time::{Duration, Instant};
 
