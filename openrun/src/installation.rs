@@ -65,7 +65,7 @@ fn obstacle(fit: &Fit, identity: &Identity) -> Option<String> {
 
 /// What this process has in common with the others of its installation.
 pub fn identity(config: &Config, keys: &Keys) -> Identity {
-    let mark = |key: &sale::keys::Key| KeyMark { id: key.id, mark: key.secret.mark() };
+    let mark = |key: &sale::keys::Key| KeyMark { id: key.id, mark: key.secret.fingerprint() };
     Identity {
         keys_fingerprint: keys.fingerprint(),
         public_url: config.public_url.origin(),

@@ -48,7 +48,7 @@ impl Timestamp {
         i64::try_from(parsed.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
     }
 
-    /// The calendar moment in UTC; instants beyond the calendar are shown as its first moment.
+    /// The date and time in UTC; the Unix epoch for instants that are outside the calendar.
     pub fn to_utc(self) -> OffsetDateTime {
         let seconds = OffsetDateTime::from_unix_timestamp(self.as_seconds()).ok();
         let moment =
@@ -61,7 +61,7 @@ impl Timestamp {
         let utc = self.to_utc();
         let (hour, minute, second, millis) = utc.to_hms_milli();
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        // By hand, because every answer of the hot path carries a time. The calendar ends with the year 9999.
+        // Formatted by hand, because every answer of the hot path has a time. The calendar ends with the year 9999.
         let numbers = [
             (0, 4, u32::try_from(utc.year()).unwrap_or(0)),
             (5, 2, u8::from(utc.month()).into()),
@@ -101,10 +101,11 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// The database's clock, carried on by this machine's monotonic one.
+/// The database's clock, advanced by this machine's monotonic one.
 ///
-/// One clock decides every deadline of an installation: the database's. A process measures it from time to time with
-/// [`Clock::set`] and carries it on without looking at its own wall clock, so a stepped clock on one host moves nothing.
+/// The database's clock decides every deadline of an installation. A process reads it from time to time
+/// ([`Clock::set`]) and advances it with its monotonic clock in between, so that a wall clock that jumps on one host
+/// changes no deadline.
 #[derive(Debug)]
 pub struct Clock {
     /// `None` for a clock that stands still.
@@ -120,7 +121,7 @@ impl Clock {
         clock
     }
 
-    /// A clock that shows `now` until it is set, for stories that decide the time.
+    /// A clock that shows `now` until it is set, for tests that control the time.
     pub const fn fixed(now: Timestamp) -> Self {
         Self { started: None, offset_ms: AtomicI64::new(now.0) }
     }

@@ -1,4 +1,4 @@
-//! Events: facts on the log. They carry ids and no state; a handler reads the row again and does what its state asks.
+//! Events: facts on the event log. They carry ids and no state; a handler reads the row and acts on its state.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub enum EventKind {
     OrderPlaced,
     #[serde(rename = "openrun.order.paid.v1")]
     OrderPaid,
-    /// Declined for good, expired or cancelled: the units went back.
+    /// Declined, expired or cancelled: the units were released.
     #[serde(rename = "openrun.order.failed.v1")]
     OrderFailed,
     #[serde(rename = "openrun.payment.requested.v1")]
@@ -24,7 +24,7 @@ pub enum EventKind {
     PaymentSettled,
     #[serde(rename = "openrun.refund.requested.v1")]
     RefundRequested,
-    /// A hold ended in the database; the gate has to hear of it.
+    /// A hold ended in the database; the stock gate has to be notified.
     #[serde(rename = "openrun.hold.ended.v1")]
     HoldEnded,
 }
@@ -57,7 +57,7 @@ impl EventKind {
     }
 }
 
-/// One fact, in the form of `CloudEvents` 1.0. The key on the log is the order's id.
+/// A fact, encoded as `CloudEvents` 1.0. Its key on the log is the order's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub id: EventId,
@@ -67,7 +67,7 @@ pub struct Event {
     pub order: OrderId,
 }
 
-/// The document on the wire.
+/// The JSON document.
 #[derive(Serialize, Deserialize)]
 struct CloudEvent {
     specversion: String,
@@ -80,7 +80,8 @@ struct CloudEvent {
 }
 
 impl Event {
-    /// The fact `kind` about `order`. The id is derived, so the same move recorded twice is the same event.
+    /// The `nth` event of this kind about `order`. The id is derived, so that a transition that is recorded twice is
+    /// the same event.
     pub fn about(kind: EventKind, sale: &SaleId, order: OrderId, at: Timestamp, nth: u32) -> Self {
         let id = EventId::derive(at, &[kind.as_str().as_bytes(), order.to_string().as_bytes(), &nth.to_be_bytes()]);
         Self { id, kind, at, sale: sale.clone(), order }
@@ -98,7 +99,7 @@ impl Event {
         serde_json::to_string(&document).unwrap_or_default()
     }
 
-    /// Reads an event; `None` for anything that is not one of ours, which goes to the dead letters.
+    /// Reads an event; `None` for anything else, which goes to the dead letters.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let document: CloudEvent = serde_json::from_slice(bytes).ok()?;
         let sale = document.source.strip_prefix("/v1/sales/")?.parse().ok()?;

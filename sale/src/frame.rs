@@ -9,24 +9,24 @@ use crate::{
     sale::SaleState,
 };
 
-/// Numbers per bucket of the histogram. Fixed for the life of a sale, because another division could make a shown place
-/// rise; 256 keeps a million waiting tickets within about 16 KB.
+/// Ranks per bucket of the histogram. It never changes during a sale, because `ahead` could rise with another division;
+/// 256 keeps a million waiting tickets within about 16 KB.
 pub const BUCKET: u64 = 256;
 
-/// Why calls stand still although nobody paused them.
+/// Why nobody is called although the seller has not paused the sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
-    /// The queue store was lost; places are being put back.
+    /// The queue store was lost; places are being restored.
     Restoring,
-    /// A store does not answer.
+    /// A store is unavailable.
     StoreUnavailable,
     /// Payments or events take longer than usual.
     PaymentsDelayed,
 }
 
-/// Live tickets that have never been called, counted by number: bucket `b` holds the numbers
+/// Live tickets that have never been called, counted by rank: bucket `b` counts the ranks
 /// `b * bucket + 1 ..= (b + 1) * bucket`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -41,11 +41,11 @@ pub struct ItemLeft {
     pub id: ItemId,
     /// Units that nobody holds.
     pub left: u64,
-    /// Units in other people's hands that may come back.
+    /// Units on hold for orders that are not paid yet; they may come back.
     pub held: u64,
 }
 
-/// The public state of a sale's line.
+/// The public state of a sale's queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Frame {
@@ -53,15 +53,15 @@ pub struct Frame {
     pub state: SaleState,
     pub trouble: Option<Trouble>,
     pub epoch: Epoch,
-    /// Counts changes; also the id of the stream's events.
+    /// Rises with every published frame; also the id of the stream's events.
     pub tick: u64,
     pub changed_at: Timestamp,
     pub opens_at: Timestamp,
-    /// Numbers above it have not been called.
+    /// The highest rank that was ever called; ranks above it have not been called.
     pub serving: u64,
     /// The highest number given.
     pub last_number: u64,
-    /// People in the line.
+    /// People in the queue.
     pub waiting: u64,
     pub histogram: Histogram,
     pub rate_per_minute: u32,
@@ -71,7 +71,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The frame of a line that nobody has joined.
+    /// The frame of a queue that nobody has joined.
     pub fn empty(sale: SaleId) -> Self {
         Self {
             sale,
@@ -92,14 +92,14 @@ impl Frame {
         }
     }
 
-    /// Whether `other` says the same, whenever it was written.
+    /// Whether both frames differ at most in their tick and time.
     pub fn has_same_content(&self, other: &Self) -> bool {
         Self { tick: 0, changed_at: Timestamp::default(), ..self.clone() }
             == Self { tick: 0, changed_at: Timestamp::default(), ..other.clone() }
     }
 }
 
-/// How long clients wait between polls, in milliseconds: often in a short queue, spread out in a long one.
+/// How long clients wait between polls, in milliseconds: longer in a longer queue.
 pub fn poll_after_ms(waiting: u64) -> u64 {
     match waiting {
         0..10_000 => 2_000,

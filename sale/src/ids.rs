@@ -1,4 +1,4 @@
-//! Names of things. Each is parsed once, at the edge, and is then known to be well formed.
+//! Identifiers. Each is parsed once, at the edge, and is well formed from then on.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 
-/// One life of the queue store's contents; raised in the database whenever the store was lost.
+/// A generation of the queue store's contents; raised in the database whenever the store was lost.
 pub type Epoch = i64;
 
-/// The first life of a line comes after nothing that could have been lost.
+/// The first epoch of a sale: nothing could have been lost before it.
 pub const FIRST_EPOCH: Epoch = 1;
 
-/// A random number beside every epoch. A database that was put back to an older state counts an epoch a second time; the
-/// nonce tells the two apart. All zeros before the first epoch.
+/// A random number that belongs to each epoch. A database that was restored to an older state reaches the same epoch a
+/// second time; the nonce distinguishes the two. All zeros before the first epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EpochNonce(u64);
 
@@ -30,7 +30,7 @@ impl EpochNonce {
         Self(bits.cast_unsigned())
     }
 
-    /// As a database column holds it.
+    /// The value of the database column.
     pub const fn as_bits(self) -> i64 {
         self.0.cast_signed()
     }
@@ -50,15 +50,15 @@ impl FromStr for EpochNonce {
     }
 }
 
-/// The number of an admission leader's term.
+/// A period of leadership in the admission of a sale; every new leader has a higher one.
 pub type Term = i64;
 
-/// A text that cannot be the id it was given for.
+/// The text is not a valid identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 1 to 64 of a-z, 0-9 and -")]
 pub struct BadId;
 
-/// Bytes of the longest name of a sale or an item.
+/// Bytes of the longest id of a sale or an item.
 pub const LONGEST_ID: usize = 64;
 
 fn slug(text: &str) -> Result<Arc<str>, BadId> {
@@ -116,7 +116,7 @@ slug_id! {
     ItemId
 }
 
-/// Sixteen bytes that read as 22 characters of base64url.
+/// Sixteen bytes from their 22 characters of base64url.
 fn decode_16(text: &str) -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     let written = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
@@ -135,7 +135,8 @@ fn digest_16(label: &str, parts: &[&[u8]]) -> [u8; 16] {
     bytes
 }
 
-/// A buyer's session: the secret in the cookie. It is never stored, logged or put into a token; see [`BuyerId`].
+/// A buyer's session: the secret in the cookie. It is never stored, logged or part of a token; the rest of the system
+/// knows the [`BuyerId`] alone.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; 16]);
 
@@ -157,7 +158,7 @@ impl SessionId {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// Who this session is to the rest of the system.
+    /// The buyer of this session.
     pub fn buyer(&self) -> BuyerId {
         BuyerId(digest_16("openrun buyer", &[&self.0]))
     }
@@ -169,7 +170,7 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// A buyer as stores, tickets and passes know one: a hash of the session, useless as a cookie.
+/// A buyer in stores, tickets and passes: a hash of the session, which is useless as a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BuyerId([u8; 16]);
 
@@ -200,8 +201,8 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// The id that `parts` name at `made_at`: a version 7 UUID whose random bits are their hash, so the same parts
-            /// give the same id in every process and after every crash.
+            /// A version 7 UUID of `made_at` whose random bits are a hash of `parts`: the same arguments give the same
+            /// id in every process and after every crash.
             pub fn derive(made_at: Timestamp, parts: &[&[u8]]) -> Self {
                 let hash = digest_16(stringify!($name), parts);
                 let mut random = [0; 10];
@@ -245,7 +246,7 @@ uuid_id! {
     PassId
 }
 uuid_id! {
-    /// What somebody bought at once, an order in each sale. The purchase of a single order has the order's id.
+    /// What a buyer buys at once: an order in each sale. The purchase of a single order has the id of that order.
     PurchaseId
 }
 uuid_id! {
@@ -258,14 +259,14 @@ uuid_id! {
 }
 
 impl PurchaseId {
-    /// The purchase that consists of this order alone.
+    /// The purchase of this order alone.
     pub const fn of(order: OrderId) -> Self {
         Self(order.0)
     }
 }
 
-/// The nth time that units were set aside for an order: `{order}:{n}`. The first hold is taken when the order is placed;
-/// each later one for money that came after the hold before it had ended.
+/// The nth hold of an order: `{order}:{n}`. The first one is taken when the order is placed; each later one for money
+/// that was captured after the previous hold had ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HoldId {
     pub order: OrderId,
@@ -274,7 +275,7 @@ pub struct HoldId {
 }
 
 impl HoldId {
-    /// The hold that an order is placed with.
+    /// The hold that is taken when the order is placed.
     pub const fn first(order: OrderId) -> Self {
         Self { order, n: 1 }
     }
@@ -292,7 +293,7 @@ impl HoldId {
 }
 
 impl PaymentId {
-    /// The attempt's id, whenever it is written: it follows from the purchase and the attempt alone.
+    /// The id of an attempt: it depends on the purchase and the attempt's number alone, not on the time.
     pub fn of(purchase: OrderId, attempt: u32) -> Self {
         let made_at = purchase.0.get_timestamp().map_or(0, |time| {
             let (seconds, nanos) = time.to_unix();
@@ -308,7 +309,7 @@ pub fn charge_key(order: OrderId, attempt: u32) -> String {
     format!("pay:{order}:{attempt}")
 }
 
-/// The order and the attempt that a provider's key names.
+/// The order and the attempt of a provider's key.
 pub fn parse_charge_key(key: &str) -> Option<(OrderId, u32)> {
     let (order, attempt) = key.strip_prefix("pay:")?.split_once(':')?;
     Some((OrderId::parse(order)?, attempt.parse().ok()?))
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_parts_name_the_same_order() {
+    fn the_same_parts_give_the_same_id() {
         let now = Timestamp::from_millis(1_780_000_000_000);
         let first = OrderId::derive(now, &[b"pass", b"key"]);
         assert_eq!(first, OrderId::derive(now, &[b"pass", b"key"]));
@@ -352,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payment_is_named_by_its_purchase_and_attempt() {
+    fn a_payment_is_identified_by_its_purchase_and_attempt() {
         let purchase = OrderId::derive(Timestamp::from_millis(1_780_000_000_123), &[b"pass", b"key"]);
         let first = PaymentId::of(purchase, 1);
         assert_eq!(first, PaymentId::of(OrderId::parse(&purchase.to_string()).unwrap(), 1));
@@ -361,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_not_told_by_its_buyer() {
+    fn a_buyer_does_not_reveal_its_session() {
         let session = SessionId::from_bytes([7; 16]);
         assert_ne!(session.expose(), session.buyer().to_string());
         assert_eq!(SessionId::parse(&session.expose()).map(|s| s.buyer()), Some(session.buyer()));

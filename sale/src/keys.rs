@@ -1,4 +1,4 @@
-//! The keys file: what signs tickets, passes and tokens, and what hides personal data.
+//! The keys file: the keys that sign tickets, passes and tokens, and those that encrypt personal data.
 
 use std::{fmt, sync::OnceLock};
 
@@ -8,7 +8,7 @@ use rand::RngExt as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
 
-/// Thirty-two secret bytes. Never shown by `Debug`.
+/// Thirty-two secret bytes; `Debug` hides them.
 #[derive(Clone)]
 pub struct Secret {
     bytes: [u8; 32],
@@ -28,13 +28,13 @@ impl Secret {
         &self.bytes
     }
 
-    /// Eleven letters by which another secret differs, and which tell nothing of this one.
-    pub fn mark(&self) -> String {
+    /// Eleven characters that identify the secret and reveal nothing of it.
+    pub fn fingerprint(&self) -> String {
         let digest = self.mac().chain_update(b"openrun mark of a secret").finalize().into_bytes();
         URL_SAFE_NO_PAD.encode(&digest[..8])
     }
 
-    /// An HMAC-SHA-256 under this key. The key is worked in once: that is as much as a short message costs.
+    /// An HMAC-SHA-256 with this key. The key is expanded once, because that takes as long as a short message.
     pub fn mac(&self) -> Hmac<Sha256> {
         let begin = || Hmac::new_from_slice(&self.bytes).unwrap_or_else(|_| unreachable!("HMAC takes any key"));
         self.mac.get_or_init(begin).clone()
@@ -72,7 +72,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// One key of a ring.
+/// A key of a ring.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Key {
@@ -80,9 +80,9 @@ pub struct Key {
     pub secret: Secret,
 }
 
-/// The keys of one purpose, oldest first. All of them verify, so what was signed before a rotation stays good. The last
-/// one waits for its turn and the one before it signs, so that a rotation lets a key sign that every process has known
-/// since the rotation before: processes can be restarted with the new file one by one.
+/// The keys of one purpose, oldest first. All of them verify, so that signatures stay valid after a rotation. The last
+/// but one signs, and the last one will after the next rotation: by then every process knows it, and processes can be
+/// restarted with the new file one by one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ring(Vec<Key>);
@@ -111,7 +111,7 @@ impl Ring {
     }
 }
 
-/// All keys of an installation, as they lie in the keys file.
+/// All keys of an installation: the contents of the keys file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Keys {
@@ -123,17 +123,17 @@ pub struct Keys {
     pub tokens: Ring,
     /// AES-256 keys of personal data at rest.
     pub personal_data: Ring,
-    /// MAC key from which sessions of clients without cookies are derived. It never rotates: the same idempotency key
-    /// must name the same session for the whole sale.
+    /// MAC key that derives the sessions of clients without cookies. It is never rotated: an idempotency key must give
+    /// the same session during the whole sale.
     pub sessions: Secret,
 }
 
-/// What is wrong with a keys file.
+/// Why a keys file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BadKeys {
-    #[error("the keys file is not what `openrun keys init` writes: {0}")]
+    #[error("the keys file is malformed: {0}; `openrun keys init` creates a valid one")]
     Malformed(#[from] serde_json::Error),
-    #[error("the keys file has no key for {0}; make a new one with `openrun keys init`")]
+    #[error("the keys file has no key for {0}; `openrun keys init` creates a complete one")]
     Empty(&'static str),
 }
 
@@ -160,13 +160,12 @@ impl Keys {
         empty.map_or(Ok(keys), |name| Err(BadKeys::Empty(name)))
     }
 
-    /// By which the keys files of one installation are known, whatever was rotated.
+    /// Identifies the installation of a keys file; a rotation does not change it.
     pub fn fingerprint(&self) -> String {
-        self.sessions.mark()
+        self.sessions.fingerprint()
     }
 
-    /// Lets the waiting key of every ring sign and adds a new one that waits; the old ones stay to verify what they
-    /// signed.
+    /// Adds a key to every ring; the one that was added before signs from now on, and the older ones still verify.
     pub fn rotate(&mut self) {
         for ring in [&mut self.tickets, &mut self.passes, &mut self.tokens, &mut self.personal_data] {
             ring.rotate();
@@ -194,7 +193,7 @@ mod tests {
         keys.rotate();
         assert_eq!(keys.fingerprint(), fingerprint);
         assert_ne!(Keys::generate().fingerprint(), fingerprint);
-        assert_ne!(keys.tickets.current().secret.mark(), fingerprint);
+        assert_ne!(keys.tickets.current().secret.fingerprint(), fingerprint);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The two languages that Openrun speaks, and texts given in both.
+//! The two languages of the pages and mails, and texts in both.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
-//! Orders, holds and payment attempts: their states and the moves between them.
+//! Orders, holds and payment attempts: their states and the transitions between them.
 //!
-//! The database carries out every move as a guarded update that names the state it leaves, so of two that race exactly
-//! one wins and a repeated one changes nothing.
+//! The database makes every transition a guarded update that names the state it leaves: of two that race exactly one
+//! wins, and a repeated one changes nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,27 +32,27 @@ macro_rules! states {
 pub(crate) use states;
 
 states! {
-    /// Whether an order has its units, and how it ended without them. `reserved → sold`; a reserved one may also expire, be
-    /// cancelled or fail, and one that did is sold after all when its money comes late and units are left.
+    /// Whether an order has its units, or how it lost them. `reserved → sold`; a reserved order may also expire, be
+    /// cancelled or fail, and is sold after all when its money comes late and units are left.
     ReservationState {
         Reserved = "reserved",
         Sold = "sold",
-        /// Not paid by the deadline; the units went back.
+        /// Not paid by the deadline; the units were released.
         Expired = "expired",
-        /// The buyer let it go; the units went back.
+        /// Cancelled by the buyer; the units were released.
         Cancelled = "cancelled",
-        /// Declined for good; the units went back.
+        /// The payment was declined; the units were released.
         PaymentFailed = "payment_failed",
     }
 }
 
 states! {
-    /// What the money of an order has come to, all attempts and refunds together.
+    /// The state of an order's money, over all attempts and refunds.
     FinancialState {
-        /// Nothing is charged and nothing is under way.
+        /// Nothing was charged, and no payment is in progress.
         None = "none",
         Processing = "processing",
-        /// The provider has not told how the payment ended; the units stay held.
+        /// The outcome of the payment is unknown; the units stay on hold.
         Unknown = "unknown",
         Captured = "captured",
         RefundPending = "refund_pending",
@@ -63,7 +63,7 @@ states! {
 }
 
 states! {
-    /// Where the goods of a sold order are. Only its seller moves it on, or the buyer who confirms.
+    /// The progress of a sold order's delivery. Its seller advances it; the buyer confirms.
     Fulfilment {
         None = "none",
         Preparing = "preparing",
@@ -74,7 +74,7 @@ states! {
 }
 
 states! {
-    /// Who moved an order.
+    /// Who caused a transition of an order.
     Actor {
         Buyer = "buyer",
         Seller = "seller",
@@ -84,24 +84,24 @@ states! {
 }
 
 states! {
-    /// What the API says of an order: reservation, money and fulfilment in one word.
+    /// The state of an order in the API: reservation, money and fulfilment in one word.
     OrderState {
         PendingPayment = "pending_payment",
         PaymentProcessing = "payment_processing",
-        /// The provider has not told how the payment ended; the units stay held.
+        /// The outcome of the payment is unknown; the units stay on hold.
         PaymentUnknown = "payment_unknown",
         Paid = "paid",
         Preparing = "preparing",
         Shipped = "shipped",
         Delivered = "delivered",
         Confirmed = "confirmed",
-        /// Declined for good; the units went back.
+        /// The payment was declined; the units were released.
         PaymentFailed = "payment_failed",
-        /// Not paid by the deadline; the units went back.
+        /// Not paid by the deadline; the units were released.
         Expired = "expired",
-        /// The buyer let it go; the units went back.
+        /// Cancelled by the buyer; the units were released.
         Cancelled = "cancelled",
-        /// Money was taken without a unit, or is to go back; the refund is under way.
+        /// Money was captured without a unit, or has to be refunded; the refund is in progress.
         RefundPending = "refund_pending",
         Refunded = "refunded",
         /// A person must look at it.
@@ -119,16 +119,17 @@ states! {
 }
 
 states! {
-    /// Units set aside for an order. `held → paying → committed → returned`; a live one may also be released or expire.
+    /// The state of units on hold for an order. `held → paying → committed → returned`; a live hold may also be
+    /// released or expire.
     HoldState {
         Held = "held",
-        /// A payment was asked for.
+        /// A payment was requested.
         Paying = "paying",
         /// Sold.
         Committed = "committed",
-        /// The units went back before they were sold: let go, declined for good, or never placed.
+        /// The units were released before they were sold: cancelled, declined, or never placed.
         Released = "released",
-        /// The units went back at the deadline.
+        /// The units were released at the deadline.
         Expired = "expired",
         /// Sold units that the buyer sent back.
         Returned = "returned",
@@ -136,16 +137,16 @@ states! {
 }
 
 states! {
-    /// One attempt to pay.
+    /// The state of one attempt to pay.
     PaymentState {
-        /// Written down; the provider may not know it yet.
+        /// Recorded; the provider may not know it yet.
         Created = "created",
         Authorised = "authorised",
         Captured = "captured",
         Declined = "declined",
         Failed = "failed",
         Voided = "voided",
-        /// The provider did not answer, or not clearly: ask again.
+        /// The provider did not answer, or not clearly; it is queried again.
         Unknown = "unknown",
         RefundPending = "refund_pending",
         Refunded = "refunded",
@@ -153,8 +154,8 @@ states! {
 }
 
 states! {
-    /// What is to become of an authorised payment. Set once, before the provider is told, so that capture and void
-    /// never cross.
+    /// Whether an authorised payment is to be captured or voided. Set once, before the provider is called, so that the
+    /// two never race.
     Intent {
         Capture = "capture",
         Void = "void",
@@ -164,7 +165,7 @@ states! {
 states! {
     /// Why a payment is voided.
     VoidFor {
-        /// The hold ran out before the provider had answered.
+        /// The hold expired before the provider had answered.
         Deadline = "deadline",
         /// The buyer cancelled.
         Cancel = "cancel",
@@ -172,7 +173,7 @@ states! {
 }
 
 states! {
-    /// Money on its way back.
+    /// The state of a refund.
     RefundState {
         Pending = "pending",
         Done = "done",
@@ -182,9 +183,9 @@ states! {
 }
 
 states! {
-    /// Why the rules owe money.
+    /// Why a refund is owed without a request.
     RefundReason {
-        /// It came after the units had gone back, and there were none to take again.
+        /// The money came after the units had been released, and no others were free.
         LatePayment = "late_payment",
         /// The purchase was paid already.
         SecondCharge = "second_charge",
@@ -192,24 +193,24 @@ states! {
 }
 
 impl HoldState {
-    /// The units are set aside and not sold.
+    /// The states in which units are on hold and not sold.
     pub const LIVE: &'static [Self] = &[Self::Held, Self::Paying];
 
-    /// Whether the units are set aside and not sold.
+    /// Whether the units are on hold and not sold.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Held | Self::Paying)
     }
 }
 
 impl PaymentState {
-    /// Whether the provider still has to say how it ends.
+    /// Whether the outcome is not known yet.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Created | Self::Authorised | Self::Unknown)
     }
 }
 
 impl OrderState {
-    /// The word for an order's three states. Money on its way back and a case for a person stand above everything else.
+    /// The state in one word. A refund in progress and a case for a person come before everything else.
     pub const fn of(reservation: ReservationState, financial: FinancialState, fulfilment: Fulfilment) -> Self {
         use FinancialState as F;
         use ReservationState as R;
@@ -233,7 +234,7 @@ impl OrderState {
         }
     }
 
-    /// Whether the units are still in this order's hands.
+    /// Whether the order's units are on hold.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::PendingPayment | Self::PaymentProcessing | Self::PaymentUnknown)
     }
@@ -243,7 +244,8 @@ impl OrderState {
         matches!(self, Self::Paid | Self::Preparing | Self::Shipped | Self::Delivered | Self::Confirmed)
     }
 
-    /// Whether the buyer still counts as inside the checkout. An unknown payment does not keep others out.
+    /// Whether the buyer counts as active in the checkout. An order with an unknown payment does not, so that it keeps
+    /// nobody else out.
     pub const fn is_active(self) -> bool {
         matches!(self, Self::PendingPayment | Self::PaymentProcessing)
     }
@@ -254,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_order_has_one_word() {
+    fn every_order_has_one_state() {
         use FinancialState as F;
         use Fulfilment as G;
         use OrderState as O;

@@ -18,12 +18,12 @@ use crate::{
     keys::{Key, Keys},
 };
 
-/// The `typ` of a pass, so that no other token of the installation can stand in for one.
+/// The `typ` of a pass, so that no other token of the installation is accepted as one.
 pub const PASS_TYPE: &str = "openrun-pass+jwt";
-/// Longer than any pass that was ever signed.
+/// More than the bytes of any pass; longer texts are refused.
 const MAX_TEXT_BYTES: usize = 2_000;
 
-/// What a pass says, as its row in the database says it.
+/// What a pass contains, and its row in the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pass {
     pub id: PassId,
@@ -32,7 +32,7 @@ pub struct Pass {
     pub number: u64,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
-    /// Whether it counts only together with the session cookie of its buyer.
+    /// Whether it is valid only together with the session cookie of its buyer.
     pub bound: bool,
 }
 
@@ -51,15 +51,15 @@ pub struct PassClaims {
     pub bound: bool,
 }
 
-/// Why a pass does not admit.
+/// Why a pass is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadPass {
-    /// Forged, altered, not a pass, or of an unknown key.
+    /// Forged, altered, not a pass, or signed with an unknown key.
     Invalid,
     Expired,
 }
 
-/// Signs and reads the passes of one installation.
+/// Signs and verifies the passes of one installation.
 pub struct PassIssuer {
     issuer: String,
     kid: String,
@@ -68,7 +68,7 @@ pub struct PassIssuer {
     jwks: String,
 }
 
-/// The public half of a key, as others learn it (RFC 8037).
+/// The public half of a key, as published (RFC 8037).
 fn jwk(key: &Key) -> Jwk {
     let public = SigningKey::from_bytes(key.secret.as_bytes()).verifying_key();
     Jwk {
@@ -91,10 +91,10 @@ fn kid(key: &Key) -> String {
 }
 
 impl PassIssuer {
-    /// The book of the installation at `issuer` (its public URL).
+    /// The issuer of the installation at `issuer` (its public URL).
     ///
     /// # Errors
-    /// When a seed of the ring is not an Ed25519 one.
+    /// When a key of the ring is not an Ed25519 seed.
     pub fn new(issuer: &str, keys: &Keys) -> Result<Self, jsonwebtoken::errors::Error> {
         eddsa::install();
         let mut set = Vec::new();
@@ -119,10 +119,10 @@ impl PassIssuer {
         &self.jwks
     }
 
-    /// The pass as its buyer carries it.
+    /// The token of a pass.
     ///
     /// # Errors
-    /// When the key cannot sign, which the constructor would have told.
+    /// When the key cannot sign; the constructor would have failed before.
     pub fn sign(&self, pass: &Pass) -> Result<String, jsonwebtoken::errors::Error> {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(PASS_TYPE.to_owned());
@@ -141,8 +141,12 @@ impl PassIssuer {
         jsonwebtoken::encode(&header, &claims, &self.signing)
     }
 
-    /// Reads a pass of this installation. Only `EdDSA` by a known key counts, whatever the token's header asks for.
-    /// The time is checked apart, with [`Pass::check_time`], because an expired pass still opens its own order.
+    /// Verifies a pass of this installation. Only `EdDSA` with a known key is accepted, whatever the token's header
+    /// says. The time is checked separately, with [`Pass::check_time`], because an expired pass still gives access to
+    /// its order.
+    ///
+    /// # Errors
+    /// [`BadPass::Invalid`]; an expired pass is no error here.
     pub fn read(&self, text: &str) -> Result<Pass, BadPass> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(BadPass::Invalid);
@@ -179,7 +183,10 @@ impl Pass {
         })
     }
 
-    /// Whether the pass counts at `now`. A second of slack at its beginning, because its times are whole seconds.
+    /// Checks that the pass is valid at `now`. It may be a second early, because its times are whole seconds.
+    ///
+    /// # Errors
+    /// [`BadPass::Expired`] after its time, [`BadPass::Invalid`] before.
     pub fn check_time(&self, now: Timestamp) -> Result<(), BadPass> {
         if now.plus_seconds(1) < self.issued_at {
             return Err(BadPass::Invalid);
@@ -211,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_reads_back_and_ends() {
+    fn a_pass_reads_back_and_expires() {
         let mut keys = Keys::generate();
         let signed = PassIssuer::new("https://a.example", &keys).unwrap().sign(&pass()).unwrap();
         keys.rotate();
@@ -222,16 +229,16 @@ mod tests {
         assert_eq!(read.check_time(NOW.plus_seconds(-5)), Err(BadPass::Invalid));
     }
 
-    /// The classic ways to forge a JWT; each must be refused as one sentence, never a panic.
+    /// The classic ways to forge a JWT; each is refused with an error, never a panic.
     #[test]
     fn a_forged_pass_is_refused() {
         let keys = Keys::generate();
-        let book = PassIssuer::new("https://a.example", &keys).unwrap();
-        let signed = book.sign(&pass()).unwrap();
+        let issuer = PassIssuer::new("https://a.example", &keys).unwrap();
+        let signed = issuer.sign(&pass()).unwrap();
         let parts: Vec<&str> = signed.split('.').collect();
         let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let none = part(json!({"alg": "none", "typ": PASS_TYPE, "kid": "pass-1"}));
-        let public = serde_json::from_str::<serde_json::Value>(book.jwks()).unwrap()["keys"][0]["x"].to_string();
+        let public = serde_json::from_str::<serde_json::Value>(issuer.jwks()).unwrap()["keys"][0]["x"].to_string();
         let head = format!("{}.{}", part(json!({"alg": "HS256", "typ": PASS_TYPE, "kid": "pass-1"})), parts[1]);
         let mac = Hmac::<Sha256>::new_from_slice(public.as_bytes()).unwrap().chain_update(&head).finalize();
         let hs256 = format!("{head}.{}", URL_SAFE_NO_PAD.encode(mac.into_bytes()));
@@ -249,7 +256,7 @@ mod tests {
             String::new(),
             "x".repeat(100_000),
         ] {
-            assert_eq!(book.read(&forged), Err(BadPass::Invalid), "{forged:.80}");
+            assert_eq!(issuer.read(&forged), Err(BadPass::Invalid), "{forged:.80}");
         }
     }
 }

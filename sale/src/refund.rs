@@ -1,8 +1,8 @@
-//! How a refund is spread over the lines that it gives back.
+//! How the amount of a refund is spread over the lines of the purchase.
 
 use crate::ids::OrderId;
 
-/// A line of an order, and how much of its price has gone back, or is on its way, already.
+/// A line of an order, with what was refunded or is being refunded already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaidLine {
     pub order: OrderId,
@@ -15,12 +15,12 @@ pub struct PaidLine {
 }
 
 impl PaidLine {
-    /// What can still be given back, in minor units.
+    /// What can still be refunded, in minor units.
     pub fn left(self) -> i64 {
         self.unit_amount.saturating_mul(i64::from(self.quantity)).saturating_sub(self.refunded)
     }
 
-    /// How many units' whole price is within so much of the line.
+    /// How many whole units of the line this amount pays.
     fn units_within(self, amount: i64) -> u32 {
         amount.checked_div(self.unit_amount).and_then(|units| u32::try_from(units).ok()).unwrap_or(0)
     }
@@ -31,14 +31,14 @@ impl PaidLine {
 pub struct RefundLine {
     pub order: OrderId,
     pub line_no: u32,
-    /// Units whose whole price has gone back with this refund, together with the earlier ones.
+    /// Units that this refund completes: their whole price is refunded, together with earlier refunds.
     pub quantity: u32,
     /// Minor units.
     pub amount: i64,
 }
 
-/// Spreads an amount over lines, from the first one with money left, so that it adds up. `None` when it is not within
-/// what is left of all of them.
+/// Spreads an amount (minor units) over lines, starting at the first one with money left, so that the parts add up.
+/// `None` when the amount is not positive, or more than is left of all lines.
 pub fn spread(amount: i64, lines: &[PaidLine]) -> Option<Vec<RefundLine>> {
     let mut rest = amount;
     let mut parts = Vec::new();
@@ -83,12 +83,12 @@ mod tests {
         for outside in [551, 0, -1, i64::MAX, i64::MIN] {
             assert_eq!(spread(outside, &lines), None, "{outside}");
         }
-        assert_eq!(spread(1, &[line(1, 3, 0, 0)]), None, "what was free has nothing to give back");
+        assert_eq!(spread(1, &[line(1, 3, 0, 0)]), None, "a free line has nothing to refund");
     }
 
     proptest! {
-        /// Any refunds in any order: each is spread whole or refused, no line gives back more than it cost, and when all
-        /// is given back all units are.
+        /// Any refunds in any order: each is spread whole or refused, no line gives back more than it cost, and when
+        /// all is given back all units are.
         #[test]
         fn refunds_add_up(
             prices in proptest::collection::vec((1_u32..5, 0_i64..400), 1..5),

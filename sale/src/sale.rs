@@ -1,4 +1,4 @@
-//! The sale: one opening, one line, one stock list.
+//! The sale: one opening, one queue, one stock list.
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -10,16 +10,17 @@ use crate::{
     order::states,
 };
 
-/// How the line is ordered, with the terms of its kind.
+/// How the queue is ordered, with the terms of that kind. [`Kind::rank`] computes the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// First come, first served from the opening.
     OpenRun,
-    /// Whoever is in the lobby at the opening gets a place by lot; those who come later stand behind.
+    /// Everybody who is in the lobby at the opening gets a random rank; those who join later rank behind.
     Draw { lobby_opens_at: Timestamp },
-    /// Entries are collected in a window; then as many as there are units are drawn, each with a window to buy in.
+    /// Entries are collected in a window; then as many as there are units are drawn, each with a window for the
+    /// purchase.
     Raffle { entries_open_at: Timestamp, entries_close_at: Timestamp, purchase_window_seconds: u32 },
-    /// Ordered without a line.
+    /// Ordered without a queue.
     Regular,
 }
 
@@ -34,40 +35,40 @@ impl Kind {
     }
 }
 
-/// The word alone: the terms stand beside it.
+/// The name alone: the API has the terms in fields of their own.
 impl Serialize for Kind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }
 
-/// What a sale does at a moment, whatever its seller has paused and its buyers have bought.
+/// The step of its schedule that a sale is in, whether or not it is paused or sold out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Nobody can do anything yet.
+    /// Nobody can join yet.
     Scheduled,
-    /// People gather, and none of them has a place yet.
+    /// People can enter the lobby or the raffle; nobody has a rank yet.
     Lobby,
-    /// Entries are over, and places are drawn.
+    /// Entries are closed, and the ranks are drawn.
     Drawing,
-    /// The sale is open: places are called in their order.
+    /// The sale is open: tickets are called in the order of their ranks.
     Calling,
-    /// Nobody is let in any more, and those inside finish.
+    /// Nobody is called any more; buyers in the checkout finish.
     Ended,
-    /// Nobody is inside any more.
+    /// Nobody is in the checkout any more.
     Closed,
 }
 
 states! {
-    /// What the outside sees of a sale.
+    /// The state of a sale in the API.
     SaleState {
         Scheduled = "scheduled",
-        /// Before the opening, and people gather already.
+        /// Before the opening, while the lobby or the raffle is open.
         Lobby = "lobby",
         Open = "open",
-        /// The seller stopped the calls.
+        /// The seller paused the calls.
         Paused = "paused",
-        /// Closed to newcomers while those inside finish.
+        /// Nobody can join or is called any more; buyers in the checkout finish.
         Draining = "draining",
         SoldOut = "sold_out",
         Closed = "closed",
@@ -75,18 +76,18 @@ states! {
 }
 
 impl SaleState {
-    /// Whether the opening still lies ahead.
+    /// Whether the sale is not open yet.
     pub const fn is_before_opening(self) -> bool {
         matches!(self, Self::Scheduled | Self::Lobby)
     }
 
-    /// Whether people can join the line now.
+    /// Whether people can join the queue now.
     pub const fn is_joinable(self) -> bool {
         matches!(self, Self::Open | Self::Paused)
     }
 }
 
-/// How the admission rate is steered.
+/// Who controls the admission rate: the seller, or the program (refused so far).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -104,9 +105,9 @@ pub struct Admission {
     pub mode: Mode,
     /// Calls per minute; 0 calls nobody.
     pub per_minute: u32,
-    /// Buyers called or inside at the same time.
+    /// The most buyers who are called or in the checkout at the same time.
     pub max_active: u32,
-    /// Share of calls beyond the units that are free, 0 to 10: 0.1 calls eleven people for ten units.
+    /// Share of calls beyond the free units, 0 to 10: 0.1 calls eleven people for ten units.
     #[serde(default)]
     pub overcall: f64,
 }
@@ -117,11 +118,11 @@ pub struct Item {
     pub id: ItemId,
     pub name: Text,
     pub price: Money,
-    /// Units that exist.
+    /// Units in all: free, on hold and sold.
     pub units: u32,
 }
 
-/// A sale as its row and its items' rows say it.
+/// A sale with its items, as in the database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sale {
     pub id: SaleId,
@@ -130,29 +131,34 @@ pub struct Sale {
     pub opens_at: Timestamp,
     pub closes_at: Option<Timestamp>,
     pub items: Vec<Item>,
+    /// Units that one buyer may hold and have bought, together.
     pub per_buyer_limit: u32,
+    /// How long units are on hold for an unpaid order.
     pub hold_seconds: u32,
+    /// How long a called buyer may take to enter.
     pub enter_seconds: u32,
+    /// How long a pass is valid.
     pub pass_seconds: u32,
     pub admission: Admission,
     pub message: Option<Text>,
     pub paused: bool,
-    /// The seller closed it; those inside finish.
+    /// The seller ended it; buyers in the checkout finish.
     pub closing: bool,
-    /// When nobody was inside any more; `None` before.
+    /// When the last buyer had left the checkout after the end; `None` before.
     pub closed_at: Option<Timestamp>,
-    /// In no list; it opens by its address.
+    /// Listed nowhere, but open to everybody who has its address.
     pub hidden: bool,
-    /// The seller who created it, by the hash of the address; empty for the operator and the command line.
+    /// The hash of the e-mail address of the seller who created it; empty for the operator and the command line.
     pub owner: String,
-    /// The life of the queue store that counts; 0 before the store was filled for the first time.
+    /// The current epoch of the queue store; 0 before the store was filled for the first time.
     pub epoch: Epoch,
-    /// Raised by every change, for If-Match.
+    /// Rises with every change, for If-Match.
     pub version: i64,
     pub created_at: Timestamp,
 }
 
 impl Sale {
+    /// The phase at `now`, by the schedule and the seller's end.
     pub fn phase(&self, now: Timestamp) -> Phase {
         if self.closed_at.is_some() {
             Phase::Closed
@@ -174,7 +180,7 @@ impl Sale {
         }
     }
 
-    /// The state at `now`, given the units sold for good.
+    /// The state at `now`, given the units that are sold (not only on hold).
     pub fn state(&self, now: Timestamp, sold: u64) -> SaleState {
         match self.phase(now) {
             Phase::Closed => SaleState::Closed,
@@ -213,7 +219,7 @@ pub fn quantity(lines: &[Line]) -> u32 {
     lines.iter().map(|line| line.quantity).fold(0, u32::saturating_add)
 }
 
-/// A place in the queue store: whose, and which number.
+/// A place in the queue: its buyer and the number of its ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub buyer: BuyerId,
@@ -258,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_stands_above_what_is_sold_and_that_above_a_pause() {
+    fn an_ended_sale_is_not_sold_out_and_a_sold_out_one_is_not_paused() {
         let mut sale = opens_at_100(Kind::OpenRun);
         assert_eq!(sale.state(at(100), 0), SaleState::Open);
         sale.paused = true;

@@ -1,4 +1,4 @@
-//! Personal data at rest: AES-256-GCM with the key's id in front, bound to where it is stored.
+//! Encryption of personal data at rest: AES-256-GCM with the key's id in front, bound to the place of storage.
 
 use aes_gcm::{
     Aes256Gcm, Nonce,
@@ -11,29 +11,30 @@ use sha2::{Digest as _, Sha256};
 
 use crate::keys::{Ring, Secret};
 
-/// Hides `plain`. `place` (for example `orders.contact:{order}`) is authenticated with it, so a row copied onto another
-/// one does not open there. Layout: key id (4 bytes), nonce (12), ciphertext and tag.
+/// Encrypts `plain`. `place` (for example `orders.contact:{order}`) is authenticated with it, so that a value copied
+/// into another row cannot be decrypted there. Layout: key id (4 bytes), nonce (12), ciphertext and tag.
 pub fn seal(ring: &Ring, place: &str, plain: &str) -> Vec<u8> {
     let key = ring.current();
     let nonce: [u8; 12] = rand::rng().random();
     let cipher = Aes256Gcm::new(key.secret.as_bytes().into());
     let payload = Payload { msg: plain.as_bytes(), aad: place.as_bytes() };
     // AES-GCM refuses only messages of more than 64 GiB.
-    let hidden = cipher.encrypt(&Nonce::from(nonce), payload).unwrap_or_default();
-    [&key.id.to_be_bytes()[..], &nonce, &hidden].concat()
+    let ciphertext = cipher.encrypt(&Nonce::from(nonce), payload).unwrap_or_default();
+    [&key.id.to_be_bytes()[..], &nonce, &ciphertext].concat()
 }
 
-/// Opens what [`seal`] hid at the same place; `None` when it was made with an unknown key, elsewhere, or altered.
+/// Decrypts what [`seal`] encrypted for the same place; `None` when the key is unknown, the place another one, or the
+/// value altered.
 pub fn open(ring: &Ring, place: &str, sealed: &[u8]) -> Option<String> {
     let (id, rest) = sealed.split_first_chunk::<4>()?;
-    let (nonce, hidden) = rest.split_first_chunk::<12>()?;
+    let (nonce, ciphertext) = rest.split_first_chunk::<12>()?;
     let key = ring.find(u32::from_be_bytes(*id))?;
     let cipher = Aes256Gcm::new(key.secret.as_bytes().into());
-    let plain = cipher.decrypt(&Nonce::from(*nonce), Payload { msg: hidden, aad: place.as_bytes() }).ok()?;
+    let plain = cipher.decrypt(&Nonce::from(*nonce), Payload { msg: ciphertext, aad: place.as_bytes() }).ok()?;
     String::from_utf8(plain).ok()
 }
 
-/// A name for `text` under which it can be found again without being read: an HMAC of its lower-case form.
+/// A value by which `text` can be looked up without being stored: an HMAC of its lower-case form.
 pub fn blind_index(secret: &Secret, text: &str) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { unreachable!("HMAC takes any key") };
     mac.update(b"openrun blind index");
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sealed_opens_at_its_own_place_only() {
+    fn a_sealed_value_opens_at_its_own_place_only() {
         let ring = Ring::generate();
         let sealed = seal(&ring, "orders.contact:1", "buyer@example.com");
         assert_eq!(open(&ring, "orders.contact:1", &sealed).as_deref(), Some("buyer@example.com"));

@@ -1,7 +1,7 @@
-//! Values for tests of this crate and of those above it, behind the feature `testing`. Each field of [`Sale`], [`Ticket`]
-//! and [`Pass`] has its usual value here, once; a test names only those that it is about.
+//! Values for tests of this crate and of those above it, behind the feature `testing`. The usual value of each field of
+//! [`Sale`], [`Ticket`] and [`Pass`] is here, once; a test sets only the fields that it is about.
 
-#![expect(clippy::expect_used, reason = "constants that do not parse are a fault of this file")]
+#![expect(clippy::expect_used, reason = "a constant that does not parse is a bug in this file")]
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ pub const ITEM: &str = "pair";
 /// The price of one unit, in won.
 pub const PRICE: i64 = 189_000;
 
-/// Makes a sale: open since a second, a hundred units of one item, one for each buyer.
+/// Builds a sale: open for a second, a hundred units of one item, one unit for each buyer.
 #[derive(Clone, Debug)]
 pub struct SaleBuilder {
     sale: Sale,
@@ -49,12 +49,12 @@ impl SaleBuilder {
         Self { sale }
     }
 
-    /// A sale that was created at the start of 2026, for tests that run by the real clock.
+    /// A sale that was created at the start of 2026, for tests with the real clock.
     pub fn open_for_long(id: SaleId) -> Self {
         Self::new(id, Timestamp::from_millis(1_767_225_600_000))
     }
 
-    /// So many units of each item.
+    /// Sets the units of each item.
     #[must_use]
     pub fn units(mut self, units: u32) -> Self {
         for item in &mut self.sale.items {
@@ -63,14 +63,14 @@ impl SaleBuilder {
         self
     }
 
-    /// One more item.
+    /// Adds an item.
     #[must_use]
     pub fn item(mut self, id: &str, units: u32) -> Self {
         self.sale.items.push(item(id, units));
         self
     }
 
-    /// Changes the fields that the test is about.
+    /// Sets the fields that the test is about.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Sale)) -> Self {
         change(&mut self.sale);
@@ -111,12 +111,12 @@ pub fn buyer(n: u64) -> BuyerId {
     BuyerId::from_bytes(u128::from(n).to_be_bytes())
 }
 
-/// The ticket of a place that was taken in the life `epoch`; it counts without a session cookie.
+/// The ticket of a place whose number was given in `epoch`; it is valid without a session cookie.
 pub fn ticket(sale: &SaleId, place: Place, epoch: Epoch, joined_at: Timestamp) -> Ticket {
     Ticket { sale: sale.clone(), number: place.number, buyer: place.buyer, epoch, joined_at, bound: false }
 }
 
-/// The pass that the ticket of this place becomes; it counts without a session cookie.
+/// The pass that the ticket of this place becomes; it is valid without a session cookie.
 pub fn pass(sale: &SaleId, place: Place, issued_at: Timestamp, expires_at: Timestamp) -> Pass {
     Pass {
         id: ticket(sale, place, 0, issued_at).pass_id(),

@@ -1,8 +1,8 @@
-//! The ticket: a signed place in a sale's line, carried by the buyer.
+//! The ticket: a signed place in a sale's queue, carried by the buyer.
 //!
-//! It is the authority on the buyer's place: when the queue store loses everything, the ticket puts itself back at its
-//! own number. Layout before base64url: version (1 byte), key id (4), flags (1), epoch (8), number (8), joined at (8),
-//! buyer (16), sale (the rest), and the first 16 bytes of an HMAC-SHA-256 over all of it.
+//! It is the authority on the buyer's place: after the queue store has lost everything, its holder is requeued at the
+//! number of the ticket. Layout before base64url: version (1 byte), key id (4), flags (1), epoch (8), number (8),
+//! joined at (8), buyer (16), sale (the rest), and the first 16 bytes of an HMAC-SHA-256 over all of it.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::Mac as _;
@@ -18,31 +18,32 @@ const VERSION: u8 = 1;
 const MAC_BYTES: usize = 16;
 const HEAD_BYTES: usize = 46;
 const FLAG_BOUND: u8 = 1;
-/// A ticket of the longest sale's name; whatever is longer is none.
+/// A ticket of the longest sale id; longer texts are refused.
 const MAX_BYTES: usize = HEAD_BYTES + LONGEST_ID + MAC_BYTES;
 
-/// A place in the line of `sale`.
+/// A place in the queue of `sale`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     pub sale: SaleId,
-    /// Position of arrival, from 1; never given to anybody else.
+    /// Identifies the ticket within its sale: given in the order of arrival, from 1, and never to anybody else. Its
+    /// position in the order of calls is its [`rank`](crate::rank).
     pub number: u64,
     pub buyer: BuyerId,
-    /// The life of the queue store in which the number was given.
+    /// The epoch in which the number was given.
     pub epoch: Epoch,
     pub joined_at: Timestamp,
-    /// Whether it counts only together with the session cookie that it was made for.
+    /// Whether it is valid only together with the session cookie that it was made for.
     pub bound: bool,
 }
 
 impl Ticket {
-    /// The ticket's public name: it says nothing that the number does not say.
+    /// The ticket's public id, which reveals nothing but sale and number.
     pub fn id(&self) -> String {
         format!("{}.{}", self.sale, self.number)
     }
 
-    /// The id of the one pass that this ticket can ever become. Only what names the place goes into it: the moment of
-    /// joining is forgotten when the queue store is lost.
+    /// The id of the one pass that this ticket can ever become. It does not depend on the time of joining, which is
+    /// lost with the queue store.
     pub fn pass_id(&self) -> PassId {
         PassId::derive(
             Timestamp::default(),
@@ -68,7 +69,7 @@ impl Ticket {
         URL_SAFE_NO_PAD.encode(&bytes[..end + MAC_BYTES])
     }
 
-    /// Reads a ticket that any key of `ring` signed; `None` for everything else.
+    /// Reads a ticket that a key of `ring` signed; `None` for everything else.
     pub fn verify(ring: &Ring, text: &str) -> Option<Self> {
         let mut bytes = [0; MAX_BYTES];
         let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
@@ -99,7 +100,7 @@ fn mac(secret: &Secret, bytes: &[u8]) -> [u8; MAC_BYTES] {
     short
 }
 
-/// The session of a client without cookies: the same key names the same session in every process.
+/// The session of a client without cookies: derived from its idempotency key, the same in every process.
 pub fn session_of_key(secret: &Secret, sale: &SaleId, key: &str) -> crate::ids::SessionId {
     let mut input = sale.as_str().as_bytes().to_vec();
     input.push(0);
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_of_the_longest_name_reads_back_and_a_longer_text_is_none() {
+    fn a_ticket_of_the_longest_sale_id_reads_back_and_a_longer_text_is_refused() {
         let keys = Keys::generate();
         let longest = Ticket { sale: "s".repeat(LONGEST_ID).parse().unwrap(), ..ticket() };
         let signed = longest.sign(&keys.tickets);
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_names_one_session_per_sale() {
+    fn a_key_identifies_one_session_per_sale() {
         let secret = Secret::from_bytes([1; 32]);
         let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
         assert_eq!(session_of_key(&secret, &a, "k"), session_of_key(&secret, &a, "k"));

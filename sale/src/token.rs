@@ -1,4 +1,5 @@
-//! Bearer tokens of sellers and operators: `openrun token` prints one, every role of the installation verifies it.
+//! Bearer tokens of sellers and operators: `openrun token` prints one, and every process of the installation verifies
+//! it.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac as _};
@@ -9,7 +10,7 @@ use crate::{
     keys::{Ring, Secret},
 };
 
-/// What the bearer may do. An operator may do all that a seller may.
+/// What the bearer may do. An operator may do everything that a seller may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Authority {
     Seller,
@@ -41,7 +42,7 @@ pub fn sign(ring: &Ring, authority: Authority, expires_at: Timestamp) -> String 
     format!("{head}.{mac}")
 }
 
-/// Who the bearer of `text` is at `now`; `None` for a forged or expired token.
+/// The authority of a token at `now`; `None` when it is forged or has expired.
 pub fn verify(ring: &Ring, text: &str, now: Timestamp) -> Option<Authority> {
     let (head, mac) = text.rsplit_once('.')?;
     let mut parts = head.split('.');
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_counts_until_it_ends_and_cannot_be_raised() {
+    fn a_token_is_valid_until_it_expires_and_cannot_be_raised() {
         let ring = Ring::generate();
         let end = Timestamp::from_millis(1_000);
         let token = sign(&ring, Authority::Seller, end);

@@ -1,12 +1,12 @@
-//! What a store that gives no answer means to a client: `stores` says it of its errors, `web` answers with it, and
-//! neither knows the other.
+//! How an error of a store is answered: `stores` implements it for its errors, `web` makes the response, and neither
+//! depends on the other.
 
-/// How a client may go on without an answer. Whether the step happened is unknown; the same request finds out.
+/// Why a store did not answer. The request may or may not have been applied; it is safe to retry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailability {
-    /// Too many requests wait already; this one was not begun.
+    /// Too many requests wait already; this one was not started.
     Overloaded,
-    /// The store did not answer, or not in time.
+    /// The store did not answer in time.
     NoAnswer,
     /// The store lost its contents, and they are being restored.
     Restoring,
