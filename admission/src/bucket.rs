@@ -1,14 +1,14 @@
 //! The hard limit of the rate: a generic cell rate algorithm (GCRA, ITU-T I.371) on the leader's monotonic clock.
 //!
-//! The promise is about the instants at which the store carried the calls out: in every window of length `w` at most
-//! `rate × w + burst`, burst being 100 ms of the rate and at least 1. The leader knows only that a batch happened
-//! between its sending and its answer. So a batch is charged from its answer, the latest instant at which it can have
-//! happened, and the next one is decided before it is sent, the earliest: the true distance is never smaller.
-//! Calls are lost only when a batch is answered more than the burst after the one before it was decided.
+//! The limit holds for the instants at which the store executes the calls: every window of length `w` contains at most
+//! `rate × w + burst` of them, where the burst is 100 ms of the rate and at least 1. The leader only knows that a batch
+//! was executed between its request and its reply. Therefore a batch is charged at its reply, the latest possible
+//! instant, and the next one is decided before its request, the earliest: the true interval is never shorter. The rate
+//! is not reached only when a batch is answered more than the burst after the batch before it was decided.
 
 use std::time::Duration;
 
-/// The promised burst, in nanoseconds of the rate.
+/// The burst, in nanoseconds of the rate.
 const BURST_NS: u64 = 100_000_000;
 const MINUTE_NS: u64 = 60_000_000_000;
 
@@ -21,14 +21,14 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A bucket with nothing left in it, as a new leader starts: the old one may just have spent it.
+    /// An empty bucket. A new leader begins with it, because the previous one may just have spent the burst.
     pub fn spent(per_minute: u32, now_ns: u64) -> Self {
         let bucket = Self { per_minute, next_ns: now_ns };
         Self { next_ns: bucket.latest(now_ns), ..bucket }
     }
 
-    /// The rate from now on. A slower rate counts at once; a faster one does not fill the bucket in arrears: what was
-    /// spent of the burst stays spent.
+    /// Sets the rate from now on. It takes effect at once, and does not refill the bucket: what was spent of the burst
+    /// stays spent.
     pub fn set_rate(&mut self, per_minute: u32, now_ns: u64) {
         if per_minute == self.per_minute {
             return;
@@ -47,20 +47,20 @@ impl Bucket {
         if ready < next { 0 } else { ((ready - next) / self.interval_ns()).saturating_add(1) }
     }
 
-    /// Calls that may be prepared now: those that may be made, or one whose time comes within `ahead`.
+    /// Calls that may be prepared now: those that may be made, or one that may be made within `ahead`.
     pub fn preparable(&self, now_ns: u64, ahead: Duration) -> u64 {
         let soon = self.wait(now_ns).is_some_and(|wait| wait <= ahead);
         self.allowed(now_ns).max(u64::from(soon))
     }
 
-    /// Charges `calls` that were answered at `answered_ns`.
+    /// Charges for calls that were answered at `answered_ns`.
     pub fn charge(&mut self, calls: u64, answered_ns: u64) {
         if calls > 0 {
             self.next_ns = self.next_ns.max(answered_ns).saturating_add(self.interval_ns().saturating_mul(calls));
         }
     }
 
-    /// How long until the next call may be made.
+    /// How long until the next call may be made; `None` at a rate of zero.
     pub fn wait(&self, now_ns: u64) -> Option<Duration> {
         let at = self.next_ns.saturating_sub(self.tolerance_ns());
         (self.per_minute > 0).then(|| Duration::from_nanos(at.saturating_sub(now_ns)))
@@ -71,12 +71,12 @@ impl Bucket {
         MINUTE_NS.div_ceil(u64::from(self.per_minute.max(1)))
     }
 
-    /// How far ahead of the rate calls may be made; not at all while the burst is a single call.
+    /// How far ahead of the rate calls may be made; zero while the burst is a single call.
     fn tolerance_ns(&self) -> u64 {
         BURST_NS.saturating_sub(self.interval_ns())
     }
 
-    /// Where `next_ns` lies when the whole burst was spent now.
+    /// The value of `next_ns` when the whole burst is spent now.
     fn latest(&self, now_ns: u64) -> u64 {
         now_ns.saturating_add(self.tolerance_ns()).saturating_add(self.interval_ns())
     }
@@ -94,16 +94,16 @@ mod tests {
 
     use super::*;
 
-    /// The promise: never more than rate × window + burst, measured anywhere between sending and answer.
-    fn check(executed: &[(u64, u64)], per_minute: u32) -> Result<(), TestCaseError> {
+    /// The limit: never more than rate × window + burst, executed anywhere between request and reply.
+    fn check_limit(executed: &[(u64, u64)], per_minute: u32) -> Result<(), TestCaseError> {
         let burst = (f64::from(per_minute) / 600.0).max(1.0);
         for (at, (from, _)) in executed.iter().enumerate() {
             let mut calls = 0;
             for (until, count) in &executed[at..] {
                 calls += count;
                 let window = (until - from) as f64 / MINUTE_NS as f64;
-                let most = f64::from(per_minute) * window + burst;
-                prop_assert!(calls as f64 <= most + 1e-6, "{calls} calls in {window} min, at most {most}");
+                let limit = f64::from(per_minute) * window + burst;
+                prop_assert!(calls as f64 <= limit + 1e-6, "{calls} calls in {window} min, the limit is {limit}");
             }
         }
         Ok(())
@@ -111,73 +111,73 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_window_sees_more_than_the_rate_and_the_burst(
+        fn no_window_contains_more_than_the_rate_and_the_burst(
             per_minute in prop_oneof![1_u32..100, 100_u32..5_000, 5_000_u32..2_000_000],
             steps in proptest::collection::vec((0_u64..400_000_000, 0_u64..120_000_000, 0.0_f64..1.0), 1..120),
         ) {
             let mut now = 1_000_000_000;
             let mut bucket = Bucket::spent(per_minute, now);
             let mut executed = Vec::new();
-            for (idle, way, when) in steps {
+            for (idle, round_trip, when) in steps {
                 now += idle;
                 let calls = bucket.allowed(now);
-                let answered = now + way;
+                let answered = now + round_trip;
                 if calls > 0 {
-                    executed.push((now + (way as f64 * when) as u64, calls));
+                    executed.push((now + (round_trip as f64 * when) as u64, calls));
                 }
                 bucket.charge(calls, answered);
                 now = answered;
             }
-            check(&executed, per_minute)?;
+            check_limit(&executed, per_minute)?;
         }
     }
 
     proptest! {
-        /// Across changes of the rate the highest rate's promise holds, however often it changes.
+        /// Across changes of the rate the limit of the highest one holds, however often it changes.
         #[test]
-        fn a_change_of_the_rate_gives_no_second_burst(
+        fn a_change_of_the_rate_allows_no_second_burst(
             steps in proptest::collection::vec((1_u32..100_000, 0_u64..400_000_000, 0_u64..120_000_000, 0.0_f64..1.0), 1..80),
         ) {
             let mut now = 1_000_000_000;
             let mut bucket = Bucket::spent(steps[0].0, now);
             let mut executed = Vec::new();
             let highest = steps.iter().map(|step| step.0).max().unwrap_or_default();
-            for (per_minute, idle, way, when) in steps {
+            for (per_minute, idle, round_trip, when) in steps {
                 now += idle;
                 bucket.set_rate(per_minute, now);
                 let calls = bucket.allowed(now);
                 if calls > 0 {
-                    executed.push((now + (way as f64 * when) as u64, calls));
+                    executed.push((now + (round_trip as f64 * when) as u64, calls));
                 }
-                now += way;
+                now += round_trip;
                 bucket.charge(calls, now);
             }
-            check(&executed, highest)?;
+            check_limit(&executed, highest)?;
         }
     }
 
-    /// The share of the rate that a loop calls whose turns take so long, the way to the store and back included.
-    fn share_of(per_minute: u32, turn_ms: u64, way_us: u64) -> f64 {
+    /// The share of the rate that a loop reaches with steps of this length, the round trip to the store included.
+    fn share_of(per_minute: u32, step_ms: u64, round_trip_us: u64) -> f64 {
         let (mut now, mut calls) = (0, 0);
         let mut bucket = Bucket::spent(per_minute, now);
         while now < MINUTE_NS {
             let allowed = bucket.allowed(now);
-            bucket.charge(allowed, now + way_us * 1_000);
+            bucket.charge(allowed, now + round_trip_us * 1_000);
             calls += allowed;
-            now += turn_ms * 1_000_000;
+            now += step_ms * 1_000_000;
         }
         calls as f64 / f64::from(per_minute)
     }
 
     #[test]
-    fn a_loop_reaches_the_rate_as_long_as_its_turns_are_shorter_than_the_burst() {
+    fn a_loop_reaches_the_rate_as_long_as_its_steps_are_shorter_than_the_burst() {
         for per_minute in [6_000, 60_000, 1_200_000] {
-            for (turn_ms, way_us) in [(10, 200), (50, 20_000), (85, 1_000)] {
-                let share = share_of(per_minute, turn_ms, way_us);
-                assert!((0.997..=1.0).contains(&share), "{per_minute} per minute, turns of {turn_ms} ms: {share}");
+            for (step_ms, round_trip_us) in [(10, 200), (50, 20_000), (85, 1_000)] {
+                let share = share_of(per_minute, step_ms, round_trip_us);
+                assert!((0.997..=1.0).contains(&share), "{per_minute} per minute, steps of {step_ms} ms: {share}");
             }
         }
-        assert!(share_of(1_200_000, 200, 1_000) < 0.6, "a window would hold more than the burst");
+        assert!(share_of(1_200_000, 200, 1_000) < 0.6, "longer steps would exceed the burst");
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_calls_nobody_and_a_new_leader_waits() {
+    fn a_rate_of_zero_calls_nobody_and_a_new_leader_waits() {
         assert_eq!(Bucket::spent(0, 0).allowed(u64::MAX / 2), 0);
         assert_eq!(Bucket::spent(600, 0).allowed(0), 0);
         assert_eq!(Bucket::spent(600, 0).wait(0), Some(Duration::from_millis(100)));

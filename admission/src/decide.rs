@@ -1,26 +1,29 @@
-//! How many may be called now: `min(rate, cap, units, waiting)`, and what limits it.
+//! How many buyers may be called now: `min(rate, cap, units, waiting)`, and which of them limits it.
 
-/// What the leader sees.
+/// What the decision depends on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Observed {
-    /// Open, not paused, in no trouble.
+pub struct Inputs {
+    /// Whether the sale is open, not paused, and in no trouble.
     pub open: bool,
     /// Calls that the bucket of the rate allows.
     pub rate: u64,
     pub waiting: u64,
-    /// Called and on their way in.
+    /// Called and not entered yet.
     pub called: u64,
-    /// Inside, the seller's cap, and those inside without units yet.
+    /// In the checkout.
     pub active: u64,
+    /// The seller's cap of called and active buyers.
     pub max_active: u64,
+    /// Active buyers without units on hold.
     pub without_hold: u64,
     pub free_units: u64,
+    /// Units that an order takes on average.
     pub units_per_order: f64,
-    /// Share of calls beyond the free units.
+    /// Share of calls beyond the free units, 0 to 10.
     pub overcall: f64,
 }
 
-/// What keeps more people from being called.
+/// What prevents more calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     Nobody,
@@ -42,40 +45,40 @@ impl Limit {
     }
 }
 
-/// The number to call, and what set it.
-pub fn calls(seen: &Observed) -> (u64, Limit) {
-    if !seen.open {
+/// How many to call, and what limits it.
+pub fn calls(inputs: &Inputs) -> (u64, Limit) {
+    if !inputs.open {
         return (0, Limit::NotOpen);
     }
-    let cap = seen.max_active.saturating_sub(seen.called.saturating_add(seen.active));
+    let cap = inputs.max_active.saturating_sub(inputs.called.saturating_add(inputs.active));
     let limits =
-        [(seen.waiting, Limit::Nobody), (cap, Limit::Cap), (units(seen), Limit::Units), (seen.rate, Limit::Rate)];
+        [(inputs.waiting, Limit::Nobody), (cap, Limit::Cap), (units(inputs), Limit::Units), (inputs.rate, Limit::Rate)];
     limits.into_iter().min_by_key(|(calls, _)| *calls).unwrap_or((0, Limit::Nobody))
 }
 
-/// Calls that the free units back: those on their way to a unit count first. Always one while a unit is free and nobody
-/// is on the way to it.
+/// Calls that the free units allow, less the buyers who are called or active without units. At least one while a unit
+/// is free and there are no such buyers.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "counts far below 2^52, floored on purpose"
 )]
-fn units(seen: &Observed) -> u64 {
-    let on_the_way = seen.called.saturating_add(seen.without_hold);
-    if seen.free_units == 0 {
+fn units(inputs: &Inputs) -> u64 {
+    let without_units = inputs.called.saturating_add(inputs.without_hold);
+    if inputs.free_units == 0 {
         return 0;
     }
-    let backed = seen.free_units as f64 * (1.0 + seen.overcall) / seen.units_per_order.max(1.0);
-    let least = u64::from(on_the_way == 0);
-    (backed as u64).saturating_sub(on_the_way).max(least)
+    let allowed = inputs.free_units as f64 * (1.0 + inputs.overcall) / inputs.units_per_order.max(1.0);
+    let least = u64::from(without_units == 0);
+    (allowed as u64).saturating_sub(without_units).max(least)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SEEN: Observed = Observed {
+    const INPUTS: Inputs = Inputs {
         open: true,
         rate: 100,
         waiting: 100,
@@ -89,27 +92,27 @@ mod tests {
     };
 
     #[test]
-    fn the_smallest_limit_counts() {
-        for (seen, calls_now, limit) in [
-            (Observed { rate: 7, ..SEEN }, 7, Limit::Rate),
-            (Observed { waiting: 3, ..SEEN }, 3, Limit::Nobody),
-            (Observed { max_active: 10, called: 4, active: 4, ..SEEN }, 2, Limit::Cap),
-            (Observed { max_active: 10, called: 14, ..SEEN }, 0, Limit::Cap),
-            (Observed { free_units: 10, called: 4, without_hold: 4, active: 9, ..SEEN }, 2, Limit::Units),
-            (Observed { free_units: 10, overcall: 0.5, ..SEEN }, 15, Limit::Units),
-            (Observed { free_units: 10, units_per_order: 2.0, ..SEEN }, 5, Limit::Units),
-            (Observed { open: false, ..SEEN }, 0, Limit::NotOpen),
+    fn the_smallest_limit_decides() {
+        for (inputs, expected, limit) in [
+            (Inputs { rate: 7, ..INPUTS }, 7, Limit::Rate),
+            (Inputs { waiting: 3, ..INPUTS }, 3, Limit::Nobody),
+            (Inputs { max_active: 10, called: 4, active: 4, ..INPUTS }, 2, Limit::Cap),
+            (Inputs { max_active: 10, called: 14, ..INPUTS }, 0, Limit::Cap),
+            (Inputs { free_units: 10, called: 4, without_hold: 4, active: 9, ..INPUTS }, 2, Limit::Units),
+            (Inputs { free_units: 10, overcall: 0.5, ..INPUTS }, 15, Limit::Units),
+            (Inputs { free_units: 10, units_per_order: 2.0, ..INPUTS }, 5, Limit::Units),
+            (Inputs { open: false, ..INPUTS }, 0, Limit::NotOpen),
         ] {
-            assert_eq!(calls(&seen), (calls_now, limit), "{seen:?}");
+            assert_eq!(calls(&inputs), (expected, limit), "{inputs:?}");
         }
     }
 
     #[test]
-    fn nobody_is_called_to_an_empty_shop_and_a_last_unit_always_calls_one() {
-        let empty = Observed { free_units: 0, overcall: 10.0, ..SEEN };
+    fn nobody_is_called_without_free_units_and_the_last_unit_always_calls_one() {
+        let empty = Inputs { free_units: 0, overcall: 10.0, ..INPUTS };
         assert_eq!(calls(&empty), (0, Limit::Units));
-        let last = Observed { free_units: 1, units_per_order: 4.0, ..SEEN };
+        let last = Inputs { free_units: 1, units_per_order: 4.0, ..INPUTS };
         assert_eq!(calls(&last), (1, Limit::Units));
-        assert_eq!(calls(&Observed { called: 1, ..last }), (0, Limit::Units));
+        assert_eq!(calls(&Inputs { called: 1, ..last }), (0, Limit::Units));
     }
 }

@@ -1,4 +1,4 @@
-//! What everybody is told: the frame, written by the leader when something changed.
+//! The frame: the public document that the leader publishes when something changed.
 
 use sale::{
     Frame, SaleState, Timestamp,
@@ -6,13 +6,13 @@ use sale::{
 };
 use stores::{database::sales::StockedSale, queue_store::Observation};
 
-/// Ticks start anew above this much for every life of the store, so that they never run backwards after a loss.
+/// Every epoch begins with ticks above those of the epoch before, so that they never decrease after a loss.
 const TICKS_PER_EPOCH: u64 = 1_000_000;
 
-/// The frame that says what the leader knows now.
-pub fn compose(known: &StockedSale, seen: &Observation, trouble: Option<Trouble>, now: Timestamp) -> Frame {
-    let sale = &known.sale;
-    let state = known.state(now);
+/// The frame of the leader's latest observation.
+pub fn compose(stocked: &StockedSale, observed: &Observation, trouble: Option<Trouble>, now: Timestamp) -> Frame {
+    let sale = &stocked.sale;
+    let state = stocked.state(now);
     let calling = state == SaleState::Open && trouble.is_none();
     Frame {
         sale: sale.id.clone(),
@@ -22,12 +22,12 @@ pub fn compose(known: &StockedSale, seen: &Observation, trouble: Option<Trouble>
         tick: 0,
         changed_at: now,
         opens_at: sale.opens_at,
-        serving: seen.serving,
-        last_number: seen.last_number,
-        waiting: seen.waiting,
-        histogram: Histogram { bucket: BUCKET, live: seen.histogram.clone() },
+        serving: observed.serving,
+        last_number: observed.last_number,
+        waiting: observed.waiting,
+        histogram: Histogram { bucket: BUCKET, live: observed.histogram.clone() },
         rate_per_minute: if calling { sale.admission.per_minute } else { 0 },
-        items: seen
+        items: observed
             .stock
             .iter()
             .map(|count| ItemLeft {
@@ -36,13 +36,13 @@ pub fn compose(known: &StockedSale, seen: &Observation, trouble: Option<Trouble>
                 held: u64::try_from(count.held).unwrap_or(0),
             })
             .collect(),
-        poll_after_ms: poll_after_ms(seen.waiting),
+        poll_after_ms: poll_after_ms(observed.waiting),
         message: sale.message.clone(),
     }
 }
 
-/// The frame to publish after `last`; `None` when it says nothing new. As long as nobody knows whether `last` is stored,
-/// its tick is spent all the same, and the next frame has to be written whatever it says.
+/// The frame to publish after `last`; `None` when its content is the same. Without a reply nobody knows whether `last`
+/// is stored: its tick is used up, and the next frame has to be published whatever its content.
 pub fn next(last: Option<&Frame>, is_stored: bool, mut frame: Frame) -> Option<Frame> {
     if is_stored && last.is_some_and(|last| last.has_same_content(&frame)) {
         return None;
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_with_the_same_content_is_not_written_again() {
+    fn a_frame_with_the_same_content_is_not_published_again() {
         let empty = Frame::empty("s".parse().unwrap());
         let first = next(None, true, Frame { epoch: 2, ..empty.clone() }).unwrap();
         assert_eq!(first.tick, 2_000_000);
@@ -65,10 +65,6 @@ mod tests {
         assert_eq!(next(Some(&first), true, later.clone()), None);
         assert_eq!(next(Some(&first), true, Frame { waiting: 1, ..later.clone() }).unwrap().tick, 2_000_001);
         assert_eq!(next(Some(&first), true, Frame { epoch: 3, ..empty }).unwrap().tick, 3_000_000);
-        assert_eq!(
-            next(Some(&first), false, later).unwrap().tick,
-            2_000_001,
-            "nobody knows whether the first is stored"
-        );
+        assert_eq!(next(Some(&first), false, later).unwrap().tick, 2_000_001, "the first may not be stored");
     }
 }

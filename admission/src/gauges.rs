@@ -19,8 +19,8 @@ pub(crate) fn show(term: &LeaderTerm, sale: &SaleId, observed: &Observation) {
     gauge("openrun_waiting", observed.waiting);
     gauge("openrun_called", observed.called);
     gauge("openrun_active", observed.active);
-    gauge("openrun_rate_per_minute", term.known.sale.admission.per_minute.into());
-    gauge("openrun_epoch", u64::try_from(term.known.sale.epoch).unwrap_or(0));
+    gauge("openrun_rate_per_minute", term.stocked.sale.admission.per_minute.into());
+    gauge("openrun_epoch", u64::try_from(term.stocked.sale.epoch).unwrap_or(0));
     gauge("openrun_term", u64::try_from(term.term).unwrap_or(0));
     let sum = |count: fn(&StockCount) -> i64| observed.stock.iter().map(count).fold(0, i64::saturating_add);
     let (free, held, sold) = (sum(|stock| stock.free), sum(|stock| stock.held), sum(|stock| stock.sold));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sale::{Frame, SaleId, Term, clock::monotonic};
+use sale::{Frame, SaleId, SaleState, Term, clock::monotonic};
 use stores::{
     StoreError,
     database::{leadership, outbox, sales},
@@ -67,10 +67,10 @@ impl Leader {
         let now = self.services.database.now();
         let started = self.started;
         let Some(leading) = self.leading.as_mut() else { return Ok(StepOutcome::Following) };
-        if leading.known.sale.closed_at.is_some() {
+        if leading.stocked.state(now) == SaleState::Closed {
             return Ok(StepOutcome::Closed);
         }
-        let key = leading.known.queue_key();
+        let key = leading.stocked.queue_key();
         let trouble = leading.trouble(&self.services, &key, now).await?;
         self.services.queue.sweep(&key, now).await?;
         let round = leading.call(&self.services, &key, trouble, started).await?;
@@ -83,11 +83,11 @@ impl Leader {
         let finished = leading.is_finished(&round.observed, now);
         // The last frame shows the sale as closed before the row does: no frame is written for a closed sale.
         if finished {
-            leading.known.sale.closed_at = Some(now);
+            leading.stocked.sale.closed_at = Some(now);
         }
         gauges::show(leading, &self.sale, &round.observed);
         let term = leading.term;
-        let composed = frame::compose(&leading.known, &round.observed, trouble, now);
+        let composed = frame::compose(&leading.stocked, &round.observed, trouble, now);
         if self.publish(&key, term, composed).await? == PublishOutcome::StaleTerm {
             self.leading = None;
             return Ok(StepOutcome::Following);
@@ -98,7 +98,7 @@ impl Leader {
         Ok(outcome)
     }
 
-    /// Steps down at once, so that another process need not wait for the lead to end.
+    /// Gives the lease up at once, so that another process need not wait until it expires.
     pub async fn resign(&mut self) {
         if self.leading.take().is_some()
             && let Err(trouble) = leadership::resign(&self.services.database, &self.sale, &self.services.leader).await
@@ -149,8 +149,8 @@ impl Leader {
     /// Begins a term: an empty batch of the new term makes the store refuse the old leader.
     async fn begin(&mut self, term: Term, renewed: Instant) -> Result<(), StoreError> {
         self.leading = None;
-        let Some(known) = sales::load(&self.services.database, &self.sale).await? else { return Ok(()) };
-        let key = known.queue_key();
+        let Some(stocked) = sales::load(&self.services.database, &self.sale).await? else { return Ok(()) };
+        let key = stocked.queue_key();
         let now = self.services.database.now();
         let fence = CallBatch { term, seq: 0, calls: 0, up_to: 0, until: now };
         if let CallOutcome::StaleTerm { term: newer } = self.services.queue.call(&key, fence, now).await? {
@@ -164,8 +164,8 @@ impl Leader {
         let stored = stored.filter(|frame| self.frame.as_ref().is_none_or(|last| frame.tick >= last.tick));
         self.is_stored = stored.is_some();
         self.frame = stored.or(self.frame.take());
-        tracing::info!(sale = %self.sale, term, epoch = known.sale.epoch, "this process leads the admission of the sale");
-        let begun = LeaderTerm::begin(&self.services.database, term, known, renewed, self.started).await?;
+        tracing::info!(sale = %self.sale, term, epoch = stocked.sale.epoch, "this process leads the admission of the sale");
+        let begun = LeaderTerm::begin(&self.services.database, term, stocked, renewed, self.started).await?;
         self.leading = Some(begun);
         Ok(())
     }
@@ -176,20 +176,20 @@ impl Leader {
         else {
             return Ok(());
         };
-        let Some(known) = sales::load(&self.services.database, &self.sale).await? else {
+        let Some(stocked) = sales::load(&self.services.database, &self.sale).await? else {
             self.leading = None;
             return Ok(());
         };
-        if known.queue_key() != leading.known.queue_key() {
+        if stocked.queue_key() != leading.stocked.queue_key() {
             let (term, renewed) = (leading.term, leading.renewed);
             return self.begin(term, renewed).await;
         }
-        leading.bucket.set_rate(known.sale.admission.per_minute, nanos_since(self.started));
-        leading.known = known;
+        leading.bucket.set_rate(stocked.sale.admission.per_minute, nanos_since(self.started));
+        leading.stocked = stocked;
         leading.loaded = now;
         if now.duration_since(leading.measured) >= MEASURE_AFTER {
             leading.measured = now;
-            let limit = f64::from(leading.known.sale.per_buyer_limit);
+            let limit = f64::from(leading.stocked.sale.per_buyer_limit);
             let measured = sales::units_per_buyer(&self.services.database, &self.sale).await?;
             leading.units_per_order = measured.unwrap_or(limit).clamp(1.0, limit);
             leading.events_lag = outbox::is_longer_than(&self.services.database, OUTBOX_LIMIT).await?;

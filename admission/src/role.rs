@@ -9,23 +9,23 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     leader::{Leader, StepOutcome},
     services::Services,
-    term::AHEAD,
+    term::PREPARE_AHEAD,
 };
 
-/// The longest wait between two looks at a sale that this process leads.
-const TICK: Duration = Duration::from_millis(100);
-/// The shortest: at high rates calls travel in batches.
-const SHORTEST_TICK: Duration = Duration::from_millis(10);
-/// The wait while the rate allows a call and something else does not. Each look costs the store two scripts; who comes
-/// into an empty line, or waits for a place inside, waits this much longer at most.
-const IDLE_TICK: Duration = Duration::from_millis(50);
-/// How often a follower asks whether the lead is free, and how often new sales are looked for.
-const LOOK_AFTER: Duration = Duration::from_millis(500);
+/// The longest pause between two steps of a sale that this process leads.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
+/// The shortest: at high rates a step calls several buyers.
+const MIN_PAUSE: Duration = Duration::from_millis(10);
+/// The pause while the rate allows a call but something else does not. Each step runs two scripts in the store; a buyer
+/// who joins an empty queue, or for whom a place in the checkout becomes free, waits this much longer at most.
+const IDLE_PAUSE: Duration = Duration::from_millis(50);
+/// How often a follower tries to take the lease, and how often new sales are looked for.
+const FOLLOWER_PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs until `stop`. Loops live on `tracker`.
 pub async fn run(services: Services, tracker: &TaskTracker, stop: CancellationToken) {
     let mut loops: HashMap<SaleId, CancellationToken> = HashMap::new();
-    let mut periodic = Periodic::every(LOOK_AFTER, "the search for running sales", &stop);
+    let mut periodic = Periodic::every(FOLLOWER_PAUSE, "the search for running sales", &stop);
     while periodic.is_due().await {
         loops.retain(|_, ended| !ended.is_cancelled());
         let running = sales::running(&services.database).await;
@@ -42,7 +42,7 @@ fn start(services: Services, sale: SaleId, tracker: &TaskTracker, stop: Cancella
     let ended = CancellationToken::new();
     let guard = ended.clone().drop_guard();
     tracker.spawn(async move {
-        let periodic = Periodic::every(TICK, format!("the admission of {sale}"), &stop);
+        let periodic = Periodic::every(MAX_PAUSE, format!("the admission of {sale}"), &stop);
         lead(Leader::new(services, sale), periodic).await;
         drop(guard);
     });
@@ -58,7 +58,7 @@ async fn lead(mut leader: Leader, mut periodic: Periodic) {
                 periodic.pause_for(pause_after(outcome));
             }
             Err(trouble) => {
-                periodic.pause_for(if matches!(trouble, StoreError::Lost) { TICK } else { LOOK_AFTER });
+                periodic.pause_for(if matches!(trouble, StoreError::Lost) { MAX_PAUSE } else { FOLLOWER_PAUSE });
                 periodic.record(Err(trouble));
             }
         }
@@ -68,9 +68,11 @@ async fn lead(mut leader: Leader, mut periodic: Periodic) {
 
 fn pause_after(outcome: StepOutcome) -> Duration {
     match outcome {
-        StepOutcome::Leading { next_call: Some(wait) } => wait.saturating_sub(AHEAD).clamp(SHORTEST_TICK, TICK),
-        StepOutcome::Leading { next_call: None } => TICK,
-        StepOutcome::Idle => IDLE_TICK,
-        StepOutcome::Following | StepOutcome::Closed => LOOK_AFTER,
+        StepOutcome::Leading { next_call: Some(wait) } => {
+            wait.saturating_sub(PREPARE_AHEAD).clamp(MIN_PAUSE, MAX_PAUSE)
+        }
+        StepOutcome::Leading { next_call: None } => MAX_PAUSE,
+        StepOutcome::Idle => IDLE_PAUSE,
+        StepOutcome::Following | StepOutcome::Closed => FOLLOWER_PAUSE,
     }
 }

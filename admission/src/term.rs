@@ -22,12 +22,13 @@ use tokio::time::sleep;
 
 use crate::{
     bucket::Bucket,
-    decide::{self, Limit, Observed},
+    decide::{self, Inputs, Limit},
     services::Services,
 };
 
-/// How long before its time a call is prepared: at low rates the burst is one call, and a late call is lost for good.
-pub(crate) const AHEAD: Duration = Duration::from_millis(15);
+/// How long before its time a call is prepared: at low rates the burst is one call, and time lost before a call cannot
+/// be caught up.
+pub(crate) const PREPARE_AHEAD: Duration = Duration::from_millis(15);
 
 /// How often units per order and the backlog of events are measured.
 pub(crate) const MEASURE_AFTER: Duration = Duration::from_secs(1);
@@ -39,7 +40,7 @@ pub(crate) struct LeaderTerm {
     /// When the lease was last renewed, and the sale last loaded, on the monotonic clock.
     pub(crate) renewed: Instant,
     pub(crate) loaded: Instant,
-    pub(crate) known: StockedSale,
+    pub(crate) stocked: StockedSale,
     /// When the grace period after a lost store ends; `None` once it has.
     pub(crate) grace_ends_at: Option<Timestamp>,
     /// No number above it may be called; raised in the database first.
@@ -76,7 +77,7 @@ impl LeaderTerm {
     pub(crate) async fn begin(
         database: &Database,
         term: Term,
-        known: StockedSale,
+        stocked: StockedSale,
         renewed: Instant,
         started: Instant,
     ) -> Result<Self, StoreError> {
@@ -86,14 +87,14 @@ impl LeaderTerm {
             seq: 0,
             renewed,
             loaded,
-            grace_ends_at: grace_period_end(database, &known).await?,
-            called_up_to: known.called_up_to,
-            bucket: Bucket::spent(known.sale.admission.per_minute, nanos_since(started)),
+            grace_ends_at: grace_period_end(database, &stocked).await?,
+            called_up_to: stocked.called_up_to,
+            bucket: Bucket::spent(stocked.sale.admission.per_minute, nanos_since(started)),
             in_flight: None,
-            units_per_order: f64::from(known.sale.per_buyer_limit),
+            units_per_order: f64::from(stocked.sale.per_buyer_limit),
             events_lag: false,
             measured: loaded.checked_sub(MEASURE_AFTER).unwrap_or(loaded),
-            known,
+            stocked,
         })
     }
 
@@ -128,10 +129,10 @@ impl LeaderTerm {
             let observed = services.queue.observe(key, 1).await?;
             return Ok(CallRound { observed, end: self.send(services, key, batch, started).await? });
         }
-        let allowed = self.bucket.preparable(nanos_since(started), AHEAD);
+        let allowed = self.bucket.preparable(nanos_since(started), PREPARE_AHEAD);
         let now = services.database.now();
         let mut observed = services.queue.observe(key, allowed.max(1)).await?;
-        let open = trouble.is_none() && self.known.state(now) == SaleState::Open;
+        let open = trouble.is_none() && self.stocked.state(now) == SaleState::Open;
         let (mut calls, limit) = decide::calls(&self.inputs(&observed, open, allowed));
         if calls == 0 {
             return Ok(CallRound { observed, end: if allowed > 0 { RoundEnd::Idle } else { RoundEnd::InTime } });
@@ -148,9 +149,9 @@ impl LeaderTerm {
             failpoint::reached(Point::CalledUpToRaised);
         }
         self.seq = self.seq.saturating_add(1);
-        let until = now.plus_seconds(i64::from(self.known.sale.enter_seconds));
+        let until = now.plus_seconds(i64::from(self.stocked.sale.enter_seconds));
         let batch = CallBatch { term: self.term, seq: self.seq, calls, up_to: self.called_up_to, until };
-        // A call that was prepared ahead of its time waits until then, at most AHEAD.
+        // A call that was prepared ahead of its time waits until then, at most PREPARE_AHEAD.
         if let Some(wait) = self.bucket.wait(nanos_since(started)) {
             sleep(wait).await;
         }
@@ -186,26 +187,26 @@ impl LeaderTerm {
         }
     }
 
-    fn inputs(&self, observed: &Observation, open: bool, rate: u64) -> Observed {
+    fn inputs(&self, observed: &Observation, open: bool, rate: u64) -> Inputs {
         let free =
             observed.stock.iter().map(|count| u64::try_from(count.free).unwrap_or(0)).fold(0, u64::saturating_add);
-        Observed {
+        Inputs {
             open,
             rate,
             waiting: observed.waiting,
             called: observed.called,
             active: observed.active,
-            max_active: u64::from(self.known.sale.admission.max_active),
+            max_active: u64::from(self.stocked.sale.admission.max_active),
             without_hold: observed.without_hold,
             free_units: free,
             units_per_order: self.units_per_order,
-            overcall: self.known.sale.admission.overcall,
+            overcall: self.stocked.sale.admission.overcall,
         }
     }
 
     /// Whether a draining sale has no active buyer and no held unit left.
     pub(crate) fn is_finished(&self, observed: &Observation, now: Timestamp) -> bool {
-        self.known.state(now) == SaleState::Draining
+        self.stocked.state(now) == SaleState::Draining
             && observed.called == 0
             && observed.active == 0
             && observed.stock.iter().all(|count| count.held == 0)
@@ -213,12 +214,12 @@ impl LeaderTerm {
 }
 
 /// When the grace period ends: after a loss every holder has the time of two polls to return before calls continue.
-async fn grace_period_end(database: &Database, known: &StockedSale) -> Result<Option<Timestamp>, StoreError> {
-    let began = sales::epoch_began(database, &known.sale.id).await?;
-    if known.sale.epoch <= FIRST_EPOCH {
+async fn grace_period_end(database: &Database, stocked: &StockedSale) -> Result<Option<Timestamp>, StoreError> {
+    let began = sales::epoch_began(database, &stocked.sale.id).await?;
+    if stocked.sale.epoch <= FIRST_EPOCH {
         return Ok(Some(began));
     }
-    let waiting = known.allocated_up_to.saturating_sub(known.called_up_to);
+    let waiting = stocked.allocated_up_to.saturating_sub(stocked.called_up_to);
     let grace_ms = i64::try_from(poll_after_ms(waiting).saturating_mul(2)).unwrap_or(i64::MAX);
     Ok(Some(began.plus_millis(grace_ms)))
 }
