@@ -48,9 +48,15 @@ pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifec
     upkeep::start(&services.database, lifecycle);
     role::start(services, lifecycle);
     if let Some(waiting_room) = dispatcher.waiting_room.clone() {
+        let joins = Arc::clone(&waiting_room);
         let stop = lifecycle.soft.clone();
         lifecycle.spawn("frames", async move {
             waiting_room.queues.keep_fresh(stop).await;
+            anyhow::Ok(())
+        });
+        let stop = lifecycle.soft.clone();
+        lifecycle.spawn("networks", async move {
+            joins.join_rate_limiter.keep_pruned(stop).await;
             anyhow::Ok(())
         });
     }

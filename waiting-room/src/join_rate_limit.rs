@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     num::NonZeroU32,
+    time::Duration,
 };
 
 use governor::{
@@ -10,9 +11,14 @@ use governor::{
     clock::{Clock as _, DefaultClock},
     state::keyed::DashMapStateStore,
 };
+use stores::periodic::Periodic;
+use tokio_util::sync::CancellationToken;
 use web::{ApiError, ErrorCode, request::client_ip::ClientIp};
 
 type NetworkLimiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, DefaultClock>;
+
+/// How often networks are forgotten that may join at the full rate again.
+const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
 
 pub struct JoinRateLimiter(Option<NetworkLimiter>);
 
@@ -38,9 +44,11 @@ impl JoinRateLimiter {
         })
     }
 
-    /// Forgets networks that may join at the full rate again.
-    pub fn prune(&self) {
-        if let Some(limiter) = &self.0 {
+    /// Forgets networks that have not joined lately, again and again until `stop`: everybody on the Internet may come once.
+    pub async fn keep_pruned(&self, stop: CancellationToken) {
+        let Some(limiter) = &self.0 else { return };
+        let mut periodic = Periodic::every(PRUNE_INTERVAL, "the rate limit of joins", &stop);
+        while periodic.is_due().await {
             limiter.retain_recent();
         }
     }
@@ -72,6 +80,23 @@ mod tests {
         assert!(refused.retry_after_seconds.unwrap() >= 1);
         assert!(limiter.check(client("203.0.114.1")).is_ok());
         assert!(limiter.check(client("2001:db8:0:1::1")).is_ok());
+    }
+
+    #[tokio::test]
+    async fn networks_that_may_join_at_the_full_rate_are_forgotten() {
+        let limiter = JoinRateLimiter::new(u32::MAX);
+        assert!(limiter.check(client("203.0.113.1")).is_ok());
+        let networks = || limiter.0.as_ref().unwrap().len();
+        assert_eq!(networks(), 1);
+        let forgotten = async {
+            while networks() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = limiter.keep_pruned(CancellationToken::new()) => unreachable!("it runs until it is stopped"),
+            () = forgotten => {}
+        }
     }
 
     #[test]
