@@ -2,9 +2,9 @@
 //!
 //! A buyer [reserves](reserve), [pays](pay) or [cancels](cancel), and looks at the [order]. What follows happens in
 //! loops that may run in several processes: the [relay] puts events on the log, the [payments] worker talks to the
-//! provider, the [stock] worker lets units and orders follow, [reconcile] frees what a crash left in the gate, the
-//! [guard] fills a lost gate again, and [mail] tells the buyer. [`verify`] compares all of it. Everything that people ask
-//! for is reached over [http].
+//! provider, the [stock] worker lets units and orders follow, [reconcile] frees what a crash left in the gate,
+//! [`queue_recovery`] restores a lost queue, and [mail] notifies the buyer. [`verify`] compares all of it. Everything
+//! that people ask for is reached over [http].
 
 pub mod new_sale;
 
@@ -26,7 +26,7 @@ pub mod stock;
 
 pub mod reconcile;
 
-pub mod guard;
+pub mod queue_recovery;
 
 pub mod mail;
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use checkout::{guard, http::seller_auth::invite};
+use checkout::{http::seller_auth::invite, queue_recovery};
 use sale::{Keys, SaleId, Timestamp};
 use serde_json::{Value, json};
 use stores::database::{
@@ -108,7 +108,7 @@ async fn create_sale(services: &Services) -> anyhow::Result<()> {
     let sale = checkout::new_sale::parse(&document, now).map_err(|problem| anyhow::anyhow!("{problem:?}"))?;
     let entry = AuditEntry { at: now, actor: "demo".to_owned(), action: "create".to_owned(), detail: String::new() };
     if sales::create(&services.database, &sale, &entry).await? == Created::Created {
-        guard::open(&services.database, services.queue.as_ref(), &sale.id).await?;
+        queue_recovery::open(&services.database, services.queue.as_ref(), &sale.id).await?;
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::{future::Future, sync::Arc};
 
 use checkout::{
-    guard::guard, mail::MailWorker, payments::PaymentWorker, reconcile::Reconciler, relay::Relay, stock::StockWorker,
+    mail::MailWorker, payments::PaymentWorker, queue_recovery::QueueRecovery, reconcile::Reconciler, relay::Relay,
+    stock::StockWorker,
 };
 use stores::events::{ConsumerGroup, Handler};
 
@@ -56,7 +57,8 @@ fn stock(services: &Services, lifecycle: &Lifecycle) {
         (Reconciler::new(services.database.clone(), Arc::clone(&services.queue)), lifecycle.soft.clone());
     spawn_loop(lifecycle, "reconciler", async move { reconciler.run(stop).await });
     let (database, queue, stop) = (services.database.clone(), Arc::clone(&services.queue), lifecycle.soft.clone());
-    spawn_loop(lifecycle, "guard", async move { guard(&database, queue.as_ref(), stop).await });
+    let recovery = QueueRecovery::default();
+    spawn_loop(lifecycle, "queue recovery", async move { recovery.run(&database, queue.as_ref(), stop).await });
 }
 
 fn mail(services: &Services, lifecycle: &Lifecycle) {

@@ -24,7 +24,7 @@ use super::{
     sales::{SaleView, known, with_sale},
 };
 use crate::{
-    guard, new_sale,
+    new_sale, queue_recovery,
     verify::{GRACE, Report, Verifier},
 };
 
@@ -42,7 +42,7 @@ pub async fn make(app: &AppState, document: &serde_json::Value, caller: Caller) 
         Created::Exists => return Err(ErrorCode::SaleExists.into()),
         Created::Created => {}
     }
-    if let Err(fault) = guard::open(&app.database, app.queue.as_ref(), &sale.id).await {
+    if let Err(fault) = queue_recovery::open(&app.database, app.queue.as_ref(), &sale.id).await {
         tracing::warn!(sale = %sale.id, %fault, "the new sale's line is filled by the stock role");
     }
     known(app, sale.id.as_str()).await

@@ -1,6 +1,6 @@
 //! The crash points of the checkout: a process that is killed between any two steps, and who repairs it.
 
-use checkout::{CheckoutError, guard, reserve::order_id};
+use checkout::{CheckoutError, queue_recovery::QueueRecovery, reserve::order_id};
 use rstest::rstest;
 use rstest_reuse::apply;
 use sale::{
@@ -286,7 +286,7 @@ async fn a_lost_queue_store_is_filled_from_the_database(#[case] engine: Engine) 
     assert_eq!(shop.state(paying).await, OrderState::Paid, "money does not wait for the queue store");
 
     shop.pass_time(3_000);
-    guard::Guard::default().look(&shop.database, shop.queue.as_ref()).await.unwrap();
+    QueueRecovery::default().run_once(&shop.database, shop.queue.as_ref()).await.unwrap();
     assert_eq!(shop.queue_key().await.epoch, old_line.epoch + 1);
     assert_eq!(shop.units().await, (3, 1, 1));
     let (pass, hold) = (&waiting, HoldId::first(order_id(&waiting, "old", 0)));
@@ -309,13 +309,13 @@ async fn passes_get_back_the_time_that_a_lost_store_took(#[case] engine: Engine)
     let (used, open) = (shop.buyer().await, shop.buyer().await);
     shop.reserve(&used, "key").await.unwrap();
     shop.pass_time(LONG_MS / 2 + 1_000);
-    let mut guard = guard::Guard::default();
-    guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
+    let mut recovery = QueueRecovery::default();
+    recovery.run_once(&shop.database, shop.queue.as_ref()).await.unwrap();
     shop.queue.forget(&shop.sale).await.unwrap();
     // Longer than what is left of any pass.
     shop.pass_time(LONG_MS);
     assert_eq!(shop.reserve(&open, "key").await.unwrap_err(), CheckoutError::PassExpired);
-    guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
+    recovery.run_once(&shop.database, shop.queue.as_ref()).await.unwrap();
     let mut passes = [over.clone(), used.clone(), open.clone()];
     passes::renew(&shop.database, &mut passes, shop.database.now()).await.unwrap();
     let given_back = |at: usize, was: &Pass| passes[at].expires_at.millis_since(was.expires_at);
@@ -353,11 +353,11 @@ async fn the_line_of_a_new_sale_is_left_to_its_maker_unless_that_died(#[case] en
     let shop = Shop::open(engine, 1, 1).await;
     let orphan = shop.sale_without_a_line().await;
     let key = async || epochs::queue_key(&shop.database, &orphan).await.unwrap().unwrap();
-    let mut guard = guard::Guard::default();
-    guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
+    let mut recovery = QueueRecovery::default();
+    recovery.run_once(&shop.database, shop.queue.as_ref()).await.unwrap();
     assert_eq!(key().await.epoch, 0, "its maker is at it");
     shop.pass_time(3_000);
-    guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
+    recovery.run_once(&shop.database, shop.queue.as_ref()).await.unwrap();
     let begun = key().await;
     assert_eq!((begun.epoch, shop.queue.current_key(&orphan).await.unwrap()), (1, begun));
     shop.close().await;
@@ -373,14 +373,14 @@ async fn a_loss_that_several_notice_begins_one_life(#[case] engine: Engine) {
         let before = shop.queue_key().await.epoch;
         shop.pass_time(3_000);
         shop.queue.forget(&shop.sale).await.unwrap();
-        let (mut first, mut second) = (guard::Guard::default(), guard::Guard::default());
+        let (mut first, mut second) = (QueueRecovery::default(), QueueRecovery::default());
         let later = async {
             for _ in 0..yields {
                 tokio::task::yield_now().await;
             }
-            second.look(&other, shop.queue.as_ref()).await
+            second.run_once(&other, shop.queue.as_ref()).await
         };
-        let (first, second) = tokio::join!(first.look(&shop.database, shop.queue.as_ref()), later);
+        let (first, second) = tokio::join!(first.run_once(&shop.database, shop.queue.as_ref()), later);
         first.and(second).unwrap();
         assert_eq!(shop.queue_key().await.epoch, before + 1, "the second came {yields} steps later");
     }
@@ -392,14 +392,14 @@ async fn a_loss_that_several_notice_begins_one_life(#[case] engine: Engine) {
 #[tokio::test]
 async fn a_database_that_was_put_back_meets_no_store_of_its_own_epoch(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 1).await;
-    let mut guard = guard::Guard::default();
+    let mut recovery = QueueRecovery::default();
     for behind in [0, 1, 2] {
         let newer = shop.queue_key().await;
         put_back(&shop, newer.epoch - behind).await;
         let older = shop.queue_key().await;
         assert!(matches!(shop.queue.observe(&older, 0).await, Err(StoreError::Lost)), "{behind} behind");
         shop.pass_time(3_000);
-        guard.look(&shop.database, shop.queue.as_ref()).await.unwrap();
+        recovery.run_once(&shop.database, shop.queue.as_ref()).await.unwrap();
         let restored = shop.queue_key().await;
         assert_eq!(restored.epoch, newer.epoch + 1, "one look is enough, however far behind the database is");
         assert_eq!(shop.queue.current_key(&shop.sale).await.unwrap(), restored);
@@ -415,7 +415,7 @@ async fn put_back(shop: &Shop, epoch: i64) {
 
 async fn restore(database: &Database, shop: &Shop, key: &QueueKey) {
     shop.pass_time(3_000);
-    guard::Guard::default().look(database, shop.queue.as_ref()).await.unwrap();
+    QueueRecovery::default().run_once(database, shop.queue.as_ref()).await.unwrap();
     assert!(shop.queue_key().await.epoch > key.epoch);
 }
 

@@ -1,4 +1,5 @@
-//! The guard: notices that a sale's life in the queue store is lost, or was never begun, and fills it from the database.
+//! Queue recovery: notices that the queue of a running sale was lost from the queue store, or was never filled, and fills
+//! it from the database under a new epoch.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,10 +16,11 @@ use stores::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How often every running sale is looked at: a lost line stands still until somebody looks.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How long a process that made a sale or raised its epoch has for filling the store before another one raises it again.
-const PATIENCE_MS: i64 = 3_000;
+/// How often every running sale is checked: a lost queue stands still until then.
+const CHECK_EVERY: Duration = Duration::from_millis(250);
+/// How long a process that created a sale or raised its epoch has for filling the store before another one raises it
+/// again.
+const FILL_GRACE_MS: i64 = 3_000;
 
 /// Fills the queue store of a new sale: its first epoch begins. Fails as [`restore`] does.
 pub async fn open(database: &Database, queue: &dyn SaleQueueStore, sale: &SaleId) -> Result<QueueKey, StoreError> {
@@ -28,7 +30,7 @@ pub async fn open(database: &Database, queue: &dyn SaleQueueStore, sale: &SaleId
 /// Raises the epoch of a sale whose queue is lost, and fills the queue store from the database. Returns the new epoch.
 ///
 /// Of several processes that notice the loss one raises the epoch. Should it stop before the store is filled, the queue
-/// stays lost and the next process to look raises the epoch again.
+/// stays lost and the next process to check raises the epoch again.
 ///
 /// # Errors
 /// [`StoreError::Lost`] when another process has raised the epoch first.
@@ -45,60 +47,60 @@ pub async fn restore(database: &Database, queue: &dyn SaleQueueStore, loss: &Los
     Ok(key)
 }
 
-/// Watches over all running sales until `stop`.
-pub async fn guard(database: &Database, queue: &dyn SaleQueueStore, stop: CancellationToken) {
-    let mut guard = Guard::default();
-    let mut periodic = Periodic::every(LOOK_EVERY, "the guard", &stop);
-    while periodic.is_due().await {
-        periodic.record(guard.look(database, queue).await);
-    }
-}
-
-/// What one guard has seen of the running sales.
+/// Restores lost queues, and remembers what it has seen of the running sales.
 #[derive(Debug, Default)]
-pub struct Guard {
-    /// When each was last seen whole: passes get back the time since then.
-    whole_at: HashMap<SaleId, Timestamp>,
+pub struct QueueRecovery {
+    /// When each queue was last seen complete: passes get back the time since then.
+    last_complete_at: HashMap<SaleId, Timestamp>,
 }
 
-impl Guard {
-    /// One look at every running sale.
-    pub async fn look(&mut self, database: &Database, queue: &dyn SaleQueueStore) -> Result<(), StoreError> {
+impl QueueRecovery {
+    /// Checks all running sales until `stop`.
+    pub async fn run(mut self, database: &Database, queue: &dyn SaleQueueStore, stop: CancellationToken) {
+        // Metrics and logs know the loop by this name.
+        let mut periodic = Periodic::every(CHECK_EVERY, "the guard", &stop);
+        while periodic.is_due().await {
+            periodic.record(self.run_once(database, queue).await);
+        }
+    }
+
+    /// Checks every running sale once, and restores those whose queue is lost.
+    pub async fn run_once(&mut self, database: &Database, queue: &dyn SaleQueueStore) -> Result<(), StoreError> {
         let running = sales::running(database).await?;
-        self.whole_at.retain(|sale, _| running.contains(sale));
+        self.last_complete_at.retain(|sale, _| running.contains(sale));
         for sale in running {
-            match self.look_at(database, queue, &sale).await {
-                // Another process is at it.
+            match self.restore_if_lost(database, queue, &sale).await {
+                // Another process is restoring it.
                 Ok(()) | Err(StoreError::Lost) => {}
-                Err(trouble) => tracing::debug!(%sale, "the queue could not be looked at: {trouble}"),
+                Err(error) => tracing::debug!(%sale, "the queue could not be checked: {error}"),
             }
         }
         Ok(())
     }
 
-    async fn look_at(
+    async fn restore_if_lost(
         &mut self,
         database: &Database,
         queue: &dyn SaleQueueStore,
         sale: &SaleId,
     ) -> Result<(), StoreError> {
         let Some(key) = epochs::queue_key(database, sale).await? else { return Ok(()) };
-        let asked = database.now();
+        let checked_at = database.now();
         let found = match queue.current_key(sale).await {
-            Ok(life) if life == key && key.epoch > 0 => {
-                self.whole_at.insert(sale.clone(), asked);
+            Ok(current) if current == key && key.epoch > 0 => {
+                self.last_complete_at.insert(sale.clone(), checked_at);
                 return Ok(());
             }
-            Ok(life) => life.epoch,
+            Ok(current) => current.epoch,
             Err(StoreError::Lost) => 0,
-            Err(trouble) => return Err(trouble),
+            Err(error) => return Err(error),
         };
         let began = sales::epoch_began(database, sale).await?;
-        if database.now().millis_since(began) < PATIENCE_MS {
+        if database.now().millis_since(began) < FILL_GRACE_MS {
             return Ok(());
         }
-        let whole_at = self.whole_at.get(sale).copied();
-        let loss = Loss { sale: key.sale, epoch: key.epoch, found, last_complete_at: whole_at };
+        let last_complete_at = self.last_complete_at.get(sale).copied();
+        let loss = Loss { sale: key.sale, epoch: key.epoch, found, last_complete_at };
         restore(database, queue, &loss).await.map(drop)
     }
 }
