@@ -1,4 +1,4 @@
-//! The reconciler: frees what a crash left in the gate, and tells where gate and database count differently.
+//! The reconciler: frees what a crash left in the gate, and reports where gate and database count differently.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use stores::{
 use tokio_util::sync::CancellationToken;
 
 /// How often gate and database are compared.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const COMPARE_EVERY: Duration = Duration::from_secs(5);
 /// How long a hold may be in the gate alone. A reservation whose database is slow is given up by its buyer and by every
 /// time-out on the way before; and should its commit come still later, it hits the mark.
 pub const GRACE_MS: i64 = 10_000;
@@ -34,15 +34,15 @@ impl Reconciler {
     /// Compares all running sales until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         let mut before = HashMap::new();
-        let mut periodic = Periodic::every(LOOK_EVERY, "the reconciler", &stop);
+        let mut periodic = Periodic::every(COMPARE_EVERY, "the reconciler", &stop);
         while periodic.is_due().await {
-            let looked = self.look().await;
-            periodic.record(looked.map(|now| before = report(&before, now)));
+            let compared = self.run_once().await;
+            periodic.record(compared.map(|now| before = report(&before, now)));
         }
     }
 
-    /// One look at every running sale: frees orphans and tells the differences of the counts.
-    pub async fn look(&self) -> Result<HashMap<SaleId, Vec<Difference>>, StoreError> {
+    /// Compares every running sale once: frees orphans and returns the differences of the counts.
+    pub async fn run_once(&self) -> Result<HashMap<SaleId, Vec<Difference>>, StoreError> {
         let mut found = HashMap::new();
         for sale in sales::running(&self.database).await? {
             match self.compare(&sale).await {
@@ -65,7 +65,7 @@ impl Reconciler {
         Ok(differences(&known.stock, &gate))
     }
 
-    /// Tells the gate how many units exist, where the seller's change did not reach it.
+    /// Sets at the gate how many units exist, where the seller's change did not reach it.
     async fn restock(&self, key: &QueueKey, known: &StockedSale, gate: &[StockCount]) -> Result<(), StoreError> {
         for item in &known.sale.items {
             let counted = gate.iter().find(|count| count.item == item.id);
@@ -78,7 +78,7 @@ impl Reconciler {
     }
 
     /// Ends every hold of the gate that the database knows as ended, or does not know after the grace. Some at a time: one
-    /// that is taken meanwhile may be left to the next look, and one that is seen twice ends once.
+    /// that is taken meanwhile may be left to the next run, and one that is seen twice ends once.
     pub async fn free_orphans(&self, key: &QueueKey) -> Result<(), StoreError> {
         let mut from = Some(HoldsCursor::default());
         while let Some(here) = from {
@@ -97,7 +97,7 @@ impl Reconciler {
         let known: HashMap<_, _> = holds::find(&self.database, &ids)
             .await?
             .into_iter()
-            .map(|hold| (hold.id, Known { state: hold.state, is_mark: hold.buyer.is_none() }))
+            .map(|hold| (hold.id, KnownHold { state: hold.state, is_mark: hold.buyer.is_none() }))
             .collect();
         let now = self.database.now();
         let orphans: Vec<_> = held.iter().filter(|hold| is_orphan(hold, &known, now)).map(|hold| hold.hold).collect();
@@ -113,18 +113,18 @@ impl Reconciler {
 
 /// What the database knows about a hold.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct KnownHold {
     state: HoldState,
     /// The mark of an order that was never placed.
     is_mark: bool,
 }
 
-fn is_orphan(hold: &GateHold, known: &HashMap<HoldId, Known>, now: Timestamp) -> bool {
+fn is_orphan(hold: &GateHold, known: &HashMap<HoldId, KnownHold>, now: Timestamp) -> bool {
     !known.contains_key(&hold.hold) && now.millis_since(hold.taken_at) >= GRACE_MS
 }
 
 /// How the gate has to end a hold that the database knows; `None` while it lives.
-fn end_of(hold: HoldId, known: Known) -> Option<HoldEnd> {
+fn end_of(hold: HoldId, known: KnownHold) -> Option<HoldEnd> {
     let ending = if known.is_mark { HoldEnding::NeverPlaced } else { ending(known.state)? };
     Some(HoldEnd { hold, ending })
 }
@@ -146,7 +146,7 @@ pub fn differences(database: &[StockCount], gate: &[StockCount]) -> Vec<Differen
         .collect()
 }
 
-/// Reports a difference that was the same at the last look: nothing is in flight, so it does not go away by itself.
+/// Reports a difference that was the same in the last run: nothing is in flight, so it does not go away by itself.
 fn report(
     before: &HashMap<SaleId, Vec<Difference>>,
     now: HashMap<SaleId, Vec<Difference>>,

@@ -20,26 +20,26 @@ use stores::{
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// Rows carried at once. What is written meanwhile travels with the next batch, so batches grow with the load.
+/// Rows published at once. What is written meanwhile travels with the next batch, so batches grow with the load.
 const BATCH: i64 = 500;
 
 /// How late a row is seen that another process wrote.
 const IDLE: Duration = Duration::from_millis(25);
 
-/// How long the relay of a process that died is left to it.
+/// How long the lease of a process that died keeps others out.
 const LEASE_MS: i64 = 5_000;
 
 /// A third of the lease, so that one slow answer of the database does not lose it.
-const KEEP_AFTER_MS: i64 = LEASE_MS / 3;
+const RENEW_AFTER_MS: i64 = LEASE_MS / 3;
 
-/// How often a process without the lease asks for it.
-const NOT_MINE: Duration = Duration::from_secs(1);
+/// How often a process without the lease tries to take it.
+const RETRY_LEASE_AFTER: Duration = Duration::from_secs(1);
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 
 /// How long a batch that is under way at the stop may take. With a log that is down it would be the time of a delivery.
-const LAST_WORD: Duration = Duration::from_secs(1);
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// How often the rows are counted, and those of the embedded log marked and pruned.
 const TIDY_AFTER_MS: i64 = 1_000;
@@ -54,22 +54,22 @@ pub struct Relay {
     claim: Claim,
 }
 
-/// What one look at the outbox came to.
+/// What one run over the outbox came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
-    Carried,
-    Nothing,
+enum RunOutcome {
+    Published,
+    NothingToPublish,
     /// Another process holds the lease.
-    NotMine,
+    NotLeader,
 }
 
 /// When what is due next.
 #[derive(Default)]
 struct Due {
-    /// Until when the lease is ours, and when to ask for more time.
+    /// Until when this process holds the lease, and when to renew it.
     lease_until: Timestamp,
-    keep_lease: Timestamp,
-    tidy: Timestamp,
+    renew_lease_at: Timestamp,
+    tidy_at: Timestamp,
 }
 
 impl Relay {
@@ -78,7 +78,7 @@ impl Relay {
         Self { database, log, claim: Claim { name: "relay", holder: process.to_owned() } }
     }
 
-    /// Carries events until `stop`. No `Periodic`: it is woken by new rows, backs off, and gives a batch that is under way
+    /// Publishes events until `stop`. No `Periodic`: it is woken by new rows, backs off, and gives a batch that is under way
     /// at the stop its own time to end.
     pub async fn run(&self, stop: CancellationToken) {
         let outage = OutageLog::new("the relay");
@@ -86,11 +86,11 @@ impl Relay {
         let mut due = Due::default();
         let mut back_off = FIRST_BACK_OFF;
         while !stop.is_cancelled() {
-            let look = tokio::select! {
-                look = self.look(&mut due) => look,
-                () = last_word(&stop) => break,
+            let outcome = tokio::select! {
+                outcome = self.run_once(&mut due) => outcome,
+                () = stop_grace(&stop) => break,
             };
-            match &look {
+            match &outcome {
                 Ok(_) => {
                     outage.record_recovery();
                     back_off = FIRST_BACK_OFF;
@@ -101,10 +101,10 @@ impl Relay {
                 }
             }
             let rest = async {
-                match look {
-                    Ok(Look::Carried) => {}
-                    Ok(Look::Nothing) => listener.wait(IDLE).await,
-                    Ok(Look::NotMine) => sleep(NOT_MINE).await,
+                match outcome {
+                    Ok(RunOutcome::Published) => {}
+                    Ok(RunOutcome::NothingToPublish) => listener.wait(IDLE).await,
+                    Ok(RunOutcome::NotLeader) => sleep(RETRY_LEASE_AFTER).await,
                     Err(_) => sleep(back_off).await,
                 }
             };
@@ -115,39 +115,39 @@ impl Relay {
         }
     }
 
-    /// One look at the outbox. Dropped on its way it leaves at worst events that are on the log and in the outbox.
-    async fn look(&self, due: &mut Due) -> Result<Look, StoreError> {
+    /// Publishes what waits, once. Dropped on its way it leaves at worst events that are on the log and in the outbox.
+    async fn run_once(&self, due: &mut Due) -> Result<RunOutcome, StoreError> {
         let now = self.database.now();
         if !self.keep_lease(due, now).await? {
-            return Ok(Look::NotMine);
+            return Ok(RunOutcome::NotLeader);
         }
-        if now >= due.tidy {
-            due.tidy = now.plus_millis(TIDY_AFTER_MS);
+        if now >= due.tidy_at {
+            due.tidy_at = now.plus_millis(TIDY_AFTER_MS);
             self.tidy(now).await?;
         }
-        if self.log.needs_relay() { self.carry().await } else { Ok(Look::Nothing) }
+        if self.log.needs_relay() { self.publish().await } else { Ok(RunOutcome::NothingToPublish) }
     }
 
     async fn keep_lease(&self, due: &mut Due, now: Timestamp) -> Result<bool, StoreError> {
-        if now >= due.keep_lease || now >= due.lease_until {
+        if now >= due.renew_lease_at || now >= due.lease_until {
             let lease = leases::take(&self.database, &self.claim, now, now.plus_millis(LEASE_MS)).await?;
             due.lease_until = lease.map_or(Timestamp::default(), |lease| lease.until);
-            due.keep_lease = now.plus_millis(KEEP_AFTER_MS);
+            due.renew_lease_at = now.plus_millis(RENEW_AFTER_MS);
         }
         Ok(now < due.lease_until)
     }
 
-    async fn carry(&self) -> Result<Look, StoreError> {
+    async fn publish(&self) -> Result<RunOutcome, StoreError> {
         let (ids, records): (Vec<_>, Vec<_>) = outbox::unpublished(&self.database, BATCH).await?.into_iter().unzip();
         if records.is_empty() {
-            return Ok(Look::Nothing);
+            return Ok(RunOutcome::NothingToPublish);
         }
         failpoint::reached(Point::EventWritten);
         self.log.append(&records).await?;
         failpoint::reached(Point::EventPublished);
         metrics::counter!("openrun_events_published_total").increment(ids.len() as u64);
         outbox::remove(&self.database, &ids).await?;
-        Ok(Look::Carried)
+        Ok(RunOutcome::Published)
     }
 
     async fn tidy(&self, now: Timestamp) -> Result<(), StoreError> {
@@ -163,7 +163,7 @@ impl Relay {
     }
 }
 
-async fn last_word(stop: &CancellationToken) {
+async fn stop_grace(stop: &CancellationToken) {
     stop.cancelled().await;
-    sleep(LAST_WORD).await;
+    sleep(STOP_GRACE).await;
 }

@@ -28,15 +28,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::settle::{self, LateMoney, Settled};
 
-/// How often deadlines are looked at; an expired unit is somebody else's chance.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Orders moved in one transaction or look.
+/// How often deadlines are checked; an expired unit is somebody else's chance.
+const CHECK_EVERY: Duration = Duration::from_millis(200);
+/// Orders moved in one transaction, or in one run of the loop.
 const BATCH: i64 = 200;
 /// How long a charge may take to be called back after the deadline before its order counts as unknown.
 const VOID_GRACE_MS: i64 = 3_000;
 
-/// Why a move has to wait.
-const TRY_AGAIN_AFTER_MS: u64 = 500;
+/// How long an event whose order cannot move yet waits to be delivered again.
+const RETRY_AFTER_MS: u64 = 500;
 
 pub struct StockWorker {
     database: Database,
@@ -48,30 +48,30 @@ impl StockWorker {
         Self { database, queue }
     }
 
-    /// Ends holds at their deadlines and tells the gates, until `stop`.
+    /// Ends holds at their deadlines and synchronises the gates, until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut periodic = Periodic::every(LOOK_EVERY, "the stock worker", &stop);
+        let mut periodic = Periodic::every(CHECK_EVERY, "the stock worker", &stop);
         while periodic.is_due().await {
-            periodic.record(self.look().await);
+            periodic.record(self.run_once().await);
         }
     }
 
-    /// One look at everything whose time has come.
-    pub async fn look(&self) -> Result<(), StoreError> {
-        self.expire().await?;
-        self.overrun().await?;
-        self.left_behind().await?;
-        self.tell_all().await
+    /// Handles everything that is due, once.
+    pub async fn run_once(&self) -> Result<(), StoreError> {
+        self.expire_overdue().await?;
+        self.void_overdue().await?;
+        self.sweep_stuck().await?;
+        self.sync_gates().await
     }
 
-    /// Ends the holds that nobody pays for.
-    pub async fn expire(&self) -> Result<(), StoreError> {
+    /// Ends the holds whose deadline has passed and that nobody is paying for.
+    pub async fn expire_overdue(&self) -> Result<(), StoreError> {
         while holds::expire(&self.database, self.database.now(), BATCH).await? == usize::try_from(BATCH).unwrap_or(0) {}
         Ok(())
     }
 
-    /// Calls charges back whose deadline has passed.
-    pub async fn overrun(&self) -> Result<(), StoreError> {
+    /// Voids the charges whose deadline has passed.
+    pub async fn void_overdue(&self) -> Result<(), StoreError> {
         let mut ended = Vec::new();
         for order in holds::overdue_payments(&self.database, self.database.now(), BATCH).await? {
             let outcome =
@@ -80,28 +80,28 @@ impl StockWorker {
                 ended.push(Cause { order, events: Vec::new() });
             }
         }
-        self.follow(&ended).await.map(|_| ())
+        self.settle(&ended).await.map(|_| ())
     }
 
-    /// Orders whose payment ended some time ago and whose event has not come.
-    pub async fn left_behind(&self) -> Result<(), StoreError> {
-        let left = holds::unsettled(&self.database, self.database.now(), BATCH).await?;
-        let unique: BTreeSet<_> = left.into_iter().collect();
+    /// Settles the orders whose payment ended some time ago and whose event has not been delivered.
+    pub async fn sweep_stuck(&self) -> Result<(), StoreError> {
+        let stuck = holds::unsettled(&self.database, self.database.now(), BATCH).await?;
+        let unique: BTreeSet<_> = stuck.into_iter().collect();
         let causes: Vec<_> = unique.into_iter().map(|order| Cause { order, events: Vec::new() }).collect();
-        self.follow(&causes).await.map(|_| ())
+        self.settle(&causes).await.map(|_| ())
     }
 
-    /// Lets orders follow their payments; tells those that have to be tried again.
-    async fn follow(&self, causes: &[Cause]) -> Result<HashSet<OrderId>, StoreError> {
+    /// Settles the orders of these causes; returns those that have to be tried again.
+    async fn settle(&self, causes: &[Cause]) -> Result<HashSet<OrderId>, StoreError> {
         if causes.is_empty() {
             return Ok(HashSet::new());
         }
-        let settled = settle::settle(&self.database, causes, self.database.now()).await?;
+        let outcomes = settle::settle(&self.database, causes, self.database.now()).await?;
         let mut has_moved = false;
         let mut ends: BTreeMap<SaleId, Vec<HoldEnd>> = BTreeMap::new();
         let mut late = Vec::new();
-        for (cause, became) in causes.iter().zip(settled) {
-            match became {
+        for (cause, settled) in causes.iter().zip(outcomes) {
+            match settled {
                 Settled::Nothing => {}
                 Settled::Moved(end) => {
                     has_moved = true;
@@ -115,7 +115,7 @@ impl StockWorker {
         if has_moved {
             failpoint::reached(Point::StockCommitted);
             for (sale, ends) in ends {
-                self.tell(sale, &ends).await;
+                self.sync_gate(sale, &ends).await;
             }
         }
         let mut waiting = HashSet::new();
@@ -132,7 +132,7 @@ impl StockWorker {
         match settle::reacquire(&self.database, self.queue.as_ref(), order, self.database.now()).await {
             Ok(LateMoney::EpochMoved) | Err(StoreError::Lost) => Ok(false),
             Ok(LateMoney::Sold) => {
-                self.tell_orders(&[order]).await;
+                self.sync_gates_of(&[order]).await;
                 Ok(true)
             }
             Ok(LateMoney::OwedBack | LateMoney::Nothing) => Ok(true),
@@ -140,37 +140,37 @@ impl StockWorker {
         }
     }
 
-    /// Tells the gates what became of these orders' holds. Trouble is left to the loop.
-    async fn tell_orders(&self, orders: &[OrderId]) {
+    /// Applies the ends of these orders' holds at their gates. An error is left to the loop.
+    async fn sync_gates_of(&self, orders: &[OrderId]) {
         match holds::pending_sync_of(&self.database, orders).await {
-            Ok(untold) => {
-                for (sale, ends) in untold {
-                    self.tell(sale, &ends).await;
+            Ok(pending) => {
+                for (sale, ends) in pending {
+                    self.sync_gate(sale, &ends).await;
                 }
             }
-            Err(trouble) => tracing::debug!(orders = orders.len(), "the gates are told later: {trouble}"),
+            Err(trouble) => tracing::debug!(orders = orders.len(), "the gates are synchronised later: {trouble}"),
         }
     }
 
-    /// Tells every gate what it has still to hear.
-    pub async fn tell_all(&self) -> Result<(), StoreError> {
+    /// Applies at every gate the ends of holds that it does not know yet.
+    pub async fn sync_gates(&self) -> Result<(), StoreError> {
         for sale in holds::sales_to_sync(&self.database).await? {
             let ends = holds::pending_sync(&self.database, &sale, BATCH).await?;
             failpoint::reached(Point::HoldReleased);
-            self.tell(sale, &ends).await;
+            self.sync_gate(sale, &ends).await;
         }
         Ok(())
     }
 
-    /// Tells one gate. Trouble is left to the loop, and keeps no other gate from hearing.
-    async fn tell(&self, sale: SaleId, ends: &[HoldEnd]) {
-        let told = async {
+    /// Applies ends of holds at one gate. An error is left to the loop, and does not keep the other gates waiting.
+    async fn sync_gate(&self, sale: SaleId, ends: &[HoldEnd]) {
+        let synced = async {
             let Some(key) = epochs::queue_key(&self.database, &sale).await? else { return Ok(()) };
             self.queue.end_holds(&key, ends).await?;
             holds::mark_synced(&self.database, &key, ends).await
         };
-        if let Err(trouble) = told.await {
-            tracing::debug!(%sale, "the gate is told later: {trouble}");
+        if let Err(trouble) = synced.await {
+            tracing::debug!(%sale, "the gate is synchronised later: {trouble}");
         }
     }
 }
@@ -179,11 +179,11 @@ impl StockWorker {
 impl Handler for StockWorker {
     async fn handle(&self, batch: &[Event]) -> Result<Progress, StoreError> {
         let mut settle: BTreeMap<OrderId, Vec<EventId>> = BTreeMap::new();
-        let mut tell: BTreeSet<OrderId> = BTreeSet::new();
+        let mut ended: BTreeSet<OrderId> = BTreeSet::new();
         for event in batch {
             match event.kind {
                 EventKind::PaymentSettled => settle.entry(event.order).or_default().push(event.id),
-                EventKind::HoldEnded => _ = tell.insert(event.order),
+                EventKind::HoldEnded => _ = ended.insert(event.order),
                 EventKind::OrderPlaced
                 | EventKind::OrderPaid
                 | EventKind::OrderFailed
@@ -192,10 +192,10 @@ impl Handler for StockWorker {
             }
         }
         let causes: Vec<_> = settle.into_iter().map(|(order, events)| Cause { order, events }).collect();
-        let waiting = self.follow(&causes).await?;
-        self.tell_orders(&tell.into_iter().collect::<Vec<_>>()).await;
+        let waiting = self.settle(&causes).await?;
+        self.sync_gates_of(&ended.into_iter().collect::<Vec<_>>()).await;
         failpoint::reached(Point::EffectDone);
         let first = batch.iter().position(|event| waiting.contains(&event.order));
-        Ok(first.map_or(Progress::Done, |done| Progress::Again { done, after_ms: TRY_AGAIN_AFTER_MS }))
+        Ok(first.map_or(Progress::Done, |done| Progress::Again { done, after_ms: RETRY_AFTER_MS }))
     }
 }

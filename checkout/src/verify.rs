@@ -34,12 +34,12 @@ const EVENT_AGE_MS: i64 = 10_000;
 pub struct Report {
     pub differences: usize,
     pub checked: BTreeMap<&'static str, u64>,
-    pub found: Vec<Found>,
+    pub found: Vec<Finding>,
 }
 
 /// One thing that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-pub struct Found {
+pub struct Finding {
     pub what: &'static str,
     /// An order, hold, payment, event, `sale/item` or `sale/buyer`.
     pub id: String,
@@ -55,72 +55,72 @@ pub struct Verifier {
 
 /// One read of everything.
 #[derive(Debug, Default)]
-struct Look {
+struct Reading {
     checked: BTreeMap<&'static str, u64>,
-    found: Vec<Found>,
+    found: Vec<Finding>,
 }
 
-impl Look {
+impl Reading {
     fn count(&mut self, what: &'static str, n: u64) {
         let counted = self.checked.entry(what).or_default();
         *counted = counted.saturating_add(n);
     }
 
     fn find(&mut self, what: &'static str, id: &impl ToString, detail: impl Into<String>) {
-        self.found.push(Found { what, id: id.to_string(), detail: detail.into() });
+        self.found.push(Finding { what, id: id.to_string(), detail: detail.into() });
     }
 }
 
 impl Verifier {
     /// Compares everything of one sale, or of all, twice.
     pub async fn verify(&self, sale: Option<&SaleId>, grace: Duration) -> Result<Report, StoreError> {
-        let first = self.look(sale).await?;
+        let first = self.read(sale).await?;
         if first.found.is_empty() {
             return Ok(Report { checked: first.checked, ..Report::default() });
         }
         tokio::time::sleep(grace).await;
-        let second = self.look(sale).await?;
+        let second = self.read(sale).await?;
         Ok(compare(&first.found, second))
     }
 
-    async fn look(&self, sale: Option<&SaleId>) -> Result<Look, StoreError> {
-        let mut look = Look::default();
-        self.look_at_rows(sale, &mut look).await?;
-        money::look(self, sale, &mut look).await?;
-        self.look_at_events(sale, &mut look).await?;
+    async fn read(&self, sale: Option<&SaleId>) -> Result<Reading, StoreError> {
+        let mut reading = Reading::default();
+        self.check_rows(sale, &mut reading).await?;
+        money::check(self, sale, &mut reading).await?;
+        self.check_events(sale, &mut reading).await?;
         let all = match sale {
             Some(sale) => vec![sale.clone()],
             None => sales::running(&self.database).await?,
         };
         for sale in &all {
-            self.look_at_line(sale, &mut look).await?;
+            self.check_queue(sale, &mut reading).await?;
         }
-        Ok(look)
+        Ok(reading)
     }
 
-    async fn look_at_rows(&self, sale: Option<&SaleId>, look: &mut Look) -> Result<(), StoreError> {
+    async fn check_rows(&self, sale: Option<&SaleId>, reading: &mut Reading) -> Result<(), StoreError> {
         let counted = consistency::count_rows(&self.database, sale).await?;
-        look.count("orders", counted.orders);
-        look.count("holds", counted.holds);
-        look.count("payments", counted.payments);
+        reading.count("orders", counted.orders);
+        reading.count("holds", counted.holds);
+        reading.count("payments", counted.payments);
         for violation in consistency::violations(&self.database, sale).await? {
-            look.find(violation.rule, &violation.id, "");
+            reading.find(violation.rule, &violation.id, "");
         }
         Ok(())
     }
 
-    async fn look_at_events(&self, sale: Option<&SaleId>, look: &mut Look) -> Result<(), StoreError> {
+    async fn check_events(&self, sale: Option<&SaleId>, reading: &mut Reading) -> Result<(), StoreError> {
         let before = self.database.now().plus_millis(-EVENT_AGE_MS);
         for event in consistency::unpublished(&self.database, before, 1_000).await? {
             if sale.is_none_or(|sale| *sale == event.sale) {
-                look.find("event_not_published", &event.id, event.kind.as_str());
+                reading.find("event_not_published", &event.id, event.kind.as_str());
             }
         }
         Ok(())
     }
 
-    /// The gate's units and holds, and the line's numbers, against the database.
-    async fn look_at_line(&self, sale: &SaleId, look: &mut Look) -> Result<(), StoreError> {
+    /// The gate's units and holds, and the queue's numbers, against the database.
+    async fn check_queue(&self, sale: &SaleId, reading: &mut Reading) -> Result<(), StoreError> {
         let Some(stocked) = sales::load(&self.database, sale).await? else { return Ok(()) };
         if stocked.sale.closed_at.is_some() {
             return Ok(());
@@ -129,34 +129,34 @@ impl Verifier {
         let seen = match self.queue.observe(&key, 0).await {
             Ok(seen) => seen,
             Err(StoreError::Lost) => {
-                look.find("line_lost", sale, "");
+                reading.find("line_lost", sale, "");
                 return Ok(());
             }
             Err(trouble) => return Err(trouble),
         };
-        look.count("items", stocked.stock.len() as u64);
+        reading.count("items", stocked.stock.len() as u64);
         for difference in differences(&stocked.stock, &seen.stock) {
-            look.find("gate_counts", &format!("{sale}/{}", difference.database.item), format!("{difference:?}"));
+            reading.find("gate_counts", &format!("{sale}/{}", difference.database.item), format!("{difference:?}"));
         }
         if seen.last_number > stocked.allocated_up_to {
             let detail = format!("{} > {}", seen.last_number, stocked.allocated_up_to);
-            look.find("number_above_allocated", sale, detail);
+            reading.find("number_above_allocated", sale, detail);
         }
         let in_gate: BTreeSet<_> = self.queue.holds(&key).await?.iter().map(|hold| hold.hold.to_string()).collect();
         let live: BTreeSet<_> = consistency::live_holds(&self.database, sale).await?.into_iter().collect();
-        look.count("gate_holds", in_gate.len() as u64);
+        reading.count("gate_holds", in_gate.len() as u64);
         for hold in in_gate.difference(&live) {
-            look.find("hold_in_gate_only", hold, "");
+            reading.find("hold_in_gate_only", hold, "");
         }
         for hold in live.difference(&in_gate) {
-            look.find("hold_in_database_only", hold, "");
+            reading.find("hold_in_database_only", hold, "");
         }
         Ok(())
     }
 }
 
 /// What both reads found, as the second one saw it.
-fn compare(first: &[Found], second: Look) -> Report {
+fn compare(first: &[Finding], second: Reading) -> Report {
     let before: BTreeSet<_> = first.iter().map(|found| (found.what, found.id.as_str())).collect();
     let found: Vec<_> =
         second.found.into_iter().filter(|found| before.contains(&(found.what, found.id.as_str()))).collect();
@@ -169,9 +169,9 @@ mod tests {
 
     #[test]
     fn only_what_is_found_twice_counts() {
-        let found = |what, id: &str, detail: &str| Found { what, id: id.to_owned(), detail: detail.to_owned() };
+        let found = |what, id: &str, detail: &str| Finding { what, id: id.to_owned(), detail: detail.to_owned() };
         let first = [found("a", "1", "x"), found("a", "2", "")];
-        let second = Look { found: vec![found("a", "1", "y"), found("b", "2", "")], ..Look::default() };
+        let second = Reading { found: vec![found("a", "1", "y"), found("b", "2", "")], ..Reading::default() };
         let report = compare(&first, second);
         assert_eq!((report.differences, report.found), (1, vec![found("a", "1", "y")]));
     }

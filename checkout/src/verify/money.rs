@@ -13,7 +13,7 @@ use stores::{
     payments::{Charge, ChargeState, PaymentProvider, Refund, RefundProgress, Span},
 };
 
-use super::{Look, Verifier};
+use super::{Reading, Verifier};
 
 /// Attempts that are compared at once.
 const PAGE: i64 = 500;
@@ -46,7 +46,7 @@ pub async fn read_books(
 }
 
 /// Compares the payments of a sale, or of all, with the books since the sale was made.
-pub(super) async fn look(verifier: &Verifier, sale: Option<&SaleId>, look: &mut Look) -> Result<(), StoreError> {
+pub(super) async fn check(verifier: &Verifier, sale: Option<&SaleId>, reading: &mut Reading) -> Result<(), StoreError> {
     let database = &verifier.database;
     let from = match sale {
         None => Timestamp::default(),
@@ -65,11 +65,11 @@ pub(super) async fn look(verifier: &Verifier, sale: Option<&SaleId>, look: &mut 
         let Some(last) = accounts.last() else { break };
         after = Some(last.order);
         of_these.extend(accounts.iter().map(|account| account.provider_id.clone()));
-        compare(&accounts, &mut charges, look);
+        compare(&accounts, &mut charges, reading);
     }
-    unknown_charges(database, sale, charges.into_values(), look).await?;
+    unknown_charges(database, sale, charges.into_values(), reading).await?;
     let refunds = books.refunds.into_iter().filter(|refund| of_these.contains(&refund.charge_id));
-    unknown_refunds(database, refunds, look).await
+    unknown_refunds(database, refunds, reading).await
 }
 
 /// Charges that the provider has captured and this database has forgotten.
@@ -77,7 +77,7 @@ async fn unknown_charges(
     database: &Database,
     sale: Option<&SaleId>,
     charges: impl Iterator<Item = Charge>,
-    look: &mut Look,
+    reading: &mut Reading,
 ) -> Result<(), StoreError> {
     let captured = charges.filter(|charge| charge.captured > 0);
     let ours: Vec<_> = captured
@@ -93,7 +93,7 @@ async fn unknown_charges(
     };
     for (order, charge) in ours {
         if of_sale.as_ref().is_none_or(|orders| orders.contains(&order)) {
-            look.find("charge_without_payment", &charge.provider_id, format!("{:?} for {order}", charge.money));
+            reading.find("charge_without_payment", &charge.provider_id, format!("{:?} for {order}", charge.money));
         }
     }
     Ok(())
@@ -103,26 +103,26 @@ async fn unknown_charges(
 async fn unknown_refunds(
     database: &Database,
     refunds: impl Iterator<Item = Refund>,
-    look: &mut Look,
+    reading: &mut Reading,
 ) -> Result<(), StoreError> {
     let done: Vec<_> = refunds.filter(|refund| refund.progress == RefundProgress::Done).collect();
-    look.count("refunds", done.len() as u64);
+    reading.count("refunds", done.len() as u64);
     let keys: Vec<_> = done.iter().filter_map(|refund| refund.key.clone()).collect();
     let known = refunds::known(database, &keys).await?;
     for refund in done.iter().filter(|refund| refund.key.as_ref().is_none_or(|key| !known.contains(key))) {
         let id = refund.provider_id.as_ref().or(refund.key.as_ref()).cloned().unwrap_or_default();
-        look.find("refund_without_record", &id, format!("{:?} of {}", refund.money, refund.charge_id));
+        reading.find("refund_without_record", &id, format!("{:?} of {}", refund.money, refund.charge_id));
     }
     Ok(())
 }
 
 /// Each order's attempts against what the provider knows. What is found is taken out of `charges`.
-fn compare(accounts: &[Account], charges: &mut HashMap<String, Charge>, look: &mut Look) {
+fn compare(accounts: &[Account], charges: &mut HashMap<String, Charge>, reading: &mut Reading) {
     let mut paid: BTreeMap<_, (OrderState, u32)> = BTreeMap::new();
     for account in accounts {
         let charge = charges.remove(&account.provider_id);
-        look.count("charges", u64::from(charge.is_some()));
-        compare_amounts(account, charge.as_ref(), look);
+        reading.count("charges", u64::from(charge.is_some()));
+        compare_amounts(account, charge.as_ref(), reading);
         let is_kept = charge.is_some_and(|charge| {
             charge.state == ChargeState::Captured && charge.refunded < charge.money.amount.max(1)
         });
@@ -133,35 +133,35 @@ fn compare(accounts: &[Account], charges: &mut HashMap<String, Charge>, look: &m
         match (state, kept) {
             (OrderState::PaymentUnknown | OrderState::NeedsReview, _) => {}
             (state, 1) if state.is_paid() => {}
-            (state, _) if state.is_paid() => look.find("paid_not_once", &order, format!("{kept} captured charges")),
+            (state, _) if state.is_paid() => reading.find("paid_not_once", &order, format!("{kept} captured charges")),
             (_, 0) => {}
-            _ => look.find("charged_not_paid", &order, format!("{} with {kept} captured charges", state.as_str())),
+            _ => reading.find("charged_not_paid", &order, format!("{} with {kept} captured charges", state.as_str())),
         }
     }
 }
 
 /// The payment's own row, the moves written down about it, and the provider's charge: three sayings about one sum.
-fn compare_amounts(account: &Account, charge: Option<&Charge>, look: &mut Look) {
+fn compare_amounts(account: &Account, charge: Option<&Charge>, reading: &mut Reading) {
     if account.row != account.moves {
         let detail = format!("the payment says {:?}, its moves {:?}", account.row, account.moves);
-        look.find("money_moves", &account.payment, detail);
+        reading.find("money_moves", &account.payment, detail);
     }
     let Some(charge) = charge else {
         if account.moves.captured > 0 {
-            look.find("captured_here_only", &account.payment, "the provider does not list this charge");
+            reading.find("captured_here_only", &account.payment, "the provider does not list this charge");
         }
         return;
     };
     if charge.money != account.money {
-        look.find("other_amount", &account.payment, format!("{:?}", charge.money));
+        reading.find("other_amount", &account.payment, format!("{:?}", charge.money));
     }
     // While a call is under way the provider is ahead of us.
     if !account.state.is_open() && charge.captured != account.moves.captured {
         let detail = format!("the provider has taken {}, the moves say {}", charge.captured, account.moves.captured);
-        look.find("captured_amount", &account.payment, detail);
+        reading.find("captured_amount", &account.payment, detail);
     }
     if account.state != PaymentState::RefundPending && charge.refunded != account.moves.refunded {
         let detail = format!("the provider gave back {}, the moves say {}", charge.refunded, account.moves.refunded);
-        look.find("refunded_amount", &account.payment, detail);
+        reading.find("refunded_amount", &account.payment, detail);
     }
 }

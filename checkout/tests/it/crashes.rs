@@ -64,7 +64,7 @@ async fn taken_and_not_placed_is_finished_by_the_same_key(#[case] engine: Engine
     let shop = Shop::open(engine, 1, 1).await;
     let pass = shop.buyer().await;
     let hold = shop.take_only(&pass, "key").await;
-    shop.process.reconciler.look().await.unwrap();
+    shop.process.reconciler.run_once().await.unwrap();
     let order = shop.reserve(&pass, "key").await.unwrap().order;
     assert_eq!(order.id, hold.order);
     assert_eq!(shop.units().await, (0, 1, 0));
@@ -78,10 +78,10 @@ async fn taken_and_never_placed_is_freed_by_the_reconciler(#[case] engine: Engin
     let pass = shop.buyer().await;
     let hold = shop.take_only(&pass, "key").await;
     shop.pass_time(9_000);
-    shop.process.reconciler.look().await.unwrap();
+    shop.process.reconciler.run_once().await.unwrap();
     assert!(!shop.queue.holds(&shop.queue_key().await).await.unwrap().is_empty(), "not before the grace");
     shop.pass_time(2_000);
-    shop.process.reconciler.look().await.unwrap();
+    shop.process.reconciler.run_once().await.unwrap();
     assert_eq!(shop.units().await, (1, 0, 0));
     // The commit that comes still later hits the mark, and the pass is good again, with the same key too.
     let late = [late_order(&pass, hold)];
@@ -105,7 +105,7 @@ async fn more_holds_than_are_read_at_once_are_all_looked_at(#[case] engine: Engi
     }
     shop.take_only_for(never_placed, "key").await;
     shop.pass_time(11_000);
-    shop.process.reconciler.look().await.unwrap();
+    shop.process.reconciler.run_once().await.unwrap();
     assert_eq!(shop.units().await, (1_298, 2, 0));
     shop.close().await;
 }
@@ -158,7 +158,7 @@ async fn a_request_that_no_worker_heard_of_is_found(#[case] engine: Engine) {
     drop(shop.new_events().await);
     assert_eq!(shop.state(order).await, OrderState::PaymentProcessing);
     shop.pass_time(11_000);
-    shop.process.stock.look().await.unwrap();
+    shop.process.stock.run_once().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::Paid);
     shop.close().await;
 }

@@ -143,7 +143,7 @@ async fn a_charge_that_was_never_sent_does_not_expire(#[case] engine: Engine) {
     shop.pay(order, "sandbox_ok", "pay").await.unwrap();
     let held_back = shop.new_events().await;
     shop.pass_time(400_000);
-    shop.process.stock.look().await.unwrap();
+    shop.process.stock.run_once().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::PaymentProcessing);
     assert_eq!(shop.units().await, (0, 1, 0));
     shop.hand_over(&held_back).await.unwrap();
@@ -201,17 +201,17 @@ async fn a_void_nobody_confirms_releases_nothing(#[case] engine: Engine) {
     shop.pay(order, "sandbox_leave", "pay").await.unwrap();
     shop.deliver().await;
     shop.pass_time(300_000);
-    shop.process.stock.look().await.unwrap();
+    shop.process.stock.run_once().await.unwrap();
     shop.provider.plan([Some(Fault::Before); 3]);
     shop.process.payments.poll().await.unwrap();
     shop.pass_time(4_000);
-    shop.process.stock.look().await.unwrap();
+    shop.process.stock.run_once().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::PaymentUnknown);
     let key = shop.queue_key().await;
     let seen = stores::queue_store::Queue::observe(shop.queue.as_ref(), &key, 0).await.unwrap();
     assert_eq!((seen.active, seen.stock[0].held), (0, 1), "it keeps the unit and nobody out");
     shop.pass_time(LONG);
-    shop.process.stock.look().await.unwrap();
+    shop.process.stock.run_once().await.unwrap();
     assert_eq!(shop.units().await, (0, 1, 0), "unknown is never released");
     shop.provider.plan([None; 3]);
     shop.calm_down().await;
@@ -233,7 +233,7 @@ async fn a_void_that_comes_too_late_finds_a_paid_order(#[case] engine: Engine) {
     shop.provider.plan([None, None, Some(Fault::After)]);
     shop.process.payments.handle(&requested).await.unwrap();
     shop.pass_time(300_000);
-    shop.process.stock.look().await.unwrap();
+    shop.process.stock.run_once().await.unwrap();
     assert_eq!(shop.state(order).await, OrderState::PaymentProcessing);
     shop.calm_down().await;
     assert_eq!(shop.state(order).await, OrderState::Paid);

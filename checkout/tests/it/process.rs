@@ -56,8 +56,8 @@ impl Process {
     /// One round of every loop.
     pub(crate) async fn loops(&self) {
         self.payments.poll().await.unwrap();
-        self.stock.look().await.unwrap();
-        self.reconciler.look().await.unwrap();
+        self.stock.run_once().await.unwrap();
+        self.reconciler.run_once().await.unwrap();
     }
 
     /// Kills it after so many polls of `work`; says whether `work` had ended before.

@@ -153,7 +153,7 @@ async fn four_workers_do_the_work_of_one(#[case] engine: Engine) {
         for done in join_all(payers.iter().map(PaymentWorker::poll)).await {
             done.unwrap();
         }
-        for done in join_all(stocks.iter().map(StockWorker::look)).await {
+        for done in join_all(stocks.iter().map(StockWorker::run_once)).await {
             done.unwrap();
         }
     }
