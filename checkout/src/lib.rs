@@ -38,4 +38,4 @@ pub mod error;
 
 pub use error::CheckoutError;
 pub use order::OrderView;
-pub use reserve::{Reserve, Reserved, Reserver};
+pub use reserve::{ReserveRequest, ReservedOrder, Reserver};

@@ -1,8 +1,7 @@
 //! Reserve: units for the holder of a pass, first at the gate, then in the database, which decides.
 //!
-//! Reservations that come in while others are under way travel together: one script for all of a sale, then one
-//! transaction. The order's id is derived from the pass and the buyer's key, so the same request after a crash finishes
-//! the same order. A refusal consumes nothing: what the gate took for an order that the database then refused goes back at
+//! Reservations that arrive while others are in flight are batched: one script for all of a sale, then one transaction. The order's id is derived from the pass and the buyer's key, so the same request after a crash finishes
+//! the same order. A refusal consumes nothing: what the gate reserved for an order that the database then refused goes back at
 //! once, after its id was marked as never to be placed.
 
 mod pipeline;
@@ -20,22 +19,22 @@ use stores::{
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::request::contact_place;
-pub use self::request::{AskedContact, AskedLine, ReserveBody};
+pub use self::request::{RequestedContact, RequestedLine, ReserveBody};
 use self::{
-    pipeline::{Answer, Ask, ReservePipeline},
+    pipeline::{PendingReservation, PipelineOutcome, ReservePipeline},
     request::ValidatedRequest,
 };
 use crate::CheckoutError;
 
-/// Reservations that may be under way in this process: some seconds of what the database carries.
-const MOST_UNDER_WAY: usize = 10_000;
-/// How often an order id may turn out to be marked by the reconciler before the buyer is told to come back. Each mark
+/// Reservations in flight in one process at most: some seconds of what the database carries.
+const MAX_IN_FLIGHT: usize = 10_000;
+/// How often an order id may turn out to be marked by the reconciler before the buyer is asked to retry. Each mark
 /// means that the request's process died, or that the database refused, some seconds ago.
-const MOST_GENERATIONS: u8 = 8;
+const MAX_GENERATIONS: u8 = 8;
 
-/// A wish for units.
+/// A request for units.
 #[derive(Clone, Debug)]
-pub struct Reserve {
+pub struct ReserveRequest {
     /// Verified; its time is checked here.
     pub pass: Pass,
     /// The buyer's idempotency key.
@@ -45,9 +44,9 @@ pub struct Reserve {
     pub trace: String,
 }
 
-/// An order with units.
+/// An order whose units are held.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reserved {
+pub struct ReservedOrder {
     pub order: Order,
     /// Whether this request placed it; otherwise an earlier one with the same key did.
     pub is_new: bool,
@@ -58,90 +57,91 @@ pub struct Reserver {
     keys: Arc<Keys>,
     pipeline: Arc<ReservePipeline>,
     tracker: TaskTracker,
-    under_way: Arc<Mutex<HashSet<OrderId>>>,
+    in_flight: Arc<Mutex<HashSet<OrderId>>>,
 }
 
-/// An order id that is under way in this process.
+/// An order id that is in flight in this process, until it is dropped.
 #[derive(Debug)]
-struct UnderWay {
+struct InFlight {
     id: OrderId,
     all: Arc<Mutex<HashSet<OrderId>>>,
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.all.lock().remove(&self.id);
     }
 }
 
 impl Reserver {
-    /// A reserver whose work is carried out on `tracker` until it is dropped.
+    /// A reserver whose work runs on `tracker` until it is dropped.
     pub fn new(database: Database, queue: Arc<dyn SaleQueueStore>, keys: Arc<Keys>, tracker: &TaskTracker) -> Self {
         let pipeline = Arc::new(ReservePipeline::new(database, queue, tracker));
-        Self { keys, pipeline, tracker: tracker.clone(), under_way: Arc::default() }
+        Self { keys, pipeline, tracker: tracker.clone(), in_flight: Arc::default() }
     }
 
     /// Reserves units, or finds the order that this pass and key have.
-    pub async fn reserve(&self, wish: Reserve) -> Result<Reserved, CheckoutError> {
-        let wanted = ValidatedRequest::parse(&wish.body).map_err(CheckoutError::Invalid)?;
-        let hash = wanted.hash();
-        for generation in 0..MOST_GENERATIONS {
-            let id = order_id(&wish.pass, &wish.key, generation);
-            let ask = Ask {
+    pub async fn reserve(&self, request: ReserveRequest) -> Result<ReservedOrder, CheckoutError> {
+        let validated = ValidatedRequest::parse(&request.body).map_err(CheckoutError::Invalid)?;
+        let hash = validated.hash();
+        for generation in 0..MAX_GENERATIONS {
+            let id = order_id(&request.pass, &request.key, generation);
+            let reservation = PendingReservation {
                 id,
-                contact: wanted.seal_contact(&self.keys.personal_data, id),
-                wanted: wanted.clone(),
-                hash: hash.clone(),
-                pass: wish.pass.clone(),
-                trace: wish.trace.clone(),
+                contact: validated.seal_contact(&self.keys.personal_data, id),
+                request: validated.clone(),
+                request_hash: hash.clone(),
+                pass: request.pass.clone(),
+                trace: request.trace.clone(),
             };
-            match self.carry_out(ask).await? {
-                Answer::Order(order, is_new) => {
+            match self.run(reservation).await? {
+                PipelineOutcome::Order(order, is_new) => {
                     let placed = metrics::counter!("openrun_orders_total", "state" => "pending_payment");
                     placed.increment(u64::from(is_new));
-                    return Ok(Reserved { order: *order, is_new });
+                    return Ok(ReservedOrder { order: *order, is_new });
                 }
-                Answer::Marked => {}
+                PipelineOutcome::NeverPlaced => {}
                 // This key's own order of a later generation.
-                Answer::Refused(CheckoutError::PassUsed { order: Some(order) })
-                    if (generation..MOST_GENERATIONS).any(|later| order_id(&wish.pass, &wish.key, later) == order) => {}
-                Answer::Refused(refusal) => return Err(refusal),
+                PipelineOutcome::Refused(CheckoutError::PassUsed { order: Some(order) })
+                    if (generation..MAX_GENERATIONS)
+                        .any(|later| order_id(&request.pass, &request.key, later) == order) => {}
+                PipelineOutcome::Refused(refusal) => return Err(refusal),
             }
         }
         Err(CheckoutError::StoreUnavailable)
     }
 
-    /// A task of its own, because a buyer who goes away must leave nothing between the gate and the database.
-    async fn carry_out(&self, ask: Ask) -> Result<Answer, CheckoutError> {
-        let (under_way, pipeline) = (self.begin(ask.id)?, Arc::clone(&self.pipeline));
+    /// A task of its own, because a buyer who goes away must leave nothing reserved at the gate alone.
+    async fn run(&self, reservation: PendingReservation) -> Result<PipelineOutcome, CheckoutError> {
+        let (in_flight, pipeline) = (self.begin(reservation.id)?, Arc::clone(&self.pipeline));
         let task = self.tracker.spawn(async move {
-            let answer = pipeline.carry_out(ask).await;
-            drop(under_way);
-            answer
+            let outcome = pipeline.run(reservation).await;
+            drop(in_flight);
+            outcome
         });
         match task.await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(BatchError::Overloaded)) => Err(CheckoutError::Overloaded),
-            Ok(Err(BatchError::Store(trouble))) => {
-                tracing::warn!("a reservation got no answer: {trouble}");
+            Ok(Err(BatchError::Store(error))) => {
+                tracing::warn!("a reservation got no answer: {error}");
                 Err(CheckoutError::StoreUnavailable)
             }
-            Err(broken) => {
-                tracing::error!("a reservation broke off: {broken}");
+            Err(panic) => {
+                tracing::error!("the task of a reservation failed: {panic}");
                 Err(CheckoutError::StoreUnavailable)
             }
         }
     }
 
-    fn begin(&self, id: OrderId) -> Result<UnderWay, CheckoutError> {
-        let mut all = self.under_way.lock();
-        if all.len() >= MOST_UNDER_WAY {
+    fn begin(&self, id: OrderId) -> Result<InFlight, CheckoutError> {
+        let mut all = self.in_flight.lock();
+        if all.len() >= MAX_IN_FLIGHT {
             return Err(CheckoutError::Overloaded);
         }
         if !all.insert(id) {
             return Err(CheckoutError::InFlight);
         }
-        Ok(UnderWay { id, all: Arc::clone(&self.under_way) })
+        Ok(InFlight { id, all: Arc::clone(&self.in_flight) })
     }
 }
 

@@ -22,8 +22,8 @@ use super::{
     sales::{Cursor, Page, known},
 };
 use crate::{
-    OrderView, Reserve, cancel, pay,
-    reserve::{AskedContact, AskedLine, ReserveBody},
+    OrderView, ReserveRequest, cancel, pay,
+    reserve::{RequestedContact, RequestedLine, ReserveBody},
 };
 
 /// Orders on one page of a list.
@@ -35,7 +35,7 @@ impl FromJson for ReserveBody {
             .get("lines")
             .and_then(Value::as_array)
             .ok_or_else(|| ApiError::field(ErrorCode::InvalidField, "/lines"))?;
-        let lines = lines.iter().enumerate().map(|(at, line)| asked_line(at, line)).collect::<Result<_, _>>()?;
+        let lines = lines.iter().enumerate().map(|(at, line)| requested_line(at, line)).collect::<Result<_, _>>()?;
         let contact = match document.get("contact") {
             None | Some(Value::Null) => None,
             Some(contact) => {
@@ -44,14 +44,17 @@ impl FromJson for ReserveBody {
                     text.ok_or_else(|| ApiError::field(ErrorCode::InvalidField, format!("/contact/{key}")))
                 };
                 let has_locale = contact.get("locale").is_some_and(|locale| !locale.is_null());
-                Some(AskedContact { email: text("email")?, locale: has_locale.then(|| text("locale")).transpose()? })
+                Some(RequestedContact {
+                    email: text("email")?,
+                    locale: has_locale.then(|| text("locale")).transpose()?,
+                })
             }
         };
         Ok(Self { lines, contact })
     }
 }
 
-fn asked_line(at: usize, line: &Value) -> Result<AskedLine, ApiError> {
+fn requested_line(at: usize, line: &Value) -> Result<RequestedLine, ApiError> {
     let field = |key: &str| format!("/lines/{at}/{key}");
     let item = line
         .get("item")
@@ -63,7 +66,7 @@ fn asked_line(at: usize, line: &Value) -> Result<AskedLine, ApiError> {
         }
         _ => return Err(ApiError::field(ErrorCode::InvalidField, field("quantity"))),
     };
-    Ok(AskedLine { item: item.to_owned(), quantity })
+    Ok(RequestedLine { item: item.to_owned(), quantity })
 }
 
 /// The body of `POST /v1/orders/{order}/payments`.
@@ -106,7 +109,7 @@ pub async fn reserve(
     TraceId(trace): TraceId,
     Json(body): Json<ReserveBody>,
 ) -> Result<Response, ApiError> {
-    let order = app.reserver.reserve(Reserve { pass, key, body, trace }).await?.order;
+    let order = app.reserver.reserve(ReserveRequest { pass, key, body, trace }).await?.order;
     let mut response = (StatusCode::CREATED, PRIVATE, JsonAnswer(OrderView::from(&order))).into_response();
     if let Ok(location) = HeaderValue::try_from(paths::api::order(order.id)) {
         response.headers_mut().insert(header::LOCATION, location);

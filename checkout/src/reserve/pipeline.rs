@@ -1,5 +1,5 @@
-//! Reservations that travel together: to the gate with one look at the sale and one script, then into the database with
-//! one transaction. While that is committed, the next ones go through the gate.
+//! Reservations in batches: at the gate with one read of the sale and one script, then in the database with one
+//! transaction. While that is committed, the next batch passes the gate.
 
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
@@ -21,49 +21,50 @@ use stores::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    MOST_UNDER_WAY,
-    request::{ValidatedRequest, check},
+    MAX_IN_FLIGHT,
+    request::{ValidatedRequest, priced_lines},
 };
 use crate::CheckoutError;
 
-/// One reservation on its way.
-pub(super) struct Ask {
+/// One reservation on its way through the pipeline.
+pub(super) struct PendingReservation {
     pub(super) id: OrderId,
-    pub(super) wanted: ValidatedRequest,
-    pub(super) hash: String,
+    pub(super) request: ValidatedRequest,
+    pub(super) request_hash: String,
+    /// Sealed.
     pub(super) contact: Option<Vec<u8>>,
     pub(super) pass: Pass,
     pub(super) trace: String,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Answer {
+pub(super) enum PipelineOutcome {
     /// The order, and whether this request placed it.
     Order(Box<Order>, bool),
     Refused(CheckoutError),
-    /// The order's id was marked as never to be placed: ask with the next one.
-    Marked,
+    /// The order's id was marked as never to be placed: try the next one.
+    NeverPlaced,
 }
 
-/// Where a reservation stands.
+/// How far a reservation has come.
 #[derive(Clone, Debug)]
 enum ReserveStage {
-    /// The gate took the units of this order, in this life.
-    Taken(QueueKey, Box<NewOrder>),
+    /// The gate reserved the units of this order, in this epoch.
+    AtGate(QueueKey, Box<NewOrder>),
     Placed(Box<Order>),
     Refused(CheckoutError),
-    Marked,
+    NeverPlaced,
 }
 
 impl From<StoreError> for ReserveStage {
-    fn from(trouble: StoreError) -> Self {
-        Self::Refused(CheckoutError::from(trouble))
+    fn from(error: StoreError) -> Self {
+        Self::Refused(CheckoutError::from(error))
     }
 }
 
-/// The steps of a reservation, each of which carries together what waits for it.
+/// The steps of a reservation, each of which runs in batches.
 pub(super) struct ReservePipeline {
-    take: Batcher<Ask, ReserveStage>,
+    gate: Batcher<PendingReservation, ReserveStage>,
     place: Batcher<(QueueKey, NewOrder), ReserveStage>,
     find: Batcher<OrderId, Option<Order>>,
 }
@@ -71,24 +72,26 @@ pub(super) struct ReservePipeline {
 impl ReservePipeline {
     pub(super) fn new(database: Database, queue: Arc<dyn SaleQueueStore>, tracker: &TaskTracker) -> Self {
         let stores = Arc::new(Stores { database: database.clone(), queue });
-        let gate = Arc::clone(&stores);
-        let take = Batcher::new("reserve_take", tracker, MOST_UNDER_WAY, move |asks: Vec<Ask>| {
-            let gate = Arc::clone(&gate);
+        let at_gate = Arc::clone(&stores);
+        let gate = Batcher::new("reserve_take", tracker, MAX_IN_FLIGHT, move |pending: Vec<PendingReservation>| {
+            let stores = Arc::clone(&at_gate);
             Box::pin(async move {
-                Ok(apart(asks, |ask| ask.pass.sale.clone(), |sale, asks| gate.take_in(sale, asks)).await)
+                let sale_of = |reservation: &PendingReservation| reservation.pass.sale.clone();
+                Ok(by_key(pending, sale_of, |sale, pending| stores.reserve_at_gate(sale, pending)).await)
             })
         });
-        let place = Batcher::new("reserve_place", tracker, MOST_UNDER_WAY, move |taken: Vec<(QueueKey, NewOrder)>| {
-            let stores = Arc::clone(&stores);
-            Box::pin(async move {
-                let key_of = |(key, _): &(QueueKey, NewOrder)| key.clone();
-                Ok(apart(taken, key_of, |key, taken| {
-                    stores.place_in(key, taken.into_iter().map(|(_, order)| order).collect())
+        let place =
+            Batcher::new("reserve_place", tracker, MAX_IN_FLIGHT, move |reserved: Vec<(QueueKey, NewOrder)>| {
+                let stores = Arc::clone(&stores);
+                Box::pin(async move {
+                    let key_of = |(key, _): &(QueueKey, NewOrder)| key.clone();
+                    Ok(by_key(reserved, key_of, |key, reserved| {
+                        stores.place(key, reserved.into_iter().map(|(_, order)| order).collect())
+                    })
+                    .await)
                 })
-                .await)
-            })
-        });
-        let find = Batcher::new("reserve_find", tracker, MOST_UNDER_WAY, move |ids: Vec<OrderId>| {
+            });
+        let find = Batcher::new("reserve_find", tracker, MAX_IN_FLIGHT, move |ids: Vec<OrderId>| {
             let database = database.clone();
             Box::pin(async move {
                 let found = orders::read(&database, &ids).await?;
@@ -96,40 +99,40 @@ impl ReservePipeline {
                 Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
             })
         });
-        Self { take, place, find }
+        Self { gate, place, find }
     }
 
-    /// Carries one reservation through all steps. Once begun it must not be dropped: what the gate took is placed or given
+    /// Runs one reservation through all steps. Once begun it must not be dropped: what the gate reserved is placed or given
     /// back here.
-    pub(super) async fn carry_out(&self, ask: Ask) -> Result<Answer, BatchError> {
-        let (id, hash) = (ask.id, ask.hash.clone());
-        let stand = match self.take.submit(ask).await? {
-            ReserveStage::Taken(key, order) => self.place.submit((key, *order)).await?,
-            stand => stand,
+    pub(super) async fn run(&self, reservation: PendingReservation) -> Result<PipelineOutcome, BatchError> {
+        let (id, hash) = (reservation.id, reservation.request_hash.clone());
+        let stage = match self.gate.submit(reservation).await? {
+            ReserveStage::AtGate(key, order) => self.place.submit((key, *order)).await?,
+            stage => stage,
         };
         // What was placed is known; everything else is as the database has it.
-        match stand {
-            ReserveStage::Placed(order) => Ok(Answer::Order(order, true)),
-            stand => Ok(answer(self.find.submit(id).await?, stand, &hash)),
+        match stage {
+            ReserveStage::Placed(order) => Ok(PipelineOutcome::Order(order, true)),
+            stage => Ok(outcome(self.find.submit(id).await?, stage, &hash)),
         }
     }
 }
 
-/// Answers a batch in its order, what has the same key together. The keys do not wait for each other.
-async fn apart<Key: Eq + Hash, Ask, Answer, Answers: Future<Output = Vec<Answer>>>(
-    asks: Vec<Ask>,
-    key: impl Fn(&Ask) -> Key,
-    run: impl Fn(Key, Vec<Ask>) -> Answers,
+/// Runs the requests of a batch grouped by key, all groups at once, and returns the answers in the order of the requests.
+async fn by_key<Key: Eq + Hash, Request, Answer, Answers: Future<Output = Vec<Answer>>>(
+    requests: Vec<Request>,
+    key: impl Fn(&Request) -> Key,
+    run: impl Fn(Key, Vec<Request>) -> Answers,
 ) -> Vec<Answer> {
-    let mut alike: HashMap<Key, (Vec<usize>, Vec<Ask>)> = HashMap::new();
-    for (at, ask) in asks.into_iter().enumerate() {
-        let (places, asks) = alike.entry(key(&ask)).or_default();
-        places.push(at);
-        asks.push(ask);
+    let mut groups: HashMap<Key, (Vec<usize>, Vec<Request>)> = HashMap::new();
+    for (at, request) in requests.into_iter().enumerate() {
+        let (positions, requests) = groups.entry(key(&request)).or_default();
+        positions.push(at);
+        requests.push(request);
     }
-    let all = alike.into_iter().map(|(key, (places, asks))| {
-        let answers = run(key, asks);
-        async move { places.into_iter().zip(answers.await) }
+    let all = groups.into_iter().map(|(key, (positions, requests))| {
+        let answers = run(key, requests);
+        async move { positions.into_iter().zip(answers.await) }
     });
     let mut answers: Vec<_> = join_all(all).await.into_iter().flatten().collect();
     answers.sort_by_key(|(at, _)| *at);
@@ -142,92 +145,99 @@ struct Stores {
 }
 
 impl Stores {
-    async fn take_in(&self, sale: SaleId, asks: Vec<Ask>) -> Vec<ReserveStage> {
-        let count = asks.len();
-        self.take(&sale, asks).await.unwrap_or_else(|trouble| vec![ReserveStage::from(trouble); count])
+    /// Reserves at the gate what the sale allows.
+    async fn reserve_at_gate(&self, sale: SaleId, pending: Vec<PendingReservation>) -> Vec<ReserveStage> {
+        let count = pending.len();
+        self.try_reserve_at_gate(&sale, pending).await.unwrap_or_else(|error| vec![ReserveStage::from(error); count])
     }
 
-    /// Asks the gate for the units of everything that the sale allows.
-    async fn take(&self, sale: &SaleId, asks: Vec<Ask>) -> Result<Vec<ReserveStage>, StoreError> {
+    async fn try_reserve_at_gate(
+        &self,
+        sale: &SaleId,
+        pending: Vec<PendingReservation>,
+    ) -> Result<Vec<ReserveStage>, StoreError> {
         let Some(sale) = sales::load(&self.database, sale).await? else {
-            return Ok(vec![ReserveStage::Refused(CheckoutError::SaleNotFound); asks.len()]);
+            return Ok(vec![ReserveStage::Refused(CheckoutError::SaleNotFound); pending.len()]);
         };
         let now = self.database.now();
         let key = sale.queue_key();
-        let mut passes: Vec<_> = asks.iter().map(|ask| ask.pass.clone()).collect();
+        let mut passes: Vec<_> = pending.iter().map(|reservation| reservation.pass.clone()).collect();
         passes::renew(&self.database, &mut passes, now).await?;
-        let allowed = asks.into_iter().zip(&passes).map(|(ask, pass)| {
-            let (lines, currency) = check(&sale, pass, &ask.wanted, now)?;
+        let allowed = pending.into_iter().zip(&passes).map(|(reservation, pass)| {
+            let (lines, currency) = priced_lines(&sale, pass, &reservation.request, now)?;
             Ok(NewOrder {
-                id: ask.id,
-                pass: ask.pass.id,
-                number: ask.pass.number,
-                buyer: ask.pass.buyer,
+                id: reservation.id,
+                pass: reservation.pass.id,
+                number: reservation.pass.number,
+                buyer: reservation.pass.buyer,
                 lines,
                 currency,
-                request_hash: ask.hash,
-                locale: ask.wanted.locale,
-                contact: ask.contact,
-                trace: ask.trace,
+                request_hash: reservation.request_hash,
+                locale: reservation.request.locale,
+                contact: reservation.contact,
+                trace: reservation.trace,
             })
         });
         let allowed: Vec<Result<NewOrder, CheckoutError>> = allowed.collect();
-        let takes: Vec<_> = allowed.iter().flatten().map(|order| take_of(order, sale.sale.per_buyer_limit)).collect();
-        let taken = if takes.is_empty() { Vec::new() } else { self.queue.reserve(&key, &takes, now).await? };
-        let mut taken = taken.into_iter();
-        let stands = allowed.into_iter().map(|order| match order {
-            Ok(order) => taken.next().map(|taken| stand(taken, &key, order)),
+        let reservations: Vec<_> =
+            allowed.iter().flatten().map(|order| gate_reservation(order, sale.sale.per_buyer_limit)).collect();
+        let reserved =
+            if reservations.is_empty() { Vec::new() } else { self.queue.reserve(&key, &reservations, now).await? };
+        let mut reserved = reserved.into_iter();
+        let stages = allowed.into_iter().map(|order| match order {
+            Ok(order) => reserved.next().map(|outcome| gate_stage(outcome, &key, order)),
             Err(refusal) => Some(ReserveStage::Refused(refusal)),
         });
-        let stands: Option<Vec<_>> = stands.collect();
-        stands.ok_or_else(|| StoreError::unexpected("queue store", "fewer answers than asks"))
+        let stages: Option<Vec<_>> = stages.collect();
+        stages.ok_or_else(|| StoreError::unexpected("queue store", "fewer answers than requests"))
     }
 
-    /// Places what the gate took. What the database refuses for good goes back.
-    async fn place_in(&self, key: QueueKey, orders: Vec<NewOrder>) -> Vec<ReserveStage> {
+    /// Places what the gate reserved. What the database refuses for good goes back.
+    async fn place(&self, key: QueueKey, orders: Vec<NewOrder>) -> Vec<ReserveStage> {
         failpoint::reached(Point::UnitsTaken);
         let placed = match place::place(&self.database, &key, &orders).await {
             Ok(placed) => placed,
-            Err(trouble) => return vec![ReserveStage::from(trouble); orders.len()],
+            Err(error) => return vec![ReserveStage::from(error); orders.len()],
         };
         failpoint::reached(Point::OrderCommitted);
-        let back: Vec<_> = orders.iter().zip(&placed).filter_map(|(order, placed)| give_back(order, placed)).collect();
-        if let Err(trouble) = self.give_back(&key, &back).await {
-            tracing::info!(sale = %key.sale, "units of refused orders are left to the reconciler: {trouble}");
+        let refused: Vec<_> =
+            orders.iter().zip(&placed).filter_map(|(order, placed)| hold_end(order, placed)).collect();
+        if let Err(error) = self.give_back(&key, &refused).await {
+            tracing::info!(sale = %key.sale, "units of refused orders are left to the reconciler: {error}");
         }
-        let stands = orders.into_iter().zip(placed).map(|(order, placed)| match placed {
+        let stages = orders.into_iter().zip(placed).map(|(order, placed)| match placed {
             PlaceOutcome::Placed { at, hold_until } => {
                 ReserveStage::Placed(Box::new(order.placed(&key.sale, at, hold_until)))
             }
             // The answer comes from the order that is there.
-            PlaceOutcome::Existing | PlaceOutcome::KeyReused | PlaceOutcome::Ended => ReserveStage::Marked,
+            PlaceOutcome::Existing | PlaceOutcome::KeyReused | PlaceOutcome::Ended => ReserveStage::NeverPlaced,
             PlaceOutcome::PassUsed { order } => ReserveStage::Refused(CheckoutError::PassUsed { order: Some(order) }),
             PlaceOutcome::OutOfStock => ReserveStage::Refused(CheckoutError::SoldOut),
             PlaceOutcome::LimitReached => ReserveStage::Refused(CheckoutError::LimitReached),
-            // What was taken in a life that is over is nowhere any more.
+            // What was reserved in an earlier epoch is gone.
             PlaceOutcome::EpochMoved => ReserveStage::Refused(CheckoutError::StoreUnavailable),
         });
-        stands.collect()
+        stages.collect()
     }
 
     /// Gives the units of refused orders back, those first marked as never to be placed. One that cannot be marked was
     /// placed by the same request in another process meanwhile.
-    async fn give_back(&self, key: &QueueKey, back: &[HoldEnd]) -> Result<(), StoreError> {
-        if back.is_empty() {
+    async fn give_back(&self, key: &QueueKey, refused: &[HoldEnd]) -> Result<(), StoreError> {
+        if refused.is_empty() {
             return Ok(());
         }
-        let ids: Vec<_> = back.iter().map(|end| end.hold).collect();
+        let ids: Vec<_> = refused.iter().map(|end| end.hold).collect();
         let marked = holds::mark_never_placed(&self.database, &key.sale, &ids, self.database.now()).await?;
-        let ends: Vec<_> = back.iter().filter(|end| marked.contains(&end.hold)).copied().collect();
+        let ends: Vec<_> = refused.iter().filter(|end| marked.contains(&end.hold)).copied().collect();
         self.queue.end_holds(key, &ends).await
     }
 }
 
-/// What an order stands at after the gate has answered.
-fn stand(taken: ReservationOutcome, key: &QueueKey, order: NewOrder) -> ReserveStage {
-    match taken {
-        ReservationOutcome::Reserved => ReserveStage::Taken(key.clone(), Box::new(order)),
-        ReservationOutcome::HoldEnded => ReserveStage::Marked,
+/// The stage of an order after the gate has answered.
+fn gate_stage(outcome: ReservationOutcome, key: &QueueKey, order: NewOrder) -> ReserveStage {
+    match outcome {
+        ReservationOutcome::Reserved => ReserveStage::AtGate(key.clone(), Box::new(order)),
+        ReservationOutcome::HoldEnded => ReserveStage::NeverPlaced,
         ReservationOutcome::PassUsed { hold } => {
             ReserveStage::Refused(CheckoutError::PassUsed { order: hold.map(|hold| hold.order) })
         }
@@ -238,7 +248,7 @@ fn stand(taken: ReservationOutcome, key: &QueueKey, order: NewOrder) -> ReserveS
 }
 
 /// How the gate has to end the hold of an order that was not placed; `None` when it keeps its units, or never had any.
-fn give_back(order: &NewOrder, placed: &PlaceOutcome) -> Option<HoldEnd> {
+fn hold_end(order: &NewOrder, placed: &PlaceOutcome) -> Option<HoldEnd> {
     let ending = match placed {
         PlaceOutcome::PassUsed { .. } => HoldEnding::Released,
         PlaceOutcome::OutOfStock | PlaceOutcome::LimitReached | PlaceOutcome::Ended => HoldEnding::NeverPlaced,
@@ -249,7 +259,7 @@ fn give_back(order: &NewOrder, placed: &PlaceOutcome) -> Option<HoldEnd> {
     Some(HoldEnd { hold: HoldId::first(order.id), ending })
 }
 
-fn take_of(order: &NewOrder, limit: u32) -> Reservation {
+fn gate_reservation(order: &NewOrder, limit: u32) -> Reservation {
     let lines = order.lines.iter();
     Reservation {
         hold: HoldId::first(order.id),
@@ -259,15 +269,15 @@ fn take_of(order: &NewOrder, limit: u32) -> Reservation {
     }
 }
 
-/// An order that is there answers for itself, whatever was said on the way: a retry finds it even when the sale has
+/// An order that exists is the answer, whatever its stages came to: a retry finds it even when the sale has
 /// closed or a store is away.
-fn answer(there: Option<Order>, stand: ReserveStage, hash: &str) -> Answer {
-    match (there, stand) {
-        (_, ReserveStage::Placed(order)) => Answer::Order(order, true),
-        (Some(order), _) if order.request_hash != hash => Answer::Refused(CheckoutError::KeyReused),
-        (Some(order), _) => Answer::Order(Box::new(order), false),
-        (None, ReserveStage::Refused(refusal)) => Answer::Refused(refusal),
-        (None, ReserveStage::Marked) => Answer::Marked,
-        (None, ReserveStage::Taken(..)) => Answer::Refused(CheckoutError::StoreUnavailable),
+fn outcome(existing: Option<Order>, stage: ReserveStage, hash: &str) -> PipelineOutcome {
+    match (existing, stage) {
+        (_, ReserveStage::Placed(order)) => PipelineOutcome::Order(order, true),
+        (Some(order), _) if order.request_hash != hash => PipelineOutcome::Refused(CheckoutError::KeyReused),
+        (Some(order), _) => PipelineOutcome::Order(Box::new(order), false),
+        (None, ReserveStage::Refused(refusal)) => PipelineOutcome::Refused(refusal),
+        (None, ReserveStage::NeverPlaced) => PipelineOutcome::NeverPlaced,
+        (None, ReserveStage::AtGate(..)) => PipelineOutcome::Refused(CheckoutError::StoreUnavailable),
     }
 }

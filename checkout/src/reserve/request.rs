@@ -1,4 +1,4 @@
-//! What a buyer asks for, and what of it makes sense by itself.
+//! The request of a reservation: its body, what can be validated without the sale, and its lines at the sale's prices.
 
 use std::collections::HashSet;
 
@@ -19,46 +19,46 @@ use web::{ErrorCode, FieldError};
 
 use crate::CheckoutError;
 
-/// Above it a quantity is a mistake, not a wish.
-const MOST_OF_ONE: i64 = 100_000;
-/// Lines of one order.
-const MOST_LINES: usize = 100;
+/// Above it a quantity is a mistake.
+const MAX_QUANTITY: i64 = 100_000;
+/// Lines of one order at most.
+const MAX_LINES: usize = 100;
 
 /// The body of `POST /v1/sales/{sale}/orders`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct ReserveBody {
-    pub lines: Vec<AskedLine>,
+    pub lines: Vec<RequestedLine>,
     #[serde(default)]
-    pub contact: Option<AskedContact>,
+    pub contact: Option<RequestedContact>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-pub struct AskedLine {
+pub struct RequestedLine {
     pub item: String,
     pub quantity: i64,
 }
 
 /// Where to write about the order.
 #[derive(Clone, PartialEq, Eq, Deserialize, ToSchema)]
-pub struct AskedContact {
+pub struct RequestedContact {
     pub email: String,
     #[serde(default)]
     pub locale: Option<String>,
 }
 
-impl std::fmt::Debug for AskedContact {
+impl std::fmt::Debug for RequestedContact {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AskedContact(hidden)")
+        f.write_str("RequestedContact(hidden)")
     }
 }
 
-/// A request that makes sense, before the sale is looked at.
+/// A request that is valid by itself, whatever the sale is.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct ValidatedRequest {
     /// Sorted by item.
     pub(super) lines: Vec<Line>,
-    /// Where each of them stood in the request.
-    places: Vec<usize>,
+    /// The index of each in the body.
+    indexes: Vec<usize>,
     email: Option<String>,
     pub(super) locale: Language,
 }
@@ -67,8 +67,8 @@ impl ValidatedRequest {
     pub(super) fn parse(body: &ReserveBody) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
         let mut seen = HashSet::new();
-        let mut lines = Vec::with_capacity(body.lines.len().min(MOST_LINES));
-        if body.lines.is_empty() || body.lines.len() > MOST_LINES {
+        let mut lines = Vec::with_capacity(body.lines.len().min(MAX_LINES));
+        if body.lines.is_empty() || body.lines.len() > MAX_LINES {
             return Err(vec![FieldError::new("/lines", ErrorCode::InvalidField)]);
         }
         for (at, line) in body.lines.iter().enumerate() {
@@ -79,7 +79,7 @@ impl ValidatedRequest {
             }
         }
         lines.sort_by(|(a, _), (b, _)| a.item.cmp(&b.item));
-        let (lines, places) = lines.into_iter().unzip();
+        let (lines, indexes) = lines.into_iter().unzip();
         let (email, locale) = match &body.contact {
             None => (None, Some(Language::default())),
             Some(contact) => {
@@ -91,7 +91,7 @@ impl ValidatedRequest {
             }
         };
         match locale {
-            Some(locale) if errors.is_empty() => Ok(Self { lines, places, email, locale }),
+            Some(locale) if errors.is_empty() => Ok(Self { lines, indexes, email, locale }),
             Some(_) => Err(errors),
             None => {
                 errors.push(FieldError::new("/contact/locale", ErrorCode::InvalidField));
@@ -123,23 +123,23 @@ pub(crate) fn contact_place(order: OrderId) -> String {
     format!("orders.contact:{order}")
 }
 
-fn parse_line(at: usize, line: &AskedLine) -> Result<Line, FieldError> {
+fn parse_line(at: usize, line: &RequestedLine) -> Result<Line, FieldError> {
     let item = line
         .item
         .parse::<ItemId>()
         .map_err(|_| FieldError::new(format!("/lines/{at}/item"), ErrorCode::UnknownItem))?;
     let quantity = Some(line.quantity)
-        .filter(|quantity| (1..=MOST_OF_ONE).contains(quantity))
+        .filter(|quantity| (1..=MAX_QUANTITY).contains(quantity))
         .and_then(|quantity| u32::try_from(quantity).ok())
         .ok_or_else(|| FieldError::new(format!("/lines/{at}/quantity"), ErrorCode::InvalidQuantity))?;
     Ok(Line { item, quantity })
 }
 
-/// What the sale says to a request: the lines at the prices that count, or why not.
-pub(super) fn check(
+/// The lines at the sale's prices; or why the sale refuses the request now.
+pub(super) fn priced_lines(
     stocked: &StockedSale,
     pass: &Pass,
-    wanted: &ValidatedRequest,
+    request: &ValidatedRequest,
     now: Timestamp,
 ) -> Result<(Vec<PricedLine>, Currency), CheckoutError> {
     let sale = &stocked.sale;
@@ -152,9 +152,9 @@ pub(super) fn check(
     if pass.check_time(now).is_err() {
         return Err(CheckoutError::PassExpired);
     }
-    let mut priced = Vec::with_capacity(wanted.lines.len());
+    let mut priced = Vec::with_capacity(request.lines.len());
     let mut errors = Vec::new();
-    for (line, at) in wanted.lines.iter().zip(&wanted.places) {
+    for (line, at) in request.lines.iter().zip(&request.indexes) {
         match sale.item(&line.item) {
             Some(item) => {
                 priced.push(PricedLine {
@@ -170,7 +170,7 @@ pub(super) fn check(
     if !errors.is_empty() {
         return Err(CheckoutError::Invalid(errors));
     }
-    if quantity(&wanted.lines) > sale.per_buyer_limit {
+    if quantity(&request.lines) > sale.per_buyer_limit {
         return Err(CheckoutError::LimitReached);
     }
     sale.currency().map(|currency| (priced, currency)).ok_or(CheckoutError::SoldOut)
@@ -184,9 +184,9 @@ mod tests {
         ReserveBody {
             lines: lines
                 .iter()
-                .map(|(item, quantity)| AskedLine { item: (*item).to_owned(), quantity: *quantity })
+                .map(|(item, quantity)| RequestedLine { item: (*item).to_owned(), quantity: *quantity })
                 .collect(),
-            contact: email.map(|email| AskedContact { email: email.to_owned(), locale: Some("en".to_owned()) }),
+            contact: email.map(|email| RequestedContact { email: email.to_owned(), locale: Some("en".to_owned()) }),
         }
     }
 

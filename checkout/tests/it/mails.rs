@@ -15,7 +15,7 @@ use stores::{
     mail::{Mail, Mailer, SendOutcome},
 };
 
-use crate::shop::{Engine, Shop, every_engine, wish};
+use crate::shop::{Engine, Shop, every_engine, reserve_request};
 
 /// A mail server that counts, and fails when told to.
 #[derive(Default)]
@@ -49,10 +49,10 @@ impl Shop {
 async fn each_event_has_its_mail_in_the_buyers_language(#[case] engine: Engine) {
     let shop = Shop::open(engine, 3, 1).await;
     let paid = shop.order().await.id;
-    let mut english = wish(&shop.buyer().await, "key", 1);
+    let mut english = reserve_request(&shop.buyer().await, "key", 1);
     english.body.contact.as_mut().unwrap().locale = Some("en".to_owned());
     let failed = shop.reserver.reserve(english).await.unwrap().order.id;
-    let mut silent = wish(&shop.buyer().await, "key", 1);
+    let mut silent = reserve_request(&shop.buyer().await, "key", 1);
     silent.body.contact = None;
     shop.reserver.reserve(silent).await.unwrap();
     shop.pay(paid, "sandbox_ok", "pay").await.unwrap();

@@ -12,7 +12,7 @@ use stores::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::shop::{Engine, Shop, every_engine, wish};
+use crate::shop::{Engine, Shop, every_engine, reserve_request};
 
 #[apply(every_engine)]
 #[tokio::test(flavor = "multi_thread")]
@@ -22,7 +22,7 @@ async fn fifty_buyers_for_ten_units(#[case] engine: Engine) {
     let passes = shop.buyers(50).await;
     let asks = passes.iter().enumerate().map(|(n, pass)| {
         let reserver = if n % 2 == 0 { &shop.reserver } else { &second };
-        reserver.reserve(wish(pass, "key", 1))
+        reserver.reserve(reserve_request(pass, "key", 1))
     });
     let answers = join_all(asks).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 10);
@@ -41,7 +41,7 @@ async fn one_pass_with_a_hundred_keys_is_one_order(#[case] engine: Engine) {
     let pass = shop.buyer().await;
     let asks = (0..100).map(|n| {
         let reserver = if n % 2 == 0 { &shop.reserver } else { &second };
-        reserver.reserve(wish(&pass, &format!("key-{n}"), 1))
+        reserver.reserve(reserve_request(&pass, &format!("key-{n}"), 1))
     });
     let (orders, refusals): (Vec<_>, Vec<_>) = join_all(asks).await.into_iter().partition(Result::is_ok);
     assert_eq!(orders.len(), 1);
@@ -61,7 +61,7 @@ async fn one_key_a_hundred_times_is_one_order(#[case] engine: Engine) {
     let pass = shop.buyer().await;
     let asks = (0..100).map(|n| {
         let reserver = if n % 2 == 0 { &shop.reserver } else { &second };
-        reserver.reserve(wish(&pass, "key", 1))
+        reserver.reserve(reserve_request(&pass, "key", 1))
     });
     let mut ids = HashSet::new();
     for answer in join_all(asks).await {

@@ -9,10 +9,10 @@ use std::{
 };
 
 use checkout::{
-    CheckoutError, Reserve, Reserved, Reserver,
+    CheckoutError, ReserveRequest, ReservedOrder, Reserver,
     cancel::cancel,
     pay,
-    reserve::{AskedContact, AskedLine, ReserveBody},
+    reserve::{RequestedContact, RequestedLine, ReserveBody},
     verify::{self, Books, Report, Verifier},
 };
 use parking_lot::Mutex;
@@ -200,8 +200,8 @@ impl Shop {
         self.buyers(1).await.pop().unwrap()
     }
 
-    pub(crate) async fn reserve(&self, pass: &Pass, key: &str) -> Result<Reserved, CheckoutError> {
-        self.reserver.reserve(wish(pass, key, 1)).await
+    pub(crate) async fn reserve(&self, pass: &Pass, key: &str) -> Result<ReservedOrder, CheckoutError> {
+        self.reserver.reserve(reserve_request(pass, key, 1)).await
     }
 
     /// A buyer with an order.
@@ -331,13 +331,13 @@ impl Drop for Shop {
     }
 }
 
-pub(crate) fn wish(pass: &Pass, key: &str, quantity: i64) -> Reserve {
-    Reserve {
+pub(crate) fn reserve_request(pass: &Pass, key: &str, quantity: i64) -> ReserveRequest {
+    ReserveRequest {
         pass: pass.clone(),
         key: key.to_owned(),
         body: ReserveBody {
-            lines: vec![AskedLine { item: ITEM.to_owned(), quantity }],
-            contact: Some(AskedContact { email: "buyer@example.com".to_owned(), locale: Some("ko".to_owned()) }),
+            lines: vec![RequestedLine { item: ITEM.to_owned(), quantity }],
+            contact: Some(RequestedContact { email: "buyer@example.com".to_owned(), locale: Some("ko".to_owned()) }),
         },
         trace: String::new(),
     }

@@ -1,24 +1,24 @@
 //! The walk from a pass to a paid order, and the refusals on it.
 
-use checkout::{CheckoutError, OrderView, Reserve, reserve, reserve::AskedContact};
+use checkout::{CheckoutError, OrderView, ReserveRequest, reserve, reserve::RequestedContact};
 use rstest_reuse::apply;
 use sale::{HoldState, OrderState, testing::PRICE};
 use stores::{database::sales, testing};
 use web::{ApiError, ErrorCode, FieldError};
 
-use crate::shop::{Engine, LONG_MS, Shop, every_engine, wish};
+use crate::shop::{Engine, LONG_MS, Shop, every_engine, reserve_request};
 
 #[apply(every_engine)]
 #[tokio::test]
 async fn the_answer_to_a_reservation_is_the_order_as_its_rows_say_it(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 2).await;
     let pass = shop.buyer().await;
-    let mut wish = wish(&pass, "key", 2);
-    wish.body.contact = Some(AskedContact { email: "a@example.com".to_owned(), locale: Some("ko".to_owned()) });
-    let placed = shop.reserver.reserve(wish.clone()).await.unwrap();
+    let mut request = reserve_request(&pass, "key", 2);
+    request.body.contact = Some(RequestedContact { email: "a@example.com".to_owned(), locale: Some("ko".to_owned()) });
+    let placed = shop.reserver.reserve(request.clone()).await.unwrap();
     assert!(placed.is_new);
     assert_eq!(shop.view(placed.order.id).await, placed.order);
-    let again = shop.reserver.reserve(wish).await.unwrap();
+    let again = shop.reserver.reserve(request).await.unwrap();
     assert_eq!((again.order, again.is_new), (placed.order, false));
     shop.calm_down().await;
     shop.close().await;
@@ -30,8 +30,8 @@ async fn every_event_carries_the_trace_of_the_request(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 1).await;
     let pass = shop.buyer().await;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    let wish = Reserve { trace: trace.to_owned(), ..wish(&pass, "key", 1) };
-    let order = shop.reserver.reserve(wish).await.unwrap().order.id;
+    let request = ReserveRequest { trace: trace.to_owned(), ..reserve_request(&pass, "key", 1) };
+    let order = shop.reserver.reserve(request).await.unwrap().order.id;
     shop.pay(order, "sandbox_ok", "pay").await.unwrap();
     shop.deliver().await;
     let records = shop.records().await;
@@ -79,7 +79,7 @@ async fn the_same_key_is_the_same_order(#[case] engine: Engine) {
     let first = shop.reserve(&pass, "key").await.unwrap();
     let second = shop.reserve(&pass, "key").await.unwrap();
     assert_eq!((second.order.id, second.is_new), (first.order.id, false));
-    let other_body = shop.reserver.reserve(wish(&pass, "key", 2)).await;
+    let other_body = shop.reserver.reserve(reserve_request(&pass, "key", 2)).await;
     assert_eq!(other_body.unwrap_err(), CheckoutError::KeyReused);
     let other_key = shop.reserve(&pass, "other").await;
     assert_eq!(other_key.unwrap_err(), CheckoutError::PassUsed { order: Some(first.order.id) });
@@ -92,8 +92,11 @@ async fn the_same_key_is_the_same_order(#[case] engine: Engine) {
 async fn a_refusal_consumes_nothing(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 2).await;
     let (first, second) = (shop.buyer().await, shop.buyer().await);
-    assert_eq!(shop.reserver.reserve(wish(&first, "key", 3)).await.unwrap_err(), CheckoutError::LimitReached);
-    assert_eq!(shop.reserver.reserve(wish(&first, "key", 2)).await.unwrap_err(), CheckoutError::SoldOut);
+    assert_eq!(
+        shop.reserver.reserve(reserve_request(&first, "key", 3)).await.unwrap_err(),
+        CheckoutError::LimitReached
+    );
+    assert_eq!(shop.reserver.reserve(reserve_request(&first, "key", 2)).await.unwrap_err(), CheckoutError::SoldOut);
     let order = shop.reserve(&first, "key").await.unwrap().order;
     assert_eq!(shop.reserve(&second, "key").await.unwrap_err(), CheckoutError::SoldOut);
     shop.cancel(order.id).await.unwrap();
@@ -107,7 +110,7 @@ async fn a_refusal_consumes_nothing(#[case] engine: Engine) {
 async fn what_the_sale_says_counts(#[case] engine: Engine) {
     let shop = Shop::open(engine, 5, 2).await;
     let pass = shop.buyer().await;
-    let mut unknown = wish(&pass, "key", 1);
+    let mut unknown = reserve_request(&pass, "key", 1);
     "boots".clone_into(&mut unknown.body.lines[0].item);
     let refused = shop.reserver.reserve(unknown).await.unwrap_err();
     assert_eq!(refused, CheckoutError::Invalid(vec![FieldError::new("/lines/0/item", ErrorCode::UnknownItem)]));

@@ -27,8 +27,8 @@ use super::{
     fresh_key, held, is_key, to,
 };
 use crate::{
-    Reserve,
-    reserve::{AskedContact, AskedLine, ReserveBody},
+    ReserveRequest,
+    reserve::{RequestedContact, RequestedLine, ReserveBody},
 };
 
 pub async fn show(PassHolder(pass): PassHolder, page: PageRequest) -> Result<Response, ApiError> {
@@ -140,14 +140,15 @@ impl CheckoutForm {
         let lines = self.quantities.iter().filter_map(|(name, value)| {
             let item = name.strip_prefix("quantity_")?.to_owned();
             // What is no number is refused as no quantity, like 0 alone.
-            Some(AskedLine { item, quantity: value.trim().parse().unwrap_or(0) })
+            Some(RequestedLine { item, quantity: value.trim().parse().unwrap_or(0) })
         });
-        let mut lines: Vec<AskedLine> = lines.collect();
+        let mut lines: Vec<RequestedLine> = lines.collect();
         if lines.iter().any(|line| line.quantity != 0) {
             lines.retain(|line| line.quantity != 0);
         }
         let email = Some(self.email.trim()).filter(|email| !email.is_empty());
-        let contact = email.map(|email| AskedContact { email: email.to_owned(), locale: Some(language.to_owned()) });
+        let contact =
+            email.map(|email| RequestedContact { email: email.to_owned(), locale: Some(language.to_owned()) });
         ReserveBody { lines, contact }
     }
 }
@@ -163,7 +164,7 @@ pub async fn reserve(
         return Err(ErrorCode::MalformedForm.into());
     }
     let body = form.body(page.visitor().language().tag());
-    let request = Reserve { pass: pass.clone(), key: form.key.clone(), body, trace };
+    let request = ReserveRequest { pass: pass.clone(), key: form.key.clone(), body, trace };
     match page.app.reserver.reserve(request).await.map_err(ApiError::from) {
         Ok(_) => Ok(to(&paths::checkout(&pass.sale))),
         Err(error) if is_about_the_form(error.code) => refused(&page, &pass, &form, &error).await,
