@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 /// changes no deadline.
 #[derive(Debug)]
 pub struct Clock {
-    /// `None` for a clock that stands still.
+    /// `None` for a fixed clock.
     started: Option<Instant>,
     offset_ms: AtomicI64,
 }

@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use metrics::Counter;
-use sale::{BuyerId, SaleId, SaleState, SessionId, Ticket, Timestamp, standing::TicketState, ticket::session_of_key};
+use sale::{SaleId, SaleState, SessionId, Ticket, Timestamp, standing::TicketState, ticket::session_of_key};
 use serde::Serialize;
-use stores::queue_store::{JoinOutcome, JoinRequest};
+use stores::queue_store::{JoinOutcome, JoinRequest, QueueKey};
 use utoipa::ToSchema;
 use web::{ApiError, Body, ErrorCode, SameOrigin, Visitor, paths};
 
@@ -114,9 +114,13 @@ pub async fn join_queue(
     };
     let still_valid =
         presented.filter(|presented| presented.ticket.number == number && presented.ticket.bound == joiner.by_cookie);
-    let (ticket, token) = match still_valid {
-        Some(presented) => (presented.ticket, presented.token.to_owned()),
-        None => issue_ticket(app, &queue.cache, joiner, &Place { number, buyer, joined_at }),
+    let (ticket, token) = if let Some(presented) = still_valid {
+        (presented.ticket, presented.token.to_owned())
+    } else {
+        let QueueKey { sale, epoch, .. } = queue.cache.key();
+        let ticket = Ticket { sale, number, buyer, epoch, joined_at, bound: joiner.by_cookie };
+        let token = ticket.sign(&app.keys.tickets);
+        (ticket, token)
     };
     Ok(JoinedTicket {
         id: ticket.id(),
@@ -134,26 +138,6 @@ pub async fn join_queue(
 fn earliest_join(cache: &QueueCache) -> Timestamp {
     let sale = &cache.snapshot().stocked.sale;
     sale.opens_at.max(sale.created_at)
-}
-
-struct Place {
-    number: u64,
-    buyer: BuyerId,
-    joined_at: Timestamp,
-}
-
-fn issue_ticket(app: &WaitingRoom, cache: &QueueCache, joiner: &Joiner, place: &Place) -> (Ticket, String) {
-    let key = cache.key();
-    let ticket = Ticket {
-        sale: key.sale,
-        number: place.number,
-        buyer: place.buyer,
-        epoch: key.epoch,
-        joined_at: place.joined_at,
-        bound: joiner.by_cookie,
-    };
-    let token = ticket.sign(&app.keys.tickets);
-    (ticket, token)
 }
 
 /// The error of a join that needs no store to be refused.

@@ -134,7 +134,7 @@ async fn order_of(queue: &SaleQueue, presented: &auth::PresentedTicket<'_>, stat
         Ok(stores::queue_store::TicketStatus::Consumed { hold }) => Some(hold.order.to_string()),
         Ok(_) => None,
         Err(error) => {
-            tracing::debug!(sale = %queue.cache.key().sale, %error, "cannot look the order of a ticket up");
+            tracing::debug!(sale = %queue.cache.key().sale, %error, "cannot look up the order of a ticket");
             None
         }
     }

@@ -32,7 +32,7 @@ pub struct Standing {
     pub eta_seconds: Option<Eta>,
 }
 
-/// Where the ticket stands.
+/// The standing of the ticket.
 #[utoipa::path(
     get,
     path = "/v1/sales/{sale}/tickets/self",
@@ -74,7 +74,7 @@ fn waiting_standing(app: &WaitingRoom, cache: &QueueCache, ticket: &Ticket) -> O
     Some(queued_standing(ticket, Some(ahead), &snapshot, cache, app.database.now()))
 }
 
-/// The standing by the frame, or by the queue store where the frame does not tell.
+/// The standing by the frame, or by the queue store where the frame is not enough.
 pub async fn current_standing(
     app: &WaitingRoom,
     queue: &SaleQueue,
@@ -91,7 +91,7 @@ pub async fn current_standing(
     Ok(of_status(ticket, status, &queue.cache, app.database.now()))
 }
 
-/// The standing of a ticket in the queue. `ahead` is what the frame says; `None` where it does not apply.
+/// The standing of a ticket in the queue. `ahead` comes from the frame; `None` where the frame is not enough.
 fn queued_standing(
     ticket: &Ticket,
     ahead: Option<u64>,

@@ -1,5 +1,5 @@
-//! What a process knows of the queue of one sale: the row, the frame, and the tickets of which the frame alone would
-//! say something wrong.
+//! What a process keeps in memory of a sale's queue: the sale's row, the frame, and the numbers for which the frame
+//! alone is not enough.
 
 use std::sync::Arc;
 

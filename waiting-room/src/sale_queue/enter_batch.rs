@@ -10,7 +10,7 @@ use stores::{
 
 use super::cache::QueueCache;
 
-/// A ticket that asks for its pass.
+/// A ticket whose holder requests the pass.
 #[derive(Clone, Copy, Debug)]
 pub struct PassRequest {
     pub enter: EnterRequest,
