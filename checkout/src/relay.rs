@@ -110,7 +110,7 @@ impl Relay {
             };
             tokio::select! { () = rest => {} () = stop.cancelled() => {} }
         }
-        if let Err(trouble) = leases::resign(&self.database, &self.claim).await {
+        if let Err(trouble) = leases::release(&self.database, &self.claim).await {
             outage.record_failure(&trouble);
         }
     }
@@ -130,7 +130,7 @@ impl Relay {
 
     async fn keep_lease(&self, due: &mut Due, now: Timestamp) -> Result<bool, StoreError> {
         if now >= due.renew_lease_at || now >= due.lease_until {
-            let lease = leases::take(&self.database, &self.claim, now, now.plus_millis(LEASE_MS)).await?;
+            let lease = leases::acquire(&self.database, &self.claim, now, now.plus_millis(LEASE_MS)).await?;
             due.lease_until = lease.map_or(Timestamp::default(), |lease| lease.until);
             due.renew_lease_at = now.plus_millis(RENEW_AFTER_MS);
         }

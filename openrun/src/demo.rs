@@ -18,7 +18,7 @@ use stores::database::{
     Database,
     audit_log::AuditEntry,
     migrations::Schema,
-    sales::{self, Created},
+    sales::{self, CreateOutcome},
 };
 use tokio::net::TcpListener;
 
@@ -107,7 +107,7 @@ async fn create_sale(services: &Services) -> anyhow::Result<()> {
     let document = document(now.plus_seconds(OPENS_AFTER_SECONDS));
     let sale = checkout::new_sale::parse(&document, now).map_err(|problem| anyhow::anyhow!("{problem:?}"))?;
     let entry = AuditEntry { at: now, actor: "demo".to_owned(), action: "create".to_owned(), detail: String::new() };
-    if sales::create(&services.database, &sale, &entry).await? == Created::Created {
+    if sales::create(&services.database, &sale, &entry).await? == CreateOutcome::Created {
         queue_recovery::open(&services.database, services.queue.as_ref(), &sale.id).await?;
     }
     Ok(())

@@ -69,8 +69,8 @@ pub fn identity(config: &Config, keys: &Keys) -> Identity {
     Identity {
         keys_fingerprint: keys.fingerprint(),
         public_url: config.public_url.origin(),
-        signs: mark(keys.tickets.current()),
-        knows: keys.tickets.iter().map(mark).collect(),
+        signing_key: mark(keys.tickets.current()),
+        known_keys: keys.tickets.iter().map(mark).collect(),
     }
 }
 

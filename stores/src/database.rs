@@ -34,6 +34,7 @@ pub mod sellers;
 pub mod sequence;
 pub mod settle;
 pub mod snapshot;
+pub mod sql;
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,10 +44,14 @@ use sqlx::{
     any::{AnyPoolOptions, install_default_drivers},
 };
 
-use self::migrations::{MigrationError, Schema};
-use crate::{StoreError, database::outbox_notifier::OutboxNotifier};
+pub use self::sql::Sql;
+use self::{
+    migrations::{MigrationError, Schema},
+    outbox_notifier::OutboxNotifier,
+};
+use crate::StoreError;
 
-/// How long a request waits for a free connection before it is told to come back.
+/// How long a request waits for a free connection before it fails.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How [`Database::read_whole`] begins on PostgreSQL.
@@ -57,27 +62,6 @@ const READ_WHOLE_TABLES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCA
 pub enum Dialect {
     Postgres,
     Sqlite,
-}
-
-/// A statement in both dialects.
-#[derive(Clone, Copy, Debug)]
-pub struct Sql {
-    pub postgres: &'static str,
-    pub sqlite: &'static str,
-}
-
-impl Sql {
-    /// A statement that both understand.
-    pub const fn both(text: &'static str) -> Self {
-        Self { postgres: text, sqlite: text }
-    }
-
-    pub const fn of(self, dialect: Dialect) -> &'static str {
-        match dialect {
-            Dialect::Postgres => self.postgres,
-            Dialect::Sqlite => self.sqlite,
-        }
-    }
 }
 
 /// A transaction; dropped without a commit it is rolled back.
@@ -119,7 +103,7 @@ impl Database {
         Ok(database)
     }
 
-    /// The same database by a clock of a test's own.
+    /// The same database with the clock of a test.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_clock(self, clock: Arc<Clock>) -> Self {
@@ -134,7 +118,7 @@ impl Database {
         matches!(self.dialect, Dialect::Postgres)
     }
 
-    /// The database's clock as this process carries it.
+    /// The database's clock, as last read by this process.
     pub fn clock(&self) -> &Arc<Clock> {
         &self.clock
     }
@@ -148,13 +132,13 @@ impl Database {
         &self.outbox_notifier
     }
 
-    /// Ends its connections, as the end of the process would.
+    /// Closes its connections, as the end of the process would.
     pub async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
     }
 
-    /// Reads the database's clock. Call it now and then; it also tells whether the database answers.
+    /// Reads the database's clock. Call it periodically; it fails when the database is unavailable.
     pub async fn sync_clock(&self) -> Result<(), StoreError> {
         const NOW: Sql = Sql {
             postgres: "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
@@ -170,7 +154,7 @@ impl Database {
         migrations::run(self).await
     }
 
-    /// What the schema is to this program.
+    /// Whether the schema is the one of this program.
     pub async fn schema(&self) -> Result<Schema, StoreError> {
         migrations::schema(self).await
     }
@@ -190,7 +174,7 @@ impl Database {
         &self.write
     }
 
-    /// Commits a transaction that may have written events, and wakes their readers in this process.
+    /// Commits a transaction that may have appended events, and notifies their readers in this process.
     pub(crate) async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
         tx.commit().await?;
         self.outbox_notifier.notify();
@@ -230,17 +214,17 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
     )
 }
 
-/// A process that was stopped must not keep rows locked: PostgreSQL ends its transaction.
+/// Locks: a stopped process must not keep rows locked, so PostgreSQL ends its idle transaction.
 ///
-/// Nor must a request that was given up: when its future is dropped while `BEGIN` is on its way, sqlx puts the connection
-/// back with the transaction open and does not know of it, and the next single statement on it would be written into a
-/// transaction that nobody commits. So whatever is open on a connection ends when it goes back to the pool; it begins
-/// something first, because a `ROLLBACK` of nothing is worth a warning to PostgreSQL, in its log too.
+/// Nor must a cancelled request: when its future is dropped while `BEGIN` is in flight, sqlx returns the connection to the
+/// pool with an open transaction that it does not know of, and the next single statement on it would never be committed. So a
+/// connection that returns to the pool is rolled back; after a `BEGIN`, because PostgreSQL logs a warning for a `ROLLBACK`
+/// without a transaction.
 ///
-/// Statements name their rows by an index. PostgreSQL keeps the plan of a statement, and the tables are empty when a sale
-/// opens: one that reads a whole table then, or joins one, goes on doing so while it grows to a hundred thousand rows.
-/// What is meant to read whole tables says so ([`Database::read_whole`]). Lists of ids are written as `= ANY (ARRAY(…))`,
-/// which is looked up in the index however small the table seems; of `IN (SELECT …)` a plan may make a join.
+/// Plans: PostgreSQL keeps the plan of a statement, and the tables are empty when a sale opens. A plan that scans or
+/// hash-joins a whole table then would be kept while the table grows to a hundred thousand rows, so such plans are off.
+/// Statements that read whole tables use [`Database::read_whole`]. Lists of ids are `= ANY (ARRAY(…))` (`@in` in [`Sql`]),
+/// which uses the index however small the table seems; `IN (SELECT …)` may become a join.
 fn postgres_pool() -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(16)

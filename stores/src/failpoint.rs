@@ -1,41 +1,41 @@
-//! Fail points: the moments between two stores at which a drill kills or stops a process, to see who repairs what is
-//! left behind.
+//! Fail points: moments between the writes to two stores at which a drill kills or stops a process, to check that the others
+//! repair what it left.
 //!
-//! Only a build with the feature `failpoints` has them; in any other, [`reached`] is nothing and [`arm`] refuses. A
-//! process is armed with one point, by `OPENRUN_FAIL_POINT=point[:nth][:stop]`: the `nth` time it gets there it is
-//! killed as by `kill -9`, or stopped as by `SIGSTOP`.
+//! Only a build with the feature `failpoints` has them; in other builds [`reached`] does nothing and [`arm`] fails. A process
+//! is armed with one point, by `OPENRUN_FAIL_POINT=point[:nth][:stop]`: the `nth` time it reaches the point it is killed with
+//! `SIGKILL`, or stopped with `SIGSTOP`.
 
 use std::{fmt, str::FromStr};
 
-/// A moment after one store was written and before the next one hears of it; the numbers are those of the table of
-/// crash points in ARCHITECTURE.md.
+/// A moment after one store was written and before the next one is. The numbers are those of the crash points in
+/// ARCHITECTURE.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
-    /// 1: the gate took the units, the order is not placed.
+    /// 1: the gate has reserved the units, the order is not placed.
     UnitsTaken,
-    /// 2: the order is committed, its buyer has no answer.
+    /// 2: the order is committed, its buyer has no response.
     OrderCommitted,
-    /// 3: events are in the outbox and not on the log.
+    /// 3: events are in the outbox, not on the log.
     EventWritten,
-    /// 4: events are on the log and not marked.
+    /// 4: events are on the log, not marked as published.
     EventPublished,
-    /// 5: an attempt is asked for, its provider was not called.
+    /// 5: an attempt to pay is committed, the provider was not called.
     PaymentWritten,
-    /// 6: a charge was confirmed, the provider's answer is not recorded.
+    /// 6: a charge was confirmed, the answer is not recorded.
     ChargeSent,
-    /// 7: the capture is recorded, the stock does not know.
+    /// 7: the capture is recorded, the order is not settled.
     CaptureRecorded,
-    /// 8: order and units moved in the database, the gate does not know.
+    /// 8: order and units are moved in the database, the gate is not synced.
     StockCommitted,
-    /// 9: holds ended in the database, the gate does not know.
+    /// 9: holds ended in the database, the gate is not synced.
     HoldReleased,
-    /// 10: events had their effect, the log does not know.
+    /// 10: events were handled, the log has no acknowledgement.
     EffectDone,
     /// 11: the refund was sent, its answer is not recorded.
     RefundSent,
-    /// 12: `called_up_to` is raised, nobody is called.
+    /// 12: `called_up_to` is raised, the tickets are not called.
     CalledUpToRaised,
-    /// 13: tickets entered in the queue store, their passes have no rows.
+    /// 13: tickets were admitted in the queue store, their passes are not committed.
     TicketEntered,
     /// 16: the provider has created a charge, its id is not committed.
     ChargeCreated,
@@ -44,7 +44,7 @@ pub enum Point {
 }
 
 impl Point {
-    /// All of them, in the order of the table.
+    /// All points, by number.
     pub const ALL: [Self; 15] = [
         Self::UnitsTaken,
         Self::OrderCommitted,
@@ -63,7 +63,7 @@ impl Point {
         Self::ChargeRecorded,
     ];
 
-    /// Its name in `OPENRUN_FAIL_POINT`.
+    /// The name in `OPENRUN_FAIL_POINT`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UnitsTaken => "units_taken",
@@ -85,29 +85,29 @@ impl Point {
     }
 }
 
-/// What happens at the point.
+/// What happens to the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
+enum Action {
     Kill,
     Stop,
 }
 
-/// A point, when, and what then.
+/// Which point, the how-many-th time, and what happens then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Plan {
     point: Point,
     nth: u32,
-    act: Act,
+    action: Action,
 }
 
 /// Why a process cannot be armed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPlan {
-    #[error("this program was built without fail points; build it with `--features failpoints`")]
+    #[error("this binary has no fail points; build it with `--features failpoints`")]
     NotBuiltIn,
-    #[error("a fail point is `point[:nth][:stop]`, `nth` from 1, and the points are {names}; `{0}` is none", names = Names)]
+    #[error("`{0}` is not a fail point: use `point[:nth][:stop]` with nth from 1; the points are {names}", names = Names)]
     Unknown(String),
-    #[error("this process is armed already")]
+    #[error("a fail point is armed already")]
     Armed,
 }
 
@@ -124,21 +124,20 @@ impl FromStr for Plan {
 
     fn from_str(text: &str) -> Result<Self, BadPlan> {
         let unknown = || BadPlan::Unknown(text.to_owned());
-        let (rest, act) = text.strip_suffix(":stop").map_or((text, Act::Kill), |rest| (rest, Act::Stop));
+        let (rest, action) = text.strip_suffix(":stop").map_or((text, Action::Kill), |rest| (rest, Action::Stop));
         let (name, nth) = rest.split_once(':').unwrap_or((rest, "1"));
         let point = Point::ALL.into_iter().find(|point| point.as_str() == name).ok_or_else(unknown)?;
         let nth = nth.parse().ok().filter(|nth| *nth > 0).ok_or_else(unknown)?;
-        Ok(Self { point, nth, act })
+        Ok(Self { point, nth, action })
     }
 }
 
-/// Arms this process, once.
+/// Arms this process. It can be armed once.
 pub fn arm(plan: &str) -> Result<(), BadPlan> {
     armed::arm(plan.parse()?)
 }
 
-/// Says that the process is at this point now. One that is armed for it does not come back from here, or stands still
-/// until somebody wakes it.
+/// Marks that the process is at this point. If it is armed for the point, this does not return, or not before `SIGCONT`.
 #[inline]
 pub fn reached(point: Point) {
     armed::reached(point);
@@ -153,12 +152,12 @@ mod armed {
 
     use rustix::process::{Signal, getpid, kill_process};
 
-    use super::{Act, BadPlan, Plan, Point};
+    use super::{Action, BadPlan, Plan, Point};
 
     static ARMED: OnceLock<(Plan, AtomicU32)> = OnceLock::new();
 
     pub(super) fn arm(plan: Plan) -> Result<(), BadPlan> {
-        tracing::warn!("this process is armed: {plan:?}");
+        tracing::warn!("a fail point is armed: {plan:?}");
         ARMED.set((plan, AtomicU32::new(0))).map_err(|_| BadPlan::Armed)
     }
 
@@ -167,13 +166,13 @@ mod armed {
         if times.fetch_add(1, Ordering::SeqCst).saturating_add(1) != plan.nth {
             return;
         }
-        tracing::warn!("fail point {} is reached", point.as_str());
-        let signal = match plan.act {
-            Act::Kill => Signal::KILL,
-            Act::Stop => Signal::STOP,
+        tracing::warn!("reached fail point {}", point.as_str());
+        let signal = match plan.action {
+            Action::Kill => Signal::KILL,
+            Action::Stop => Signal::STOP,
         };
-        if let Err(fault) = kill_process(getpid(), signal) {
-            tracing::error!("the fail point could not do its work: {fault}");
+        if let Err(error) = kill_process(getpid(), signal) {
+            tracing::error!("cannot send the signal of the fail point: {error}");
         }
     }
 }
@@ -195,14 +194,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_names_a_point_a_time_and_an_act() {
-        let plan = |point, nth, act| Ok(Plan { point, nth, act });
+    fn a_plan_names_a_point_a_count_and_an_action() {
+        let plan = |point, nth, action| Ok(Plan { point, nth, action });
         let unknown = |text: &str| Err(BadPlan::Unknown(text.to_owned()));
         let cases = [
-            ("units_taken", plan(Point::UnitsTaken, 1, Act::Kill)),
-            ("units_taken:stop", plan(Point::UnitsTaken, 1, Act::Stop)),
-            ("refund_sent:3", plan(Point::RefundSent, 3, Act::Kill)),
-            ("refund_sent:3:stop", plan(Point::RefundSent, 3, Act::Stop)),
+            ("units_taken", plan(Point::UnitsTaken, 1, Action::Kill)),
+            ("units_taken:stop", plan(Point::UnitsTaken, 1, Action::Stop)),
+            ("refund_sent:3", plan(Point::RefundSent, 3, Action::Kill)),
+            ("refund_sent:3:stop", plan(Point::RefundSent, 3, Action::Stop)),
             ("refund_sent:0", unknown("refund_sent:0")),
             ("refund_sent:now", unknown("refund_sent:now")),
             ("", unknown("")),

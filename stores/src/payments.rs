@@ -1,8 +1,8 @@
 //! Port: the payment provider.
 //!
-//! A charge is made in two steps. [`PaymentProvider::create`] registers it and moves no money; the provider's id is then
-//! committed here; only then [`PaymentProvider::confirm`] asks for the money. A key that the provider has forgotten is so
-//! never a second charge: at worst it is a second one that nobody confirms.
+//! A charge is made in two steps. [`PaymentProvider::create`] registers it and moves no money; then its id is committed in our
+//! database; only then [`PaymentProvider::confirm`] requests the money. So a key that the provider has forgotten never leads
+//! to a second payment: at worst there is a second charge that is never confirmed.
 //!
 //! Money is first authorised, then captured or voided. An `Err` means *unknown*, never *failed*.
 //!
@@ -28,7 +28,7 @@ pub struct NewCharge {
     pub method: String,
 }
 
-/// What names a charge that was created: our key, and the id that the provider gave it.
+/// A created charge by its two names: our key, and the provider's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChargeRef {
     pub key: String,
@@ -39,7 +39,7 @@ pub struct ChargeRef {
 pub enum ChargeState {
     /// Registered and not confirmed: no money moves.
     Created,
-    /// The buyer has to go on at this address.
+    /// The buyer has to continue at this address.
     RequiresAction {
         url: String,
     },
@@ -54,17 +54,17 @@ pub enum ChargeState {
     Voided,
 }
 
-/// A charge as the provider knows it.
+/// A charge in the provider's books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// Our key; `None` on a charge that this program did not make.
+    /// Our key; `None` on a charge that this program did not create.
     pub key: Option<String>,
     pub provider_id: String,
     pub money: Money,
     pub state: ChargeState,
-    /// Minor units taken.
+    /// Captured, in minor units.
     pub captured: i64,
-    /// Minor units given back.
+    /// Refunded, in minor units.
     pub refunded: i64,
     /// Until when an authorised charge can be captured.
     pub authorised_until: Option<Timestamp>,
@@ -72,10 +72,10 @@ pub struct Charge {
     pub failure: Option<String>,
 }
 
-/// Money to give back.
+/// A refund to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRefund {
-    /// `refund:{payment}:{n}`: the same key is the same refund, however late it comes again.
+    /// `refund:{payment}:{n}`: the same key is the same refund, however late it is repeated.
     pub key: String,
     pub money: Money,
 }
@@ -85,18 +85,18 @@ pub enum RefundProgress {
     /// The provider has it and will carry it out.
     Pending,
     Done,
-    /// The provider will not carry it out. Asking again may change that.
+    /// The provider has refused it. A retry may succeed.
     Refused {
         reason: String,
     },
 }
 
-/// A refund as the provider knows it.
+/// A refund in the provider's books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
-    /// Our key; `None` on a refund that this program did not ask for.
+    /// Our key; `None` on a refund that this program did not request.
     pub key: Option<String>,
-    /// `None` while it is refused: there is no refund then.
+    /// `None` when it was refused, because then there is no refund.
     pub provider_id: Option<String>,
     /// The provider's id of the charge.
     pub charge_id: String,
@@ -104,7 +104,7 @@ pub struct Refund {
     pub progress: RefundProgress,
 }
 
-/// From when to when something was made by the provider's clock, `until` not included.
+/// A span of time by the provider's clock; `until` is not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub from: Timestamp,
@@ -114,7 +114,7 @@ pub struct Span {
 /// A page of the provider's books.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Charges that were created in the span, as they are now.
+    /// Charges that were created in the span, in their current state.
     pub charges: Vec<Charge>,
     /// Refunds that were made in the span.
     pub refunds: Vec<Refund>,
@@ -125,9 +125,9 @@ pub struct Page {
 /// How long to wait before the outcome counts as unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeLimits {
-    /// For the answer to one call.
+    /// For one call.
     pub call: Duration,
-    /// For the buyer, and the buyer's bank, once a charge is confirmed. A hold lives at least so long after that.
+    /// For the buyer and the buyer's bank, after a charge is confirmed. A hold lasts at least this long after that.
     pub action: Duration,
 }
 
@@ -141,32 +141,29 @@ pub trait PaymentProvider: Send + Sync {
 
     fn limits(&self) -> TimeLimits;
 
-    /// Registers a charge, or answers the one with this key. No money moves before it is confirmed.
+    /// Registers a charge, or returns the one with this key. No money moves before it is confirmed.
     async fn create(&self, charge: &NewCharge, now: Timestamp) -> Result<Charge, StoreError>;
 
-    /// Asks for the money of a created charge. Once confirmed it stays so: a second time answers what became of it, and a
-    /// voided charge stays voided.
+    /// Requests the money of a created charge, once: repeated, it returns the charge's state. A voided charge stays voided.
     async fn confirm(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError>;
 
-    /// What has become of a charge. A charge that the provider does not know is an error: nothing is known of it.
+    /// The state of a charge. An unknown charge is an error, because it says nothing about the charge.
     async fn query(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError>;
 
-    /// Captures an authorised charge. The answer is what became of it; a captured one stays captured.
+    /// Captures an authorised charge and returns its state. A captured charge stays captured.
     async fn capture(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError>;
 
-    /// Voids a charge that is not captured, also a pending one or one that was never confirmed. The answer is what became
-    /// of it.
+    /// Voids a charge that is not captured, even if it is pending or was never confirmed, and returns its state.
     async fn void(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError>;
 
-    /// Gives money of a captured charge back, once per key. All refunds together never exceed what was captured.
+    /// Refunds money of a captured charge, once per key. All refunds together never exceed what was captured.
     async fn refund(&self, charge: &ChargeRef, refund: &NewRefund, now: Timestamp) -> Result<Refund, StoreError>;
 
-    /// The provider's own books of a span, in an order that does not change, from `cursor` on. What is made while
-    /// somebody reads may be missing.
+    /// The provider's books of a span in a stable order, from `cursor` on. What is made while they are read may be missing.
     async fn list(&self, span: Span, cursor: Option<&str>, now: Timestamp) -> Result<Page, StoreError>;
 }
 
-/// A URL that names no provider of this build, or one with impossible settings.
+/// A URL that names no provider of this build, or settings that are impossible.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BadPaymentsUrl(String);
@@ -179,7 +176,7 @@ pub fn connect(
 ) -> Result<Arc<dyn PaymentProvider>, BadPaymentsUrl> {
     match url.split_once(':') {
         Some(("sandbox", "")) => {
-            settings.validate().map_err(|fault| BadPaymentsUrl(format!("the shares of the sandbox {fault}")))?;
+            settings.validate().map_err(|error| BadPaymentsUrl(format!("the shares of the sandbox {error}")))?;
             Ok(Arc::new(Sandbox::new(database.clone(), settings)))
         }
         Some(("stripe", _)) => Err(BadPaymentsUrl(

@@ -35,8 +35,7 @@ use crate::{
     queue_store::{QueueKey, SaleQueueStore},
 };
 
-/// Below the ports that the kernel gives to outgoing connections: one of those must not take the address of a process
-/// that is away for a moment.
+/// Below the ephemeral ports: an outgoing connection must not take the port of a process that is restarting.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// A migrated database that nobody else uses.
@@ -44,7 +43,7 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 pub struct Fresh {
     pub database: Database,
     pub url: String,
-    /// Where SQLite's file lies; it goes with this value.
+    /// The folder of SQLite's file, removed with this value.
     _folder: Option<TempDir>,
 }
 
@@ -62,8 +61,8 @@ pub async fn sqlite() -> Fresh {
     migrated(url, Some(folder)).await
 }
 
-/// A new database on the PostgreSQL server of `OPENRUN_TEST_DATABASE_URL`. It stays there when the test is over, to be
-/// looked at; the server is thrown away as a whole.
+/// A new database on the PostgreSQL server of `OPENRUN_TEST_DATABASE_URL`. It is kept after the test, to be
+/// inspected; the server is thrown away as a whole.
 pub async fn live_postgres() -> Fresh {
     install_default_drivers();
     let admin = live_url("OPENRUN_TEST_DATABASE_URL", "postgres://openrun@127.0.0.1:5432/openrun");
@@ -77,14 +76,14 @@ pub async fn live_postgres() -> Fresh {
     migrated(url.into(), None).await
 }
 
-/// `OPENRUN_TEST_EVENTS_URL` with a prefix of its own, so that topics and groups are nobody else's.
+/// `OPENRUN_TEST_EVENTS_URL` with a random prefix, so that tests do not share topics and groups.
 pub fn live_events_url() -> String {
     let url = live_url("OPENRUN_TEST_EVENTS_URL", "kafka://127.0.0.1:9092");
     format!("{}/{}", url.trim_end_matches('/'), unique("test"))
 }
 
 /// The address of a live engine, which `./test` sets.
-#[expect(clippy::disallowed_methods, reason = "tests are told their engines by the environment")]
+#[expect(clippy::disallowed_methods, reason = "tests read the addresses of engines from the environment")]
 pub fn live_url(variable: &str, example: &str) -> String {
     let sentence =
         format!("reach the engine of this test; set {variable} (like {example}) or run ./test, which starts it");
@@ -97,7 +96,7 @@ async fn migrated(url: String, folder: Option<TempDir>) -> Fresh {
     Fresh { database, url, _folder: folder }
 }
 
-/// A port that nobody listens on. Each is given once: a process that has not bound its own yet must not meet another.
+/// A free port. Each is returned once, because a process may not have bound its own yet.
 pub fn free_port() -> u16 {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     static FIRST: LazyLock<u16> = LazyLock::new(|| rand::random_range(0..PORTS.end - PORTS.start));
@@ -110,7 +109,7 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// A name that no other test has, of characters that databases and topics allow.
+/// A unique name, of characters that databases and topics allow.
 fn unique(what: &str) -> String {
     format!("{what}_{:016x}", rand::random::<u64>())
 }
@@ -126,13 +125,13 @@ pub fn seller_entry(at: Timestamp, action: &str) -> AuditEntry {
 }
 
 /// A sale whose process stopped before the sale had a queue.
-pub async fn create_sale_without_line(database: &Database, sale: &Sale) {
+pub async fn create_sale_without_queue(database: &Database, sale: &Sale) {
     must("create a sale", sales::create(database, sale, &seller_entry(sale.created_at, "create")).await);
 }
 
 /// A sale with its queue, in the first epoch.
 pub async fn create_sale(database: &Database, queue: &dyn SaleQueueStore, sale: &Sale) -> QueueKey {
-    create_sale_without_line(database, sale).await;
+    create_sale_without_queue(database, sale).await;
     restore_queue(database, queue, &Loss { sale: sale.id.clone(), epoch: 0, found: 0, last_complete_at: None }).await
 }
 
@@ -167,7 +166,7 @@ pub fn new_order(id: OrderId, pass: &Pass) -> NewOrder {
     }
 }
 
-/// Changes a charge of the sandbox behind everybody's back: the bank has changed its mind.
+/// Changes the state of a charge of the sandbox, as if the bank had changed its mind.
 pub async fn force_charge(database: &Database, key: &str, state: &'static str) {
     let changed = sqlx::query("UPDATE sandbox_charges SET state = $2 WHERE key = $1")
         .bind(key)
@@ -177,7 +176,7 @@ pub async fn force_charge(database: &Database, key: &str, state: &'static str) {
     must("change a charge of the sandbox", changed);
 }
 
-/// Changes the amount of a charge of the sandbox behind everybody's back.
+/// Changes the amount of a charge of the sandbox.
 pub async fn force_charge_amount(database: &Database, key: &str, amount: i64) {
     let changed = sqlx::query("UPDATE sandbox_charges SET amount = $2 WHERE key = $1")
         .bind(key)

@@ -19,8 +19,8 @@ fn identity(public_url: &str, newest: u32) -> Identity {
     Identity {
         keys_fingerprint: "keys".to_owned(),
         public_url: public_url.to_owned(),
-        signs: key(newest - 1),
-        knows: (1..=newest).map(key).collect(),
+        signing_key: key(newest - 1),
+        known_keys: (1..=newest).map(key).collect(),
     }
 }
 
@@ -72,7 +72,7 @@ async fn one_rotation_locks_nobody_out_and_two_in_a_row_those_who_know_neither(
     assert_eq!(check_in(database, "old", &identity(OLD, 2), at(4)).await.unwrap(), Fit::OldKeys);
     assert_eq!(check_in(database, "new", &identity(OLD, 3), at(4)).await.unwrap(), Fit::Fits);
     let mut apart = identity(OLD, 4);
-    apart.knows[2].mark = "rotated apart".to_owned();
+    apart.known_keys[2].mark = "rotated apart".to_owned();
     assert_eq!(check_in(database, "apart", &apart, at(5)).await.unwrap(), Fit::OldKeys);
 }
 

@@ -9,3 +9,5 @@ mod migrations;
 mod picture;
 #[path = "schema/statements.rs"]
 mod statements;
+#[path = "schema/words.rs"]
+mod words;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use stores::database::{
     audit_log::AuditEntry,
     orders, payments,
-    sales::{self, Changed, Created, StockedSale, Switch},
+    sales::{self, ChangeOutcome, CreateOutcome, StockedSale, Switch},
 };
 use stores::queue_store::StockCount;
 use utoipa::ToSchema;
@@ -39,8 +39,8 @@ pub async fn make(app: &AppState, document: &serde_json::Value, caller: Caller) 
     sale.owner = caller.person.clone().unwrap_or_default();
     let entry = audit_entry(app, &caller, "create", "");
     match sales::create(&app.database, &sale, &entry).await? {
-        Created::Exists => return Err(ErrorCode::SaleExists.into()),
-        Created::Created => {}
+        CreateOutcome::Exists => return Err(ErrorCode::SaleExists.into()),
+        CreateOutcome::Created => {}
     }
     if let Err(fault) = queue_recovery::open(&app.database, app.queue.as_ref(), &sale.id).await {
         tracing::warn!(sale = %sale.id, %fault, "the new sale's line is filled by the stock role");
@@ -80,14 +80,14 @@ pub async fn switch(app: &AppState, id: &str, switch: Switch, caller: Caller) ->
 }
 
 /// What became of a change of `before`, whose items give the pointers.
-fn outcome(changed: Changed, before: Option<&Sale>) -> Result<StockedSale, ApiError> {
+fn outcome(changed: ChangeOutcome, before: Option<&Sale>) -> Result<StockedSale, ApiError> {
     match changed {
-        Changed::To(sale) => Ok(*sale),
-        Changed::NotFound => Err(ErrorCode::SaleNotFound.into()),
-        Changed::OtherVersion(version) => {
+        ChangeOutcome::To(sale) => Ok(*sale),
+        ChangeOutcome::NotFound => Err(ErrorCode::SaleNotFound.into()),
+        ChangeOutcome::OtherVersion(version) => {
             Err(ApiError::from(ErrorCode::PreconditionFailed).detail(format!("The version is {version} now.")))
         }
-        Changed::BelowSold(item) => {
+        ChangeOutcome::BelowSold(item) => {
             let at = before.and_then(|sale| sale.items.iter().position(|known| known.id == item)).unwrap_or(0);
             let pointer = format!("/items/{at}/units");
             Err(ApiError::field(ErrorCode::InvalidField, pointer)

@@ -140,7 +140,7 @@ impl Shop {
     pub(crate) async fn sale_without_a_line(&self) -> SaleId {
         let orphan: SaleId = format!("{}-orphan", self.sale).parse().unwrap();
         let built = SaleBuilder::new(orphan.clone(), self.database.now()).build();
-        testing::create_sale_without_line(&self.database, &built).await;
+        testing::create_sale_without_queue(&self.database, &built).await;
         orphan
     }
 

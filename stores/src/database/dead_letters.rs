@@ -1,4 +1,4 @@
-//! Dead letters: what a group could not handle, kept with the reason until a person has looked at it.
+//! Dead letters: messages that a consumer group could not handle, with the reason.
 
 use sale::Timestamp;
 
@@ -6,11 +6,11 @@ use super::{Database, inbox::ConsumerGroup, row::row};
 use crate::StoreError;
 
 row! {
-    /// A message that a group gave up.
+    /// A message that a group has given up.
     #[derive(Clone, PartialEq, Eq)]
     pub struct DeadLetter {
         pub group: String,
-        /// Where on the log it lies: `{topic}/{partition}/{offset}` or `outbox/{row}`.
+        /// Its position on the log: `{topic}/{partition}/{offset}` or `outbox/{row}`.
         pub place: String,
         pub body: Vec<u8>,
         pub reason: String,
@@ -18,7 +18,7 @@ row! {
     }
 }
 
-/// Buries a message. One that is buried already stays as it is.
+/// Inserts a dead letter. Does nothing for a position that has one.
 pub async fn insert(
     database: &Database,
     group: ConsumerGroup,
@@ -26,9 +26,9 @@ pub async fn insert(
     body: &[u8],
     reason: &str,
 ) -> Result<(), StoreError> {
-    const BURY: &str = "INSERT INTO dead_letters (consumer, place, body, reason, at) VALUES ($1, $2, $3, $4, $5) \
+    const INSERT: &str = "INSERT INTO dead_letters (consumer, place, body, reason, at) VALUES ($1, $2, $3, $4, $5) \
                         ON CONFLICT (consumer, place) DO NOTHING";
-    sqlx::query(BURY)
+    sqlx::query(INSERT)
         .bind(group.as_str())
         .bind(place)
         .bind(body)

@@ -9,10 +9,11 @@ use serde_json::json;
 use sqlx::{FromRow, Row as _, any::AnyRow};
 
 use super::{
-    Database, Sql, Tx,
+    Database, Tx,
     order_transitions::{OrderTransition, move_orders},
     outbox, parameters,
     row::Column,
+    sql::{Sql, sql},
 };
 use crate::StoreError;
 
@@ -33,13 +34,10 @@ pub(super) async fn lock_holds(
     tx: &mut Tx,
     orders: &[OrderId],
 ) -> Result<Vec<HoldRow>, StoreError> {
-    const LOCK: Sql = Sql {
-        postgres: "SELECT order_id, n, sale, buyer, state, deadline FROM holds \
-                   WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
-                   ORDER BY order_id, n FOR UPDATE",
-        sqlite: "SELECT order_id, n, sale, buyer, state, deadline FROM holds \
-                 WHERE order_id IN (SELECT value FROM json_each($1)) ORDER BY order_id, n",
-    };
+    const LOCK: Sql = sql!(
+        "SELECT h.order_id, h.n, h.sale, h.buyer, h.state, h.deadline FROM holds h WHERE h.order_id @in($1) \
+         ORDER BY h.order_id, h.n @lock(h)"
+    );
     Ok(sqlx::query_as(database.sql(LOCK)).bind(parameters::list(orders)).fetch_all(&mut **tx).await?)
 }
 
@@ -75,15 +73,10 @@ pub(super) async fn move_holds(
     ids: &[HoldId],
     (from, to): (&[HoldState], HoldState),
 ) -> Result<(), StoreError> {
-    const MOVE: Sql = Sql {
-        postgres: "UPDATE holds SET state = $2, gate_synced = $3 \
-                   FROM json_to_recordset($1::json) AS r(order_id text, n bigint) \
-                   WHERE holds.order_id = r.order_id AND holds.n = r.n \
-                   AND state = ANY (ARRAY(SELECT json_array_elements_text($4::json)))",
-        sqlite: "UPDATE holds SET state = $2, gate_synced = $3 FROM json_each($1) AS r \
-                 WHERE holds.order_id = r.value ->> 'order_id' AND holds.n = r.value ->> 'n' \
-                 AND state IN (SELECT value FROM json_each($4))",
-    };
+    const MOVE: Sql = sql!(
+        "UPDATE holds SET state = $2, gate_synced = $3 FROM @hold_ids($1) \
+         WHERE holds.order_id = r.order_id AND holds.n = r.n AND holds.state @in($4)"
+    );
     let moved = sqlx::query(database.sql(MOVE))
         .bind(parameters::hold_ids(ids))
         .bind(to.as_str())
@@ -146,22 +139,16 @@ async fn reduce_buyers(database: &Database, tx: &mut Tx, keys: &str) -> Result<(
         SELECT h.sale, h.buyer FROM json_to_recordset($1::json) AS r(order_id text, n bigint) \
         JOIN holds h ON h.order_id = r.order_id AND h.n = r.n) \
         ORDER BY b.sale, b.buyer FOR UPDATE";
-    const MOVE: Sql = Sql {
-        postgres: "UPDATE buyers SET units = buyers.units - u.units FROM ( \
-                     SELECT l.sale, l.buyer, sum(l.quantity)::bigint AS units \
-                     FROM json_to_recordset($1::json) AS r(order_id text, n bigint) \
-                     JOIN hold_lines l ON l.order_id = r.order_id AND l.n = r.n GROUP BY l.sale, l.buyer) AS u \
-                   WHERE buyers.sale = u.sale AND buyers.buyer = u.buyer",
-        sqlite: "UPDATE buyers SET units = buyers.units - u.units FROM ( \
-                   SELECT l.sale, l.buyer, sum(l.quantity) AS units FROM json_each($1) AS r \
-                   JOIN hold_lines l ON l.order_id = r.value ->> 'order_id' AND l.n = r.value ->> 'n' \
-                   GROUP BY l.sale, l.buyer) AS u \
-                 WHERE buyers.sale = u.sale AND buyers.buyer = u.buyer",
-    };
+    const REDUCE: Sql = sql!(
+        "UPDATE buyers SET units = buyers.units - u.units FROM ( \
+           SELECT l.sale, l.buyer, CAST(sum(l.quantity) AS BIGINT) AS units FROM @hold_ids($1) \
+           JOIN hold_lines l ON l.order_id = r.order_id AND l.n = r.n GROUP BY l.sale, l.buyer) AS u \
+         WHERE buyers.sale = u.sale AND buyers.buyer = u.buyer"
+    );
     if database.is_postgres() {
         sqlx::query(LOCK).bind(keys).execute(&mut **tx).await?;
     }
-    sqlx::query(database.sql(MOVE)).bind(keys).execute(&mut **tx).await?;
+    sqlx::query(database.sql(REDUCE)).bind(keys).execute(&mut **tx).await?;
     Ok(())
 }
 

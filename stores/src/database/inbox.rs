@@ -1,10 +1,14 @@
-//! The inbox: which events a group has carried out, written in the transaction of their effect.
+//! The inbox: which events a consumer group has handled, written in the transaction of their effect.
 
 use std::collections::HashSet;
 
 use sale::{Timestamp, ids::EventId};
 
-use super::{Database, Sql, Tx, parameters, row::row};
+use super::{
+    Database, Tx, parameters,
+    row::column,
+    sql::{Sql, sql},
+};
 use crate::StoreError;
 
 /// A consumer group of the event log; each group reads every event.
@@ -27,33 +31,23 @@ impl ConsumerGroup {
     }
 }
 
-row! {
-    struct Handled {
-        event_id: EventId,
-    }
-}
-
-/// Which of these events the group has carried out before.
+/// Which of these events the group has handled before.
 pub async fn seen(
     database: &Database,
     tx: &mut Tx,
     group: ConsumerGroup,
     events: &[EventId],
 ) -> Result<HashSet<EventId>, StoreError> {
-    const READ: Sql = Sql {
-        postgres: "SELECT event_id FROM inbox WHERE consumer = $1 \
-                   AND event_id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
-        sqlite: "SELECT event_id FROM inbox WHERE consumer = $1 AND event_id IN (SELECT value FROM json_each($2))",
-    };
-    let rows: Vec<Handled> = sqlx::query_as(database.sql(READ))
+    const READ: Sql = sql!("SELECT event_id FROM inbox WHERE consumer = $1 AND event_id @in($2)");
+    let rows = sqlx::query(database.sql(READ))
         .bind(group.as_str())
         .bind(parameters::list(events))
         .fetch_all(&mut **tx)
         .await?;
-    Ok(rows.into_iter().map(|row| row.event_id).collect())
+    Ok(column(&rows, "event_id")?)
 }
 
-/// Writes down, in the transaction of their effect, that the group has carried these events out.
+/// Records, in the transaction of their effect, that the group has handled these events.
 pub async fn add_all(
     database: &Database,
     tx: &mut Tx,
@@ -76,7 +70,7 @@ pub async fn add_all(
     Ok(())
 }
 
-/// Whether the group has carried the event out, for effects that no transaction can hold.
+/// Whether the group has handled the event, for effects outside the database.
 pub async fn contains(database: &Database, group: ConsumerGroup, event: EventId) -> Result<bool, StoreError> {
     let row = sqlx::query("SELECT 1 FROM inbox WHERE consumer = $1 AND event_id = $2")
         .bind(group.as_str())
@@ -86,7 +80,7 @@ pub async fn contains(database: &Database, group: ConsumerGroup, event: EventId)
     Ok(row.is_some())
 }
 
-/// Writes down that the group has carried the event out.
+/// Records that the group has handled the event.
 pub async fn add(database: &Database, group: ConsumerGroup, event: EventId, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO inbox (consumer, event_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
         .bind(group.as_str())

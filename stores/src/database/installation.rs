@@ -1,17 +1,17 @@
-//! Which installation this database belongs to, and which of its processes are alive.
+//! The installation of this database, and which of its processes are alive.
 //!
-//! Processes with other keys or another public address would sign what the others refuse, and send mails that lead
-//! elsewhere. So `serve` writes both down, never `migrate`: a schema may be brought up to date from anywhere.
+//! A process with other keys or another public address would sign what the others refuse, and send mails that link elsewhere.
+//! `serve` records both, `migrate` does not: a schema may be migrated from any machine.
 //!
-//! A process is alive while its own row says so: every process that belongs here renews it (`processes.alive_until`), and one
-//! that crashed runs out. The rows of the leases would not do: an idle process holds none.
+//! Every process renews its row (`processes.alive_until`), which expires when the process crashes. Leases would not show that:
+//! an idle process holds none.
 
 use sale::Timestamp;
 
 use super::{Database, Sql, Tx, row::row};
 use crate::StoreError;
 
-/// How long a process counts as alive after it has last said so.
+/// How long a process counts as alive after its last renewal.
 pub const ALIVE_FOR_MS: i64 = 15_000;
 
 /// What all processes of an installation have in common.
@@ -20,13 +20,13 @@ pub struct Identity {
     /// Derived from what a rotation of the keys keeps.
     pub keys_fingerprint: String,
     pub public_url: String,
-    /// The key that signs tickets, among all in the keys file.
-    pub signs: KeyMark,
-    /// Every key for tickets in the keys file.
-    pub knows: Vec<KeyMark>,
+    /// The key that this process signs tickets with.
+    pub signing_key: KeyMark,
+    /// All keys for tickets in the keys file.
+    pub known_keys: Vec<KeyMark>,
 }
 
-/// A key as others may know it: its number in the ring, and a mark by which another key of the number differs.
+/// A key without its secret: its number in the keys file, and a mark that differs for another key of the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyMark {
     pub id: u32,
@@ -47,29 +47,30 @@ row! {
     }
 }
 
-/// How a process fits into the installation of its database.
+/// Whether a process fits into the installation of its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fit {
     Fits,
-    /// It is alone, so its public address counts from now on; this is the one before.
+    /// It is the only process, so its public address is the installation's from now on; this was the one before.
     ReplacedUrl(String),
-    /// Its keys are those of another installation.
+    /// Its keys belong to another installation.
     OtherKeys,
-    /// Its keys file is older than the last rotation but one, or was rotated apart from the installation's: it lacks the
-    /// key that the others sign with.
+    /// Its keys file lacks the key that the others sign with: it is older than the last rotation but one, or was rotated
+    /// separately.
     OldKeys,
     /// Other processes are alive under this public address.
     OtherUrl(String),
 }
 
-/// Whether others of the installation are alive.
+/// Whether other processes of the installation are alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Others {
     Alive,
     None,
 }
 
-/// Compares a process with the installation, which it makes when it is the first one. Who fits counts as alive from now on.
+/// Compares a process with the installation, and creates the installation when there is none. A process that fits counts as
+/// alive from now on.
 pub async fn check_in(
     database: &Database,
     process: &str,
@@ -81,12 +82,12 @@ pub async fn check_in(
     let Some(installation) = read_locked(database, &mut tx).await? else {
         return Err(StoreError::unexpected("database", "no row of the installation"));
     };
-    // An embedded database is one process's own.
+    // An embedded database belongs to one process.
     let others = if database.is_postgres() { others(&mut tx, process, now).await? } else { Others::None };
     let fit = fit(&installation, identity, others);
     if matches!(fit, Fit::Fits | Fit::ReplacedUrl(_)) {
         update(&mut tx, &installation, identity).await?;
-        say_alive(&mut tx, process, now).await?;
+        renew(&mut tx, process, now).await?;
     }
     tx.commit().await?;
     Ok(fit)
@@ -96,7 +97,7 @@ fn fit(installation: &Installation, identity: &Identity, others: Others) -> Fit 
     let signs = |key: &KeyMark| key.id == installation.key_id && key.mark == installation.key_mark;
     if installation.keys_fingerprint != identity.keys_fingerprint {
         Fit::OtherKeys
-    } else if !identity.knows.iter().any(signs) {
+    } else if !identity.known_keys.iter().any(signs) {
         Fit::OldKeys
     } else if installation.public_url == identity.public_url {
         Fit::Fits
@@ -113,8 +114,8 @@ async fn insert(tx: &mut Tx, identity: &Identity, now: Timestamp) -> Result<(), 
          VALUES (1, $1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
     )
     .bind(&identity.keys_fingerprint)
-    .bind(i64::from(identity.signs.id))
-    .bind(&identity.signs.mark)
+    .bind(i64::from(identity.signing_key.id))
+    .bind(&identity.signing_key.mark)
     .bind(&identity.public_url)
     .bind(now.as_millis())
     .execute(&mut **tx)
@@ -122,7 +123,7 @@ async fn insert(tx: &mut Tx, identity: &Identity, now: Timestamp) -> Result<(), 
     Ok(())
 }
 
-/// Two processes that start at once are compared one after the other.
+/// Locks the row, so that two processes that start at the same time are compared one after the other.
 async fn read_locked(database: &Database, tx: &mut Tx) -> Result<Option<Installation>, StoreError> {
     const LOCK: Sql = Sql {
         postgres: "SELECT keys_fingerprint, key_id, key_mark, public_url, created_at FROM installation \
@@ -141,13 +142,13 @@ async fn others(tx: &mut Tx, process: &str, now: Timestamp) -> Result<Others, St
     Ok(if row.is_some() { Others::Alive } else { Others::None })
 }
 
-/// The newest key that signs counts, and the address of whoever may give it.
+/// Records the newest signing key and the public address.
 async fn update(tx: &mut Tx, before: &Installation, identity: &Identity) -> Result<(), StoreError> {
-    let is_newer = identity.signs.id > before.key_id;
+    let is_newer = identity.signing_key.id > before.key_id;
     if !is_newer && before.public_url == identity.public_url {
         return Ok(());
     }
-    let own = (identity.signs.id, &identity.signs.mark);
+    let own = (identity.signing_key.id, &identity.signing_key.mark);
     let (key_id, key_mark) = if is_newer { own } else { (before.key_id, &before.key_mark) };
     sqlx::query("UPDATE installation SET public_url = $1, key_id = $2, key_mark = $3 WHERE id = 1")
         .bind(&identity.public_url)
@@ -158,7 +159,7 @@ async fn update(tx: &mut Tx, before: &Installation, identity: &Identity) -> Resu
     Ok(())
 }
 
-async fn say_alive(tx: &mut Tx, process: &str, now: Timestamp) -> Result<(), StoreError> {
+async fn renew(tx: &mut Tx, process: &str, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM processes WHERE alive_until <= $1").bind(now.as_millis()).execute(&mut **tx).await?;
     sqlx::query(
         "INSERT INTO processes (id, alive_until) VALUES ($1, $2) \
@@ -171,7 +172,7 @@ async fn say_alive(tx: &mut Tx, process: &str, now: Timestamp) -> Result<(), Sto
     Ok(())
 }
 
-/// On a clean stop: the process counts as alive no longer.
+/// Ends a process's being alive, on a clean stop.
 pub async fn check_out(database: &Database, process: &str) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM processes WHERE id = $1").bind(process).execute(database.writer()).await?;
     Ok(())
@@ -184,7 +185,7 @@ pub async fn read(database: &Database) -> Result<Option<Installation>, StoreErro
     Ok(sqlx::query_as(READ).fetch_optional(database.reader()).await?)
 }
 
-/// Makes this the installation's identity, whatever it was.
+/// Replaces the installation's identity by this one.
 pub async fn adopt(database: &Database, identity: &Identity, now: Timestamp) -> Result<(), StoreError> {
     let mut tx = database.begin().await?;
     insert(&mut tx, identity, now).await?;
@@ -192,8 +193,8 @@ pub async fn adopt(database: &Database, identity: &Identity, now: Timestamp) -> 
         "UPDATE installation SET keys_fingerprint = $1, key_id = $2, key_mark = $3, public_url = $4 WHERE id = 1",
     )
     .bind(&identity.keys_fingerprint)
-    .bind(i64::from(identity.signs.id))
-    .bind(&identity.signs.mark)
+    .bind(i64::from(identity.signing_key.id))
+    .bind(&identity.signing_key.mark)
     .bind(&identity.public_url)
     .execute(&mut *tx)
     .await?;

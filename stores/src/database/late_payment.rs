@@ -1,22 +1,22 @@
 //! Money that came after the units had gone back: the locked rows of its order, and the two ways on.
 
 use sale::{
-    HoldId, OrderId, PaymentState, Timestamp,
+    HoldId, ItemId, OrderId, PaymentState, Timestamp,
     order::RefundReason,
     sale::{Line, Place, quantity},
 };
-use sqlx::Row as _;
 
 use super::{
-    Database, Sql, Tx,
+    Database, Tx,
     epochs::queue_key_in,
     hold_transitions::{self, HoldRow},
     order_transitions::{OrderTransition, move_orders},
     outbox, parameters,
     payments::{PaymentRow, lock_all},
     refunds,
-    row::{corrupt_row, unsigned},
+    row::{column, corrupt_row, row},
     settle::{mark_settled, paid_event},
+    sql::{Sql, sql},
 };
 use crate::{
     StoreError,
@@ -45,6 +45,16 @@ pub struct Reacquisition {
     pub is_closed: bool,
 }
 
+row! {
+    struct EndedLine {
+        number: Option<u64>,
+        per_buyer_limit: u32,
+        closed_at: Option<Timestamp>,
+        item: ItemId,
+        quantity: u32,
+    }
+}
+
 impl LatePayment {
     /// Locks the order; `None` when it has no hold.
     pub async fn lock(database: &Database, order: OrderId) -> Result<Option<Self>, StoreError> {
@@ -66,35 +76,28 @@ impl LatePayment {
     }
 
     pub async fn wanted(&mut self) -> Result<Reacquisition, StoreError> {
-        let rows = sqlx::query(
-            "SELECT coalesce(o.number, 0) AS number, s.per_buyer_limit, (CASE WHEN s.closed_at IS NULL THEN 0 ELSE 1 END) AS closed, \
-               l.item, l.quantity \
-             FROM orders o JOIN sales s ON s.id = o.sale JOIN hold_lines l ON l.order_id = o.id \
-             WHERE o.id = $1 AND l.n = $2 ORDER BY l.item",
-        )
-        .bind(self.hold.id.order.to_string())
-        .bind(i64::from(self.hold.id.n))
-        .fetch_all(&mut *self.tx)
-        .await?;
+        const READ: &str = "SELECT o.number, s.per_buyer_limit, s.closed_at, l.item, l.quantity \
+            FROM orders o JOIN sales s ON s.id = o.sale JOIN hold_lines l ON l.order_id = o.id \
+            WHERE o.id = $1 AND l.n = $2 ORDER BY l.item";
+        let rows: Vec<EndedLine> = sqlx::query_as(READ)
+            .bind(self.hold.id.order.to_string())
+            .bind(i64::from(self.hold.id.n))
+            .fetch_all(&mut *self.tx)
+            .await?;
         let first = rows.first().ok_or_else(|| corrupt_row("hold without units"))?;
-        let lines = rows.iter().map(|row| {
-            Ok(Line {
-                item: row.try_get::<&str, _>("item")?.parse().map_err(|_| corrupt_row("item"))?,
-                quantity: u32::try_from(row.try_get::<i64, _>("quantity")?).map_err(|_| corrupt_row("quantity"))?,
-            })
-        });
+        let lines = rows.iter().map(|row| Line { item: row.item.clone(), quantity: row.quantity });
         Ok(Reacquisition {
             key: queue_key_in(&mut self.tx, &self.hold.sale).await?,
             take: Reservation {
                 hold: self.next,
                 place: Place {
                     buyer: self.hold.buyer.ok_or_else(|| corrupt_row("buyer"))?,
-                    number: unsigned(first.try_get("number")?),
+                    number: first.number.unwrap_or_default(),
                 },
-                limit: u32::try_from(first.try_get::<i64, _>("per_buyer_limit")?).unwrap_or(u32::MAX),
-                lines: lines.collect::<Result<_, StoreError>>()?,
+                limit: first.per_buyer_limit,
+                lines: lines.collect(),
             },
-            is_closed: first.try_get::<i64, _>("closed")? != 0,
+            is_closed: first.closed_at.is_some(),
         })
     }
 
@@ -120,24 +123,17 @@ impl LatePayment {
             .bind(units_of(take))
             .fetch_all(&mut *self.tx)
             .await?;
-        let mut enough = found.len() == take.lines.len();
-        for row in &found {
-            enough &= row.try_get::<i64, _>("left_over")? >= 0;
-        }
-        Ok(enough)
+        let left_over: Vec<i64> = column(&found, "left_over")?;
+        Ok(left_over.len() == take.lines.len() && left_over.iter().all(|units| *units >= 0))
     }
 
     async fn is_within_limit(&mut self, take: &Reservation) -> Result<bool, StoreError> {
-        const BUYER: Sql = Sql {
-            postgres: "SELECT units FROM buyers WHERE sale = $1 AND buyer = $2 FOR UPDATE",
-            sqlite: "SELECT units FROM buyers WHERE sale = $1 AND buyer = $2",
-        };
-        let row = sqlx::query(self.database.sql(BUYER))
+        const BUYER: Sql = sql!("SELECT b.units FROM buyers b WHERE b.sale = $1 AND b.buyer = $2 @lock(b)");
+        let bought: i64 = sqlx::query_scalar(self.database.sql(BUYER))
             .bind(self.hold.sale.as_str())
             .bind(take.place.buyer.to_string())
             .fetch_one(&mut *self.tx)
             .await?;
-        let bought: i64 = row.try_get("units")?;
         Ok(bought.saturating_add(i64::from(quantity(&take.lines))) <= i64::from(take.limit))
     }
 

@@ -1,15 +1,15 @@
-//! Leases: work that one process at a time does, by name. The next holder has a higher term.
+//! Leases: named work that one process does at a time. The next holder has a higher term.
 
 use sale::{Term, Timestamp};
 
 use super::Database;
 use crate::StoreError;
 
-/// Who wants to do which work.
+/// Which process requests which lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub name: &'static str,
-    /// This process, named so that no other one has the same name.
+    /// A unique name of this process.
     pub holder: String,
 }
 
@@ -20,18 +20,19 @@ pub struct Lease {
     pub until: Timestamp,
 }
 
-/// Takes the lease when it is free or run out, or keeps it; `None` when another process holds it.
-pub async fn take(
+/// Acquires the lease when it is free or has expired, or renews it until `until`. Returns `None` when another process holds
+/// it.
+pub async fn acquire(
     database: &Database,
     claim: &Claim,
     now: Timestamp,
     until: Timestamp,
 ) -> Result<Option<Lease>, StoreError> {
-    const KEEP: &str = "UPDATE leases SET until = $4 WHERE name = $1 AND holder = $2 AND until > $3 RETURNING term";
-    const TAKE: &str = "INSERT INTO leases (name, holder, term, until) VALUES ($1, $2, 1, $4) \
+    const RENEW: &str = "UPDATE leases SET until = $4 WHERE name = $1 AND holder = $2 AND until > $3 RETURNING term";
+    const ACQUIRE: &str = "INSERT INTO leases (name, holder, term, until) VALUES ($1, $2, 1, $4) \
                         ON CONFLICT (name) DO UPDATE SET holder = $2, term = leases.term + 1, until = $4 \
                         WHERE leases.until <= $3 RETURNING term";
-    for statement in [KEEP, TAKE] {
+    for statement in [RENEW, ACQUIRE] {
         let term = sqlx::query_scalar(statement)
             .bind(claim.name)
             .bind(&claim.holder)
@@ -46,8 +47,8 @@ pub async fn take(
     Ok(None)
 }
 
-/// Gives the lease up at once, on a clean stop.
-pub async fn resign(database: &Database, claim: &Claim) -> Result<(), StoreError> {
+/// Releases the lease at once, on a clean stop.
+pub async fn release(database: &Database, claim: &Claim) -> Result<(), StoreError> {
     sqlx::query("UPDATE leases SET until = 0 WHERE name = $1 AND holder = $2")
         .bind(claim.name)
         .bind(&claim.holder)

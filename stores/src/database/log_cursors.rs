@@ -1,11 +1,11 @@
-//! How far each group has read the embedded log.
+//! Cursors: how far each consumer group has read the embedded log.
 
 use super::Database;
 use super::inbox::ConsumerGroup;
 use crate::StoreError;
 
-/// The last outbox row that `group` is done with. A group that reads for the first time begins with the oldest row that
-/// is still to be done, so an installation that moves from another log to this one does nothing twice.
+/// The last outbox row that `group` has handled. A new group begins with the oldest unpublished row, so an installation that
+/// switches from another log to this one handles nothing twice.
 pub async fn open(database: &Database, group: ConsumerGroup) -> Result<i64, StoreError> {
     const OPEN: &str = "INSERT INTO log_cursors (consumer, outbox_id) \
                         SELECT $1, coalesce((SELECT min(id) - 1 FROM outbox WHERE published_at IS NULL), \
@@ -16,7 +16,7 @@ pub async fn open(database: &Database, group: ConsumerGroup) -> Result<i64, Stor
     Ok(cursor.fetch_one(database.writer()).await?)
 }
 
-/// Remembers that `group` is done with everything up to the row `to`. A cursor never goes back.
+/// Records that `group` has handled everything up to the row `to`. A cursor never moves back.
 pub async fn advance(database: &Database, group: ConsumerGroup, to: i64) -> Result<(), StoreError> {
     sqlx::query("UPDATE log_cursors SET outbox_id = $2 WHERE consumer = $1 AND outbox_id < $2")
         .bind(group.as_str())

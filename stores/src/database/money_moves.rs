@@ -10,8 +10,9 @@ use sale::{
 use serde_json::json;
 
 use super::{
-    Database, Sql, Tx, parameters,
-    row::{order_id, row},
+    Database, Tx, parameters,
+    row::{column, row},
+    sql::{Sql, sql},
 };
 use crate::StoreError;
 
@@ -160,14 +161,11 @@ pub async fn accounts(
 
 /// Which of these orders are of a sale.
 pub async fn of_sale(database: &Database, sale: &SaleId, orders: &[OrderId]) -> Result<HashSet<OrderId>, StoreError> {
-    const READ: Sql = Sql {
-        postgres: "SELECT id FROM orders WHERE sale = $1 AND id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
-        sqlite: "SELECT id FROM orders WHERE sale = $1 AND id IN (SELECT value FROM json_each($2))",
-    };
-    let ids: Vec<String> = sqlx::query_scalar(database.sql(READ))
+    const READ: Sql = sql!("SELECT id FROM orders WHERE sale = $1 AND id @in($2)");
+    let rows = sqlx::query(database.sql(READ))
         .bind(sale.as_str())
         .bind(parameters::list(orders))
         .fetch_all(database.reader())
         .await?;
-    ids.iter().map(|id| order_id(id)).collect()
+    Ok(column(&rows, "id")?)
 }

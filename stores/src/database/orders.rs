@@ -11,10 +11,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use sqlx::{FromRow, Row as _, any::AnyRow};
 
 use super::{
-    Database, Sql,
+    Database,
     order_transitions::order_state,
     parameters,
-    row::{Column, corrupt, order_id, unsigned},
+    row::{Column, column, corrupt},
+    sql::{Sql, sql},
 };
 use crate::StoreError;
 
@@ -142,7 +143,7 @@ pub async fn of_pass(database: &Database, pass: PassId) -> Result<Option<OrderId
         .bind(pass.to_string())
         .fetch_optional(database.reader())
         .await?;
-    row.map(|row| order_id(row.try_get(0)?)).transpose()
+    Ok(row.map(|row| OrderId::read(&row, "id")).transpose()?)
 }
 
 /// The orders of a buyer in a sale, newest first.
@@ -152,8 +153,7 @@ pub async fn of_buyer(database: &Database, sale: &SaleId, buyer: BuyerId) -> Res
         .bind(sale.as_str())
         .fetch_all(database.reader())
         .await?;
-    let ids = rows.iter().map(|row| order_id(row.try_get(0)?)).collect::<Result<Vec<_>, _>>()?;
-    read(database, &ids).await
+    read(database, &column::<_, Vec<_>>(&rows, "id")?).await
 }
 
 /// Where a page of orders ends.
@@ -182,8 +182,7 @@ pub async fn page(
     .bind(limit)
     .fetch_all(database.reader())
     .await?;
-    let ids = rows.iter().map(|row| order_id(row.try_get(0)?)).collect::<Result<Vec<_>, _>>()?;
-    read(database, &ids).await
+    read(database, &column::<_, Vec<_>>(&rows, "id")?).await
 }
 
 /// How many orders of a sale are in each state.
@@ -198,7 +197,7 @@ pub async fn counts(database: &Database, sale: &SaleId) -> Result<Vec<(OrderStat
     let mut counts: BTreeMap<&str, (OrderState, u64)> = BTreeMap::new();
     for row in &rows {
         let state = order_state(row)?;
-        counts.entry(state.as_str()).or_insert((state, 0)).1 += unsigned(row.try_get("orders")?);
+        counts.entry(state.as_str()).or_insert((state, 0)).1 += u64::read(row, "orders")?;
     }
     Ok(counts.into_values().collect())
 }
@@ -239,14 +238,10 @@ fn document<T: DeserializeOwned>(row: &AnyRow, column: &str) -> sqlx::Result<Opt
 
 /// Those of these orders whose buyers left an address to write to.
 pub async fn with_contact(database: &Database, orders: &[OrderId]) -> Result<HashSet<OrderId>, StoreError> {
-    const READ: Sql = Sql {
-        postgres: "SELECT id FROM orders WHERE contact IS NOT NULL \
-                   AND id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
-        sqlite: "SELECT id FROM orders WHERE contact IS NOT NULL AND id IN (SELECT value FROM json_each($1))",
-    };
+    const READ: Sql = sql!("SELECT id FROM orders WHERE contact IS NOT NULL AND id @in($1)");
     if orders.is_empty() {
         return Ok(HashSet::new());
     }
     let rows = sqlx::query(database.sql(READ)).bind(parameters::list(orders)).fetch_all(database.reader()).await?;
-    rows.iter().map(|row| order_id(row.try_get(0)?)).collect()
+    Ok(column(&rows, "id")?)
 }

@@ -1,4 +1,4 @@
-//! The outbox: events committed together with their cause.
+//! The outbox: events committed in the transaction of their cause.
 
 use sale::{Event, Timestamp};
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::StoreError;
 
-/// Ten times as many events as stop the calling of people.
+/// Ten times as many events as stop the calling of tickets.
 const MOST_COUNTED: i64 = 100_000;
 
 /// An event as its row in the outbox holds it. The relay publishes it without parsing it, so that a process of an earlier
@@ -25,8 +25,8 @@ pub struct OutboxRecord {
     pub trace: String,
 }
 
-/// Writes events down in the transaction of their cause, and notifies the readers. The guarded
-/// states of the cause make sure that each is written once.
+/// Appends events in the transaction of their cause, and notifies the readers. The guarded states of the cause make sure that
+/// each is appended once.
 ///
 /// Each carries the trace of the request that placed its order as a W3C `traceparent`, whose span is the event's own.
 pub async fn append(database: &Database, tx: &mut Tx, events: &[Event]) -> Result<(), StoreError> {
@@ -71,7 +71,7 @@ impl OutboxRow {
     }
 }
 
-/// The oldest rows that are not safe on the log, with their ids.
+/// The oldest unpublished rows, with their ids.
 pub async fn unpublished(database: &Database, limit: i64) -> Result<Vec<(i64, OutboxRecord)>, StoreError> {
     let rows: Vec<OutboxRow> =
         sqlx::query_as("SELECT id, order_id, body, trace FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1")
@@ -89,7 +89,7 @@ pub async fn after(database: &Database, after: i64, limit: i64) -> Result<Vec<(i
     Ok(rows.into_iter().map(OutboxRow::with_id).collect())
 }
 
-/// Removes events that are safe on the log. To mark them would write each row and its indexes anew.
+/// Removes published events. Marking them would rewrite each row and its indexes.
 pub async fn remove(database: &Database, ids: &[i64]) -> Result<(), StoreError> {
     const REMOVE: Sql = Sql {
         postgres: "DELETE FROM outbox \
@@ -100,13 +100,13 @@ pub async fn remove(database: &Database, ids: &[i64]) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Whether more than `limit` events wait for the relay.
+/// Whether more than `limit` events are unpublished.
 pub async fn is_longer_than(database: &Database, limit: i64) -> Result<bool, StoreError> {
     const BEYOND: &str = "SELECT 1 FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 1 OFFSET $1";
     Ok(sqlx::query(BEYOND).bind(limit).fetch_optional(database.reader()).await?.is_some())
 }
 
-/// Events that wait for the relay, counted up to [`MOST_COUNTED`].
+/// The number of unpublished events, counted up to [`MOST_COUNTED`].
 pub async fn unpublished_count(database: &Database) -> Result<u64, StoreError> {
     // In the order of the index, because PostgreSQL would read every removed row that is not vacuumed yet.
     const COUNT: &str = "SELECT COUNT(*) FROM \
@@ -114,7 +114,8 @@ pub async fn unpublished_count(database: &Database) -> Result<u64, StoreError> {
     Ok(unsigned(sqlx::query_scalar(COUNT).bind(MOST_COUNTED).fetch_one(database.reader()).await?))
 }
 
-/// Marks what every group has read of the embedded log, so that "unpublished" means *still to be done* with either one.
+/// Marks the events that every group has read from the embedded log as published: with either log, unpublished events are
+/// those still to be handled.
 pub async fn mark_read_by_all(database: &Database, now: Timestamp) -> Result<(), StoreError> {
     const MARK: &str = "UPDATE outbox SET published_at = $1 WHERE published_at IS NULL AND id <= \
                         (SELECT CASE WHEN count(*) < $2 THEN 0 ELSE min(outbox_id) END FROM log_cursors)";
@@ -126,8 +127,8 @@ pub async fn mark_read_by_all(database: &Database, now: Timestamp) -> Result<(),
     Ok(())
 }
 
-/// Removes some of the oldest rows of the embedded log that every group had read before `before`; says how many. It looks
-/// at no more than a thousand rows, so that it never holds the database up; call it again while it finds something.
+/// Removes rows of the embedded log that every group had read before `before`, of the oldest thousand, so that one call
+/// never blocks the database for long. Returns how many; call it again until that is 0.
 pub async fn prune(database: &Database, before: Timestamp) -> Result<u64, StoreError> {
     const PRUNE: &str = "DELETE FROM outbox WHERE published_at < $1 AND id IN \
                          (SELECT id FROM outbox ORDER BY id LIMIT 1000)";

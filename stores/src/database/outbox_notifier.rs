@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::timeout};
 /// The wait before the first read after a notification: its commit takes a moment. Each further wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(2);
 
-/// Notifies readers when events are written, which is a moment before they are committed; so readers look several times.
+/// Notifies readers when events are written. That is a moment before they are committed, so readers read several times.
 /// Only an optimisation: writes by other processes do not notify, and readers poll anyway.
 #[derive(Clone, Debug, Default)]
 pub struct OutboxNotifier(Arc<watch::Sender<()>>);

@@ -1,19 +1,52 @@
-//! Pass rows: committed before the pass is given out, one per ticket ever.
+//! Passes: each is committed before it is given out, and a ticket gets at most one.
 
 use std::collections::{HashMap, HashSet};
 
 use sale::{BuyerId, Pass, PassId, SaleId, Timestamp};
 use serde_json::json;
-use sqlx::{Row as _, any::AnyRow};
 
 use super::{
-    Database, Sql,
-    row::{corrupt_row, signed, unsigned},
+    Database, parameters,
+    row::{column, row, signed},
+    sql::{Sql, sql},
 };
 use crate::StoreError;
 
-/// Commits the rows of these passes in one statement and tells each as it stands, and whether it is new: a pass that has
-/// a row keeps its own times, so asking again gives the same pass.
+row! {
+    struct Columns {
+        id: PassId,
+        sale: SaleId,
+        number: u64,
+        buyer: BuyerId,
+        bound: bool,
+        issued_at: Timestamp,
+        expires_at: Timestamp,
+    }
+}
+
+impl From<Columns> for Pass {
+    fn from(row: Columns) -> Self {
+        Self {
+            id: row.id,
+            sale: row.sale,
+            number: row.number,
+            buyer: row.buyer,
+            bound: row.bound,
+            issued_at: row.issued_at,
+            expires_at: row.expires_at,
+        }
+    }
+}
+
+row! {
+    struct Expiry {
+        id: PassId,
+        expires_at: Timestamp,
+    }
+}
+
+/// Commits the rows of these passes, and returns each as it is stored and whether it is new. A pass that had a row keeps its
+/// times, so a repeated request gets the same pass.
 pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, bool)>, StoreError> {
     const GIVE: Sql = Sql {
         postgres: "INSERT INTO passes (id, sale, number, buyer, bound, issued_at, expires_at) \
@@ -26,12 +59,7 @@ pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, boo
                         value ->> 'issued_at', value ->> 'expires_at' \
                  FROM json_each($1) WHERE true ON CONFLICT (sale, number) DO NOTHING RETURNING id",
     };
-    const READ: Sql = Sql {
-        postgres: "SELECT id, sale, number, buyer, bound, issued_at, expires_at FROM passes \
-                   WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
-        sqlite: "SELECT id, sale, number, buyer, bound, issued_at, expires_at FROM passes \
-                 WHERE id IN (SELECT value FROM json_each($1))",
-    };
+    const READ: Sql = sql!("SELECT id, sale, number, buyer, bound, issued_at, expires_at FROM passes WHERE id @in($1)");
     let rows: Vec<_> = passes
         .iter()
         .map(|pass| {
@@ -42,52 +70,45 @@ pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, boo
             })
         })
         .collect();
-    let ids: Vec<_> = passes.iter().map(|pass| pass.id.to_string()).collect();
     if passes.is_empty() {
         return Ok(Vec::new());
     }
     let mut tx = database.begin().await?;
     let rows = serde_json::Value::from(rows).to_string();
     let inserted = sqlx::query(database.sql(GIVE)).bind(rows).fetch_all(&mut *tx).await?;
-    let mut new = inserted.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<HashSet<_>, _>>()?;
-    let found = sqlx::query(database.sql(READ)).bind(json!(ids).to_string()).fetch_all(&mut *tx).await?;
+    let mut new: HashSet<PassId> = column(&inserted, "id")?;
+    let ids = parameters::list(passes.iter().map(|pass| pass.id));
+    let stored: Vec<Columns> = sqlx::query_as(database.sql(READ)).bind(ids).fetch_all(&mut *tx).await?;
     tx.commit().await?;
-    let mut by_id = HashMap::new();
-    for row in &found {
-        let pass = read_row(row)?;
-        by_id.insert(pass.id, pass);
-    }
+    let by_id: HashMap<_, _> = stored.into_iter().map(|row| (row.id, Pass::from(row))).collect();
     passes
         .iter()
         .map(|pass| {
-            let given = by_id.get(&pass.id).cloned();
-            let given = given.ok_or_else(|| StoreError::unexpected("database", "a pass row of another ticket"))?;
-            Ok((given, new.remove(&pass.id.to_string())))
+            let stored = by_id.get(&pass.id).cloned();
+            let stored = stored.ok_or_else(|| StoreError::unexpected("database", "a pass row of another ticket"))?;
+            Ok((stored, new.remove(&pass.id)))
         })
         .collect()
 }
 
-/// The passes with the ends that count at `now`. A pass whose own time is over may have been given time back after a lost
-/// store, which only its row knows; the others need no question.
+/// Updates the passes that have expired by `now` to the expiry of their rows: it was extended if the queue store was lost
+/// meanwhile. The others need no query.
 pub async fn renew(database: &Database, passes: &mut [Pass], now: Timestamp) -> Result<(), StoreError> {
-    const ENDS: Sql = Sql {
-        postgres: "SELECT id, expires_at FROM passes WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
-        sqlite: "SELECT id, expires_at FROM passes WHERE id IN (SELECT value FROM json_each($1))",
-    };
-    let over: Vec<_> = passes.iter().filter(|pass| now >= pass.expires_at).map(|pass| pass.id.to_string()).collect();
-    if over.is_empty() {
+    const READ: Sql = sql!("SELECT id, expires_at FROM passes WHERE id @in($1)");
+    let expired: Vec<_> = passes.iter().filter(|pass| now >= pass.expires_at).map(|pass| pass.id).collect();
+    if expired.is_empty() {
         return Ok(());
     }
-    let rows = sqlx::query(database.sql(ENDS)).bind(json!(over).to_string()).fetch_all(database.reader()).await?;
-    let ends = rows.iter().map(|row| Ok((row.try_get::<String, _>(0)?, Timestamp::from_millis(row.try_get(1)?))));
-    let ends = ends.collect::<Result<HashMap<_, _>, StoreError>>()?;
+    let rows: Vec<Expiry> =
+        sqlx::query_as(database.sql(READ)).bind(parameters::list(expired)).fetch_all(database.reader()).await?;
+    let expiries: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row.expires_at)).collect();
     for pass in passes {
-        pass.expires_at = ends.get(&pass.id.to_string()).copied().unwrap_or(pass.expires_at).max(pass.expires_at);
+        pass.expires_at = expiries.get(&pass.id).copied().unwrap_or(pass.expires_at).max(pass.expires_at);
     }
     Ok(())
 }
 
-/// Ends the pass of a number that its buyer gave up.
+/// Ends the pass of a number whose buyer has left.
 pub async fn end(database: &Database, sale: &SaleId, number: u64) -> Result<(), StoreError> {
     sqlx::query("UPDATE passes SET ended = 1 WHERE sale = $1 AND number = $2")
         .bind(sale.as_str())
@@ -95,16 +116,4 @@ pub async fn end(database: &Database, sale: &SaleId, number: u64) -> Result<(), 
         .execute(database.writer())
         .await?;
     Ok(())
-}
-
-fn read_row(row: &AnyRow) -> Result<Pass, StoreError> {
-    Ok(Pass {
-        id: PassId::parse(row.try_get(0)?).ok_or_else(|| corrupt_row("id"))?,
-        sale: row.try_get::<&str, _>(1)?.parse().map_err(|_| corrupt_row("sale"))?,
-        number: unsigned(row.try_get(2)?),
-        buyer: BuyerId::parse(row.try_get(3)?).ok_or_else(|| corrupt_row("buyer"))?,
-        bound: row.try_get::<i64, _>(4)? != 0,
-        issued_at: Timestamp::from_millis(row.try_get(5)?),
-        expires_at: Timestamp::from_millis(row.try_get(6)?),
-    })
 }

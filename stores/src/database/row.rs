@@ -37,6 +37,11 @@ macro_rules! row {
 }
 pub(crate) use row;
 
+/// The values of one column, by its name.
+pub(crate) fn column<T: Column, All: FromIterator<T>>(rows: &[AnyRow], name: &str) -> Result<All, Error> {
+    rows.iter().map(|row| T::read(row, name)).collect()
+}
+
 /// A row that contradicts what this program writes.
 pub(crate) fn corrupt_row(what: &str) -> StoreError {
     StoreError::unexpected("database", format!("a row with a bad {what}"))
@@ -46,7 +51,7 @@ pub(crate) fn order_id(text: &str) -> Result<OrderId, StoreError> {
     OrderId::parse(text).ok_or_else(|| corrupt_row("order id"))
 }
 
-/// The fault of a value that its column should not hold.
+/// The error of a value that its column should not hold.
 pub(crate) fn corrupt(name: &str) -> Error {
     Error::ColumnDecode { index: name.to_owned(), source: "the row is corrupt".into() }
 }

@@ -1,4 +1,4 @@
-//! Sales and their items: what the seller made, and what the units have become.
+//! Sales and their items, with the counts of units.
 
 mod write;
 
@@ -8,7 +8,7 @@ use sale::{
 };
 use sqlx::{FromRow as _, any::AnyRow};
 
-pub use self::write::{Changed, Created, Switch, change, create, mark_closed, switch};
+pub use self::write::{ChangeOutcome, CreateOutcome, Switch, change, create, mark_closed, switch};
 use super::{
     Database, Tx,
     row::{corrupt, row, unsigned},
@@ -18,7 +18,7 @@ use crate::{
     queue_store::{QueueKey, StockCount},
 };
 
-/// A sale with its units as the database counts them.
+/// A sale with the counts of its units.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StockedSale {
     pub sale: Sale,
@@ -33,7 +33,7 @@ pub struct StockedSale {
 }
 
 impl StockedSale {
-    /// The life of its line that counts.
+    /// The current epoch of its queue.
     pub fn queue_key(&self) -> QueueKey {
         QueueKey { sale: self.sale.id.clone(), epoch: self.sale.epoch, nonce: self.epoch_nonce }
     }
@@ -48,7 +48,7 @@ impl StockedSale {
     }
 }
 
-/// One statement, so that a sale and its units are of one moment: a row for each item, or one without an item.
+/// One statement, so that a sale and its counts are of one moment: a row per item, or one without an item.
 const SALE: &str = "SELECT s.id, s.kind, s.lobby_opens_at, s.entries_open_at, s.entries_close_at, \
     s.purchase_window_seconds, s.name_ko, s.name_en, s.message_ko, s.message_en, s.opens_at, s.closes_at, \
     s.per_buyer_limit, s.hold_seconds, s.enter_seconds, s.pass_seconds, s.mode, s.per_minute, s.max_active, \
@@ -112,7 +112,7 @@ row! {
     }
 }
 
-/// One sale; `None` when there is none of that name.
+/// A sale by its id.
 pub async fn load(database: &Database, id: &SaleId) -> Result<Option<StockedSale>, StoreError> {
     read_sale(&sqlx::query(SALE).bind(id.as_str()).fetch_all(database.reader()).await?)
 }
@@ -121,12 +121,12 @@ pub(super) async fn load_in(tx: &mut Tx, id: &SaleId) -> Result<Option<StockedSa
     read_sale(&sqlx::query(SALE).bind(id.as_str()).fetch_all(&mut **tx).await?)
 }
 
-/// The ids of sales that everybody may see listed, newest opening first, from after `cursor` on.
+/// The ids of the sales that are not hidden, latest opening first, after the sale `cursor`.
 pub async fn list(database: &Database, limit: i64, cursor: Option<&SaleId>) -> Result<Vec<SaleId>, StoreError> {
     list_up_to(database, 0, limit, cursor).await
 }
 
-/// The same with the hidden ones.
+/// The same including hidden sales.
 pub async fn list_all(database: &Database, limit: i64) -> Result<Vec<SaleId>, StoreError> {
     list_up_to(database, 1, limit, None).await
 }
@@ -151,7 +151,7 @@ async fn list_up_to(
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-/// The ids of sales that are not closed, for the loops.
+/// The ids of sales that are not closed.
 pub async fn running(database: &Database) -> Result<Vec<SaleId>, StoreError> {
     let rows: Vec<IdRow> =
         sqlx::query_as("SELECT id FROM sales WHERE closed_at IS NULL ORDER BY id").fetch_all(database.reader()).await?;
@@ -230,23 +230,28 @@ fn kind_of(row: &SaleRow) -> Result<Kind, StoreError> {
     Ok(terms().ok_or_else(|| corrupt("kind"))?)
 }
 
-/// Units of all items as the database counts them, for a sale that is known to exist.
+/// The counts of units of a sale's items; empty when there is no such sale.
 pub async fn stock(database: &Database, id: &SaleId) -> Result<Vec<StockCount>, StoreError> {
     Ok(load(database, id).await?.map(|known| known.stock).unwrap_or_default())
 }
 
-/// The instant at which the epoch of a sale began.
+/// When the epoch of a sale began.
 pub async fn epoch_began(database: &Database, id: &SaleId) -> Result<Timestamp, StoreError> {
     let began = sqlx::query_scalar("SELECT epoch_at FROM sales WHERE id = $1").bind(id.as_str());
     Ok(Timestamp::from_millis(began.fetch_one(database.reader()).await?))
 }
 
-/// Units that a buyer holds or has bought, on average over those who have any; `None` before the first.
+row! {
+    struct BuyerCounts {
+        buyers: u32,
+        units: u32,
+    }
+}
+
+/// The average units of a buyer who holds or has bought any; `None` when there is no such buyer.
 pub async fn units_per_buyer(database: &Database, id: &SaleId) -> Result<Option<f64>, StoreError> {
-    let counted = sqlx::query_as(
-        "SELECT COUNT(*), CAST(COALESCE(SUM(units), 0) AS BIGINT) FROM buyers WHERE sale = $1 AND units > 0",
-    );
-    let (buyers, units): (i64, i64) = counted.bind(id.as_str()).fetch_one(database.reader()).await?;
-    let ratio = |buyers: u32| f64::from(u32::try_from(units).unwrap_or(u32::MAX)) / f64::from(buyers);
-    Ok(u32::try_from(buyers).ok().filter(|buyers| *buyers > 0).map(ratio))
+    const COUNT: &str = "SELECT COUNT(*) AS buyers, CAST(COALESCE(SUM(units), 0) AS BIGINT) AS units \
+        FROM buyers WHERE sale = $1 AND units > 0";
+    let counts: BuyerCounts = sqlx::query_as(COUNT).bind(id.as_str()).fetch_one(database.reader()).await?;
+    Ok((counts.buyers > 0).then(|| f64::from(counts.units) / f64::from(counts.buyers)))
 }

@@ -1,5 +1,5 @@
-//! Who may use the console: sellers, their one-time sign-in links, their sessions. Addresses are sealed and found by a
-//! blind index; links and sessions are kept as hashes of their secrets.
+//! Sellers, their one-time sign-in links and their sessions. Addresses are sealed and found by a blind index; links and
+//! sessions are stored as hashes of their secrets.
 
 use sale::{Timestamp, token::Authority};
 
@@ -7,7 +7,7 @@ use super::{Database, row::row};
 use crate::StoreError;
 
 row! {
-    /// A seller as the console needs one.
+    /// A person who may use the console.
     #[derive(Clone, PartialEq, Eq)]
     pub struct Seller {
         /// The blind index of the address.
@@ -16,7 +16,7 @@ row! {
     }
 }
 
-/// Adds a seller, or leaves the known one as it is.
+/// Adds a seller. Does nothing when there is one with this address.
 pub async fn add(database: &Database, seller: &Seller, email: &[u8], now: Timestamp) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO sellers (email_hash, email, authority, created_at) VALUES ($1, $2, $3, $4) \
@@ -31,7 +31,7 @@ pub async fn add(database: &Database, seller: &Seller, email: &[u8], now: Timest
     Ok(())
 }
 
-/// Writes down a link that signs a seller in once.
+/// Stores a link that signs a seller in once.
 pub async fn add_link(
     database: &Database,
     hash: &str,
@@ -47,8 +47,8 @@ pub async fn add_link(
     Ok(())
 }
 
-/// Whether a link would still sign in.
-pub async fn is_link_good(database: &Database, hash: &str, now: Timestamp) -> Result<bool, StoreError> {
+/// Whether a link can still be used.
+pub async fn is_link_valid(database: &Database, hash: &str, now: Timestamp) -> Result<bool, StoreError> {
     let row = sqlx::query("SELECT 1 FROM sign_in_links WHERE hash = $1 AND used_at IS NULL AND expires_at > $2")
         .bind(hash)
         .bind(now.as_millis())
@@ -57,7 +57,7 @@ pub async fn is_link_good(database: &Database, hash: &str, now: Timestamp) -> Re
     Ok(row.is_some())
 }
 
-/// Uses a link for a session, both or neither; `false` when the link was used, is too old or never was.
+/// Uses a link and begins a session, in one transaction. Returns false when the link is used, expired or unknown.
 pub async fn sign_in(
     database: &Database,
     link: &str,
@@ -85,7 +85,7 @@ pub async fn sign_in(
     Ok(true)
 }
 
-/// Whose session it is.
+/// The seller whose session it is; `None` when it has expired or is unknown.
 pub async fn of_session(database: &Database, session: &str, now: Timestamp) -> Result<Option<Seller>, StoreError> {
     let seller = sqlx::query_as(
         "SELECT s.email_hash, s.authority FROM console_sessions c JOIN sellers s ON s.email_hash = c.email_hash \

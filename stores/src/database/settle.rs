@@ -12,7 +12,7 @@ use sale::{
 };
 
 use super::{
-    Database, Sql, Tx,
+    Database, Tx,
     hold_transitions::{self, HoldRow, UnitMove},
     holds,
     inbox::{self, ConsumerGroup},
@@ -20,6 +20,7 @@ use super::{
     outbox, parameters,
     payments::{PaymentRow, lock_all},
     refunds,
+    sql::{Sql, sql},
 };
 use crate::StoreError;
 
@@ -224,12 +225,9 @@ async fn refuse_others(
 }
 
 pub(super) async fn mark_settled(database: &Database, tx: &mut Tx, orders: &[OrderId]) -> Result<(), StoreError> {
-    const MARK: Sql = Sql {
-        postgres: "UPDATE payments SET due_at = NULL WHERE purchase_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
-                   AND due_at IS NOT NULL AND state NOT IN ('created', 'authorised', 'unknown')",
-        sqlite: "UPDATE payments SET due_at = NULL WHERE purchase_id IN (SELECT value FROM json_each($1)) \
-                 AND due_at IS NOT NULL AND state NOT IN ('created', 'authorised', 'unknown')",
-    };
+    const MARK: Sql = sql!(
+        "UPDATE payments SET due_at = NULL WHERE purchase_id @in($1) AND due_at IS NOT NULL AND state NOT IN @open"
+    );
     sqlx::query(database.sql(MARK)).bind(parameters::list(orders)).execute(&mut **tx).await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The embedded mailbox: mails stay in the database, where the console shows them.
 //!
-//! Recipient, subject and text are personal data, so they are sealed; only who has the keys file reads them.
+//! Recipient, subject and text are personal data, so they are sealed with a key of the keys file.
 
 use async_trait::async_trait;
 use sale::{
@@ -8,18 +8,20 @@ use sale::{
     keys::Ring,
     secret::{open, seal},
 };
-use sqlx::{Row as _, any::AnyRow};
 
 use super::{Mail, Mailer, SendOutcome};
-use crate::{StoreError, database::Database};
+use crate::{
+    StoreError,
+    database::{Database, row::row},
+};
 
-/// Puts mails into the table `mails`.
+/// Stores mails in the table `mails`.
 pub struct Mailbox {
     database: Database,
     personal_data: Ring,
 }
 
-/// A mail that lies in the mailbox.
+/// A mail in the mailbox, opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredMail {
     pub id: i64,
@@ -30,56 +32,61 @@ pub struct StoredMail {
     pub at: Timestamp,
 }
 
+row! {
+    struct SealedMail {
+        id: i64,
+        message_id: String,
+        recipient: Vec<u8>,
+        subject: Vec<u8>,
+        body: Vec<u8>,
+        at: Timestamp,
+    }
+}
+
 impl Mailbox {
     pub const fn new(database: Database, personal_data: Ring) -> Self {
         Self { database, personal_data }
     }
 
-    /// The newest letters.
+    /// The newest mails, at most `limit`.
     pub async fn list(&self, limit: i64) -> Result<Vec<StoredMail>, StoreError> {
-        let rows =
-            sqlx::query("SELECT id, message_id, recipient, subject, body, at FROM mails ORDER BY id DESC LIMIT $1")
-                .bind(limit)
-                .fetch_all(self.database.reader())
-                .await?;
-        rows.iter().map(|row| self.read(row)).collect()
+        const LIST: &str = "SELECT id, message_id, recipient, subject, body, at FROM mails ORDER BY id DESC LIMIT $1";
+        let rows: Vec<SealedMail> = sqlx::query_as(LIST).bind(limit).fetch_all(self.database.reader()).await?;
+        rows.into_iter().map(|row| self.open(row)).collect()
     }
 
     pub async fn show(&self, id: i64) -> Result<Option<StoredMail>, StoreError> {
-        let row = sqlx::query("SELECT id, message_id, recipient, subject, body, at FROM mails WHERE id = $1")
-            .bind(id)
-            .fetch_optional(self.database.reader())
-            .await?;
-        row.map(|row| self.read(&row)).transpose()
+        const READ: &str = "SELECT id, message_id, recipient, subject, body, at FROM mails WHERE id = $1";
+        let row: Option<SealedMail> = sqlx::query_as(READ).bind(id).fetch_optional(self.database.reader()).await?;
+        row.map(|row| self.open(row)).transpose()
     }
 
-    fn read(&self, row: &AnyRow) -> Result<StoredMail, StoreError> {
-        let message_id: String = row.try_get(1)?;
-        let place = place(&message_id);
-        let opened = |column| {
-            open(&self.personal_data, &place, row.try_get(column)?).ok_or_else(|| {
+    fn open(&self, row: SealedMail) -> Result<StoredMail, StoreError> {
+        let context = context(&row.message_id);
+        let opened = |sealed: &[u8]| {
+            open(&self.personal_data, &context, sealed).ok_or_else(|| {
                 StoreError::unexpected("database", "a mail sealed with a key that is not in the keys file")
             })
         };
         Ok(StoredMail {
-            id: row.try_get(0)?,
-            to: opened(2)?,
-            subject: opened(3)?,
-            text: opened(4)?,
-            at: Timestamp::from_millis(row.try_get(5)?),
-            message_id,
+            id: row.id,
+            to: opened(&row.recipient)?,
+            subject: opened(&row.subject)?,
+            text: opened(&row.body)?,
+            at: row.at,
+            message_id: row.message_id,
         })
     }
 }
 
 #[async_trait]
 impl Mailer for Mailbox {
-    /// A mail that lies there already stays as it is.
+    /// Does nothing for a message id that is stored already.
     async fn send(&self, mail: &Mail) -> Result<SendOutcome, StoreError> {
         const SEND: &str = "INSERT INTO mails (message_id, recipient, subject, body, at) VALUES ($1, $2, $3, $4, $5) \
                             ON CONFLICT (message_id) DO NOTHING";
-        let place = place(&mail.message_id);
-        let sealed = |plain| seal(&self.personal_data, &place, plain);
+        let context = context(&mail.message_id);
+        let sealed = |plain| seal(&self.personal_data, &context, plain);
         sqlx::query(SEND)
             .bind(&mail.message_id)
             .bind(sealed(&mail.to))
@@ -92,6 +99,7 @@ impl Mailer for Mailbox {
     }
 }
 
-fn place(message_id: &str) -> String {
+/// What a mail is sealed for: its row.
+fn context(message_id: &str) -> String {
     format!("mails:{message_id}")
 }

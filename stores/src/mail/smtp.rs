@@ -1,6 +1,6 @@
 //! Mail by SMTP.
 //!
-//! What a mail server says may repeat the address or the text, so only its code gets into errors, and so into logs.
+//! A reply of a mail server may repeat the address or the text, so only its code gets into errors and logs.
 
 use std::{
     fmt,
@@ -24,21 +24,21 @@ use url::Url;
 use super::{Mail, MailUrlError, Mailer, SendOutcome};
 use crate::StoreError;
 
-/// A mail that has not gone by then is tried again later.
+/// How long one attempt to send may take; the mail is sent again later.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 const DEFAULT_SENDER: &str = "openrun@localhost";
 
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
-/// A mail server and who writes by it.
+/// A mail server and the sender of its mails.
 #[derive(Clone)]
 pub struct SmtpServer {
     builder: AsyncSmtpTransportBuilder,
     from: Address,
 }
 
-/// Without the password.
+/// Leaves the password out.
 impl fmt::Debug for SmtpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SmtpServer").field("from", &self.from.to_string()).finish_non_exhaustive()
@@ -47,9 +47,9 @@ impl fmt::Debug for SmtpServer {
 
 impl SmtpServer {
     pub(super) fn parse(text: &str) -> Result<Self, MailUrlError> {
-        let unknown = |fault: &dyn fmt::Display| MailUrlError::Unknown(fault.to_string());
-        let url = Url::parse(text).map_err(|fault| unknown(&fault))?;
-        let builder = Transport::from_url(text).map_err(|fault| unknown(&fault))?.timeout(Some(TIMEOUT));
+        let unknown = |error: &dyn fmt::Display| MailUrlError::Unknown(error.to_string());
+        let url = Url::parse(text).map_err(|error| unknown(&error))?;
+        let builder = Transport::from_url(text).map_err(|error| unknown(&error))?.timeout(Some(TIMEOUT));
         let from = url.query_pairs().find(|(name, _)| name == "from");
         let from = from.map_or_else(|| DEFAULT_SENDER.to_owned(), |(_, sender)| sender.into_owned());
         let from = from.parse().map_err(|_| MailUrlError::BadSender(from))?;
@@ -57,7 +57,7 @@ impl SmtpServer {
     }
 }
 
-/// Sends mails by a mail server.
+/// Sends mails through a mail server.
 pub struct SmtpMailer {
     transport: Transport,
     from: Address,
@@ -69,7 +69,7 @@ impl SmtpMailer {
         Self { transport: server.builder.clone().build(), from: server.from.clone(), clock }
     }
 
-    /// The mail as it is sent; `None` when its recipient is no address.
+    /// The mail in the format of SMTP; `None` when its recipient is not an address.
     fn message(&self, mail: &Mail) -> Option<Message> {
         let header = |name, value: &str| HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned());
         let since_epoch = u64::try_from(self.clock.now().as_millis()).unwrap_or(0);
@@ -81,26 +81,26 @@ impl SmtpMailer {
             .subject(&mail.subject)
             .header(ContentType::TEXT_PLAIN)
             .raw_header(header("Content-Language", mail.language))
-            // Tells holiday notices and the like not to answer (RFC 3834).
+            // Suppresses vacation notices and other automatic replies (RFC 3834).
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .body(mail.text.clone())
             .ok()
     }
 
-    /// A refusal counts as one of the mail only when the server talks to us at all: one that shuts everybody out, or does
-    /// not accept our password, refuses with the same codes.
-    async fn after(&self, refusal: &Error) -> Result<SendOutcome, StoreError> {
+    /// A permanent rejection concerns the mail only if the server accepts connections from us: a server that blocks every
+    /// client, or does not accept our password, uses the same codes.
+    async fn check_rejection(&self, rejection: &Error) -> Result<SendOutcome, StoreError> {
         match self.transport.test_connection().await {
             Ok(true) => Ok(SendOutcome::Rejected),
-            Ok(false) | Err(_) => Err(trouble(refusal)),
+            Ok(false) | Err(_) => Err(unavailable(rejection)),
         }
     }
 
     async fn hand_over(&self, message: Message) -> Result<SendOutcome, StoreError> {
         match self.transport.send(message).await {
             Ok(_) => Ok(SendOutcome::Accepted),
-            Err(refusal) if refusal.is_permanent() => self.after(&refusal).await,
-            Err(error) => Err(trouble(&error)),
+            Err(rejection) if rejection.is_permanent() => self.check_rejection(&rejection).await,
+            Err(error) => Err(unavailable(&error)),
         }
     }
 }
@@ -110,15 +110,15 @@ impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Result<SendOutcome, StoreError> {
         let Some(message) = self.message(mail) else { return Ok(SendOutcome::Rejected) };
         let sent = timeout(TIMEOUT, self.hand_over(message)).await;
-        sent.unwrap_or_else(|late| Err(StoreError::unavailable("mail server", late)))
+        sent.unwrap_or_else(|elapsed| Err(StoreError::unavailable("mail server", elapsed)))
     }
 }
 
-fn trouble(error: &Error) -> StoreError {
-    let told = match error.status() {
-        Some(code) => format!("it answered {code}"),
-        None if error.is_response() => "it answered something that is not SMTP".to_owned(),
+fn unavailable(error: &Error) -> StoreError {
+    let detail = match error.status() {
+        Some(code) => format!("replied {code}"),
+        None if error.is_response() => "replied something that is not SMTP".to_owned(),
         None => error.to_string(),
     };
-    StoreError::unavailable("mail server", told)
+    StoreError::unavailable("mail server", detail)
 }

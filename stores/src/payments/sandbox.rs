@@ -1,8 +1,8 @@
-//! The sandbox: a payment provider whose ledger lies in tables of its own.
+//! The sandbox: a payment provider with a ledger in tables of its own.
 //!
-//! Every call is committed before it answers, as another company's would be, so a killed worker, two workers and
-//! verification see the same truth. What a charge has become is a pure function of its row and the time: the row says
-//! how the bank will answer and when, and a later capture or void.
+//! Every call is committed before it returns, as with a real provider, so several workers and verification see the same
+//! state. The state of a charge is a pure function of its row and the time: the row says how and when the bank answers, and
+//! whether the charge was captured or voided.
 //!
 //! | method | the bank |
 //! |---|---|
@@ -39,13 +39,13 @@ use crate::{StoreError, batch::Batcher, database::Database};
 const CALL_LIMIT: Duration = Duration::from_secs(2);
 /// Within it every bank that answers at all has answered.
 const ACTION_LIMIT: Duration = Duration::from_secs(4);
-/// When the caller of `sandbox_timeout` is told that there is no answer.
+/// After how long a call with `sandbox_timeout` fails.
 const LOST_ANSWER_AFTER: Duration = Duration::from_secs(1);
 
 /// Calls that may wait for the ledger.
 const MOST_CALLS: usize = 20_000;
 
-/// The provider `sandbox:`. Calls that come in while the ledger is being written travel together.
+/// The provider `sandbox:`. Calls that arrive while the ledger is being written are written together.
 pub struct Sandbox {
     database: Database,
     settings: SandboxSettings,
@@ -66,7 +66,7 @@ impl Sandbox {
     /// The entry after a call, and whether the call moved it.
     async fn request(&self, call: Call) -> Result<(Entry, bool), StoreError> {
         let name = call.name().to_owned();
-        let written = self.ledger.submit(call).await.map_err(|fault| StoreError::unavailable("sandbox", fault))?;
+        let written = self.ledger.submit(call).await.map_err(|error| StoreError::unavailable("sandbox", error))?;
         written.ok_or_else(|| StoreError::unexpected("sandbox", format!("no charge {name}")))
     }
 }
@@ -108,7 +108,7 @@ impl PaymentProvider for Sandbox {
         let wait = answered.millis_since(now);
         if wait > 0 {
             tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
-            // Read again: another caller may have voided it while the bank was thinking.
+            // Read again: it may have been voided before the bank answered.
             (entry, _) = self.request(Call::Read(charge.provider_id.clone())).await?;
         }
         Ok(entry.charge(answered))

@@ -1,4 +1,4 @@
-//! A Redis of one test's own, which the test may kill, empty and put back to an older state.
+//! A Redis for one test, which the test may kill, empty and restore to an earlier state.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use super::{free_port, must};
 
 const REDIS_STARTS_WITHIN: Duration = Duration::from_secs(20);
 
-/// A Redis of one test's own, to be emptied and put back to an old state.
+/// A Redis for one test.
 pub struct RedisServer {
     port: u16,
     folder: TempDir,
@@ -30,7 +30,7 @@ impl RedisServer {
         redis
     }
 
-    /// Where it answers.
+    /// Its address.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
@@ -50,7 +50,7 @@ impl RedisServer {
         }
     }
 
-    /// Runs a command and gives its answer as text.
+    /// Runs a command and returns its reply as text.
     pub async fn command(&self, words: &[&str]) -> redis::RedisResult<String> {
         let client = redis::Client::open(self.url())?;
         let mut connection = client.get_multiplexed_async_connection().await?;
@@ -67,7 +67,7 @@ impl RedisServer {
         copy
     }
 
-    /// `kill -9`, the copy in the place of what there was, and on again.
+    /// Kills it with `kill -9` and starts it on the copy.
     pub async fn put_back(&mut self, copy: &Path) {
         self.kill();
         must("remove what Redis wrote", fs::remove_dir_all(self.appended()));

@@ -7,16 +7,16 @@ use std::{fs, iter::Peekable, ops::Range, path::Path, str::CharIndices};
 
 use sqlx::{AnyConnection, AssertSqlSafe, Executor as _};
 use stores::{
-    database::Dialect,
+    database::{Dialect, sql::FRAGMENTS},
     testing::{live_postgres, sqlite},
 };
 
-/// A statement, and which database it is for when it is for one of them.
+/// A statement as one of the databases gets it.
 #[derive(Clone, Debug)]
-struct Statement {
-    text: String,
-    only: Option<Dialect>,
-    at: String,
+pub(crate) struct Statement {
+    pub(crate) text: String,
+    pub(crate) dialect: Dialect,
+    pub(crate) at: String,
 }
 
 /// One string literal of a source, with what stands before it.
@@ -124,9 +124,14 @@ fn statements_of(path: &Path, found: &mut Vec<Statement>) {
         if !is_statement(&literal.text) {
             continue;
         }
-        let only = only(before, &literal.text);
         let line = source[..literal.start].lines().count();
-        found.push(Statement { text: literal.text, only, at: format!("{}:{line}", path.display()) });
+        let only = only(before, &literal.text);
+        for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+            if only.is_none_or(|only| only == dialect) {
+                let at = format!("{}:{line}", path.display());
+                found.push(Statement { text: expanded(&literal.text, dialect), dialect, at });
+            }
+        }
     }
 }
 
@@ -147,12 +152,23 @@ fn of_the_program(each: &mut impl FnMut(&Path)) {
     }
 }
 
-async fn prepare_all(connection: &mut AnyConnection, dialect: Dialect) {
-    let (mut statements, mut refused) = (Vec::new(), Vec::new());
+/// The text with its fragments put in, as `sql!` does it.
+fn expanded(text: &str, dialect: Dialect) -> String {
+    FRAGMENTS.iter().fold(text.to_owned(), |text, fragment| text.replace(fragment.name, fragment.text.of(dialect)))
+}
+
+/// The statements of the program for one database.
+pub(crate) fn statements(dialect: Dialect) -> Vec<Statement> {
+    let mut statements = Vec::new();
     of_the_program(&mut |path| statements_of(path, &mut statements));
-    statements.retain(|statement| statement.only.is_none_or(|only| only == dialect));
+    statements.retain(|statement| statement.dialect == dialect);
     assert!(statements.len() > 100, "the statements were not found: {}", statements.len());
-    for (nth, statement) in statements.iter().enumerate() {
+    statements
+}
+
+async fn prepare_all(connection: &mut AnyConnection, dialect: Dialect) {
+    let mut refused = Vec::new();
+    for (nth, statement) in statements(dialect).iter().enumerate() {
         let verb = match dialect {
             // Prepared by the database alone: the driver would ask for types that it cannot carry.
             Dialect::Postgres => format!("PREPARE statement_{nth} AS "),

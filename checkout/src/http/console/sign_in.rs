@@ -27,7 +27,7 @@ pub(super) fn sign_in_page(page: &PageRequest, state: SignIn, status: StatusCode
 /// A link is only looked at when it is opened: mail programs open links too. The button uses it.
 pub async fn confirm(_: Anyone, page: PageRequest, Path(secret): Path<String>) -> Result<Response, ApiError> {
     let (database, now) = (&page.app.database, page.app.database.now());
-    Ok(if sellers::is_link_good(database, &hash_of(&secret), now).await? {
+    Ok(if sellers::is_link_valid(database, &hash_of(&secret), now).await? {
         sign_in_page(&page, SignIn::Confirm { token: secret }, StatusCode::OK)
     } else {
         sign_in_page(&page, SignIn::Refused, StatusCode::GONE)

@@ -7,7 +7,6 @@ use std::{
 
 use sale::{Currency, Event, EventKind, OrderId, PassId, SaleId, Timestamp, ids::EventId};
 use serde::Serialize;
-use sqlx::Row as _;
 
 use super::{NewOrder, Terms};
 use crate::{
@@ -16,10 +15,10 @@ use crate::{
     queue_store::QueueKey,
 };
 
-/// One statement, because each would cost a journey while the items are locked. It answers how many rows were counted;
-/// an id or a pass that is taken already fails it, which costs less than to look for each before it is written. Columns
-/// come as arrays: to read them as JSON would take a seventh of the time.
-const POSTGRES: &str = "WITH asked AS MATERIALIZED ( \
+/// One statement, because each would cost a round trip while the items are locked. It returns how many rows of items and
+/// buyers were updated. An id or a pass that exists already fails it, which costs less than a query for each before. Columns
+/// are passed as arrays: parsing them as JSON would take a seventh of the time.
+const POSTGRES: &str = "WITH requested AS MATERIALIZED ( \
       SELECT r.* FROM unnest($6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::text[], \
         $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[]) \
         AS r(id, pass, number, buyer, units, held, hash, amount, currency, locale, contact, trace, event_id, event) \
@@ -33,27 +32,27 @@ const POSTGRES: &str = "WITH asked AS MATERIALIZED ( \
       WHERE items.sale = $1 AND items.id = r.item AND items.held + items.sold + r.units <= items.total RETURNING 1), \
     counted_buyers AS ( \
       INSERT INTO buyers (sale, buyer, units) \
-      SELECT $1, buyer, sum(units)::bigint FROM asked GROUP BY buyer HAVING sum(units) <= $3 ORDER BY buyer \
+      SELECT $1, buyer, sum(units)::bigint FROM requested GROUP BY buyer HAVING sum(units) <= $3 ORDER BY buyer \
       ON CONFLICT (sale, buyer) DO UPDATE SET units = buyers.units + excluded.units \
       WHERE buyers.units + excluded.units <= $3 RETURNING 1), \
     new_orders AS ( \
       INSERT INTO orders (id, purchase_id, sale, pass, number, buyer, state, request_hash, amount, currency, locale, contact, \
         trace, created_at, changed_at) \
       SELECT id, id, $1, pass, number, buyer, 'reserved', hash, amount, currency, locale, \
-        decode(nullif(contact, ''), 'hex'), trace, $4, $4 FROM asked), \
+        decode(nullif(contact, ''), 'hex'), trace, $4, $4 FROM requested), \
     new_lines AS ( \
       INSERT INTO order_lines (order_id, line_no, sale, item, name_ko, name_en, quantity, unit_amount) \
       SELECT order_id, line_no, $1, item, name_ko, name_en, quantity, unit_amount FROM lines), \
     new_holds AS ( \
       INSERT INTO holds (order_id, n, sale, buyer, state, units, deadline, created_at) \
-      SELECT id, 1, $1, buyer, 'held', held, $5, $4 FROM asked), \
+      SELECT id, 1, $1, buyer, 'held', held, $5, $4 FROM requested), \
     new_events AS ( \
       INSERT INTO outbox (event_id, kind, order_id, body, trace) \
       SELECT event_id, 'order.placed', id, event, CASE WHEN trace = '' THEN '' \
-        ELSE '00-' || trace || '-' || substr(replace(event_id, '-', ''), 17) || '-01' END FROM asked) \
+        ELSE '00-' || trace || '-' || substr(replace(event_id, '-', ''), 17) || '-01' END FROM requested) \
     SELECT (SELECT count(*) FROM counted_items) + (SELECT count(*) FROM counted_buyers)";
 
-/// The same writes one after another: SQLite is no journey away, and it cannot do several in one statement.
+/// The same writes one after another: SQLite is in this process, and it has no statement that does several.
 const SQLITE: [&str; 6] = [
     "UPDATE items SET held = held + r.units \
      FROM (SELECT value ->> 'item' AS item, sum(value ->> 'quantity') AS units FROM json_each($4) GROUP BY 1) AS r \
@@ -82,9 +81,9 @@ const SQLITE: [&str; 6] = [
      FROM json_each($3)",
 ];
 
-/// Counts the units against items and buyers and writes orders, lines, holds and their events. False when a guard spoke:
-/// the epoch is another one, an item has too few units, a buyer would have too many, or an id or a pass is taken. Then
-/// the transaction must not be committed.
+/// Counts the units against items and buyers and writes orders, lines, holds and their events. Returns false when a guard
+/// refused a write: the sale is in another epoch, an item has too few units, a buyer would have too many, or an id or a pass
+/// exists already. Then the transaction must not be committed.
 pub(super) async fn write(
     database: &Database,
     tx: &mut Tx,
@@ -93,7 +92,7 @@ pub(super) async fn write(
     (terms, now): (Terms, Timestamp),
 ) -> Result<bool, StoreError> {
     let mut rows: Vec<_> = orders.iter().map(|order| OrderRow::of(order, &key.sale, now)).collect();
-    // In the order that others write them in.
+    // In key order, as every transaction locks them.
     rows.sort_unstable_by_key(|row| row.id);
     let lines: Vec<_> = orders.iter().flat_map(|order| LineRow::of(order)).collect();
     let batch = Batch { key, rows, lines, limit: terms.limit, now, hold_until: terms.hold_until(now) };
@@ -113,7 +112,7 @@ struct Batch<'a> {
 impl Batch<'_> {
     async fn write_to_postgres(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         let (rows, lines) = (&self.rows, &self.lines);
-        let statement = sqlx::query(POSTGRES)
+        let statement = sqlx::query_scalar::<_, i64>(POSTGRES)
             .bind(self.key.sale.as_str())
             .bind(self.key.epoch)
             .bind(self.limit)
@@ -141,9 +140,9 @@ impl Batch<'_> {
             .bind(column(lines, |line| line.quantity))
             .bind(column(lines, |line| line.unit_amount));
         match statement.fetch_one(&mut **tx).await {
-            Ok(row) => Ok(u64::try_from(row.try_get::<i64, _>(0)?) == Ok(self.counted())),
-            Err(sqlx::Error::Database(fault)) if fault.is_unique_violation() => Ok(false),
-            Err(trouble) => Err(trouble.into()),
+            Ok(counted) => Ok(u64::try_from(counted) == Ok(self.counted())),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -164,7 +163,7 @@ impl Batch<'_> {
         Ok(written == self.counted() + (self.lines.len() + 3 * self.rows.len()) as u64)
     }
 
-    /// Rows of items and buyers, which say no where there is no room.
+    /// How many rows of items and buyers are updated when no guard refuses.
     fn counted(&self) -> u64 {
         let items: BTreeSet<_> = self.lines.iter().map(|line| line.item).collect();
         let buyers: BTreeSet<_> = self.rows.iter().map(|row| &row.buyer).collect();
@@ -172,7 +171,7 @@ impl Batch<'_> {
     }
 }
 
-/// One parameter that carries a column, as PostgreSQL writes arrays.
+/// A column as one parameter, in the array syntax of PostgreSQL.
 fn column<'r, Row, Value: Display>(rows: &'r [Row], value: impl Fn(&'r Row) -> Value) -> String {
     let mut text = String::with_capacity(2 + rows.len() * 40);
     text.push('{');
@@ -182,33 +181,33 @@ fn column<'r, Row, Value: Display>(rows: &'r [Row], value: impl Fn(&'r Row) -> V
         one.clear();
         // Writing to a String cannot fail.
         write!(one, "{}", value(row)).unwrap_or_default();
-        for sign in one.chars() {
-            if matches!(sign, '"' | '\\') {
+        for letter in one.chars() {
+            if matches!(letter, '"' | '\\') {
                 text.push('\\');
             }
-            text.push(sign);
+            text.push(letter);
         }
     }
     text.push_str(if rows.is_empty() { "}" } else { "\"}" });
     text
 }
 
-/// An order as the statements read it.
+/// The row of an order that the statements read.
 #[derive(Serialize)]
 struct OrderRow<'a> {
     id: OrderId,
     pass: PassId,
     number: u64,
     buyer: String,
-    /// How many units in all.
+    /// The sum over all items.
     units: i64,
-    /// How many of each item.
+    /// Of each item, as JSON.
     held: String,
     hash: &'a str,
     amount: i64,
     currency: Currency,
     locale: &'static str,
-    /// JSON has no bytes: they travel as hexadecimal digits.
+    /// In hexadecimal, because JSON has no bytes.
     contact: Option<String>,
     trace: &'a str,
     event_id: EventId,

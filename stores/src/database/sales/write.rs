@@ -1,5 +1,4 @@
-//! What the seller does to a sale: creates it, changes it, turns its switches. Each with its line in the audit log, in one
-//! transaction.
+//! A seller's actions on a sale: create, change, switch. Each is recorded in the audit log, in the same transaction.
 
 use sale::{
     Admission, Sale, SaleId, Timestamp,
@@ -17,37 +16,37 @@ use crate::{
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Created {
+pub enum CreateOutcome {
     Created,
-    /// The id is taken.
+    /// A sale with this id exists already.
     Exists,
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Changed {
+pub enum ChangeOutcome {
     /// The sale as it is now.
     To(Box<StockedSale>),
-    /// Somebody changed it first: this is the version now.
+    /// It was changed since the requested version; this is the current one.
     OtherVersion(i64),
     /// An item would have fewer units than are held or sold.
     BelowSold(sale::ItemId),
     NotFound,
 }
 
-/// Writes a new sale and its items down.
-pub async fn create(database: &Database, sale: &Sale, entry: &AuditEntry) -> Result<Created, StoreError> {
+/// Inserts a new sale and its items.
+pub async fn create(database: &Database, sale: &Sale, entry: &AuditEntry) -> Result<CreateOutcome, StoreError> {
     let mut tx = database.begin().await?;
     if insert(&mut tx, sale).await? == 0 {
-        return Ok(Created::Exists);
+        return Ok(CreateOutcome::Exists);
     }
     insert_items(database, &mut tx, sale).await?;
     audit_log::record(&mut tx, &sale.id, entry).await?;
     tx.commit().await?;
-    Ok(Created::Created)
+    Ok(CreateOutcome::Created)
 }
 
-/// The columns of a kind's terms.
+/// The columns with the terms of a kind.
 #[derive(Clone, Copy, Debug, Default)]
 struct Terms {
     lobby_opens_at: Option<i64>,
@@ -141,8 +140,13 @@ async fn insert_items(database: &Database, tx: &mut Tx, sale: &Sale) -> Result<(
     Ok(())
 }
 
-/// Changes the seller's part of a sale: everything but its id, kind and items' prices, when `version` is still the one.
-pub async fn change(database: &Database, sale: &Sale, version: i64, entry: &AuditEntry) -> Result<Changed, StoreError> {
+/// Changes everything of a sale but its id, kind and prices, if its version is still `version`.
+pub async fn change(
+    database: &Database,
+    sale: &Sale,
+    version: i64,
+    entry: &AuditEntry,
+) -> Result<ChangeOutcome, StoreError> {
     let mut tx = database.begin().await?;
     let message = sale.message.clone().unwrap_or_default();
     let changed = sqlx::query(
@@ -173,7 +177,7 @@ pub async fn change(database: &Database, sale: &Sale, version: i64, entry: &Audi
     if changed.rows_affected() == 0 {
         return Ok(load_in(&mut tx, &sale.id)
             .await?
-            .map_or(Changed::NotFound, |now| Changed::OtherVersion(now.sale.version)));
+            .map_or(ChangeOutcome::NotFound, |now| ChangeOutcome::OtherVersion(now.sale.version)));
     }
     for item in &sale.items {
         let fits = sqlx::query(
@@ -187,13 +191,13 @@ pub async fn change(database: &Database, sale: &Sale, version: i64, entry: &Audi
         .execute(&mut *tx)
         .await?;
         if fits.rows_affected() == 0 {
-            return Ok(Changed::BelowSold(item.id.clone()));
+            return Ok(ChangeOutcome::BelowSold(item.id.clone()));
         }
     }
     finish(tx, &sale.id, entry).await
 }
 
-/// One of the seller's switches.
+/// A change of one setting, whatever the version.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Switch {
     Pause,
@@ -202,13 +206,13 @@ pub enum Switch {
     Admission(Admission),
 }
 
-/// Turns a switch; turning it twice changes nothing more.
+/// Applies a switch. Applying it twice has no further effect.
 pub async fn switch(
     database: &Database,
     id: &SaleId,
     switch: Switch,
     entry: &AuditEntry,
-) -> Result<Changed, StoreError> {
+) -> Result<ChangeOutcome, StoreError> {
     let mut tx = database.begin().await?;
     let result = match switch {
         Switch::Pause => {
@@ -233,19 +237,19 @@ pub async fn switch(
     .execute(&mut *tx)
     .await?;
     if result.rows_affected() == 0 {
-        return Ok(Changed::NotFound);
+        return Ok(ChangeOutcome::NotFound);
     }
     finish(tx, id, entry).await
 }
 
-async fn finish(mut tx: Tx, id: &SaleId, entry: &AuditEntry) -> Result<Changed, StoreError> {
+async fn finish(mut tx: Tx, id: &SaleId, entry: &AuditEntry) -> Result<ChangeOutcome, StoreError> {
     audit_log::record(&mut tx, id, entry).await?;
     let now = load_in(&mut tx, id).await?;
     tx.commit().await?;
-    Ok(now.map_or(Changed::NotFound, |sale| Changed::To(Box::new(sale))))
+    Ok(now.map_or(ChangeOutcome::NotFound, |sale| ChangeOutcome::To(Box::new(sale))))
 }
 
-/// Marks a sale that is closing, or past its end, as closed: nobody is inside any more.
+/// Marks a sale that is closing, or past its end, as closed. No buyer is inside any more.
 pub async fn mark_closed(database: &Database, id: &SaleId, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE sales SET closed_at = $2, version = version + 1 WHERE id = $1 AND closed_at IS NULL \
@@ -265,7 +269,7 @@ const fn mode_text(mode: Mode) -> &'static str {
     }
 }
 
-/// The share is kept in thousandths, so that both databases count alike; it is checked to lie within 0 to 10.
+/// A share in thousandths, so that both databases store the same number. It was checked to be from 0 to 10.
 #[expect(clippy::cast_possible_truncation, reason = "a checked share times 1000 fits")]
 fn permille(share: f64) -> i64 {
     (share * 1000.0).round() as i64

@@ -23,7 +23,7 @@ use crate::{
 /// Charges on a page of the list.
 const PAGE: i64 = 500;
 
-/// What is asked of the ledger, and when. All but the first name a charge by its id.
+/// A call on the ledger, with its time. All but the first name a charge by its id.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
     Create(NewCharge, Timestamp),
@@ -83,7 +83,7 @@ impl Ledger {
         Ok(written)
     }
 
-    /// Carries a call out on the entry that it names; says whether that moved it.
+    /// Applies a call to the entry that it names. Returns whether that changed it.
     fn carry_out_one(&self, call: &Call, entry: &mut Entry) -> bool {
         match call {
             Call::Create(..) | Call::Read(_) => false,
@@ -138,7 +138,7 @@ impl Ledger {
     }
 }
 
-/// An id as another company would give it: nothing about it follows from ours.
+/// An id as a real provider gives it: it does not follow from ours.
 pub(super) fn new_id(prefix: &str) -> String {
     format!("{prefix}_{:032x}", rand::random::<u128>())
 }
@@ -217,7 +217,7 @@ pub(super) async fn lock_all(database: &Database, tx: &mut Tx, ids: &BTreeSet<&s
     entries(sqlx::query_as(database.sql(LOCK)).bind(json!(ids).to_string()).fetch_all(&mut **tx).await?)
 }
 
-/// Writes locked entries down.
+/// Updates locked entries.
 pub(super) async fn save(database: &Database, tx: &mut Tx, moved: &[Entry]) -> Result<(), StoreError> {
     const SAVE: Sql = Sql {
         postgres: "UPDATE sandbox_charges SET state = r.state, last = r.last, answers_at = r.answers_at, \

@@ -1,4 +1,4 @@
-//! Refunds of the ledger: at once done, or refused.
+//! Refunds of the ledger: done at once, or refused.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ impl From<RefundRow> for Refund {
     }
 }
 
-/// Gives money back, once per key.
+/// Refunds money, once per key.
 pub(super) async fn refund(
     database: &Database,
     charge: &ChargeRef,
@@ -89,7 +89,7 @@ pub(super) async fn refund(
     Ok(answer(Some(id), RefundProgress::Done))
 }
 
-/// Why so much is not given back, if it is not.
+/// Why this amount cannot be refunded, if it cannot.
 fn refuse(entry: &Entry, money: Money, now: Timestamp) -> Option<&'static str> {
     if entry.state_at(now) != ChargeState::Captured {
         return Some("the charge is not captured");
