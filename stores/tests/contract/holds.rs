@@ -1,4 +1,4 @@
-//! Holds beyond what one step reads: they are read some at a time, while others come and go.
+//! More holds than one step reads: they are read in pages, while others begin and end.
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
@@ -11,11 +11,11 @@ use stores::{
     },
 };
 
-use crate::bench::{Bench, at, count, every_queue, units};
+use crate::fixture::{Fixture, at, count, every_queue, units};
 
 /// More than two steps read.
 const MANY: u32 = 1_300;
-/// Holds that a step may read at most: a store may read some more than it was asked for.
+/// The most holds that a step may read: a store may read some more than requested.
 const AT_ONCE: usize = 1_000;
 
 fn nth_hold(n: u32) -> HoldId {
@@ -30,8 +30,8 @@ fn ids(ns: Range<u32>) -> BTreeSet<HoldId> {
     ns.map(nth_hold).collect()
 }
 
-impl Bench {
-    /// A life with holds 0 to `MANY`, and as many units again that are free.
+impl Fixture {
+    /// An epoch with holds 0 to `MANY`, and as many units again that are free.
     async fn with_many_holds(queue: Arc<dyn SaleQueueStore>) -> Self {
         let held = |n| SnapshotHold {
             hold: nth_hold(n),
@@ -50,15 +50,15 @@ impl Bench {
 
     /// What one step reads, and where the next one begins.
     async fn holds_page(&self, from: &HoldsCursor) -> (Vec<HoldId>, Option<HoldsCursor>) {
-        let some = self.queue.holds_page(&self.key, from).await.unwrap();
-        assert!(some.holds.len() <= AT_ONCE, "{} at once", some.holds.len());
-        assert!(some.holds.iter().all(|held| held.taken_at == at(0) || held.taken_at == at(8)));
-        assert!(some.holds.iter().all(|held| held.lines == [units("pair", 1)]));
-        (some.holds.iter().map(|held| held.hold).collect(), some.next)
+        let page = self.queue.holds_page(&self.key, from).await.unwrap();
+        assert!(page.holds.len() <= AT_ONCE, "{} at once", page.holds.len());
+        assert!(page.holds.iter().all(|held| held.taken_at == at(0) || held.taken_at == at(8)));
+        assert!(page.holds.iter().all(|held| held.lines == [units("pair", 1)]));
+        (page.holds.iter().map(|held| held.hold).collect(), page.next)
     }
 
-    /// Every hold that is seen from here to the end.
-    async fn the_other_holds(&self, from: Option<HoldsCursor>) -> BTreeSet<HoldId> {
+    /// Every hold from here to the end.
+    async fn remaining_holds(&self, from: Option<HoldsCursor>) -> BTreeSet<HoldId> {
         let (mut seen, mut from) = (BTreeSet::new(), from);
         while let Some(here) = from {
             let (holds, next) = self.holds_page(&here).await;
@@ -73,63 +73,63 @@ impl Bench {
         self.queue.end_holds(&self.key, &ends).await.unwrap();
     }
 
-    async fn take_holds(&self, ns: Range<u32>) {
+    async fn reserve_holds(&self, ns: Range<u32>) {
         for n in ns {
             let place = Place { buyer: nth_buyer(n), number: n.into() };
-            let ask = Reservation { hold: nth_hold(n), place, lines: vec![units("pair", 1)], limit: 1 };
-            assert_eq!(self.queue.reacquire(&self.key, &ask, at(8)).await.unwrap(), ReservationOutcome::Reserved);
+            let request = Reservation { hold: nth_hold(n), place, lines: vec![units("pair", 1)], limit: 1 };
+            assert_eq!(self.queue.reacquire(&self.key, &request, at(8)).await.unwrap(), ReservationOutcome::Reserved);
         }
     }
 }
 
 #[apply(every_queue)]
 #[tokio::test]
-async fn many_holds_are_all_seen_some_at_a_time(#[case] queue: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::with_many_holds(queue).await;
-    let (first, next) = bench.holds_page(&HoldsCursor::default()).await;
+async fn many_holds_are_all_read_in_pages(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let fixture = Fixture::with_many_holds(queue).await;
+    let (first, next) = fixture.holds_page(&HoldsCursor::default()).await;
     assert!(next.is_some(), "{} of {MANY} were all", first.len());
-    let mut seen = bench.the_other_holds(next).await;
+    let mut seen = fixture.remaining_holds(next).await;
     seen.extend(first);
     assert_eq!(seen, ids(0..MANY));
     let in_order: Vec<_> = ids(0..MANY).into_iter().collect();
-    let all: Vec<_> = bench.queue.holds(&bench.key).await.unwrap().iter().map(|held| held.hold).collect();
+    let all: Vec<_> = fixture.queue.holds(&fixture.key).await.unwrap().iter().map(|held| held.hold).collect();
     assert_eq!(all, in_order, "each once and in order");
-    bench.end_holds(0..MANY).await;
-    assert_eq!(bench.queue.holds_page(&bench.key, &HoldsCursor::default()).await.unwrap().holds, []);
+    fixture.end_holds(0..MANY).await;
+    assert_eq!(fixture.queue.holds_page(&fixture.key, &HoldsCursor::default()).await.unwrap().holds, []);
 }
 
 #[apply(every_queue)]
 #[tokio::test]
-async fn holds_come_and_end_while_they_are_read(#[case] queue: Arc<dyn SaleQueueStore>) {
-    let bench = Bench::with_many_holds(queue).await;
-    let (first, next) = bench.holds_page(&HoldsCursor::default()).await;
-    // So many come and so many end that a table of them grows and shrinks meanwhile.
-    bench.take_holds(MANY..MANY + 900).await;
-    bench.end_holds(0..200).await;
-    let (second, next) = bench.holds_page(&next.unwrap()).await;
-    bench.end_holds(200..1_200).await;
-    let mut seen = bench.the_other_holds(next).await;
+async fn holds_begin_and_end_while_they_are_read(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let fixture = Fixture::with_many_holds(queue).await;
+    let (first, next) = fixture.holds_page(&HoldsCursor::default()).await;
+    // Enough begin and end that a hash table of them grows and shrinks meanwhile.
+    fixture.reserve_holds(MANY..MANY + 900).await;
+    fixture.end_holds(0..200).await;
+    let (second, next) = fixture.holds_page(&next.unwrap()).await;
+    fixture.end_holds(200..1_200).await;
+    let mut seen = fixture.remaining_holds(next).await;
     seen.extend(first.into_iter().chain(second));
-    assert!(seen.is_superset(&ids(1_200..MANY)), "who was there all the time is seen");
+    assert!(seen.is_superset(&ids(1_200..MANY)), "a hold that lives all the time is read");
     assert!(seen.is_subset(&ids(0..MANY + 900)), "nothing else is seen");
-    let now = bench.the_other_holds(Some(HoldsCursor::default())).await;
+    let now = fixture.remaining_holds(Some(HoldsCursor::default())).await;
     assert_eq!(now, ids(1_200..MANY + 900));
     for _ in 0..2 {
-        bench.end_holds(0..MANY + 900).await;
-        assert_eq!(bench.stock().await, [count("pair", i64::from(MANY) * 2, 0, 0)], "seen twice, ended once");
+        fixture.end_holds(0..MANY + 900).await;
+        assert_eq!(fixture.stock().await, [count("pair", i64::from(MANY) * 2, 0, 0)], "seen twice, ended once");
     }
 }
 
 #[apply(every_queue)]
 #[tokio::test]
-async fn holds_of_another_life_are_not_read_on(#[case] queue: Arc<dyn SaleQueueStore>) {
-    let mut bench = Bench::with_many_holds(queue).await;
-    let (_, next) = bench.holds_page(&HoldsCursor::default()).await;
-    let old = bench.key.clone();
-    bench.reborn(&Snapshot { stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }, at(0)).await;
+async fn holds_of_another_epoch_are_not_read(#[case] queue: Arc<dyn SaleQueueStore>) {
+    let mut fixture = Fixture::with_many_holds(queue).await;
+    let (_, next) = fixture.holds_page(&HoldsCursor::default()).await;
+    let old = fixture.key.clone();
+    fixture.begin_next_epoch(&Snapshot { stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }, at(0)).await;
     for from in [HoldsCursor::default(), next.unwrap()] {
-        assert!(matches!(bench.queue.holds_page(&old, &from).await, Err(StoreError::Lost)));
+        assert!(matches!(fixture.queue.holds_page(&old, &from).await, Err(StoreError::Lost)));
     }
-    assert!(matches!(bench.queue.holds(&old).await, Err(StoreError::Lost)));
-    assert_eq!(bench.queue.holds(&bench.key).await.unwrap(), []);
+    assert!(matches!(fixture.queue.holds(&old).await, Err(StoreError::Lost)));
+    assert_eq!(fixture.queue.holds(&fixture.key).await.unwrap(), []);
 }

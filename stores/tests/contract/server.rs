@@ -1,4 +1,4 @@
-//! What only a server can do: die, come back with old contents, lose a part.
+//! What only a server can do: crash, and return with old contents.
 
 use sale::SaleId;
 use stores::{
@@ -7,10 +7,10 @@ use stores::{
     testing::RedisServer,
 };
 
-use crate::bench::{Bench, at, live_redis, new, nonce, random_sale, waiting};
+use crate::fixture::{Fixture, at, live_redis, new, nonce, random_sale, waiting};
 
-/// Waits until the server answers, which tells what it holds.
-async fn life(queue: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<QueueKey, StoreError> {
+/// Waits until the server is available, and returns the epoch that it holds.
+async fn current_key(queue: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<QueueKey, StoreError> {
     loop {
         match queue.current_key(sale).await {
             Err(StoreError::Unavailable { .. }) => tokio::task::yield_now().await,
@@ -20,21 +20,21 @@ async fn life(queue: &dyn queue_store::SaleQueueStore, sale: &SaleId) -> Result<
 }
 
 #[tokio::test]
-async fn live_redis_that_restarted_with_old_contents_is_lost_until_it_is_filled_again() {
+async fn live_redis_that_restarted_with_old_contents_is_lost_until_it_is_rebuilt() {
     let mut server = RedisServer::start().await;
     let queue = queue_store::connect(&server.url()).unwrap();
-    let untouched = life(&*queue, &random_sale()).await;
+    let untouched = current_key(&*queue, &random_sale()).await;
     assert!(matches!(untouched, Err(StoreError::Lost)), "{untouched:?}");
-    let mut bench = Bench::open(queue).await;
-    bench.crowd(2).await;
+    let mut fixture = Fixture::open(queue).await;
+    fixture.join_first(2).await;
     server.kill();
     server.start_again().await;
-    let sale = bench.key.sale.clone();
-    assert!(matches!(life(&*bench.queue, &sale).await, Err(StoreError::Lost)));
-    assert!(matches!(bench.queue.join(&bench.key, &[], 9, at(0)).await, Err(StoreError::Lost)));
-    bench.reborn(&Snapshot { allocated_up_to: 2, ..Snapshot::default() }, at(0)).await;
-    assert_eq!(life(&*bench.queue, &sale).await.unwrap(), bench.key);
-    assert_eq!(bench.join(3, at(0)).await, new(3, at(0)));
+    let sale = fixture.key.sale.clone();
+    assert!(matches!(current_key(&*fixture.queue, &sale).await, Err(StoreError::Lost)));
+    assert!(matches!(fixture.queue.join(&fixture.key, &[], 9, at(0)).await, Err(StoreError::Lost)));
+    fixture.begin_next_epoch(&Snapshot { allocated_up_to: 2, ..Snapshot::default() }, at(0)).await;
+    assert_eq!(current_key(&*fixture.queue, &sale).await.unwrap(), fixture.key);
+    assert_eq!(fixture.join(3, at(0)).await, new(3, at(0)));
 }
 
 #[tokio::test]
@@ -50,8 +50,8 @@ async fn live_redis_that_does_not_answer_is_unavailable() {
 
 #[tokio::test]
 async fn live_redis_forgets_no_other_sale() {
-    let (one, other) = (Bench::open(live_redis()).await, Bench::open(live_redis()).await);
-    other.crowd(1).await;
+    let (one, other) = (Fixture::open(live_redis()).await, Fixture::open(live_redis()).await);
+    other.join_first(1).await;
     one.queue.forget(&one.key.sale).await.unwrap();
     assert!(matches!(one.queue.current_key(&one.key.sale).await, Err(StoreError::Lost)));
     assert_eq!(other.standing(1, 1, at(0)).await, waiting());

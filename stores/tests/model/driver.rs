@@ -1,4 +1,4 @@
-//! A walk: each step is taken on both lines, and the answers are compared.
+//! The driver: carries out each step on both adapters and compares their results.
 
 use std::{collections::HashMap, fmt::Debug, sync::Arc};
 
@@ -22,31 +22,31 @@ use crate::{
     steps::{Loss, Sell, Sent, Step, Which},
 };
 
-type Walked<T = ()> = Result<T, TestCaseError>;
+type StepResult<T = ()> = Result<T, TestCaseError>;
 
 /// Numbers that an allocation adds: few, so that joins often reach the last one.
 const BLOCK: u64 = 5;
 
-/// The server under test: as a line, and as somebody who breaks it.
+/// The server under test: as a queue store, and as what a fault is injected into.
 pub(crate) struct Redis {
     queue: Arc<dyn SaleQueueStore>,
     client: redis::Client,
 }
 
 impl Redis {
-    #[expect(clippy::disallowed_methods, reason = "tests are told by the environment where the engines are")]
-    pub(crate) fn named_by_the_environment() -> Self {
+    #[expect(clippy::disallowed_methods, reason = "tests read the addresses of engines from the environment")]
+    pub(crate) fn from_environment() -> Self {
         let url = std::env::var("OPENRUN_TEST_QUEUE_URL")
             .expect("OPENRUN_TEST_QUEUE_URL must name a Redis to test with, like redis://127.0.0.1:6379");
         Self { queue: queue_store::connect(&url).unwrap(), client: redis::Client::open(url).unwrap() }
     }
 
-    /// Removes one key of a sale's life, or the one that says which life counts.
+    /// Removes one key of a sale's epoch, or the one that says which epoch is current.
     async fn lose_key(&self, key: &QueueKey, which: usize) {
         let pattern = format!("openrun:{{{}}}:{}-{}:*", key.sale, key.epoch, key.nonce);
         let mut connection = self.client.get_multiplexed_async_connection().await.unwrap();
         let mut keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut connection).await.unwrap();
-        // The two that are only for showing may be missing.
+        // The two that are only for display may be missing.
         keys.retain(|key| !key.ends_with(":frame") && !key.ends_with(":departed"));
         keys.sort();
         keys.push(format!("openrun:{{{}}}:epoch", key.sale));
@@ -62,12 +62,12 @@ struct Walk<'a> {
     oracle: Oracle,
     term: i64,
     last: CallBatch,
-    /// Places shown in this life.
+    /// Number and shown place of each buyer, in this epoch.
     shown: HashMap<u8, (u64, u64)>,
     total: HashMap<String, i64>,
 }
 
-pub(crate) async fn walk(redis: &Redis, steps: &[Step]) -> Walked {
+pub(crate) async fn walk(redis: &Redis, steps: &[Step]) -> StepResult {
     let sale: SaleId = format!("model-{:032x}", rand::random::<u128>()).parse().unwrap();
     let last = CallBatch { term: 1, seq: 0, calls: 0, up_to: 0, until: Timestamp::default() };
     let mut walk = Walk {
@@ -98,7 +98,7 @@ fn first_stock() -> Vec<StockCount> {
     vec![count("pair", 6), count("lace", 3)]
 }
 
-/// One step on both lines: their answers, if they are the same.
+/// Carries out one step on both adapters, and returns their result if it is the same.
 macro_rules! both {
     ($walk:expr, $method:ident($($argument:expr),*)) => {{
         let memory = $walk.memory.$method(&$walk.key, $($argument),*).await;
@@ -107,19 +107,19 @@ macro_rules! both {
     }};
 }
 
-fn same<T: Debug>(step: &str, memory: Result<T, StoreError>, redis: Result<T, StoreError>) -> Walked<Option<T>> {
-    let told = |answer: &Result<T, StoreError>| match answer {
-        Ok(answer) => format!("{answer:?}"),
+fn same<T: Debug>(step: &str, memory: Result<T, StoreError>, redis: Result<T, StoreError>) -> StepResult<Option<T>> {
+    let text = |result: &Result<T, StoreError>| match result {
+        Ok(outcome) => format!("{outcome:?}"),
         Err(StoreError::Lost) => "lost".to_owned(),
         Err(StoreError::Unexpected { .. }) => "unexpected".to_owned(),
-        Err(trouble @ StoreError::Unavailable { .. }) => trouble.to_string(),
+        Err(error @ StoreError::Unavailable { .. }) => error.to_string(),
     };
-    prop_assert_eq!(told(&memory), told(&redis), "memory and Redis differ: {}; {:?}", step, redis.err());
+    prop_assert_eq!(text(&memory), text(&redis), "memory and Redis differ: {}; {:?}", step, redis.err());
     Ok(memory.ok())
 }
 
 impl Walk<'_> {
-    async fn begin(&mut self, stock: Vec<StockCount>) -> Walked {
+    async fn begin(&mut self, stock: Vec<StockCount>) -> StepResult {
         self.key.epoch += 1;
         self.key.nonce = EpochNonce::from_bits(rand::random());
         self.shown.clear();
@@ -131,13 +131,13 @@ impl Walk<'_> {
         Ok(())
     }
 
-    async fn take_step(&mut self, step: &Step) -> Walked {
+    async fn take_step(&mut self, step: &Step) -> StepResult {
         match step {
             Step::Join { buyers } => self.join(buyers).await?,
-            Step::Standing { asks } => {
+            Step::Standing { requests } => {
                 let ticket = |(n, which)| (buyer(n), self.oracle.ticket(n, which, self.key.epoch));
-                let asks: Vec<_> = asks.iter().copied().map(ticket).collect();
-                both!(self, standing(&asks, self.now));
+                let requests: Vec<_> = requests.iter().copied().map(ticket).collect();
+                both!(self, standing(&requests, self.now));
             }
             Step::Call { sent, calls, beyond, window_ms } => self.call(*sent, *calls, *beyond, *window_ms).await?,
             Step::Sweep => drop(both!(self, sweep(self.now))),
@@ -146,8 +146,10 @@ impl Walk<'_> {
                 let place = self.oracle.place(*n, *which, self.key.epoch);
                 let pass = sale::PassId::derive(self.now, &[&[*n]]);
                 let expires_at = self.now.plus_millis(*pass_ms);
-                let ask = EnterRequest { place, ticket_epoch: carried.epoch, pass, expires_at };
-                if let Some([EnterOutcome::Admitted { expires_at }]) = both!(self, enter(&[ask], self.now)).as_deref() {
+                let request = EnterRequest { place, ticket_epoch: carried.epoch, pass, expires_at };
+                if let Some([EnterOutcome::Admitted { expires_at }]) =
+                    both!(self, enter(&[request], self.now)).as_deref()
+                {
                     self.oracle.entered(place, *expires_at);
                 }
             }
@@ -160,7 +162,7 @@ impl Walk<'_> {
             }
             Step::Sell(sell) => self.sell(sell).await?,
             Step::Observe { nth } => drop(self.observe(*nth).await?),
-            Step::Settle => drop(both!(self, end_grace_period())),
+            Step::EndGracePeriod => drop(both!(self, end_grace_period())),
             Step::Publish { is_old } => {
                 let term = self.term - i64::from(*is_old);
                 both!(self, publish(term, self.now.to_string().into()));
@@ -172,22 +174,22 @@ impl Walk<'_> {
                 let stock = self.observe(1).await?.stock;
                 self.memory.forget(&self.key.sale).await.unwrap();
                 self.redis.queue.forget(&self.key.sale).await.unwrap();
-                self.find_it_lost().await?;
+                self.check_it_is_lost().await?;
                 self.begin(stock).await?;
             }
         }
         self.observe(1).await.map(drop)
     }
 
-    async fn join(&mut self, buyers: &[(u8, Option<Which>)]) -> Walked {
-        let asks: Vec<_> = buyers
+    async fn join(&mut self, buyers: &[(u8, Option<Which>)]) -> StepResult {
+        let requests: Vec<_> = buyers
             .iter()
             .map(|(n, which)| JoinRequest {
                 buyer: buyer(*n),
                 ticket: which.map(|which| self.oracle.ticket(*n, which, self.key.epoch)),
             })
             .collect();
-        let joined = both!(self, join(&asks, self.oracle.allocated_up_to, self.now)).unwrap_or_default();
+        let joined = both!(self, join(&requests, self.oracle.allocated_up_to, self.now)).unwrap_or_default();
         for ((n, _), joined) in buyers.iter().zip(joined) {
             match joined {
                 JoinOutcome::New { number, .. } => {
@@ -200,7 +202,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    async fn call(&mut self, sent: Sent, calls: u64, beyond: u64, window_ms: i64) -> Walked {
+    async fn call(&mut self, sent: Sent, calls: u64, beyond: u64, window_ms: i64) -> StepResult {
         let seen = self.observe(calls.max(1)).await?;
         let up_to = (seen.nth_number + beyond).min(seen.last_number).max(self.oracle.called_up_to);
         let next =
@@ -208,7 +210,7 @@ impl Walk<'_> {
         let batch = match sent {
             Sent::Next => next,
             Sent::Again => self.last,
-            Sent::Straggler => CallBatch { seq: self.last.seq.saturating_sub(1), ..next },
+            Sent::Late => CallBatch { seq: self.last.seq.saturating_sub(1), ..next },
             Sent::NewTerm => CallBatch { term: self.term + 1, seq: 0, ..next },
             Sent::OldTerm => CallBatch { term: self.term - 1, ..next },
         };
@@ -223,25 +225,25 @@ impl Walk<'_> {
         Ok(())
     }
 
-    async fn sell(&mut self, sell: &Sell) -> Walked {
+    async fn sell(&mut self, sell: &Sell) -> StepResult {
         match sell {
-            Sell::Take { n, which, hold: name, pairs, laces, limit } => {
+            Sell::Reserve { n, which, hold: name, pairs, laces, limit } => {
                 let mut lines = vec![units("pair", *pairs)];
                 lines.extend(laces.map(|laces| units("lace", laces)));
                 let place = self.oracle.place(*n, *which, self.key.epoch);
-                let ask = Reservation { hold: hold(*name, 1), place, lines, limit: *limit };
-                if both!(self, reserve(std::slice::from_ref(&ask), self.now))
+                let request = Reservation { hold: hold(*name, 1), place, lines, limit: *limit };
+                if both!(self, reserve(std::slice::from_ref(&request), self.now))
                     == Some(vec![ReservationOutcome::Reserved])
                 {
-                    self.oracle.took(&ask);
+                    self.oracle.reserved(&request);
                 }
             }
-            Sell::Retake { n, hold: name, nth, pairs, limit } => {
+            Sell::Reacquire { n, hold: name, nth, pairs, limit } => {
                 let place = self.oracle.place(*n, Which::Latest, self.key.epoch);
-                let ask =
+                let request =
                     Reservation { hold: hold(*name, *nth), place, lines: vec![units("pair", *pairs)], limit: *limit };
-                if both!(self, reacquire(&ask, self.now)) == Some(ReservationOutcome::Reserved) {
-                    self.oracle.took(&ask);
+                if both!(self, reacquire(&request, self.now)) == Some(ReservationOutcome::Reserved) {
+                    self.oracle.reserved(&request);
                 }
             }
             Sell::End { hold: name, nth, ending } => {
@@ -257,19 +259,19 @@ impl Walk<'_> {
             }
             Sell::UnknownItem { n } => {
                 let place = self.oracle.place(*n, Which::Latest, self.key.epoch);
-                let ask = Reservation { hold: hold(0, 1), place, lines: vec![units("sock", 1)], limit: 9 };
-                both!(self, reserve(std::slice::from_ref(&ask), self.now));
+                let request = Reservation { hold: hold(0, 1), place, lines: vec![units("sock", 1)], limit: 9 };
+                both!(self, reserve(std::slice::from_ref(&request), self.now));
             }
         }
         Ok(())
     }
 
-    async fn observe_stock(&self) -> Walked<Vec<StockCount>> {
+    async fn observe_stock(&self) -> StepResult<Vec<StockCount>> {
         Ok(both!(self, observe(1)).map(|seen: Observation| seen.stock).unwrap_or_default())
     }
 
-    /// What both lines see, with what must always hold of it.
-    async fn observe(&mut self, nth: u64) -> Walked<Observation> {
+    /// Observes both adapters, and checks the invariants.
+    async fn observe(&mut self, nth: u64) -> StepResult<Observation> {
         let seen: Observation = both!(self, observe(nth)).unwrap_or_default();
         both!(self, holds());
         for count in &seen.stock {
@@ -280,7 +282,7 @@ impl Walk<'_> {
         Ok(seen)
     }
 
-    fn check_shown_places(&mut self, seen: &Observation) -> Walked {
+    fn check_shown_places(&mut self, seen: &Observation) -> StepResult {
         let frame = Frame {
             serving: seen.serving,
             last_number: seen.last_number,
@@ -298,29 +300,29 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A new life begins, after the store was lost or without that.
-    async fn lose(&mut self, loss: Loss) -> Walked {
+    /// Begins a new epoch, after a loss or without one.
+    async fn lose(&mut self, loss: Loss) -> StepResult {
         let stock = self.observe(1).await?.stock;
         match loss {
             Loss::Nothing => {}
             Loss::Everything => {
                 self.memory = queue_store::connect("memory:").unwrap();
                 self.redis.queue.forget(&self.key.sale).await.unwrap();
-                self.find_it_lost().await?;
+                self.check_it_is_lost().await?;
             }
             Loss::OneKey(which) => {
                 self.memory = queue_store::connect("memory:").unwrap();
                 self.redis.lose_key(&self.key, which).await;
-                self.find_it_lost().await?;
+                self.check_it_is_lost().await?;
             }
         }
         self.begin(stock).await
     }
 
-    async fn find_it_lost(&self) -> Walked {
+    async fn check_it_is_lost(&self) -> StepResult {
         prop_assert!(matches!(self.redis.queue.current_key(&self.key.sale).await, Err(StoreError::Lost)));
-        let asks = [JoinRequest { buyer: buyer(1), ticket: None }];
-        prop_assert!(both!(self, join(&asks, u64::MAX >> 11, self.now)).is_none());
+        let requests = [JoinRequest { buyer: buyer(1), ticket: None }];
+        prop_assert!(both!(self, join(&requests, u64::MAX >> 11, self.now)).is_none());
         prop_assert!(both!(self, observe(1)).is_none());
         prop_assert!(both!(self, call(self.last, self.now)).is_none());
         prop_assert!(both!(self, holds()).is_none());

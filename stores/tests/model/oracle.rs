@@ -1,4 +1,4 @@
-//! What the database would know, kept beside the two lines: enough to begin a new life with.
+//! The oracle: what the database would hold, which is enough to begin a new epoch.
 
 use std::collections::BTreeMap;
 
@@ -71,17 +71,18 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn took(&mut self, ask: &Reservation) {
-        if self.holds.contains_key(&ask.hold) {
+    pub(crate) fn reserved(&mut self, request: &Reservation) {
+        if self.holds.contains_key(&request.hold) {
             return;
         }
-        let Place { buyer, number } = ask.place;
-        if let Some(pass) = self.passes.get_mut(&(buyer, number)).filter(|_| ask.hold.n == 1) {
-            pass.hold = Some(ask.hold);
+        let Place { buyer, number } = request.place;
+        if let Some(pass) = self.passes.get_mut(&(buyer, number)).filter(|_| request.hold.n == 1) {
+            pass.hold = Some(request.hold);
         }
-        *self.bought.entry(buyer).or_default() += quantity(&ask.lines);
-        let active = ask.hold.n == 1;
-        self.holds.insert(ask.hold, SnapshotHold { hold: ask.hold, buyer, lines: ask.lines.clone(), active });
+        *self.bought.entry(buyer).or_default() += quantity(&request.lines);
+        let active = request.hold.n == 1;
+        self.holds
+            .insert(request.hold, SnapshotHold { hold: request.hold, buyer, lines: request.lines.clone(), active });
     }
 
     pub(crate) fn ended(&mut self, end: &HoldEnd) {
@@ -103,7 +104,7 @@ impl Oracle {
         }
     }
 
-    /// Like the database's own: of a buyer with several passes the latest place counts.
+    /// As the database makes it: of a buyer with several passes the latest one counts.
     pub(crate) fn snapshot(&self, stock: Vec<StockCount>) -> Snapshot {
         let latest: BTreeMap<_, _> = self.passes.iter().map(|((buyer, _), pass)| (*buyer, pass.clone())).collect();
         Snapshot {

@@ -1,4 +1,4 @@
-//! A queue of its own for every test, on the adapter that the case names.
+//! A queue for each test, on the adapter of the case.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use stores::queue_store::{
 /// Enough for every test but those about the allocation of numbers.
 pub(crate) const ALLOCATED_UP_TO: u64 = 1_000;
 pub(crate) const LIMIT: u32 = 4;
-/// When the passes of the tests end, in milliseconds of their own time.
-pub(crate) const PASS_ENDS: i64 = 600_000;
+/// When the passes of the tests expire, in milliseconds of [`at`].
+pub(crate) const PASS_EXPIRES: i64 = 600_000;
 
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     pub(crate) queue: Arc<dyn SaleQueueStore>,
     pub(crate) key: QueueKey,
 }
@@ -28,7 +28,7 @@ pub(crate) fn memory() -> Arc<dyn SaleQueueStore> {
 }
 
 /// Sales have random names, so that tests can share the server.
-#[expect(clippy::disallowed_methods, reason = "tests are told by the environment where the engines are")]
+#[expect(clippy::disallowed_methods, reason = "tests read the addresses of engines from the environment")]
 pub(crate) fn live_redis() -> Arc<dyn SaleQueueStore> {
     let url = std::env::var("OPENRUN_TEST_QUEUE_URL")
         .expect("OPENRUN_TEST_QUEUE_URL must name a Redis to test with, like redis://127.0.0.1:6379");
@@ -38,15 +38,15 @@ pub(crate) fn live_redis() -> Arc<dyn SaleQueueStore> {
 /// A test of every adapter.
 #[template]
 #[rstest::rstest]
-#[case::memory(crate::bench::memory())]
-#[case::live_redis(crate::bench::live_redis())]
+#[case::memory(crate::fixture::memory())]
+#[case::live_redis(crate::fixture::live_redis())]
 pub(crate) fn every_queue(#[case] queue: Arc<dyn SaleQueueStore>) {}
 
 pub(crate) fn random_sale() -> SaleId {
     format!("test-{:032x}", rand::random::<u128>()).parse().unwrap()
 }
 
-/// A moment of the test's own time.
+/// A moment of the tests' time, in milliseconds.
 pub(crate) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_780_000_000_000 + millis)
 }
@@ -75,12 +75,12 @@ pub(crate) fn count(name: &str, free: i64, held: i64, sold: i64) -> StockCount {
     StockCount { item: item(name), free, held, sold }
 }
 
-/// The nonce of an epoch, as good as random.
+/// A nonce that differs for each epoch.
 pub(crate) fn nonce(epoch: i64) -> EpochNonce {
     EpochNonce::from_bits(!epoch)
 }
 
-/// The answer to a join that found no place.
+/// The outcome of a first join.
 pub(crate) fn new(number: u64, joined_at: Timestamp) -> JoinOutcome {
     JoinOutcome::New { number, joined_at }
 }
@@ -89,13 +89,13 @@ pub(crate) fn waiting() -> TicketStatus {
     TicketStatus::Waiting
 }
 
-/// The answer to whoever enters.
+/// The outcome of entering with a pass until [`PASS_EXPIRES`].
 pub(crate) fn admitted() -> EnterOutcome {
-    EnterOutcome::Admitted { expires_at: at(PASS_ENDS) }
+    EnterOutcome::Admitted { expires_at: at(PASS_EXPIRES) }
 }
 
-impl Bench {
-    /// A first life with ten pairs.
+impl Fixture {
+    /// A first epoch with ten pairs.
     pub(crate) async fn open(queue: Arc<dyn SaleQueueStore>) -> Self {
         Self::with(queue, 1, &Snapshot { stock: vec![count("pair", 10, 0, 0)], ..Snapshot::default() }).await
     }
@@ -106,8 +106,8 @@ impl Bench {
         Self { queue, key }
     }
 
-    /// The next life of the same sale.
-    pub(crate) async fn reborn(&mut self, snapshot: &Snapshot, now: Timestamp) {
+    /// Begins the next epoch of the same sale.
+    pub(crate) async fn begin_next_epoch(&mut self, snapshot: &Snapshot, now: Timestamp) {
         self.key.epoch += 1;
         self.key.nonce = nonce(self.key.epoch);
         self.queue.rebuild(&self.key, snapshot, now).await.unwrap();
@@ -118,14 +118,14 @@ impl Bench {
     }
 
     pub(crate) async fn join_with(&self, n: u8, ticket: Option<TicketClaims>, now: Timestamp) -> JoinOutcome {
-        let asks = [JoinRequest { buyer: buyer(n), ticket }];
-        self.queue.join(&self.key, &asks, ALLOCATED_UP_TO, now).await.unwrap().remove(0)
+        let requests = [JoinRequest { buyer: buyer(n), ticket }];
+        self.queue.join(&self.key, &requests, ALLOCATED_UP_TO, now).await.unwrap().remove(0)
     }
 
     /// Buyers 1 to `n` join in order.
-    pub(crate) async fn crowd(&self, n: u8) {
-        let asks: Vec<_> = (1..=n).map(|n| JoinRequest { buyer: buyer(n), ticket: None }).collect();
-        let joined = self.queue.join(&self.key, &asks, ALLOCATED_UP_TO, at(0)).await.unwrap();
+    pub(crate) async fn join_first(&self, n: u8) {
+        let requests: Vec<_> = (1..=n).map(|n| JoinRequest { buyer: buyer(n), ticket: None }).collect();
+        let joined = self.queue.join(&self.key, &requests, ALLOCATED_UP_TO, at(0)).await.unwrap();
         let numbers: Vec<_> = (1..=n).map(|n| new(n.into(), at(0))).collect();
         assert_eq!(joined, numbers);
     }
@@ -138,21 +138,21 @@ impl Bench {
         self.queue.standing(&self.key, &[(buyer(n), carried)], now).await.unwrap().remove(0)
     }
 
-    /// A batch of the first term, for everybody.
+    /// Calls with no limit by number, in the first term.
     pub(crate) async fn call(&self, seq: u64, calls: u64, until: Timestamp) -> CallOutcome {
         let batch = CallBatch { term: 1, seq, calls, up_to: u64::MAX >> 11, until };
         self.queue.call(&self.key, batch, at(0)).await.unwrap()
     }
 
-    /// Enters for a pass that ends at [`PASS_ENDS`].
+    /// Enters with a pass until [`PASS_EXPIRES`].
     pub(crate) async fn enter(&self, n: u8, number: u64, now: Timestamp) -> EnterOutcome {
-        self.enter_until(n, number, now, at(PASS_ENDS)).await
+        self.enter_until(n, number, now, at(PASS_EXPIRES)).await
     }
 
     pub(crate) async fn enter_until(&self, n: u8, number: u64, now: Timestamp, expires_at: Timestamp) -> EnterOutcome {
         let place = Place { buyer: buyer(n), number };
-        let ask = EnterRequest { place, ticket_epoch: self.key.epoch, pass: pass(n), expires_at };
-        self.queue.enter(&self.key, &[ask], now).await.unwrap().remove(0)
+        let request = EnterRequest { place, ticket_epoch: self.key.epoch, pass: pass(n), expires_at };
+        self.queue.enter(&self.key, &[request], now).await.unwrap().remove(0)
     }
 
     pub(crate) async fn leave(&self, n: u8, number: u64, now: Timestamp) -> TicketStatus {
@@ -165,8 +165,8 @@ impl Bench {
     }
 
     /// Buyers 1 to `n` join, are called and enter.
-    pub(crate) async fn inside(&self, n: u8) {
-        self.crowd(n).await;
+    pub(crate) async fn admit_first(&self, n: u8) {
+        self.join_first(n).await;
         self.call(1, n.into(), at(120_000)).await;
         for n in 1..=n {
             assert_eq!(self.enter(n, n.into(), at(1)).await, admitted());
@@ -178,8 +178,8 @@ impl Bench {
     }
 }
 
-/// An ask of buyer `n`, whose number is `n`, for a hold of the same name.
-pub(crate) fn take(n: u8, lines: &[OrderLine]) -> Reservation {
+/// A reservation of buyer `n`, with number `n` and hold `n`.
+pub(crate) fn reservation(n: u8, lines: &[OrderLine]) -> Reservation {
     Reservation {
         hold: hold(n),
         place: Place { buyer: buyer(n), number: n.into() },
