@@ -6,7 +6,7 @@ use sale::{
     order::{Fulfilment, LineKind},
 };
 use serde::Serialize;
-use stores::database::orders::{Attempt, Order, Step};
+use stores::database::orders::{Attempt, HistoryStep, Order};
 use utoipa::ToSchema;
 
 /// The order of the API.
@@ -103,8 +103,8 @@ impl From<&Attempt> for PaymentView {
     }
 }
 
-impl From<&Step> for StepView {
-    fn from(step: &Step) -> Self {
+impl From<&HistoryStep> for StepView {
+    fn from(step: &HistoryStep) -> Self {
         Self { state: step.state, at: step.at }
     }
 }

@@ -10,7 +10,7 @@ CREATE TABLE sales (
     purchase_window_seconds BIGINT CHECK (purchase_window_seconds > 0),
     -- The seller who created it, by the hash of the address; empty for the operator and the command line.
     owner            TEXT NOT NULL DEFAULT '',
-    -- In no list; it opens by its address.
+    -- In no list; reachable by its address only.
     hidden           BIGINT NOT NULL DEFAULT 0,
     name_ko          TEXT NOT NULL,
     name_en          TEXT NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE sales (
     overcall_permille BIGINT NOT NULL DEFAULT 0 CHECK (overcall_permille >= 0),
     paused           BIGINT NOT NULL DEFAULT 0,
     closing          BIGINT NOT NULL DEFAULT 0,
-    -- When nobody was inside any more; NULL before.
+    -- When the last buyer was no longer inside; NULL before.
     closed_at        BIGINT,
     -- The generation of the queue store's contents; 0 before it was filled for the first time.
     epoch            BIGINT NOT NULL DEFAULT 0,
@@ -63,10 +63,10 @@ CREATE TABLE items (
     CHECK (held + sold <= total)
 );
 
--- From here to the holds no foreign keys: an order is written with everything that belongs to it in one transaction that
--- has its items locked, and to look each of them up again would cost more than half of what the writing costs.
+-- No foreign keys from here to the holds: an order is written with its rows in one transaction that has the items locked, and
+-- checking each reference would add more than half of the cost of the writes.
 
--- Units that a buyer holds or has bought. No row ever expires: the limit is for the whole sale.
+-- Units that a buyer holds or has bought. Rows do not expire: the limit is for the whole sale.
 CREATE TABLE buyers (
     sale   TEXT NOT NULL,
     buyer  TEXT NOT NULL,
@@ -74,7 +74,7 @@ CREATE TABLE buyers (
     PRIMARY KEY (sale, buyer)
 );
 
--- One pass per ticket ever.
+-- A ticket gets at most one pass.
 CREATE TABLE passes (
     id          TEXT NOT NULL UNIQUE,
     sale        TEXT NOT NULL REFERENCES sales (id),
@@ -83,25 +83,25 @@ CREATE TABLE passes (
     bound       BIGINT NOT NULL,
     issued_at   BIGINT NOT NULL,
     expires_at  BIGINT NOT NULL,
-    -- The buyer gave the pass back by leaving.
+    -- Set when its buyer has left.
     ended       BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (sale, number)
 );
 
--- The part of a purchase that lies in one sale.
+-- The part of a purchase in one sale.
 CREATE TABLE orders (
     id           TEXT PRIMARY KEY,
-    -- The order's own id where the purchase is this order alone.
+    -- The id of the order, if the purchase consists of this order alone.
     purchase_id  TEXT NOT NULL,
     sale         TEXT NOT NULL,
-    -- The pass that bought it and the number of its ticket, one order per pass; NULL where no pass was asked for.
+    -- The pass that it was bought with, one order per pass, and the number of its ticket; NULL if no pass was required.
     pass         TEXT UNIQUE,
     number       BIGINT,
     buyer        TEXT NOT NULL,
     account      TEXT,
-    -- Whether it has its units, and how it ended without them.
+    -- Whether it has its units, or how it ended without them.
     state        TEXT NOT NULL CHECK (state IN ('reserved', 'sold', 'expired', 'cancelled', 'payment_failed')),
-    -- What its money has come to.
+    -- The state of its money.
     financial_state TEXT NOT NULL DEFAULT 'none' CHECK (financial_state IN
                      ('none', 'processing', 'unknown', 'captured', 'refund_pending', 'refunded', 'needs_review')),
     fulfilment   TEXT NOT NULL DEFAULT 'none' CHECK (fulfilment IN
@@ -123,16 +123,15 @@ CREATE INDEX orders_of_sale ON orders (sale, created_at);
 CREATE INDEX orders_of_buyer ON orders (buyer, sale);
 CREATE INDEX orders_of_purchase ON orders (purchase_id) WHERE purchase_id <> id;
 
--- What somebody bought at once: a view of the order where it is one, the sum of the orders where they are several. What is
--- sealed is sealed for an order, and is read there.
+-- What was bought together: one order, or the sum of several. Sealed columns are sealed for an order, and are read there.
 CREATE VIEW purchases AS
     SELECT id, buyer, account, currency, amount, locale, trace, created_at FROM orders WHERE purchase_id = id
     UNION ALL
     SELECT purchase_id, min(buyer), min(account), min(currency), sum(amount), min(locale), min(trace), min(created_at)
     FROM orders WHERE purchase_id <> id GROUP BY purchase_id;
 
--- What was ordered, its name and price frozen at the order. What is held of it and sold is said by its holds. Each check
--- of a row costs where orders are placed: only what a later change could break has one (docs/adr/0012).
+-- What was ordered, with name and price at that time. Which units are held or sold is in the holds. Each check of a row costs
+-- time when orders are placed, so only what a later change could break has one (docs/adr/0012).
 CREATE TABLE order_lines (
     order_id          TEXT NOT NULL,
     line_no           BIGINT NOT NULL,
@@ -156,7 +155,7 @@ CREATE TABLE order_lines (
     CHECK (refunded_amount = 0 OR refunded_amount BETWEEN 0 AND quantity * unit_amount)
 );
 
--- The steps after the first one, which is the order's own row: the state as the API names it, who moved it, and why.
+-- The steps of an order after the first one, which is its own row: the state as the API names it, the actor and the reason.
 CREATE TABLE order_history (
     order_id  TEXT NOT NULL,
     nth       BIGINT NOT NULL,
@@ -167,26 +166,26 @@ CREATE TABLE order_history (
     PRIMARY KEY (order_id, nth)
 );
 
--- Units set aside for an order, each time that they were: `{order}:{n}` outside. A later hold than the first is taken
--- for money that came late. A row whose buyer is empty is the mark of a hold that must never be placed.
+-- Units reserved for an order; the id of a hold outside is `{order}:{n}`. A hold after the first is for a late payment. A row
+-- with an empty buyer marks a hold that must never be placed.
 CREATE TABLE holds (
     order_id    TEXT NOT NULL,
     n           BIGINT NOT NULL,
     sale        TEXT NOT NULL,
     buyer       TEXT NOT NULL,
     state       TEXT NOT NULL CHECK (state IN ('held', 'paying', 'committed', 'released', 'expired', 'returned')),
-    -- How many of each item, as a JSON object; read it through `hold_lines`.
+    -- The quantity of each item, as a JSON object; read through `hold_lines`.
     units       TEXT NOT NULL,
     deadline    BIGINT NOT NULL,
     created_at  BIGINT NOT NULL,
-    -- 0 while the gate does not know what became of the hold: that it ended, or that its payment is unknown.
+    -- 0 until the gate is synced with the end of the hold, or with its payment being unknown.
     gate_synced BIGINT NOT NULL DEFAULT 1,
     PRIMARY KEY (order_id, n)
 );
 CREATE INDEX holds_by_deadline ON holds (deadline) WHERE state IN ('held', 'paying');
 CREATE INDEX holds_to_sync ON holds (sale, order_id) WHERE gate_synced = 0;
 
--- The units of every hold, one row an item.
+-- The units of every hold, one row per item.
 CREATE VIEW hold_lines AS
     SELECT h.order_id, h.n, h.sale, h.buyer, h.state, l.key AS item, l.value AS quantity
     FROM holds h, json_each(h.units) AS l;
@@ -194,40 +193,40 @@ CREATE VIEW hold_lines AS
 -- Attempts to pay a purchase. The id follows from purchase and attempt.
 CREATE TABLE payments (
     id               TEXT PRIMARY KEY,
-    -- A purchase of one order has the id of its order.
+    -- A purchase of one order has the id of that order.
     purchase_id      TEXT NOT NULL,
     attempt          BIGINT NOT NULL CHECK (attempt > 0),
     idempotency_key  TEXT NOT NULL,
     method           TEXT NOT NULL,
     amount           BIGINT NOT NULL CHECK (amount >= 0),
     currency         TEXT NOT NULL,
-    -- What the provider has taken, and what it has given back of that.
+    -- What the provider has captured, and what it has refunded of that.
     captured_amount  BIGINT NOT NULL DEFAULT 0,
     refunded_amount  BIGINT NOT NULL DEFAULT 0 CHECK (refunded_amount >= 0),
     state            TEXT NOT NULL CHECK (state IN ('created', 'authorised', 'captured', 'declined', 'failed', 'voided',
                        'unknown', 'refund_pending', 'refunded')),
     -- Set once, before the provider is called.
     intent           TEXT CHECK (intent IN ('capture', 'void')),
-    -- Why it is voided; decides what becomes of the order.
+    -- Why it is voided, which decides how the order ends.
     void_for         TEXT CHECK (void_for IN ('deadline', 'cancel')),
-    -- Declined for good: no other attempt is allowed.
+    -- Declined for good: no further attempt is allowed.
     last             BIGINT NOT NULL DEFAULT 0 CHECK (last IN (0, 1)),
     provider         TEXT NOT NULL,
     -- The provider's id of the charge, committed before the charge is confirmed; and when.
     provider_id      TEXT,
     sent_at          BIGINT,
-    -- When the hold's deadline was moved for this attempt. That happens for one attempt of a purchase.
+    -- When the deadline of the hold was extended for this attempt, which is done for one attempt of a purchase.
     extended_at      BIGINT,
     -- Until when an authorised charge can be captured.
     authorised_until BIGINT,
-    -- Where the buyer has to go on, while the provider waits for that.
+    -- The address where the buyer has to continue, while the provider waits for that.
     next_action      TEXT,
     -- Why it was declined, in the provider's words.
     failure          TEXT,
-    -- When somebody looks at it: the payment worker while it is open, the stock worker once it has ended. NULL when units
-    -- and order have followed its last result.
+    -- When it is processed next: by the payment worker while it is open, by the stock worker once it has ended. NULL when
+    -- units and order have followed its result.
     due_at           BIGINT,
-    -- How often the poller has taken it since the provider last brought it forward.
+    -- How often it was polled since its last progress.
     polls            BIGINT NOT NULL DEFAULT 0,
     created_at       BIGINT NOT NULL,
     changed_at       BIGINT NOT NULL,
@@ -237,10 +236,10 @@ CREATE TABLE payments (
     CHECK (refunded_amount <= captured_amount AND captured_amount <= amount),
     CHECK ((sent_at IS NULL) = (provider_id IS NULL))
 );
--- None by state: PostgreSQL would touch every index with each move.
+-- No index by state: each transition would update every index of the table.
 CREATE INDEX payments_due ON payments (due_at) WHERE due_at IS NOT NULL;
 
--- What of a payment pays for which order.
+-- How much of a payment is for which order.
 CREATE TABLE payment_parts (
     payment_id  TEXT NOT NULL REFERENCES payments (id),
     order_id    TEXT NOT NULL REFERENCES orders (id),
@@ -249,7 +248,7 @@ CREATE TABLE payment_parts (
 );
 CREATE INDEX payment_parts_of_order ON payment_parts (order_id);
 
--- Money to give back. The id is the key of the provider's call: `refund:{payment}:{n}`.
+-- Refunds. The id is the key of the provider's call: `refund:{payment}:{n}`.
 CREATE TABLE refunds (
     id            TEXT PRIMARY KEY,
     payment_id    TEXT NOT NULL REFERENCES payments (id),
@@ -257,19 +256,19 @@ CREATE TABLE refunds (
     amount        BIGINT NOT NULL CHECK (amount > 0),
     currency      TEXT NOT NULL,
     reason        TEXT NOT NULL,
-    -- `rules`, or the person.
+    -- `rules`, or a person.
     requested_by  TEXT NOT NULL,
-    -- The key of whoever asked for it: the same one is the same refund.
+    -- The key of the request: the same key is the same refund.
     request_key   TEXT NOT NULL UNIQUE,
     state         TEXT NOT NULL CHECK (state IN ('pending', 'done', 'needs_review')),
-    -- How often the provider has refused it, and how often it has not answered. Silence is never a refusal.
+    -- How often the provider has refused it, and how often it has not answered.
     refusals      BIGINT NOT NULL DEFAULT 0 CHECK (refusals >= 0),
     silences      BIGINT NOT NULL DEFAULT 0 CHECK (silences >= 0),
     -- The provider's id of the refund.
     provider_ref  TEXT,
-    -- Why it was refused last, in the provider's words.
+    -- The reason of the last refusal, in the provider's words.
     failure       TEXT,
-    -- When it is asked for; NULL when it has ended.
+    -- When the provider is called next; NULL when it has ended.
     due_at        BIGINT,
     created_at    BIGINT NOT NULL,
     changed_at    BIGINT NOT NULL,
@@ -277,7 +276,7 @@ CREATE TABLE refunds (
 );
 CREATE INDEX refunds_due ON refunds (due_at) WHERE due_at IS NOT NULL;
 
--- Which lines a refund gives back: `amount` of each, and how many units have gone back whole with it.
+-- The lines of a refund: the amount of each, and how many whole units that is.
 CREATE TABLE refund_lines (
     refund_id  TEXT NOT NULL REFERENCES refunds (id),
     order_id   TEXT NOT NULL REFERENCES orders (id),
@@ -288,8 +287,8 @@ CREATE TABLE refund_lines (
 );
 CREATE INDEX refund_lines_of_order ON refund_lines (order_id);
 
--- Money that has moved: one row a fact, written in the transaction of the fact and never changed. No foreign keys: what
--- happened has happened, whatever becomes of the rows that it was about.
+-- Captures and refunds: one row each, appended in the transaction of the fact and never changed. No foreign keys: a fact
+-- stays, even if the rows that it was about do not.
 CREATE TABLE money_moves (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     purchase_id  TEXT NOT NULL,
@@ -298,7 +297,7 @@ CREATE TABLE money_moves (
     kind         TEXT NOT NULL CHECK (kind IN ('captured', 'refunded')),
     amount       BIGINT NOT NULL CHECK (amount >= 0),
     currency     TEXT NOT NULL,
-    -- Why, in a word.
+    -- The reason, in a word.
     cause        TEXT NOT NULL,
     at           BIGINT NOT NULL,
     CHECK ((kind = 'refunded') = (refund_id IS NOT NULL))
@@ -308,8 +307,8 @@ CREATE INDEX money_moves_by_time ON money_moves (at);
 -- A refund moves money once.
 CREATE UNIQUE INDEX money_moves_of_refund ON money_moves (refund_id) WHERE refund_id IS NOT NULL;
 
--- Events of the same transaction as their cause. With the embedded log this table is the log; without, they are removed
--- once the log has them. An event that should come twice changes nothing.
+-- Events, appended in the transaction of their cause. With the embedded log this table is the log; with another log they
+-- are removed once they are published. A repeated event changes nothing.
 CREATE TABLE outbox (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
     event_id      TEXT NOT NULL,
@@ -317,7 +316,7 @@ CREATE TABLE outbox (
     order_id      TEXT NOT NULL,
     body          TEXT NOT NULL,
     trace         TEXT NOT NULL DEFAULT '',
-    -- When every group had read the row of the embedded log.
+    -- When every consumer group had read it from the embedded log.
     published_at  BIGINT
 );
 CREATE INDEX outbox_unpublished ON outbox (id) WHERE published_at IS NULL;
@@ -330,7 +329,7 @@ CREATE TABLE inbox (
 );
 CREATE INDEX inbox_by_time ON inbox (at);
 
--- How far each group has read the embedded log.
+-- How far each consumer group has read the embedded log.
 CREATE TABLE log_cursors (
     consumer  TEXT PRIMARY KEY,
     outbox_id BIGINT NOT NULL
@@ -353,11 +352,11 @@ CREATE TABLE leases (
     until   BIGINT NOT NULL
 );
 
--- The ledger of the sandbox provider, as if it were another company's: its ids are its own, and of ours it knows the key.
+-- The ledger of the sandbox provider, as separate as a real provider's: it has its own ids, and of ours only the key.
 CREATE TABLE sandbox_charges (
     id          TEXT PRIMARY KEY,
     key         TEXT NOT NULL,
-    -- Whether the key still names this charge: providers forget keys after some time, though not what they were.
+    -- Whether the key still names this charge: providers forget keys after some time.
     remembered  BIGINT NOT NULL DEFAULT 1 CHECK (remembered IN (0, 1)),
     method      TEXT NOT NULL,
     amount      BIGINT NOT NULL CHECK (amount >= 0),
@@ -365,7 +364,7 @@ CREATE TABLE sandbox_charges (
     state       TEXT NOT NULL,
     -- Declined for good.
     last        BIGINT NOT NULL DEFAULT 0,
-    -- When the buyer's bank answers; NULL when it never does, and until the charge is confirmed.
+    -- When the buyer's bank answers; NULL if it never does, and before the charge is confirmed.
     answers_at  BIGINT,
     refunded    BIGINT NOT NULL DEFAULT 0 CHECK (refunded BETWEEN 0 AND amount),
     created_at  BIGINT NOT NULL
@@ -393,7 +392,7 @@ CREATE TABLE mails (
 );
 CREATE INDEX mails_by_time ON mails (at);
 
--- Sellers by a blind index of their address; links and sessions by a hash of the secret.
+-- Sellers are found by a blind index of their address, links and sessions by a hash of their secret.
 CREATE TABLE sellers (
     email_hash  TEXT PRIMARY KEY,
     email       BLOB NOT NULL,
@@ -416,7 +415,7 @@ CREATE TABLE console_sessions (
 );
 CREATE INDEX console_sessions_by_end ON console_sessions (expires_at);
 
--- What sellers and the operator did. The actor is the hash of a person's address, or a role where nobody signed in.
+-- Actions of sellers and the operator. The actor is the hash of a person's address, or a role if nobody signed in.
 CREATE TABLE audit_log (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     sale    TEXT NOT NULL,
@@ -427,24 +426,24 @@ CREATE TABLE audit_log (
 );
 CREATE INDEX audit_log_of_sale ON audit_log (sale, id);
 
--- What only a person can decide.
+-- Cases: what only a person can decide.
 CREATE TABLE cases (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     kind        TEXT NOT NULL,
-    -- The id of what it is about, by its kind.
+    -- The id of what it is about, which the kind determines.
     subject     TEXT NOT NULL,
     sale        TEXT NOT NULL,
     opened_at   BIGINT NOT NULL,
     detail      TEXT NOT NULL DEFAULT '',
     closed_at   BIGINT,
     resolution  TEXT,
-    -- Who closed it.
+    -- The person who closed it.
     actor       TEXT,
     CHECK ((closed_at IS NULL) = (resolution IS NULL))
 );
 CREATE UNIQUE INDEX cases_open ON cases (kind, subject) WHERE closed_at IS NULL;
 
--- One row: which installation this database belongs to.
+-- One row: the installation that this database belongs to.
 CREATE TABLE installation (
     id                BIGINT PRIMARY KEY CHECK (id = 1),
     -- Derived from what a rotation of the keys keeps.
@@ -456,7 +455,7 @@ CREATE TABLE installation (
     created_at        BIGINT NOT NULL
 );
 
--- Processes of the installation, each until it has said nothing for a while.
+-- The processes of the installation that are alive.
 CREATE TABLE processes (
     id           TEXT PRIMARY KEY,
     alive_until  BIGINT NOT NULL

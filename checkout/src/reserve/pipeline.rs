@@ -162,7 +162,7 @@ impl Stores {
         let now = self.database.now();
         let key = sale.queue_key();
         let mut passes: Vec<_> = pending.iter().map(|reservation| reservation.pass.clone()).collect();
-        passes::renew(&self.database, &mut passes, now).await?;
+        passes::update_expiries(&self.database, &mut passes, now).await?;
         let allowed = pending.into_iter().zip(&passes).map(|(reservation, pass)| {
             let (lines, currency) = priced_lines(&sale, pass, &reservation.request, now)?;
             Ok(NewOrder {

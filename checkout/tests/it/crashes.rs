@@ -317,7 +317,7 @@ async fn passes_get_back_the_time_that_a_lost_store_took(#[case] engine: Engine)
     assert_eq!(shop.reserve(&open, "key").await.unwrap_err(), CheckoutError::PassExpired);
     recovery.run_once(&shop.database, shop.queue.as_ref()).await.unwrap();
     let mut passes = [over.clone(), used.clone(), open.clone()];
-    passes::renew(&shop.database, &mut passes, shop.database.now()).await.unwrap();
+    passes::update_expiries(&shop.database, &mut passes, shop.database.now()).await.unwrap();
     let given_back = |at: usize, was: &Pass| passes[at].expires_at.millis_since(was.expires_at);
     assert_eq!((given_back(0, &over), given_back(1, &used)), (0, 0), "what was over stays over");
     assert!((LONG_MS..LONG_MS + 5_000).contains(&given_back(2, &open)), "{}", given_back(2, &open));

@@ -192,7 +192,7 @@ impl Shop {
             })
             .collect();
         self.queue.enter(key, &enters, now).await.unwrap();
-        passes::give(&self.database, &passes).await.unwrap();
+        passes::issue(&self.database, &passes).await.unwrap();
         passes
     }
 

@@ -1,4 +1,5 @@
-//! Money that came after the units had gone back: the locked rows of its order, and the two ways on.
+//! Late payments: money was captured after the units of the order were freed. The order is sold after all, or the money is
+//! refunded.
 
 use sale::{
     HoldId, ItemId, OrderId, PaymentState, Timestamp,
@@ -31,17 +32,17 @@ pub struct LatePayment {
     /// The latest hold that had units.
     hold: HoldRow,
     payments: Vec<PaymentRow>,
-    /// The hold that would take units again.
+    /// The id of the hold that would reserve units again.
     next: HoldId,
 }
 
-/// What the gate has to be asked for.
+/// The units that the gate is to reserve again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reacquisition {
     pub key: QueueKey,
     /// The units of the hold that ended, under a new one.
     pub take: Reservation,
-    /// Nothing is sold after the end of a sale, and the queue of a closed one is not kept.
+    /// Nothing is sold after the end of a sale, and a closed sale has no gate any more.
     pub is_closed: bool,
 }
 
@@ -101,12 +102,12 @@ impl LatePayment {
         })
     }
 
-    /// Locks the items and the buyer, and says whether the units are free and within the limit; `None` when the gate that
-    /// was asked is of an epoch that is over.
+    /// Locks the items and the buyer, and returns whether the units are free and within the limit; `None` when the gate that
+    /// reserved them is of an earlier epoch.
     pub async fn has_room(&mut self, wanted: &Reacquisition) -> Result<Option<bool>, StoreError> {
         let is_free = self.is_free(&wanted.take).await?;
         let is_within = self.is_within_limit(&wanted.take).await?;
-        // Read after the items are locked: whoever raises the epoch locks them too.
+        // Read after the items are locked: raising the epoch locks them too.
         let is_alive = queue_key_in(&mut self.tx, &self.hold.sale).await? == wanted.key;
         Ok(is_alive.then_some(is_free && is_within))
     }
@@ -137,7 +138,7 @@ impl LatePayment {
         Ok(bought.saturating_add(i64::from(quantity(&take.lines))) <= i64::from(take.limit))
     }
 
-    /// Sells units that are free and locked straight away, under the new hold. The gate has still to be told of it.
+    /// Sells units that are free and locked, under the new hold. The gate is to be synced with it afterwards.
     pub async fn sell(mut self, take: &Reservation, now: Timestamp) -> Result<(), StoreError> {
         let order = self.hold.id.order;
         self.count_sold(take).await?;
@@ -181,7 +182,7 @@ impl LatePayment {
         Ok(())
     }
 
-    /// Owes the buyer the money, and marks the new hold as one that must never be placed.
+    /// Requests the refunds of the money, and marks the new hold as never to be placed.
     pub async fn owe_back(mut self, now: Timestamp) -> Result<(), StoreError> {
         let (order, database) = (self.next.order, self.database);
         let captured: Vec<_> = self.payments.iter().filter(|payment| payment.state == PaymentState::Captured).collect();

@@ -21,29 +21,23 @@ pub async fn acquire(
     now: Timestamp,
     until: Timestamp,
 ) -> Result<Option<Leadership>, StoreError> {
-    let renewed = sqlx::query_scalar(
-        "UPDATE sales SET leads_until = $4 WHERE id = $1 AND leader = $2 AND leads_until > $3 RETURNING term",
-    )
-    .bind(sale.as_str())
-    .bind(leader)
-    .bind(now.as_millis())
-    .bind(until.as_millis())
-    .fetch_optional(database.writer())
-    .await?;
-    if let Some(term) = renewed {
-        return Ok(Some(Leadership { term, is_new: false }));
+    const RENEW: &str =
+        "UPDATE sales SET leads_until = $4 WHERE id = $1 AND leader = $2 AND leads_until > $3 RETURNING term";
+    const ACQUIRE: &str = "UPDATE sales SET leader = $2, term = term + 1, leads_until = $4 WHERE id = $1 AND leads_until <= $3 \
+        RETURNING term";
+    for (statement, is_new) in [(RENEW, false), (ACQUIRE, true)] {
+        let term = sqlx::query_scalar(statement)
+            .bind(sale.as_str())
+            .bind(leader)
+            .bind(now.as_millis())
+            .bind(until.as_millis())
+            .fetch_optional(database.writer())
+            .await?;
+        if let Some(term) = term {
+            return Ok(Some(Leadership { term, is_new }));
+        }
     }
-    let acquired = sqlx::query_scalar(
-        "UPDATE sales SET leader = $2, term = term + 1, leads_until = $4 WHERE id = $1 AND leads_until <= $3 \
-         RETURNING term",
-    )
-    .bind(sale.as_str())
-    .bind(leader)
-    .bind(now.as_millis())
-    .bind(until.as_millis())
-    .fetch_optional(database.writer())
-    .await?;
-    Ok(acquired.map(|term| Leadership { term, is_new: true }))
+    Ok(None)
 }
 
 /// Gives up the leadership at once, on a clean stop.

@@ -1,4 +1,4 @@
-//! Money moves: what was taken and given back, one row a fact, written in the transaction of the fact and never changed.
+//! Money moves: captures and refunds, one row each, appended in the transaction of the fact and never changed.
 
 use std::collections::HashSet;
 
@@ -18,9 +18,9 @@ use crate::StoreError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MoveKind {
-    /// The provider has taken money.
+    /// The provider has captured money.
     Captured,
-    /// The provider has given money back.
+    /// The provider has refunded money.
     Refunded,
 }
 
@@ -33,7 +33,7 @@ impl MoveKind {
     }
 }
 
-/// Money that has moved.
+/// A capture or a refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MoneyMove {
     pub(super) purchase: OrderId,
@@ -45,7 +45,7 @@ pub(super) struct MoneyMove {
     pub(super) cause: String,
 }
 
-/// Writes moves down.
+/// Appends moves.
 pub(super) async fn append(
     database: &Database,
     tx: &mut Tx,
@@ -76,14 +76,14 @@ pub(super) async fn append(
     Ok(())
 }
 
-/// What the moves of a payment add up to, in minor units.
+/// Sums of the moves of a payment, in minor units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
     pub captured: i64,
     pub refunded: i64,
 }
 
-/// An attempt whose charge may have been confirmed, with what its row and its moves say about its money.
+/// An attempt whose charge may have been confirmed, with the money according to its row and to its moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     pub payment: PaymentId,
@@ -92,7 +92,7 @@ pub struct Account {
     pub money: Money,
     pub state: PaymentState,
     pub order_state: OrderState,
-    /// What the payment's own row says.
+    /// According to the row of the payment.
     pub row: Sums,
     pub moves: Sums,
 }
@@ -130,7 +130,7 @@ impl From<AccountColumns> for Account {
     }
 }
 
-/// The accounts of a sale, or of all, by order, from after `after` on.
+/// The accounts of a sale, or of all, by order, after the order `after`.
 pub async fn accounts(
     database: &Database,
     sale: Option<&SaleId>,
@@ -159,7 +159,7 @@ pub async fn accounts(
     Ok(rows.into_iter().map(Account::from).collect())
 }
 
-/// Which of these orders are of a sale.
+/// Those of these orders that belong to the sale.
 pub async fn of_sale(database: &Database, sale: &SaleId, orders: &[OrderId]) -> Result<HashSet<OrderId>, StoreError> {
     const READ: Sql = sql!("SELECT id FROM orders WHERE sale = $1 AND id @in($2)");
     let rows = sqlx::query(database.sql(READ))

@@ -1,4 +1,4 @@
-//! Orders as they are read: one statement, so that order, hold, payment and history are of one moment.
+//! Reading orders: one statement, so that order, hold, payment and history are of one moment.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -25,7 +25,7 @@ pub struct Order {
     pub id: OrderId,
     pub purchase: PurchaseId,
     pub sale: SaleId,
-    /// The pass that bought it, where one was asked for.
+    /// The pass that it was bought with, where one was required.
     pub pass: Option<PassId>,
     /// The number of the pass's ticket.
     pub number: Option<u64>,
@@ -40,11 +40,11 @@ pub struct Order {
     pub trace: String,
     pub created_at: Timestamp,
     pub lines: Vec<OrderLine>,
-    /// The units that count: the latest hold.
-    pub hold: Option<Held>,
+    /// The current hold.
+    pub hold: Option<CurrentHold>,
     /// The latest attempt to pay.
     pub payment: Option<Attempt>,
-    pub history: Vec<Step>,
+    pub history: Vec<HistoryStep>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -60,7 +60,7 @@ pub struct OrderLine {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub struct Held {
+pub struct CurrentHold {
     pub state: HoldState,
     #[serde(deserialize_with = "millis")]
     pub deadline: Timestamp,
@@ -83,7 +83,7 @@ pub struct Attempt {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub struct Step {
+pub struct HistoryStep {
     pub state: OrderState,
     #[serde(deserialize_with = "millis")]
     pub at: Timestamp,
@@ -206,7 +206,7 @@ impl FromRow<'_, AnyRow> for Order {
     fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
         let created_at = Column::read(row, "created_at")?;
         // The first step of every order is its own row.
-        let placed = Step { state: OrderState::PendingPayment, at: created_at };
+        let placed = HistoryStep { state: OrderState::PendingPayment, at: created_at };
         Ok(Self {
             id: Column::read(row, "id")?,
             purchase: Column::read(row, "purchase_id")?,

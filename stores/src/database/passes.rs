@@ -47,8 +47,8 @@ row! {
 
 /// Commits the rows of these passes, and returns each as it is stored and whether it is new. A pass that had a row keeps its
 /// times, so a repeated request gets the same pass.
-pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, bool)>, StoreError> {
-    const GIVE: Sql = Sql {
+pub async fn issue(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, bool)>, StoreError> {
+    const INSERT: Sql = Sql {
         postgres: "INSERT INTO passes (id, sale, number, buyer, bound, issued_at, expires_at) \
                    SELECT r.id, r.sale, r.number, r.buyer, r.bound, r.issued_at, r.expires_at \
                    FROM json_to_recordset($1::json) AS r(id text, sale text, number bigint, buyer text, \
@@ -75,7 +75,7 @@ pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, boo
     }
     let mut tx = database.begin().await?;
     let rows = serde_json::Value::from(rows).to_string();
-    let inserted = sqlx::query(database.sql(GIVE)).bind(rows).fetch_all(&mut *tx).await?;
+    let inserted = sqlx::query(database.sql(INSERT)).bind(rows).fetch_all(&mut *tx).await?;
     let mut new: HashSet<PassId> = column(&inserted, "id")?;
     let ids = parameters::list(passes.iter().map(|pass| pass.id));
     let stored: Vec<Columns> = sqlx::query_as(database.sql(READ)).bind(ids).fetch_all(&mut *tx).await?;
@@ -93,7 +93,7 @@ pub async fn give(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, boo
 
 /// Updates the passes that have expired by `now` to the expiry of their rows: it was extended if the queue store was lost
 /// meanwhile. The others need no query.
-pub async fn renew(database: &Database, passes: &mut [Pass], now: Timestamp) -> Result<(), StoreError> {
+pub async fn update_expiries(database: &Database, passes: &mut [Pass], now: Timestamp) -> Result<(), StoreError> {
     const READ: Sql = sql!("SELECT id, expires_at FROM passes WHERE id @in($1)");
     let expired: Vec<_> = passes.iter().filter(|pass| now >= pass.expires_at).map(|pass| pass.id).collect();
     if expired.is_empty() {

@@ -27,7 +27,7 @@ use self::{
 };
 use super::{
     Database,
-    orders::{Held, Order, OrderLine, Step},
+    orders::{CurrentHold, HistoryStep, Order, OrderLine},
 };
 use crate::{StoreError, queue_store::QueueKey};
 
@@ -92,9 +92,9 @@ impl NewOrder {
                     unit_amount: line.unit_amount,
                 })
                 .collect(),
-            hold: Some(Held { state: HoldState::Held, deadline: hold_until }),
+            hold: Some(CurrentHold { state: HoldState::Held, deadline: hold_until }),
             payment: None,
-            history: vec![Step { state: OrderState::PendingPayment, at }],
+            history: vec![HistoryStep { state: OrderState::PendingPayment, at }],
         }
     }
 

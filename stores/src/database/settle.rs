@@ -1,7 +1,7 @@
-//! Orders follow their payments: the rows that decide are read under locks, what was decided is written in the same
-//! transaction.
+//! Settling: orders follow their payments. The rows that decide are read under locks, and the decision is written in the
+//! same transaction.
 //!
-//! Every event may ask for it, however often and in whatever order: only the first one finds something to move.
+//! It may be triggered by any event, repeatedly and in any order: only the first time there is something to move.
 
 use std::collections::HashMap;
 
@@ -24,36 +24,36 @@ use super::{
 };
 use crate::StoreError;
 
-/// An order that has to follow its payments.
+/// Why an order is settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     pub order: OrderId,
-    /// The events that ask, which are written into the inbox with the effect. Empty when nobody but the caller asks.
+    /// The events that trigger it, which are added to the inbox with the effect. Empty when no event does.
     pub events: Vec<EventId>,
 }
 
-/// What becomes of an order.
+/// What settling does to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     Nothing,
-    /// The units are sold for this attempt; whatever else was charged goes back.
+    /// The units are sold for this attempt; other captured attempts are refunded.
     Commit(PaymentId),
-    /// They are sold for this attempt already; whatever else was charged goes back.
+    /// They are sold for this attempt already; other captured attempts are refunded.
     KeepSold(PaymentId),
-    /// The units go back.
+    /// The units are freed.
     Release(Unpaid),
-    /// Back to held: the buyer may try again.
+    /// The hold is held again: the buyer may make another attempt.
     HoldAgain,
-    /// Money came after the units had gone back: nothing moves here, see [`LatePayment`](super::late_payment::LatePayment).
+    /// Money was captured after the units were freed: nothing moves here, see [`LatePayment`](super::late_payment::LatePayment).
     Late,
 }
 
-/// Why an order ends without money.
+/// Why an order ends without payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpaid {
     /// Declined for good.
     Declined,
-    /// Its buyer let it go.
+    /// Its buyer has cancelled.
     Cancelled,
     /// Its deadline has passed.
     Expired,
@@ -71,25 +71,24 @@ impl Unpaid {
     }
 }
 
-/// An order as its locked rows say it.
+/// An order with its locked rows.
 #[derive(Debug)]
 pub struct LockedOrder {
-    /// The hold that counts.
+    /// The current hold.
     pub hold: HoldRow,
     /// All attempts, the first one first.
     pub payments: Vec<PaymentRow>,
     events: Vec<EventId>,
 }
 
-/// Locked orders, to be decided on and then carried out.
+/// Locked orders, for a decision on each.
 #[derive(Debug)]
 pub struct Settling {
     tx: Tx,
     orders: Vec<LockedOrder>,
 }
 
-/// Locks the holds and payments of these orders; those whose events have all been carried out are left out. No order may
-/// be named twice.
+/// Locks the holds and payments of these orders, but for those whose events have all been handled. No order may occur twice.
 pub async fn lock(database: &Database, causes: &[Cause]) -> Result<Settling, StoreError> {
     let mut tx = database.begin().await?;
     let ids: Vec<_> = causes.iter().map(|cause| cause.order).collect();
@@ -100,13 +99,13 @@ pub async fn lock(database: &Database, causes: &[Cause]) -> Result<Settling, Sto
     let events: Vec<_> = causes.iter().flat_map(|cause| cause.events.iter().copied()).collect();
     let seen = inbox::seen(database, &mut tx, ConsumerGroup::Stock, &events).await?;
     let is_new = |cause: &&Cause| cause.events.is_empty() || !cause.events.iter().all(|event| seen.contains(event));
-    let asked: Vec<_> = causes.iter().filter(is_new).filter(|cause| holds.contains_key(&cause.order)).collect();
-    let ids: Vec<_> = asked.iter().map(|cause| cause.order).collect();
+    let unhandled: Vec<_> = causes.iter().filter(is_new).filter(|cause| holds.contains_key(&cause.order)).collect();
+    let ids: Vec<_> = unhandled.iter().map(|cause| cause.order).collect();
     let mut payments: HashMap<OrderId, Vec<PaymentRow>> = HashMap::new();
     for payment in lock_all(database, &mut tx, &ids).await? {
         payments.entry(payment.order).or_default().push(payment);
     }
-    let locked = asked.into_iter().filter_map(|cause| {
+    let locked = unhandled.into_iter().filter_map(|cause| {
         Some(LockedOrder {
             hold: hold_transitions::current_hold(holds.get(&cause.order)?)?.clone(),
             payments: payments.remove(&cause.order).unwrap_or_default(),
@@ -122,7 +121,7 @@ impl Settling {
         &self.orders
     }
 
-    /// Carries out one decision for each of the orders, in their order, and commits.
+    /// Applies one decision to each of the orders, in their order, and commits.
     pub async fn carry_out(
         self,
         database: &Database,
@@ -142,7 +141,7 @@ impl Settling {
     }
 }
 
-/// What the orders of one transaction ask for, gathered so that each kind of move is one statement.
+/// The moves of all orders of one transaction, gathered so that each kind of move is one statement.
 #[derive(Default)]
 struct Moves<'a> {
     sold: Vec<&'a HoldRow>,
@@ -182,7 +181,7 @@ impl<'a> Moves<'a> {
         outbox::append(database, tx, &events).await?;
         mark_settled(database, tx, &self.settled).await?;
         inbox::add_all(database, tx, ConsumerGroup::Stock, &self.events, now).await?;
-        // Last, because everybody who sells of the same items waits for them from here to the commit.
+        // Last, because concurrent placements of the same items wait from here to the commit.
         hold_transitions::move_units(database, tx, &units).await
     }
 }
@@ -202,12 +201,12 @@ async fn move_all(
     move_orders(database, tx, &orders, transition, now).await
 }
 
-/// The event of a hold whose units are sold. The gate hears of it without an event: nobody waits for sold units.
+/// The event of a hold whose units are sold. The gate is synced without an event, because nobody waits for sold units.
 pub(super) fn paid_event(of: &HoldRow, hold: HoldId, now: Timestamp) -> Event {
     Event::about(EventKind::OrderPaid, &of.sale, hold.order, now, hold.n.saturating_sub(1))
 }
 
-/// An order is paid once: what else is open is called back, what else was captured is owed to the buyer.
+/// An order is paid once: other open attempts are voided, other captured ones are refunded.
 async fn refuse_others(
     database: &Database,
     tx: &mut Tx,

@@ -95,6 +95,6 @@ async fn let_in(world: &World, key: &QueueKey, people: &[Person]) -> anyhow::Res
     }
     let entered = world.queue.enter(key, &asks, now).await?;
     ensure!(entered.iter().all(|entered| matches!(entered, EnterOutcome::Admitted { .. })), "not all were let in");
-    passes::give(&world.database, &given).await?;
+    passes::issue(&world.database, &given).await?;
     Ok(given)
 }

@@ -54,7 +54,7 @@ pub(super) async fn enter(cache: &QueueCache, requests: &[PassRequest]) -> Resul
     if !admitted.is_empty() {
         failpoint::reached(Point::TicketEntered);
     }
-    let mut passes = passes::give(&cache.database, &admitted).await?.into_iter();
+    let mut passes = passes::issue(&cache.database, &admitted).await?.into_iter();
     outcomes
         .into_iter()
         .map(|outcome| match outcome {

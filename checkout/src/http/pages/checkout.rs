@@ -40,7 +40,7 @@ pub async fn show(PassHolder(pass): PassHolder, page: PageRequest) -> Result<Res
 
 /// The pass with the end that counts.
 async fn renewed(app: &AppState, mut pass: Pass) -> Result<Pass, ApiError> {
-    passes::renew(&app.database, slice::from_mut(&mut pass), app.database.now()).await?;
+    passes::update_expiries(&app.database, slice::from_mut(&mut pass), app.database.now()).await?;
     Ok(pass)
 }
 
