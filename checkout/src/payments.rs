@@ -116,11 +116,14 @@ impl PaymentWorker {
             Step::GiveUp => return self.record(payment, ChargeOutcome::NeverConfirmed).await,
             Step::Create => match self.create(payment, now).await {
                 Some(created) if !self.mark_sent(payment, &created, now).await? => return Ok(None),
-                Some(created) => self.confirm_created(payment, created, now).await,
+                Some(created) => {
+                    let committed = ChargeRef { key: payment.key(), provider_id: created.provider_id.clone() };
+                    self.confirm_created(payment, (&committed, created), now).await
+                }
                 None => None,
             },
-            Step::Query(charge) => match self.answer("query", self.provider.query(charge, now)).await {
-                Some(created) => self.confirm_created(payment, created, now).await,
+            Step::Query(committed) => match self.answer("query", self.provider.query(committed, now)).await {
+                Some(charge) => self.confirm_created(payment, (committed, charge), now).await,
                 None => None,
             },
             Step::Capture(charge) => self.answer("capture", self.provider.capture(charge, now)).await,
@@ -156,13 +159,19 @@ impl PaymentWorker {
         Ok(is_ours)
     }
 
-    /// Confirms a charge whose id is committed, if that is still to be done.
-    async fn confirm_created(&self, payment: &PaymentRow, charge: Charge, now: Timestamp) -> Option<Charge> {
-        if charge.state != ChargeState::Created || charge.money != payment.money {
+    /// Confirms the charge whose id is committed, if that is still to be done. An answer about another charge confirms
+    /// nothing.
+    async fn confirm_created(
+        &self,
+        payment: &PaymentRow,
+        (committed, charge): (&ChargeRef, Charge),
+        now: Timestamp,
+    ) -> Option<Charge> {
+        let is_committed = charge.provider_id == committed.provider_id && charge.money == payment.money;
+        if charge.state != ChargeState::Created || !is_committed {
             return Some(charge);
         }
-        let charge = ChargeRef { key: payment.key(), provider_id: charge.provider_id };
-        let confirmed = self.answer("confirm", self.provider.confirm(&charge, now)).await;
+        let confirmed = self.answer("confirm", self.provider.confirm(committed, now)).await;
         failpoint::reached(Point::ChargeSent);
         confirmed
     }
@@ -173,19 +182,18 @@ impl PaymentWorker {
         match self.records.submit(report).await.map_err(trouble)? {
             Recorded::Moved(next) => Ok(Some(*next)),
             Recorded::Ended | Recorded::Same => Ok(None),
-            Recorded::Mismatch => {
-                tracing::error!(payment.id = %payment.id, "the provider speaks of another amount; the order needs review");
+            Recorded::NeedsReview(case) => {
+                tracing::error!(payment.id = %payment.id, case = case.as_str(), "a payment needs a person");
                 Ok(None)
             }
         }
     }
 
     /// A webhook, or an operator, says that a charge has changed. That is not believed: the provider is queried, and its
-    /// answer is recorded as any other.
-    pub async fn on_webhook(&self, key: &str) -> Result<(), StoreError> {
-        let Some(payment) = payments::of_key(&self.database, key).await? else { return Ok(()) };
-        let Some(charge) = payment.charge() else { return Ok(()) };
-        let asked = self.answer("query", self.provider.query(&charge, self.database.now())).await;
+    /// answer is recorded as any other. It may be another charge than the committed one of the attempt that its key names.
+    pub async fn on_webhook(&self, charge: &ChargeRef) -> Result<(), StoreError> {
+        let Some(payment) = payments::of_key(&self.database, &charge.key).await? else { return Ok(()) };
+        let asked = self.answer("query", self.provider.query(charge, self.database.now())).await;
         if let Some(charge) = asked
             && let Some(next) = self.record(&payment, ChargeOutcome::Known(charge)).await?
         {

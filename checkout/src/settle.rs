@@ -113,6 +113,7 @@ mod tests {
             last: false,
             provider_id: Some("ch".to_owned()),
             polls: 0,
+            needs_review: false,
             changed_at: NOW,
         }
     }

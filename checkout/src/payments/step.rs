@@ -10,7 +10,7 @@ const LONGEST_POLL_MS: i64 = 30_000;
 /// What is to be done about an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// It ended.
+    /// It ended, or takes no money before a person has looked.
     Nothing,
     /// No charge of it was ever confirmed: the first call.
     Create,
@@ -28,10 +28,11 @@ pub(super) fn next_step(payment: &PaymentRow) -> Step {
     }
     match (payment.charge(), payment.intent) {
         (None, Some(Intent::Void)) => Step::GiveUp,
+        (Some(charge), Some(Intent::Void)) => Step::Void(charge),
+        _ if payment.needs_review => Step::Nothing,
         (None, _) => Step::Create,
         (Some(charge), None) => Step::Query(charge),
         (Some(charge), Some(Intent::Capture)) => Step::Capture(charge),
-        (Some(charge), Some(Intent::Void)) => Step::Void(charge),
     }
 }
 
@@ -89,9 +90,13 @@ mod tests {
                 last: false,
                 provider_id: sent.then(|| "ch".to_owned()),
                 polls: 0,
+                needs_review: false,
                 changed_at: now,
             };
             assert_eq!(next_step(&payment), expected, "{payment:?}");
+            let reviewed = if intent == Some(I::Void) { expected } else { Step::Nothing };
+            let payment = PaymentRow { needs_review: true, ..payment };
+            assert_eq!(next_step(&payment), reviewed, "no money is taken: {payment:?}");
         }
     }
 

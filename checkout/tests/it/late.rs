@@ -21,7 +21,7 @@ impl Shop {
     async fn captured_after_all(&self, order: OrderId, attempt: u32) {
         let key = charge_key(order, attempt);
         testing::force_charge(&self.database, &key, "captured").await;
-        self.process.payments.on_webhook(&key).await.unwrap();
+        self.webhook(&key).await;
     }
 
     /// An order whose hold has ended with nothing paid.
@@ -216,7 +216,7 @@ async fn another_amount_than_ours_needs_a_person(#[case] engine: Engine) {
     shop.pay(order, "sandbox_leave", "pay").await.unwrap();
     shop.deliver().await;
     testing::force_charge_amount(&shop.database, &charge_key(order, 1), PRICE - 1).await;
-    shop.process.payments.on_webhook(&charge_key(order, 1)).await.unwrap();
+    shop.webhook(&charge_key(order, 1)).await;
     assert_eq!(shop.state(order).await, OrderState::NeedsReview);
     assert_eq!(cases::open_count(&shop.database).await.unwrap(), 1);
     shop.pass_time(400_000);

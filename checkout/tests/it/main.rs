@@ -16,6 +16,8 @@ mod process;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod review;
+#[cfg(test)]
 mod shop;
 #[cfg(test)]
 mod unreliable;

@@ -9,6 +9,7 @@ use sale::OrderState;
 use stores::{
     database::{holds, payments},
     events::Handler as _,
+    payments::ChargeState,
 };
 use tokio_util::task::TaskTracker;
 
@@ -120,6 +121,30 @@ async fn a_double_click_on_pay_is_one_attempt(#[case] engine: Engine) {
     assert_eq!(payments::of_order(&shop.database, order).await.unwrap().len(), 1);
     shop.deliver().await;
     assert_eq!(shop.state(order).await, OrderState::Paid);
+    shop.close().await;
+}
+
+#[apply(every_engine)]
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_many_workers_confirms_though_the_provider_forgets_keys(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    let order = shop.order().await.id;
+    shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+    shop.provider.forget_keys(&shop.database, 8).await;
+    let asked = payments::open_of(&shop.database, &[order]).await.unwrap();
+    let second = shop.second_process().await;
+    let workers = [&shop.process.payments, &second.payments];
+    let calls = (0..8).map(|n| workers[n % 2].advance(asked[0].clone()));
+    for done in join_all(calls).await {
+        done.unwrap();
+    }
+    shop.deliver().await;
+    assert_eq!(shop.state(order).await, OrderState::Paid);
+    let charges = shop.books().await.charges;
+    let confirmed: Vec<_> = charges.iter().filter(|charge| charge.state != ChargeState::Created).collect();
+    assert_eq!((charges.len(), confirmed.len()), (8, 1), "{charges:?}");
+    let committed = &payments::of_order(&shop.database, order).await.unwrap()[0].provider_id;
+    assert_eq!(committed.as_ref(), Some(&confirmed[0].provider_id));
     shop.close().await;
 }
 

@@ -32,7 +32,7 @@ use stores::{
         sales, sequence,
     },
     events::OutboxRecord,
-    payments::{PaymentProvider, Sandbox, SandboxSettings},
+    payments::{ChargeRef, PaymentProvider, Sandbox, SandboxSettings},
     queue_store::{self, CallBatch, EnterRequest, JoinOutcome, JoinRequest, Queue as _, QueueKey, SaleQueueStore},
     testing::{self, Fresh},
 };
@@ -76,6 +76,10 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn open(engine: Engine, units: u32, limit: u32) -> Self {
+        Self::selling(engine, |sale| sale.units(units).with(|sale| sale.per_buyer_limit = limit)).await
+    }
+
+    pub(crate) async fn selling(engine: Engine, build: impl FnOnce(SaleBuilder) -> SaleBuilder) -> Self {
         let fresh = match engine {
             Engine::Embedded => testing::sqlite().await,
             Engine::Live => testing::live_postgres().await,
@@ -90,7 +94,7 @@ impl Shop {
         let database = fresh.database.clone().with_clock(Arc::new(Clock::fixed(now)));
         // A queue store is shared by all tests; the sale is nobody else's.
         let sale: SaleId = format!("sale-{}", OrderId::derive(now, &[fresh.url.as_bytes()])).parse().unwrap();
-        let built = SaleBuilder::new(sale.clone(), now).units(units).with(|sale| sale.per_buyer_limit = limit).build();
+        let built = build(SaleBuilder::new(sale.clone(), now)).build();
         testing::create_sale(&database, queue.as_ref(), &built).await;
         let settings = SandboxSettings { latency_ms: 0, ..SandboxSettings::default() };
         let sandbox: Arc<dyn PaymentProvider> = Arc::new(Sandbox::new(database.clone(), settings));
@@ -231,6 +235,14 @@ impl Shop {
     pub(crate) async fn books(&self) -> Books {
         let until = self.database.now().plus_millis(LONG_MS);
         verify::read_books(self.provider.as_ref(), Timestamp::default(), until).await.unwrap()
+    }
+
+    /// The provider's webhook says that the charges of a key have changed.
+    pub(crate) async fn webhook(&self, key: &str) {
+        for charge in self.books().await.charges.iter().filter(|charge| charge.key.as_deref() == Some(key)) {
+            let charge = ChargeRef { key: key.to_owned(), provider_id: charge.provider_id.clone() };
+            self.process.payments.on_webhook(&charge).await.unwrap();
+        }
     }
 
     /// What the provider has taken altogether.

@@ -13,13 +13,16 @@ use bytes::Bytes;
 use sale::{BuyerId, ItemId, SaleId, Term, Timestamp, sale::Place};
 use stores::{
     StoreError,
+    database::Database,
     payments::{Charge, ChargeRef, NewCharge, NewRefund, Page, PaymentProvider, Refund, Span, TimeLimits},
     queue_store::{
         CallBatch, CallOutcome, EnterOutcome, EnterRequest, HoldEnd, HoldsCursor, HoldsPage, JoinOutcome, JoinRequest,
         Observation, PublishOutcome, Queue, QueueKey, Reservation, ReservationOutcome, SaleQueueStore, Snapshot,
         StockGate, TicketClaims, TicketStatus,
     },
+    testing,
 };
+use tokio::sync::Barrier;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -35,11 +38,18 @@ pub(crate) struct Unreliable<T: ?Sized> {
     real: Arc<T>,
     /// What happens to the next calls that move something; then all goes well.
     plan: std::sync::Mutex<VecDeque<Option<Fault>>>,
+    /// Whose provider forgets each key as soon as it has made a charge of it, and answers when so many are made.
+    forgets: tokio::sync::Mutex<Option<(Database, Arc<Barrier>)>>,
 }
 
 impl<T: ?Sized> Unreliable<T> {
     pub(crate) fn new(real: Arc<T>) -> Arc<Self> {
-        Arc::new(Self { real, plan: std::sync::Mutex::default() })
+        Arc::new(Self { real, plan: std::sync::Mutex::default(), forgets: tokio::sync::Mutex::default() })
+    }
+
+    /// The same key makes another charge each time, and nobody is answered before so many have asked.
+    pub(crate) async fn forget_keys(&self, database: &Database, asked: usize) {
+        *self.forgets.lock().await = Some((database.clone(), Arc::new(Barrier::new(asked))));
     }
 
     pub(crate) fn plan(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
@@ -162,7 +172,14 @@ impl PaymentProvider for Unreliable<dyn PaymentProvider> {
         self.real.limits()
     }
     async fn create(&self, charge: &NewCharge, now: Timestamp) -> Result<Charge, StoreError> {
-        self.carry(self.real.create(charge, now)).await
+        let forgets = self.forgets.lock().await;
+        let created = self.carry(self.real.create(charge, now)).await;
+        if let Some((database, all_asked)) = forgets.clone() {
+            testing::forget_keys(&database).await;
+            drop(forgets);
+            all_asked.wait().await;
+        }
+        created
     }
     async fn confirm(&self, charge: &ChargeRef, now: Timestamp) -> Result<Charge, StoreError> {
         self.carry(self.real.confirm(charge, now)).await

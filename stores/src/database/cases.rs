@@ -1,4 +1,4 @@
-//! Cases: what only a person can decide. Each is opened in the transaction of the fact that calls for one.
+//! Cases: what only a person can decide. Each is opened in the transaction of the fact that calls for one, if it has one.
 
 use sale::{OrderId, Timestamp};
 
@@ -10,6 +10,11 @@ use crate::StoreError;
 pub enum CaseKind {
     /// The provider has charged another amount or currency than the order's. The subject is the payment.
     ChargeMismatch,
+    /// The provider has taken money for an attempt under another id than the one that was committed. The subject is that
+    /// id.
+    OtherCharge,
+    /// The rows of an order refuse what has to be done with it. The subject is the order.
+    OrderStuck,
     /// The provider has refused a refund too often. The subject is the refund.
     RefundRefused,
 }
@@ -18,6 +23,8 @@ impl CaseKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ChargeMismatch => "charge_mismatch",
+            Self::OtherCharge => "other_charge",
+            Self::OrderStuck => "order_stuck",
             Self::RefundRefused => "refund_refused",
         }
     }
@@ -35,9 +42,9 @@ pub struct NewCase {
     pub detail: String,
 }
 
-/// Opens a case, unless one of its kind is open for its subject.
-pub(super) async fn open(tx: &mut Tx, case: &NewCase, now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query(
+/// Opens a case; false when one of its kind is open for its subject.
+pub(super) async fn open(tx: &mut Tx, case: &NewCase, now: Timestamp) -> Result<bool, StoreError> {
+    let opened = sqlx::query(
         "INSERT INTO cases (kind, subject, sale, opened_at, detail) \
          SELECT $1, $2, o.sale, $4, $5 FROM orders o WHERE o.id = $3 \
          ON CONFLICT (kind, subject) WHERE closed_at IS NULL DO NOTHING",
@@ -49,7 +56,14 @@ pub(super) async fn open(tx: &mut Tx, case: &NewCase, now: Timestamp) -> Result<
     .bind(case.detail.as_str())
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    Ok(opened.rows_affected() > 0)
+}
+
+/// Opens a case that no transaction calls for, unless one of its kind is open for its subject.
+pub async fn report(database: &Database, case: &NewCase, now: Timestamp) -> Result<(), StoreError> {
+    let mut tx = database.begin().await?;
+    open(&mut tx, case, now).await?;
+    Ok(tx.commit().await?)
 }
 
 /// How many cases wait for a person.

@@ -1,6 +1,7 @@
 //! The moves of orders: from which states to which, who moves them and why.
 //!
-//! All that an order can go through stands here. A move is carried out on every order of a slice or fails.
+//! All that an order can go through stands here. A move is carried out on every order of a slice or fails. What a person
+//! has to look at stays so, whatever its reservation goes through, until that person decides.
 
 use sale::{
     OrderId, OrderState, Timestamp,
@@ -34,7 +35,7 @@ const UNPAID: &[F] = &[F::None, F::Processing, F::Unknown, F::NeedsReview];
 impl OrderTransition {
     pub(super) const PAYMENT_REQUESTED: Self = Self {
         from: &[R::Reserved],
-        from_financial: &[F::None, F::NeedsReview],
+        from_financial: &[F::None],
         to: None,
         to_financial: F::Processing,
         actor: Actor::Buyer,
@@ -112,8 +113,10 @@ impl OrderTransition {
         actor: Actor::System,
         reason: "amount_differs",
     };
+    /// The provider has taken money under an id that was never committed.
+    pub(super) const OTHER_CHARGE: Self = Self { reason: "other_charge", ..Self::AMOUNT_DIFFERS };
 
-    /// What the API says of an order after this move. Where the reservation stays as it is, either it is reserved or the
+    /// What the API says of an order after this move, unless a person has to look at it. Where the reservation stays as it is, either it is reserved or the
     /// money alone decides.
     fn word(self) -> OrderState {
         OrderState::of(self.to.unwrap_or(R::Reserved), self.to_financial, Fulfilment::None)
@@ -130,29 +133,37 @@ pub(super) async fn move_orders(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     const MOVE: Sql = Sql {
-        postgres: "UPDATE orders SET state = coalesce($2, state), financial_state = $3, changed_at = $4 \
+        postgres: "UPDATE orders SET state = coalesce($2, state), changed_at = $4, financial_state = \
+                     CASE financial_state WHEN 'needs_review' THEN financial_state ELSE $3 END \
                    WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
                    AND state = ANY (ARRAY(SELECT json_array_elements_text($5::json))) \
-                   AND financial_state = ANY (ARRAY(SELECT json_array_elements_text($6::json)))",
-        sqlite: "UPDATE orders SET state = coalesce($2, state), financial_state = $3, changed_at = $4 \
+                   AND financial_state = ANY (ARRAY(SELECT json_array_elements_text($6::json))) \
+                   RETURNING financial_state",
+        sqlite: "UPDATE orders SET state = coalesce($2, state), changed_at = $4, financial_state = \
+                   CASE financial_state WHEN 'needs_review' THEN financial_state ELSE $3 END \
                  WHERE id IN (SELECT value FROM json_each($1)) AND state IN (SELECT value FROM json_each($5)) \
-                 AND financial_state IN (SELECT value FROM json_each($6))",
+                 AND financial_state IN (SELECT value FROM json_each($6)) RETURNING financial_state",
     };
     let word = transition.word().as_str();
-    let moved = sqlx::query(database.sql(MOVE))
+    let moved: Vec<String> = sqlx::query_scalar(database.sql(MOVE))
         .bind(parameters::list(orders))
         .bind(transition.to.map(R::as_str))
         .bind(transition.to_financial.as_str())
         .bind(now.as_millis())
         .bind(parameters::list(transition.from.iter().map(|state| state.as_str())))
         .bind(parameters::list(transition.from_financial.iter().map(|state| state.as_str())))
-        .execute(&mut **tx)
+        .fetch_all(&mut **tx)
         .await?;
-    if moved.rows_affected() != orders.len() as u64 {
+    if moved.len() != orders.len() {
         return Err(StoreError::unexpected("database", format!("an order in a state that does not lead to {word}")));
     }
     remember(database, tx, orders, transition, now).await?;
-    metrics::counter!("openrun_orders_total", "state" => word).increment(orders.len() as u64);
+    let in_review = moved.iter().filter(|state| *state == F::NeedsReview.as_str()).count();
+    for (word, count) in [(word, orders.len() - in_review), (OrderState::NeedsReview.as_str(), in_review)] {
+        if count > 0 {
+            metrics::counter!("openrun_orders_total", "state" => word).increment(count as u64);
+        }
+    }
     Ok(())
 }
 
@@ -166,11 +177,11 @@ async fn remember(
     const REMEMBER: Sql = Sql {
         postgres: "INSERT INTO order_history (order_id, nth, state, actor, reason, at) \
                    SELECT o.id, (SELECT coalesce(max(h.nth), 1) + 1 FROM order_history h WHERE h.order_id = o.id), \
-                     $2, $3, $4, $5 \
+                     CASE o.financial_state WHEN 'needs_review' THEN 'needs_review' ELSE $2 END, $3, $4, $5 \
                    FROM orders o WHERE o.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
         sqlite: "INSERT INTO order_history (order_id, nth, state, actor, reason, at) \
                  SELECT o.id, (SELECT coalesce(max(h.nth), 1) + 1 FROM order_history h WHERE h.order_id = o.id), \
-                   $2, $3, $4, $5 \
+                   CASE o.financial_state WHEN 'needs_review' THEN 'needs_review' ELSE $2 END, $3, $4, $5 \
                  FROM orders o WHERE o.id IN (SELECT value FROM json_each($1))",
     };
     sqlx::query(database.sql(REMEMBER))

@@ -5,6 +5,7 @@
 
 mod pay;
 mod record;
+mod relevance;
 mod send;
 
 use sale::{
@@ -48,6 +49,8 @@ pub struct PaymentRow {
     pub provider_id: Option<String>,
     /// How often the poller has taken it since the provider last brought it forward.
     pub polls: u32,
+    /// A person has to look at its order.
+    pub needs_review: bool,
     pub changed_at: Timestamp,
 }
 
@@ -79,6 +82,7 @@ row! {
         last: bool,
         provider_id: Option<String>,
         polls: u32,
+        needs_review: bool,
         changed_at: Timestamp,
     }
 }
@@ -87,7 +91,8 @@ macro_rules! select_payments {
     ($rest:literal) => {
         concat!(
             "SELECT p.id, p.purchase_id, o.sale, p.attempt, p.method, p.amount, p.currency, p.captured_amount, p.state, ",
-            "p.intent, p.void_for, p.last, p.provider_id, p.polls, p.changed_at FROM payments p ",
+            "p.intent, p.void_for, p.last, p.provider_id, p.polls, ",
+            "(CASE o.financial_state WHEN 'needs_review' THEN 1 ELSE 0 END) AS needs_review, p.changed_at FROM payments p ",
             "JOIN orders o ON o.id = p.purchase_id ",
             $rest
         )
@@ -110,6 +115,7 @@ impl From<Columns> for PaymentRow {
             last: row.last,
             provider_id: row.provider_id,
             polls: row.polls,
+            needs_review: row.needs_review,
             changed_at: row.changed_at,
         }
     }

@@ -11,7 +11,7 @@ use sale::{OrderId, clock::monotonic, ids::charge_key};
 use serde_json::json;
 use stores::{
     failpoint::Point,
-    payments::{self, SandboxSettings},
+    payments::{self, ChargeRef, SandboxSettings},
     testing,
 };
 use tokio_util::task::TaskTracker;
@@ -142,21 +142,23 @@ async fn engines_die(fixture: &Fixture, running: &mut Running) {
     }
 }
 
-/// An order that lapsed, and whose charge was called back.
-const LAPSED: &str = "SELECT o.id FROM orders o JOIN payments p ON p.purchase_id = o.id \
-    WHERE o.state = 'expired' AND p.state = 'voided' AND p.attempt = 1 LIMIT 1";
+/// An order that lapsed, and its charge, which was called back.
+const LAPSED: &str = "SELECT o.id || ' ' || p.provider_id FROM orders o JOIN payments p ON p.purchase_id = o.id \
+    WHERE o.state = 'expired' AND p.state = 'voided' AND p.attempt = 1 AND p.provider_id IS NOT NULL LIMIT 1";
 
 /// The provider captures a charge that it had called back, and says so, as a webhook does.
 async fn owe_a_refund(story: &Story) -> OrderId {
     let mut looks = Looks::at(story).await;
     let lapsed = looks.text(LAPSED).await.expect("somebody who left without paying");
-    let lapsed = OrderId::parse(&lapsed).expect("an order id");
+    let (lapsed, provider_id) = lapsed.split_once(' ').expect("an order and its charge");
+    let lapsed = OrderId::parse(lapsed).expect("an order id");
     let database = database::of(story);
     let key = charge_key(lapsed, 1);
     testing::force_charge(&database, &key, "captured").await;
     let provider = payments::connect("sandbox:", &database, SandboxSettings::default()).expect("the sandbox");
     let worker = checkout::payments::PaymentWorker::new(database, provider, &TaskTracker::new());
-    worker.on_webhook(&key).await.expect("a webhook about a late capture");
+    let charge = ChargeRef { key, provider_id: provider_id.to_owned() };
+    worker.on_webhook(&charge).await.expect("a webhook about a late capture");
     lapsed
 }
 

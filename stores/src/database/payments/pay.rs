@@ -1,6 +1,9 @@
 //! A buyer asks to pay.
 
-use sale::{Currency, Event, EventKind, HoldState, OrderId, PaymentState, SaleId, Timestamp, ids::PaymentId};
+use sale::{
+    Currency, Event, EventKind, HoldState, OrderId, PaymentState, SaleId, Timestamp, ids::PaymentId,
+    order::FinancialState,
+};
 
 use super::{
     super::{
@@ -39,6 +42,7 @@ row! {
         sale: SaleId,
         amount: i64,
         currency: Currency,
+        financial_state: FinancialState,
     }
 }
 
@@ -51,10 +55,11 @@ pub async fn pay(
 ) -> Result<PayOutcome, StoreError> {
     let mut tx = database.begin().await?;
     let holds = hold_transitions::lock_holds(database, &mut tx, &[request.order]).await?;
-    let row: Option<OrderColumns> = sqlx::query_as("SELECT sale, amount, currency FROM orders WHERE id = $1")
-        .bind(request.order.to_string())
-        .fetch_optional(&mut *tx)
-        .await?;
+    let row: Option<OrderColumns> =
+        sqlx::query_as("SELECT sale, amount, currency, financial_state FROM orders WHERE id = $1")
+            .bind(request.order.to_string())
+            .fetch_optional(&mut *tx)
+            .await?;
     let (Some(hold), Some(order)) = (hold_transitions::current_hold(&holds), row) else {
         return Ok(PayOutcome::NotFound);
     };
@@ -62,7 +67,8 @@ pub async fn pay(
         return Ok(known);
     }
     let earlier = lock_all(database, &mut tx, &[request.order]).await?;
-    if let Some(refused) = refuse(hold.state, hold.deadline, &earlier, now) {
+    let is_in_review = order.financial_state == FinancialState::NeedsReview;
+    if let Some(refused) = refuse((hold.state, hold.deadline), &earlier, is_in_review, now) {
         return Ok(refused);
     }
     let attempt = earlier.last().map_or(0, |payment| payment.attempt).saturating_add(1);
@@ -108,8 +114,13 @@ async fn same_key(tx: &mut Tx, request: PayRequest<'_>) -> Result<Option<PayOutc
     Ok(method.map(outcome))
 }
 
-/// Why a new attempt is not allowed, if it is not.
-fn refuse(hold: HoldState, deadline: Timestamp, earlier: &[PaymentRow], now: Timestamp) -> Option<PayOutcome> {
+/// Why a new attempt is not allowed, if it is not. While a person has to look at the order, its payment is under way.
+fn refuse(
+    (hold, deadline): (HoldState, Timestamp),
+    earlier: &[PaymentRow],
+    is_in_review: bool,
+    now: Timestamp,
+) -> Option<PayOutcome> {
     let is_over = |payment: &PaymentRow| {
         payment.state == PaymentState::Voided || (payment.state == PaymentState::Declined && !payment.last)
     };
@@ -120,6 +131,7 @@ fn refuse(hold: HoldState, deadline: Timestamp, earlier: &[PaymentRow], now: Tim
         HoldState::Paying => Some(PayOutcome::InProgress),
         HoldState::Released | HoldState::Expired => Some(PayOutcome::HoldExpired),
         HoldState::Held if deadline <= now => Some(PayOutcome::HoldExpired),
+        HoldState::Held if is_in_review => Some(PayOutcome::InProgress),
         HoldState::Held if !earlier.iter().all(is_over) => Some(PayOutcome::InProgress),
         HoldState::Held => None,
     }
@@ -149,6 +161,7 @@ mod tests {
             last,
             provider_id: None,
             polls: 0,
+            needs_review: false,
             changed_at: now,
         };
         let rows = [
@@ -166,7 +179,9 @@ mod tests {
             (HoldState::Returned, later, vec![], Some(PayOutcome::AlreadyPaid)),
         ];
         for (hold, deadline, earlier, expected) in rows {
-            assert_eq!(refuse(hold, deadline, &earlier, now), expected, "{hold:?} {earlier:?}");
+            assert_eq!(refuse((hold, deadline), &earlier, false, now), expected, "{hold:?} {earlier:?}");
+            let expected = expected.or(Some(PayOutcome::InProgress));
+            assert_eq!(refuse((hold, deadline), &earlier, true, now), expected, "{hold:?} {earlier:?} in review");
         }
     }
 }

@@ -8,13 +8,13 @@ use serde_json::json;
 use super::{
     super::{
         Database, Sql, Tx,
-        cases::{self, CaseKind, NewCase},
+        cases::CaseKind,
         money_moves::{self, MoneyMove, MoveKind},
-        order_transitions::{OrderTransition, move_orders},
         outbox, parameters,
         row::row,
     },
     PaymentRow, STEP_TIMEOUT_MS, lock_all,
+    relevance::set_aside,
 };
 use crate::{
     StoreError,
@@ -50,8 +50,8 @@ pub enum Recorded {
     Moved(Box<PaymentRow>),
     /// Nothing new: ask again later.
     Same,
-    /// The provider speaks of another amount: a person has to look at it.
-    Mismatch,
+    /// A person has to look at it, and nothing moves by itself any more.
+    NeedsReview(CaseKind),
 }
 
 /// What an answer changes.
@@ -105,10 +105,10 @@ pub async fn record(
             continue;
         };
         if let ChargeOutcome::Known(charge) = &report.outcome
-            && !agrees(charge, row)
+            && let Some(aside) = set_aside(database, &mut tx, (row, charge), now).await?
         {
-            mismatch(database, &mut tx, row, now).await?;
-            recorded.push(Recorded::Mismatch);
+            row.needs_review |= matches!(aside, Recorded::NeedsReview(_));
+            recorded.push(aside);
             continue;
         }
         // Two reports about one attempt are one change, to where both lead.
@@ -158,11 +158,6 @@ fn settled_event(payment: &PaymentRow, now: Timestamp) -> Event {
     Event::about(EventKind::PaymentSettled, &payment.sale, payment.order, now, nth)
 }
 
-/// Whether the provider speaks of the money that this attempt is about, and has taken all of it or none.
-fn agrees(charge: &Charge, payment: &PaymentRow) -> bool {
-    charge.money == payment.money && (charge.state != ChargeState::Captured || charge.captured == payment.money.amount)
-}
-
 /// Writes the changes down and reports the intents that stand now.
 async fn write(
     database: &Database,
@@ -174,7 +169,6 @@ async fn write(
         postgres: "UPDATE payments SET state = r.state, last = r.last, captured_amount = r.captured, \
                      due_at = CASE WHEN r.soon = 1 THEN least(payments.due_at, r.due_at) \
                        ELSE coalesce(r.due_at, payments.due_at) END, \
-                     provider_id = coalesce(r.provider_id, payments.provider_id), \
                      authorised_until = coalesce(r.authorised_until, payments.authorised_until), \
                      failure = coalesce(r.failure, payments.failure), \
                      next_action = CASE WHEN r.is_known = 1 THEN r.next_action ELSE payments.next_action END, \
@@ -183,7 +177,7 @@ async fn write(
                        CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.order_id = r.order_id AND h.state = 'paying') \
                        THEN 'capture' ELSE 'void' END ELSE intent END \
                    FROM json_to_recordset($1::json) AS r(id text, order_id text, was text, state text, last bigint, \
-                     captured bigint, due_at bigint, provider_id text, authorised_until bigint, failure text, \
+                     captured bigint, due_at bigint, authorised_until bigint, failure text, \
                      next_action text, is_known bigint, moved bigint, soon bigint) \
                    WHERE payments.id = r.id AND payments.state = r.was RETURNING payments.id, payments.intent",
         sqlite: "UPDATE payments SET state = r.value ->> 'state', last = r.value ->> 'last', \
@@ -191,7 +185,6 @@ async fn write(
                    due_at = CASE WHEN r.value ->> 'soon' = 1 \
                      THEN min(coalesce(payments.due_at, r.value ->> 'due_at'), r.value ->> 'due_at') \
                      ELSE coalesce(r.value ->> 'due_at', payments.due_at) END, \
-                   provider_id = coalesce(r.value ->> 'provider_id', payments.provider_id), \
                    authorised_until = coalesce(r.value ->> 'authorised_until', payments.authorised_until), \
                    failure = coalesce(r.value ->> 'failure', payments.failure), \
                    next_action = CASE WHEN r.value ->> 'is_known' = 1 THEN r.value ->> 'next_action' \
@@ -255,7 +248,6 @@ impl Change {
             "id": self.row.id.to_string(), "order_id": self.row.order,
             "was": self.from.as_str(), "state": self.row.state.as_str(), "last": i64::from(self.row.last),
             "captured": self.row.captured, "due_at": self.due.at().map(Timestamp::as_millis),
-            "provider_id": charge.map(|charge| &charge.provider_id),
             "authorised_until": charge.and_then(|charge| charge.authorised_until).map(Timestamp::as_millis),
             "failure": charge.and_then(|charge| charge.failure.as_ref()), "next_action": next_action,
             "is_known": i64::from(charge.is_some()), "moved": i64::from(self.moved),
@@ -286,23 +278,6 @@ fn forward(state: PaymentState, last: bool, outcome: &ChargeOutcome) -> (Payment
         ChargeState::Declined { last } => (PaymentState::Declined, *last),
         ChargeState::Voided => (PaymentState::Voided, last),
     }
-}
-
-/// Another amount or currency than ours: nothing moves by itself any more.
-async fn mismatch(database: &Database, tx: &mut Tx, payment: &PaymentRow, now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query("UPDATE payments SET due_at = NULL, changed_at = $2 WHERE id = $1")
-        .bind(payment.id.to_string())
-        .bind(now.as_millis())
-        .execute(&mut **tx)
-        .await?;
-    let case = NewCase {
-        kind: CaseKind::ChargeMismatch,
-        subject: payment.id.to_string(),
-        order: payment.order,
-        detail: String::new(),
-    };
-    cases::open(tx, &case, now).await?;
-    move_orders(database, tx, &[payment.order], OrderTransition::AMOUNT_DIFFERS, now).await
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ pub struct Sending {
 }
 
 /// Writes down the ids of charges that are about to be confirmed, and moves the holds' deadlines behind the time that the
-/// provider needs for an answer. Of several callers only one gets a yes: that one confirms.
+/// provider needs for an answer. Of several callers with one attempt exactly one gets a yes, in one batch as in several:
+/// the one whose charge was written down. It alone confirms.
 pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> Result<Vec<bool>, StoreError> {
     const MARK: Sql = Sql {
         postgres: "UPDATE payments SET state = 'created', provider_id = r.provider_id, sent_at = $2, \
@@ -50,8 +51,9 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
             "provider_id": sending.provider_id, "poll_at": sending.poll_at.as_millis(), "answer_by": sending.answer_by.as_millis(),
         })
     };
+    let mut seen = HashSet::new();
+    let mut sorted: Vec<_> = all.iter().filter(|sending| seen.insert(sending.id)).collect();
     // In the order that others lock them in: the statement takes the rows as they come.
-    let mut sorted: Vec<_> = all.iter().collect();
     sorted.sort_unstable_by_key(|sending| (sending.order, sending.id));
     let rows: Vec<_> = sorted.iter().map(|sending| row(sending)).collect();
     let marked: Vec<String> = sqlx::query_scalar(database.sql(MARK))
@@ -59,15 +61,15 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
         .bind(now.as_millis())
         .fetch_all(&mut *tx)
         .await?;
-    let marked: HashSet<_> = marked.into_iter().collect();
-    let is_marked: Vec<_> = all.iter().map(|sending| marked.contains(&sending.id.to_string())).collect();
+    let mut marked: HashSet<_> = marked.into_iter().collect();
     let ours = sorted.iter().zip(rows).filter(|(sending, _)| marked.contains(&sending.id.to_string()));
     let ours: Vec<_> = ours.map(|(_, row)| row).collect();
     if !ours.is_empty() {
         extend(database, &mut tx, &parameters::rows(&ours), now).await?;
         database.commit(tx).await?;
     }
-    Ok(is_marked)
+    // The first caller's charge was written down; those after it find the attempt gone.
+    Ok(all.iter().map(|sending| marked.remove(&sending.id.to_string())).collect())
 }
 
 /// Moves the deadlines of holds that would end before the provider's answer, for one attempt of a purchase: whoever tries

@@ -1,0 +1,138 @@
+//! Attempts to pay in the database: who confirms a charge, and which charge counts for an attempt.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use rstest::rstest;
+use rstest_reuse::{apply, template};
+use sale::{
+    OrderId, Timestamp,
+    ids::PaymentId,
+    sale::Place,
+    testing::{PRICE, SaleBuilder, buyer, pass, won},
+};
+use stores::{
+    database::{
+        Database,
+        cases::{self, CaseKind},
+        payments::{
+            self, ChargeOutcome, ChargeReport, PayOutcome, PayRequest, PaymentRow, Recorded, Sending, mark_sent, record,
+        },
+        place,
+    },
+    payments::{Charge, ChargeState},
+    queue_store,
+    testing::{Fresh, create_sale, live_postgres, new_order, sqlite},
+};
+
+const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+
+#[template]
+#[rstest]
+#[case::sqlite(sqlite())]
+#[case::live_postgres(live_postgres())]
+fn every_database(
+    #[future(awt)]
+    #[case]
+    fresh: Fresh,
+) {
+}
+
+/// Orders of as many buyers, each with a first attempt.
+async fn attempts(database: &Database, count: u64) -> Vec<PaymentRow> {
+    let queue = queue_store::connect("memory:").unwrap();
+    let sale = SaleBuilder::new("sale".parse().unwrap(), START).build();
+    let key = create_sale(database, queue.as_ref(), &sale).await;
+    let orders: Vec<_> = (1..=count)
+        .map(|number| {
+            let place = Place { buyer: buyer(number), number };
+            let pass = pass(&sale.id, place, START, START.plus_millis(600_000));
+            new_order(OrderId::derive(START, &[&number.to_be_bytes()]), &pass)
+        })
+        .collect();
+    place::place(database, &key, &orders).await.unwrap();
+    let mut asked = Vec::new();
+    for order in &orders {
+        let request = PayRequest { order: order.id, idempotency_key: "key", method: "card" };
+        assert_eq!(payments::pay(database, "bank", request, START).await.unwrap(), PayOutcome::Requested);
+        asked.extend(payments::of_order(database, order.id).await.unwrap());
+    }
+    asked
+}
+
+fn sending(payment: &PaymentRow, provider_id: &str) -> Sending {
+    Sending {
+        id: payment.id,
+        order: payment.order,
+        provider_id: provider_id.to_owned(),
+        answer_by: START.plus_millis(4_000),
+        poll_at: START.plus_millis(10_000),
+    }
+}
+
+fn report(payment: &PaymentRow, provider_id: &str, state: ChargeState) -> ChargeReport {
+    let captured = if state == ChargeState::Captured { PRICE } else { 0 };
+    let charge = Charge {
+        key: Some(payment.key()),
+        provider_id: provider_id.to_owned(),
+        money: won(PRICE),
+        state,
+        captured,
+        refunded: 0,
+        authorised_until: None,
+        failure: None,
+    };
+    let outcome = ChargeOutcome::Known(charge);
+    ChargeReport { id: payment.id, order: payment.order, outcome, poll_at: START.plus_millis(1_000) }
+}
+
+async fn committed(database: &Database, id: PaymentId) -> PaymentRow {
+    payments::load_all(database, &[id]).await.unwrap().remove(0)
+}
+
+#[apply(every_database)]
+#[tokio::test]
+async fn of_several_callers_the_one_whose_charge_is_written_down_confirms(
+    #[future(awt)]
+    #[case]
+    fresh: Fresh,
+) {
+    let database = &fresh.database;
+    let asked = attempts(database, 2).await;
+    let batch = [sending(&asked[0], "a"), sending(&asked[1], "b"), sending(&asked[0], "c"), sending(&asked[0], "a")];
+    assert_eq!(mark_sent(database, &batch, START).await.unwrap(), [true, true, false, false]);
+    let later = [sending(&asked[1], "d"), sending(&asked[0], "a"), sending(&asked[1], "b")];
+    assert_eq!(mark_sent(database, &later, START).await.unwrap(), [false; 3]);
+    for (payment, expected) in asked.iter().zip(["a", "b"]) {
+        assert_eq!(committed(database, payment.id).await.provider_id.as_deref(), Some(expected));
+    }
+}
+
+#[apply(every_database)]
+#[tokio::test]
+async fn a_committed_id_never_changes(
+    #[future(awt)]
+    #[case]
+    fresh: Fresh,
+) {
+    let database = &fresh.database;
+    let payment = attempts(database, 1).await.remove(0);
+    let record = async |reports: &[ChargeReport]| record(database, reports, START).await.unwrap();
+    let before = report(&payment, "early", ChargeState::Created);
+    assert_eq!(record(&[before]).await, [Recorded::Same], "nothing is committed yet");
+    mark_sent(database, &[sending(&payment, "ours")], START).await.unwrap();
+    let sent = committed(database, payment.id).await;
+
+    for state in [ChargeState::Created, ChargeState::Authorised, ChargeState::Voided] {
+        assert_eq!(record(&[report(&payment, "other", state)]).await, [Recorded::Same]);
+        assert_eq!(committed(database, payment.id).await, sent, "a charge that took nothing says nothing");
+    }
+    let taken = report(&payment, "other", ChargeState::Captured);
+    let both = record(&[taken.clone(), report(&payment, "ours", ChargeState::Authorised), taken]).await;
+    let Recorded::Moved(moved) = &both[1] else { panic!("the committed charge counts: {both:?}") };
+    assert!(moved.needs_review, "what goes on with it knows that a person has to look");
+    let review = Recorded::NeedsReview(CaseKind::OtherCharge);
+    assert_eq!((&both[0], &both[2]), (&review, &review));
+    assert_eq!(cases::open_count(database).await.unwrap(), 1);
+    let row = committed(database, payment.id).await;
+    assert_eq!((row.provider_id.as_deref(), row.needs_review), (Some("ours"), true));
+}
