@@ -4,6 +4,8 @@
 //! Events bring the news fast; the loop finds whatever an event did not bring. Every move is guarded by the state that it
 //! leaves, so several workers, repeated events and events out of order change nothing.
 
+mod aside;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
@@ -11,12 +13,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sale::{Event, EventKind, OrderId, SaleId, ids::EventId};
+use sale::{Event, EventKind, OrderId, SaleId, Timestamp, ids::EventId};
 use stores::{
     StoreError,
     database::{
         Database, epochs,
-        holds::{self, DeadlineOutcome},
+        holds::{self, DeadlineOutcome, Due},
         settle::Cause,
     },
     events::{Handler, Progress},
@@ -26,6 +28,7 @@ use stores::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::aside::Aside;
 use crate::settle::{self, LateMoney, Settled};
 
 /// How often deadlines are checked; an expired unit is somebody else's chance.
@@ -41,11 +44,12 @@ const RETRY_AFTER_MS: u64 = 500;
 pub struct StockWorker {
     database: Database,
     queue: Arc<dyn SaleQueueStore>,
+    aside: Aside,
 }
 
 impl StockWorker {
     pub fn new(database: Database, queue: Arc<dyn SaleQueueStore>) -> Self {
-        Self { database, queue }
+        Self { aside: Aside::new(database.clone()), database, queue }
     }
 
     /// Ends holds at their deadlines and synchronises the gates, until `stop`.
@@ -56,45 +60,69 @@ impl StockWorker {
         }
     }
 
-    /// Handles everything that is due, once.
+    /// Handles everything that is due, once. A step that fails does not keep the others from being done.
     pub async fn run_once(&self) -> Result<(), StoreError> {
-        self.expire_overdue().await?;
-        self.void_overdue().await?;
-        self.sweep_stuck().await?;
-        self.sync_gates().await
+        let results =
+            [self.expire_overdue().await, self.void_overdue().await, self.sweep_stuck().await, self.sync_gates().await];
+        results.into_iter().collect()
     }
 
     /// Ends the holds whose deadline has passed and that nobody is paying for.
     pub async fn expire_overdue(&self) -> Result<(), StoreError> {
-        while holds::expire(&self.database, self.database.now(), BATCH).await? == usize::try_from(BATCH).unwrap_or(0) {}
-        Ok(())
+        loop {
+            let now = self.database.now();
+            let lapsed = holds::lapsed(&self.database, due(now, &self.aside.orders(now))).await?;
+            let expire = |orders| holds::expire(&self.database, orders, now);
+            let expired = self.aside.isolate(&lapsed, |order| *order, expire).await?;
+            let is_last = i64::try_from(lapsed.len()).is_ok_and(|found| found < BATCH);
+            // No hold is expired when another worker has locked them all.
+            if is_last || expired.iter().sum::<usize>() == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// Voids the charges whose deadline has passed.
     pub async fn void_overdue(&self) -> Result<(), StoreError> {
-        let mut ended = Vec::new();
-        for order in holds::overdue_payments(&self.database, self.database.now(), BATCH).await? {
-            let outcome =
-                holds::enforce_payment_deadline(&self.database, order, self.database.now(), VOID_GRACE_MS).await?;
-            if outcome == DeadlineOutcome::Settle {
+        let (mut ended, now) = (Vec::new(), self.database.now());
+        for order in holds::overdue_payments(&self.database, due(now, &self.aside.orders(now))).await? {
+            let enforce = |_| holds::enforce_payment_deadline(&self.database, order, now, VOID_GRACE_MS);
+            let outcome = self.aside.isolate(&[order], |order| *order, enforce).await?;
+            if outcome.contains(&DeadlineOutcome::Settle) {
                 ended.push(Cause { order, events: Vec::new() });
             }
         }
-        self.settle(&ended).await.map(|_| ())
+        self.settle(&ended).await.map(drop)
     }
 
     /// Settles the orders whose payment ended some time ago and whose event has not been delivered.
     pub async fn sweep_stuck(&self) -> Result<(), StoreError> {
-        let stuck = holds::unsettled(&self.database, self.database.now(), BATCH).await?;
+        let now = self.database.now();
+        let stuck = holds::unsettled(&self.database, due(now, &self.aside.orders(now))).await?;
         let unique: BTreeSet<_> = stuck.into_iter().collect();
         let causes: Vec<_> = unique.into_iter().map(|order| Cause { order, events: Vec::new() }).collect();
-        self.settle(&causes).await.map(|_| ())
+        self.settle(&causes).await.map(drop)
     }
 
-    /// Settles the orders of these causes; returns those that have to be tried again.
+    /// Settles the orders of these causes; returns those that have to be tried again. An order that fails does not stop the
+    /// others.
     async fn settle(&self, causes: &[Cause]) -> Result<HashSet<OrderId>, StoreError> {
+        let late = self.aside.isolate(causes, |cause| cause.order, |causes| self.settle_together(causes)).await?;
+        let (mut waiting, mut result) = (HashSet::new(), Ok(()));
+        for order in late.into_iter().flatten() {
+            match self.aside.isolate(&[order], |order| *order, |_| self.reacquire(order)).await {
+                Ok(is_settled) if is_settled.contains(&false) => _ = waiting.insert(order),
+                Ok(_) => {}
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        result.map(|()| waiting)
+    }
+
+    /// Settles the orders of these causes in one transaction; returns those whose money came late.
+    async fn settle_together(&self, causes: &[Cause]) -> Result<Vec<OrderId>, StoreError> {
         if causes.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(Vec::new());
         }
         let outcomes = settle::settle(&self.database, causes, self.database.now()).await?;
         let mut has_moved = false;
@@ -118,13 +146,7 @@ impl StockWorker {
                 self.sync_gate(sale, &ends).await;
             }
         }
-        let mut waiting = HashSet::new();
-        for order in late {
-            if !self.reacquire(order).await? {
-                waiting.insert(order);
-            }
-        }
-        Ok(waiting)
+        Ok(late)
     }
 
     /// Money came after the units had gone back: the buyer gets units again if there are any, or the money.
@@ -154,12 +176,17 @@ impl StockWorker {
 
     /// Applies at every gate the ends of holds that it does not know yet.
     pub async fn sync_gates(&self) -> Result<(), StoreError> {
+        let mut result = Ok(());
         for sale in holds::sales_to_sync(&self.database).await? {
-            let ends = holds::pending_sync(&self.database, &sale, BATCH).await?;
-            failpoint::reached(Point::HoldReleased);
-            self.sync_gate(sale, &ends).await;
+            match holds::pending_sync(&self.database, &sale, BATCH).await {
+                Ok(ends) => {
+                    failpoint::reached(Point::HoldReleased);
+                    self.sync_gate(sale, &ends).await;
+                }
+                Err(error) => result = result.and(Err(error)),
+            }
         }
-        Ok(())
+        result
     }
 
     /// Applies ends of holds at one gate. An error is left to the loop, and does not keep the other gates waiting.
@@ -173,6 +200,10 @@ impl StockWorker {
             tracing::debug!(%sale, "the gate is synchronised later: {trouble}");
         }
     }
+}
+
+const fn due(now: Timestamp, except: &[OrderId]) -> Due<'_> {
+    Due { now, limit: BATCH, except }
 }
 
 #[async_trait]

@@ -1,6 +1,7 @@
 //! Trouble with a store. Answers of the business are enums in `Ok`; an `Err` says that nothing is known.
 
 use sale::unavailable::{Unavailability, Unavailable};
+use sqlx::error::ErrorKind;
 
 /// Why a store gave no answer. Admission fails closed on each of them.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +38,16 @@ impl From<sqlx::Error> for StoreError {
         match source {
             // It answered, and a row holds what its column should not.
             sqlx::Error::ColumnDecode { .. } => Self::unexpected("database", source.to_string()),
+            // It answered, and a constraint refuses what was to be written.
+            sqlx::Error::Database(refusal) if is_of_a_constraint(&refusal.kind()) => {
+                Self::unexpected("database", refusal.message())
+            }
             other => Self::unavailable("database", other),
         }
     }
+}
+
+const fn is_of_a_constraint(kind: &ErrorKind) -> bool {
+    use ErrorKind as K;
+    matches!(kind, K::UniqueViolation | K::ForeignKeyViolation | K::NotNullViolation | K::CheckViolation)
 }

@@ -20,6 +20,8 @@ mod review;
 #[cfg(test)]
 mod shop;
 #[cfg(test)]
+mod stuck;
+#[cfg(test)]
 mod unreliable;
 #[cfg(test)]
 mod walk;

@@ -93,8 +93,8 @@ async fn paying_races_the_deadline_and_the_buyers_own_cancel(#[case] engine: Eng
         }
         let order = shop.order().await.id;
         let at_the_deadline = now.plus_millis(400_000);
-        let (paid, expired) =
-            tokio::join!(shop.pay(order, "sandbox_ok", "pay"), holds::expire(&shop.database, at_the_deadline, 100));
+        let expire = holds::expire(&shop.database, std::slice::from_ref(&order), at_the_deadline);
+        let (paid, expired) = tokio::join!(shop.pay(order, "sandbox_ok", "pay"), expire);
         expired.unwrap();
         let state = shop.state(order).await;
         match paid {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sale::{HoldId, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp, order::VoidFor};
+use sale::{
+    HoldId, HoldState, OrderId, OrderState, PaymentState, SaleId, Timestamp,
+    order::{FinancialState, VoidFor},
+};
 use sqlx::Row as _;
 
 pub use super::hold_transitions::HoldRow;
@@ -11,7 +14,8 @@ use super::{
     hold_transitions::{self, hold_id},
     order_transitions::{OrderTransition, move_orders, order_state},
     parameters,
-    row::{corrupt_row, order_id},
+    payments::lock_all,
+    row::{Column, corrupt_row, order_id},
 };
 use crate::{
     StoreError,
@@ -93,19 +97,55 @@ async fn cancelled_before(tx: &mut Tx, order: OrderId) -> Result<Cancelled, Stor
     Ok(if cancelled { Cancelled::Already } else { Cancelled::TooLate })
 }
 
-/// Ends holds that nobody pays for and whose deadline has passed; tells how many.
-pub async fn expire(database: &Database, now: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    const DUE: Sql = Sql {
-        postgres: "SELECT h.order_id, h.n, h.sale, h.buyer, h.state, h.deadline FROM ( \
-                     SELECT order_id, n FROM holds WHERE state = 'held' AND deadline <= $1 ORDER BY deadline LIMIT $2) AS d \
-                   JOIN holds h ON h.order_id = d.order_id AND h.n = d.n WHERE h.state = 'held' \
-                   ORDER BY h.order_id, h.n FOR UPDATE OF h SKIP LOCKED",
-        sqlite: "SELECT order_id, n, sale, buyer, state, deadline FROM holds WHERE state = 'held' AND deadline <= $1 \
-                 ORDER BY deadline LIMIT $2",
+/// What is looked for among orders whose time has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Due<'a> {
+    pub now: Timestamp,
+    /// How many at most.
+    pub limit: i64,
+    /// Orders that are left out.
+    pub except: &'a [OrderId],
+}
+
+impl Due<'_> {
+    async fn read(&self, database: &Database, statement: Sql) -> Result<Vec<OrderId>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar(database.sql(statement))
+            .bind(self.now.as_millis())
+            .bind(self.limit)
+            .bind(parameters::list(self.except))
+            .fetch_all(database.reader())
+            .await?;
+        ids.iter().map(|id| order_id(id)).collect()
+    }
+}
+
+/// Orders whose hold nobody pays for and whose deadline has passed.
+pub async fn lapsed(database: &Database, due: Due<'_>) -> Result<Vec<OrderId>, StoreError> {
+    const LAPSED: Sql = Sql {
+        postgres: "SELECT order_id FROM holds WHERE state = 'held' AND deadline <= $1 \
+                   AND order_id <> ALL (ARRAY(SELECT json_array_elements_text($3::json))) ORDER BY deadline LIMIT $2",
+        sqlite: "SELECT order_id FROM holds WHERE state = 'held' AND deadline <= $1 \
+                 AND order_id NOT IN (SELECT value FROM json_each($3)) ORDER BY deadline LIMIT $2",
+    };
+    due.read(database, LAPSED).await
+}
+
+/// Ends the holds of these orders that nobody pays for and whose deadline has passed; tells how many. Holds that somebody
+/// else has locked are left to them.
+pub async fn expire(database: &Database, orders: &[OrderId], now: Timestamp) -> Result<usize, StoreError> {
+    const LOCK: Sql = Sql {
+        postgres: "SELECT order_id, n, sale, buyer, state, deadline FROM holds \
+                   WHERE order_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
+                   AND state = 'held' AND deadline <= $2 ORDER BY order_id, n FOR UPDATE SKIP LOCKED",
+        sqlite: "SELECT order_id, n, sale, buyer, state, deadline FROM holds \
+                 WHERE order_id IN (SELECT value FROM json_each($1)) AND state = 'held' AND deadline <= $2",
     };
     let mut tx = database.begin().await?;
-    let due: Vec<HoldRow> =
-        sqlx::query_as(database.sql(DUE)).bind(now.as_millis()).bind(limit).fetch_all(&mut *tx).await?;
+    let due: Vec<HoldRow> = sqlx::query_as(database.sql(LOCK))
+        .bind(parameters::list(orders))
+        .bind(now.as_millis())
+        .fetch_all(&mut *tx)
+        .await?;
     if !due.is_empty() {
         hold_transitions::release_holds(database, &mut tx, &due, (HoldState::Expired, OrderTransition::EXPIRED), now)
             .await?;
@@ -116,18 +156,20 @@ pub async fn expire(database: &Database, now: Timestamp, limit: i64) -> Result<u
 
 /// Orders with a payment in progress whose deadline has passed. Left out are those whose charge was never sent, which does
 /// not expire, and those whose payment is unknown or needs review already.
-pub async fn overdue_payments(database: &Database, now: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT h.order_id FROM holds h JOIN orders o ON o.id = h.order_id JOIN payments p ON p.purchase_id = o.id \
-         AND p.attempt = (SELECT max(l.attempt) FROM payments l WHERE l.purchase_id = o.id) \
-         WHERE h.state = 'paying' AND h.deadline <= $1 AND o.state = 'reserved' AND o.financial_state = 'processing' \
-         AND (p.sent_at IS NOT NULL OR p.state <> 'created') ORDER BY h.deadline LIMIT $2",
-    )
-    .bind(now.as_millis())
-    .bind(limit)
-    .fetch_all(database.reader())
-    .await?;
-    rows.iter().map(|row| order_id(row.try_get(0)?)).collect()
+pub async fn overdue_payments(database: &Database, due: Due<'_>) -> Result<Vec<OrderId>, StoreError> {
+    const OVERDUE: Sql = Sql {
+        postgres: "SELECT h.order_id FROM holds h JOIN orders o ON o.id = h.order_id JOIN payments p ON p.purchase_id = o.id \
+                   AND p.attempt = (SELECT max(l.attempt) FROM payments l WHERE l.purchase_id = o.id) \
+                   WHERE h.state = 'paying' AND h.deadline <= $1 AND o.state = 'reserved' \
+                   AND o.financial_state = 'processing' AND (p.sent_at IS NOT NULL OR p.state <> 'created') \
+                   AND h.order_id <> ALL (ARRAY(SELECT json_array_elements_text($3::json))) ORDER BY h.deadline LIMIT $2",
+        sqlite: "SELECT h.order_id FROM holds h JOIN orders o ON o.id = h.order_id JOIN payments p ON p.purchase_id = o.id \
+                 AND p.attempt = (SELECT max(l.attempt) FROM payments l WHERE l.purchase_id = o.id) \
+                 WHERE h.state = 'paying' AND h.deadline <= $1 AND o.state = 'reserved' \
+                 AND o.financial_state = 'processing' AND (p.sent_at IS NOT NULL OR p.state <> 'created') \
+                 AND h.order_id NOT IN (SELECT value FROM json_each($3)) ORDER BY h.deadline LIMIT $2",
+    };
+    due.read(database, OVERDUE).await
 }
 
 /// Marks hold ids that the gate knows and the database does not, so that they can never be placed. Tells which of them
@@ -240,18 +282,18 @@ fn hold_end(hold: &HoldRow) -> HoldEnd {
     HoldEnd { hold: hold.id, ending: ending(hold.state).unwrap_or(HoldEnding::Inactive) }
 }
 
-/// Records that the gate was synced in the epoch `key.epoch`. Does nothing in another epoch, whose gate is synced anew.
+/// Records that the gate was synced in the epoch of `key`. Does nothing in another epoch, whose gate is synced anew.
 pub async fn mark_synced(database: &Database, key: &QueueKey, ends: &[HoldEnd]) -> Result<(), StoreError> {
     const MARK: Sql = Sql {
         postgres: "UPDATE holds SET gate_synced = 1 \
                    FROM json_to_recordset($2::json) AS r(order_id text, n bigint, live bigint) \
                    WHERE holds.order_id = r.order_id AND holds.n = r.n AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
-                   AND EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $3)",
+                   AND EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $3 AND epoch_nonce = $4)",
         sqlite: "UPDATE holds SET gate_synced = 1 \
                  FROM (SELECT value ->> 'order_id' AS order_id, value ->> 'n' AS n, value ->> 'live' AS live \
                        FROM json_each($2)) AS r \
                  WHERE holds.order_id = r.order_id AND holds.n = r.n AND (holds.state IN ('held', 'paying')) = (r.live = 1) \
-                 AND EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $3)",
+                 AND EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $3 AND epoch_nonce = $4)",
     };
     let synced: Vec<_> = ends
         .iter()
@@ -264,6 +306,7 @@ pub async fn mark_synced(database: &Database, key: &QueueKey, ends: &[HoldEnd]) 
         .bind(key.sale.as_str())
         .bind(parameters::rows(&synced))
         .bind(key.epoch)
+        .bind(key.nonce.as_bits())
         .execute(database.writer())
         .await?;
     Ok(())
@@ -285,21 +328,19 @@ pub async fn enforce_payment_deadline(
     let Some(hold) = hold_transitions::current_hold(&holds).filter(overdue) else {
         return Ok(DeadlineOutcome::Nothing);
     };
-    let row =
-        sqlx::query("SELECT state, sent_at, intent FROM payments WHERE purchase_id = $1 ORDER BY attempt DESC LIMIT 1")
-            .bind(order.to_string())
-            .fetch_optional(&mut *tx)
-            .await?;
-    let Some(row) = row else { return Err(corrupt_row("hold that is paid by nothing")) };
-    let state = PaymentState::parse(row.try_get(0)?).ok_or_else(|| corrupt_row("payment state"))?;
-    let is_sent = row.try_get::<Option<i64>, _>(1)?.is_some();
-    if !state.is_open() {
-        return Ok(DeadlineOutcome::Settle);
-    }
-    if !is_sent && state == PaymentState::Created {
+    let payments = lock_all(database, &mut tx, &[order]).await?;
+    let Some(last) = payments.last() else { return Err(corrupt_row("hold that is paid by nothing")) };
+    // Read after everything that moves an order is locked: another worker may have been faster.
+    if financial_state(&mut tx, order).await? != FinancialState::Processing {
         return Ok(DeadlineOutcome::Nothing);
     }
-    if row.try_get::<Option<&str>, _>(2)?.is_none() {
+    if !last.state.is_open() {
+        return Ok(DeadlineOutcome::Settle);
+    }
+    if last.provider_id.is_none() && last.state == PaymentState::Created {
+        return Ok(DeadlineOutcome::Nothing);
+    }
+    if last.intent.is_none() {
         call_back(&mut tx, order, VoidFor::Deadline, now).await?;
         database.commit(tx).await?;
         return Ok(DeadlineOutcome::Voiding);
@@ -317,6 +358,11 @@ pub async fn enforce_payment_deadline(
     Ok(DeadlineOutcome::Unknown)
 }
 
+async fn financial_state(tx: &mut Tx, order: OrderId) -> Result<FinancialState, StoreError> {
+    let row = sqlx::query("SELECT financial_state FROM orders WHERE id = $1").bind(order.to_string());
+    Ok(Column::read(&row.fetch_one(&mut **tx).await?, "financial_state")?)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeadlineOutcome {
     Nothing,
@@ -328,14 +374,12 @@ pub enum DeadlineOutcome {
 }
 
 /// Orders whose payment has ended and that should have been settled by now: they are found even if an event is lost.
-pub async fn unsettled(database: &Database, now: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT purchase_id FROM payments WHERE due_at <= $1 AND state IN ('captured', 'declined', 'voided') \
-         ORDER BY due_at LIMIT $2",
-    )
-    .bind(now.as_millis())
-    .bind(limit)
-    .fetch_all(database.reader())
-    .await?;
-    rows.iter().map(|row| order_id(row.try_get(0)?)).collect()
+pub async fn unsettled(database: &Database, due: Due<'_>) -> Result<Vec<OrderId>, StoreError> {
+    const UNSETTLED: Sql = Sql {
+        postgres: "SELECT purchase_id FROM payments WHERE due_at <= $1 AND state IN ('captured', 'declined', 'voided') \
+                   AND purchase_id <> ALL (ARRAY(SELECT json_array_elements_text($3::json))) ORDER BY due_at LIMIT $2",
+        sqlite: "SELECT purchase_id FROM payments WHERE due_at <= $1 AND state IN ('captured', 'declined', 'voided') \
+                 AND purchase_id NOT IN (SELECT value FROM json_each($3)) ORDER BY due_at LIMIT $2",
+    };
+    due.read(database, UNSETTLED).await
 }
