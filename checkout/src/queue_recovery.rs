@@ -24,7 +24,7 @@ const FILL_GRACE_MS: i64 = 3_000;
 
 /// Fills the queue store of a new sale: its first epoch begins. Fails as [`restore`] does.
 pub async fn open(database: &Database, queue: &dyn SaleQueueStore, sale: &SaleId) -> Result<QueueKey, StoreError> {
-    restore(database, queue, &Loss { sale: sale.clone(), epoch: 0, found: 0, last_complete_at: None }).await
+    restore(database, queue, &Loss::of_new_sale(sale)).await
 }
 
 /// Raises the epoch of a sale whose queue is lost, and fills the queue store from the database. Returns the new epoch.
@@ -38,7 +38,7 @@ pub async fn restore(database: &Database, queue: &dyn SaleQueueStore, loss: &Los
     let nonce = EpochNonce::random();
     let Some(key) = epochs::raise(database, loss, nonce, database.now()).await? else { return Err(StoreError::Lost) };
     queue.rebuild(&key, &snapshot::read(database, &key.sale).await?, database.now()).await?;
-    if loss.epoch == 0 {
+    if loss.key.epoch == 0 {
         tracing::info!(sale = %key.sale, "the queue of this sale is ready");
     } else {
         metrics::counter!("openrun_stores_lost_total").increment(1);
@@ -100,7 +100,7 @@ impl QueueRecovery {
             return Ok(());
         }
         let last_complete_at = self.last_complete_at.get(sale).copied();
-        let loss = Loss { sale: key.sale, epoch: key.epoch, found, last_complete_at };
+        let loss = Loss { key, found, last_complete_at };
         restore(database, queue, &loss).await.map(drop)
     }
 }

@@ -132,7 +132,7 @@ pub async fn create_sale_without_queue(database: &Database, sale: &Sale) {
 /// A sale with its queue, in the first epoch.
 pub async fn create_sale(database: &Database, queue: &dyn SaleQueueStore, sale: &Sale) -> QueueKey {
     create_sale_without_queue(database, sale).await;
-    restore_queue(database, queue, &Loss { sale: sale.id.clone(), epoch: 0, found: 0, last_complete_at: None }).await
+    restore_queue(database, queue, &Loss::of_new_sale(&sale.id)).await
 }
 
 /// Fills a lost queue from the database, in a new epoch.

@@ -83,7 +83,8 @@ impl Fixture {
 
     /// The store is lost and restored; the two processes do not know of it yet.
     async fn lose(&self) {
-        let loss = Loss { sale: self.sale.clone(), epoch: 1, found: 0, last_complete_at: None };
+        let key = epochs::queue_key(&self.fresh.database, &self.sale).await.unwrap().unwrap();
+        let loss = Loss { key, found: 0, last_complete_at: None };
         assert_eq!(testing::restore_queue(&self.fresh.database, self.queue_store.as_ref(), &loss).await.epoch, 2);
     }
 

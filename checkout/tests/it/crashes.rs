@@ -334,7 +334,7 @@ async fn the_epoch_rises_before_or_after_a_batch_and_never_within(#[case] engine
     for round in 0..10_u8 {
         let key = shop.queue_key().await;
         let orders: Vec<_> = (0..8).map(|n| foreign_order(round, n)).collect();
-        let loss = Loss { sale: shop.sale.clone(), epoch: key.epoch, found: 0, last_complete_at: None };
+        let loss = Loss { key: key.clone(), found: 0, last_complete_at: None };
         let (placed, raised) = tokio::join!(
             place::place(&shop.database, &key, &orders),
             epochs::raise(&shop.database, &loss, EpochNonce::from_bits(round.into()), shop.database.now()),

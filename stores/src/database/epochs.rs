@@ -35,14 +35,21 @@ impl EpochRow {
 /// A queue whose contents are lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
-    pub sale: SaleId,
-    /// The epoch that is lost; 0 when there was none yet.
-    pub epoch: Epoch,
+    /// What is lost, as the database has it; of epoch 0 when there was none yet.
+    pub key: QueueKey,
     /// The epoch that the queue store holds instead; 0 when it holds none. It is ahead of the database's when the database
     /// was restored from an older backup.
     pub found: Epoch,
     /// When the process that noticed the loss last found the store complete.
     pub last_complete_at: Option<Timestamp>,
+}
+
+impl Loss {
+    /// The queue of a new sale, which was never filled.
+    pub fn of_new_sale(sale: &SaleId) -> Self {
+        let key = QueueKey { sale: sale.clone(), epoch: 0, nonce: EpochNonce::default() };
+        Self { key, found: 0, last_complete_at: None }
+    }
 }
 
 /// Raises the epoch of a sale whose store is lost above the one that the store holds, and gives it this nonce. Returns
@@ -60,45 +67,47 @@ pub async fn raise(
     now: Timestamp,
 ) -> Result<Option<QueueKey>, StoreError> {
     const RAISE: Sql = Sql {
-        postgres: "UPDATE sales SET epoch = greatest(epoch, $3) + 1, epoch_nonce = $4, epoch_at = $5 \
-                   WHERE id = $1 AND epoch = $2 RETURNING epoch",
-        sqlite: "UPDATE sales SET epoch = max(epoch, $3) + 1, epoch_nonce = $4, epoch_at = $5 \
-                 WHERE id = $1 AND epoch = $2 RETURNING epoch",
+        postgres: "UPDATE sales SET epoch = greatest(epoch, $4) + 1, epoch_nonce = $5, epoch_at = $6 \
+                   WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3 RETURNING epoch",
+        sqlite: "UPDATE sales SET epoch = max(epoch, $4) + 1, epoch_nonce = $5, epoch_at = $6 \
+                 WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3 RETURNING epoch",
     };
     // A pass carries whole seconds, and so does its row.
     const EXTEND_PASSES: &str = "UPDATE passes SET expires_at = expires_at + $3 WHERE sale = $1 AND ended = 0 \
          AND expires_at > $2 AND NOT EXISTS (SELECT 1 FROM orders WHERE orders.pass = passes.id)";
+    let QueueKey { sale, epoch: lost, nonce: of_lost } = &loss.key;
     let mut tx = database.begin().await?;
     if database.is_postgres() {
         sqlx::query("SELECT id FROM items WHERE sale = $1 ORDER BY id FOR UPDATE")
-            .bind(loss.sale.as_str())
+            .bind(sale.as_str())
             .execute(&mut *tx)
             .await?;
     }
     let before: Option<EpochTimes> = sqlx::query_as("SELECT epoch_at, leads_until FROM sales WHERE id = $1")
-        .bind(loss.sale.as_str())
+        .bind(sale.as_str())
         .fetch_optional(&mut *tx)
         .await?;
     let raised = sqlx::query_scalar(database.sql(RAISE))
-        .bind(loss.sale.as_str())
-        .bind(loss.epoch)
+        .bind(sale.as_str())
+        .bind(*lost)
+        .bind(of_lost.as_bits())
         .bind(loss.found)
         .bind(nonce.as_bits())
         .bind(now.as_millis())
         .fetch_optional(&mut *tx)
         .await?;
-    if let Some(times) = before.filter(|_| raised.is_some() && loss.epoch > 0) {
+    if let Some(times) = before.filter(|_| raised.is_some() && *lost > 0) {
         let lost_at = loss.last_complete_at.unwrap_or(times.leads_until).clamp(times.epoch_at, now.max(times.epoch_at));
         let lost_for_ms = now.millis_since(lost_at).saturating_add(999) / 1000 * 1000;
         sqlx::query(EXTEND_PASSES)
-            .bind(loss.sale.as_str())
+            .bind(sale.as_str())
             .bind(lost_at.as_millis())
             .bind(lost_for_ms)
             .execute(&mut *tx)
             .await?;
     }
     tx.commit().await?;
-    Ok(raised.map(|epoch| QueueKey { sale: loss.sale.clone(), epoch, nonce }))
+    Ok(raised.map(|epoch| QueueKey { sale: sale.clone(), epoch, nonce }))
 }
 
 row! {

@@ -1,6 +1,6 @@
 //! Queue numbers that are written ahead: `allocated_up_to` before a number is given, `called_up_to` before one is called.
 //!
-//! Both are guarded by the epoch, so a process that still believes in a lost store raises neither.
+//! Both are guarded by epoch and nonce, so a process that still believes in a lost store raises neither.
 
 use sale::Term;
 
@@ -25,11 +25,12 @@ impl RaiseOutcome {
 
 /// Allocates the next `block` numbers, for joins in this epoch.
 pub async fn allocate(database: &Database, key: &QueueKey, block: u64) -> Result<RaiseOutcome, StoreError> {
-    const ALLOCATE: &str = "UPDATE sales SET allocated_up_to = allocated_up_to + $3 WHERE id = $1 AND epoch = $2 \
-        RETURNING allocated_up_to";
+    const ALLOCATE: &str = "UPDATE sales SET allocated_up_to = allocated_up_to + $4 \
+        WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3 RETURNING allocated_up_to";
     let raised = sqlx::query_scalar(ALLOCATE)
         .bind(key.sale.as_str())
         .bind(key.epoch)
+        .bind(key.nonce.as_bits())
         .bind(signed(block))
         .fetch_optional(database.writer())
         .await?;
@@ -44,14 +45,15 @@ pub async fn mark_called(
     number: u64,
 ) -> Result<RaiseOutcome, StoreError> {
     const MARK: Sql = Sql {
-        postgres: "UPDATE sales SET called_up_to = greatest(called_up_to, $4) WHERE id = $1 AND epoch = $2 AND term = $3 \
-                   RETURNING called_up_to",
-        sqlite: "UPDATE sales SET called_up_to = max(called_up_to, $4) WHERE id = $1 AND epoch = $2 AND term = $3 \
-                 RETURNING called_up_to",
+        postgres: "UPDATE sales SET called_up_to = greatest(called_up_to, $5) \
+                   WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3 AND term = $4 RETURNING called_up_to",
+        sqlite: "UPDATE sales SET called_up_to = max(called_up_to, $5) \
+                 WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3 AND term = $4 RETURNING called_up_to",
     };
     let raised = sqlx::query_scalar(database.sql(MARK))
         .bind(key.sale.as_str())
         .bind(key.epoch)
+        .bind(key.nonce.as_bits())
         .bind(term)
         .bind(signed(number))
         .fetch_optional(database.writer())

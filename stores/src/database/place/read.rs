@@ -49,9 +49,10 @@ pub(super) async fn lock_items(
 /// Whether the sale is still in the epoch of the caller's gate. Read after the items are locked: raising the epoch locks them
 /// too, so it cannot rise before this transaction ends.
 pub(super) async fn is_current(tx: &mut Tx, key: &QueueKey) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT 1 FROM sales WHERE id = $1 AND epoch = $2")
+    let row = sqlx::query("SELECT 1 FROM sales WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3")
         .bind(key.sale.as_str())
         .bind(key.epoch)
+        .bind(key.nonce.as_bits())
         .fetch_optional(&mut **tx)
         .await?;
     Ok(row.is_some())

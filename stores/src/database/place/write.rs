@@ -22,7 +22,7 @@ const POSTGRES: &str = "WITH requested AS MATERIALIZED ( \
       SELECT r.* FROM unnest($6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::text[], \
         $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[]) \
         AS r(id, pass, number, buyer, units, held, hash, amount, currency, locale, contact, trace, event_id, event) \
-      WHERE EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $2)), \
+      WHERE EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $2 AND epoch_nonce = $27)), \
     lines AS MATERIALIZED ( \
       SELECT r.* FROM unnest($20::text[], $21::bigint[], $22::text[], $23::text[], $24::text[], $25::bigint[], $26::bigint[]) \
         AS r(order_id, line_no, item, name_ko, name_en, quantity, unit_amount)), \
@@ -67,7 +67,7 @@ const SQLITE: [&str; 6] = [
      SELECT value ->> 'id', value ->> 'id', $1, value ->> 'pass', value ->> 'number', value ->> 'buyer', 'reserved', \
        value ->> 'hash', value ->> 'amount', value ->> 'currency', value ->> 'locale', unhex(value ->> 'contact'), \
        value ->> 'trace', $6, $6 FROM json_each($3) \
-     WHERE EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $2) ON CONFLICT DO NOTHING",
+     WHERE EXISTS (SELECT 1 FROM sales WHERE id = $1 AND epoch = $2 AND epoch_nonce = $8) ON CONFLICT DO NOTHING",
     "INSERT INTO order_lines (order_id, line_no, sale, item, name_ko, name_en, quantity, unit_amount) \
      SELECT value ->> 'order_id', value ->> 'line_no', $1, value ->> 'item', value ->> 'name_ko', value ->> 'name_en', \
        value ->> 'quantity', value ->> 'unit_amount' FROM json_each($4) WHERE true ON CONFLICT DO NOTHING",
@@ -138,7 +138,8 @@ impl Batch<'_> {
             .bind(column(lines, |line| line.name_ko))
             .bind(column(lines, |line| line.name_en))
             .bind(column(lines, |line| line.quantity))
-            .bind(column(lines, |line| line.unit_amount));
+            .bind(column(lines, |line| line.unit_amount))
+            .bind(self.key.nonce.as_bits());
         match statement.fetch_one(&mut **tx).await {
             Ok(counted) => Ok(u64::try_from(counted) == Ok(self.counted())),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
@@ -157,7 +158,8 @@ impl Batch<'_> {
                 .bind(&line_rows)
                 .bind(self.limit)
                 .bind(self.now.as_millis())
-                .bind(self.hold_until.as_millis());
+                .bind(self.hold_until.as_millis())
+                .bind(self.key.nonce.as_bits());
             written += statement.execute(&mut **tx).await?.rows_affected();
         }
         Ok(written == self.counted() + (self.lines.len() + 3 * self.rows.len()) as u64)
