@@ -123,9 +123,8 @@ fn compare(accounts: &[Account], charges: &mut HashMap<String, Charge>, reading:
         let charge = charges.remove(&account.provider_id);
         reading.count("charges", u64::from(charge.is_some()));
         compare_amounts(account, charge.as_ref(), reading);
-        let is_kept = charge.is_some_and(|charge| {
-            charge.state == ChargeState::Captured && charge.refunded < charge.money.amount.max(1)
-        });
+        let is_kept =
+            charge.is_some_and(|charge| charge.state == ChargeState::Captured && !is_given_back(account, &charge));
         let kept = paid.entry(account.order).or_insert((account.order_state, 0));
         kept.1 = kept.1.saturating_add(u32::from(is_kept && account.state != PaymentState::RefundPending));
     }
@@ -137,6 +136,14 @@ fn compare(accounts: &[Account], charges: &mut HashMap<String, Charge>, reading:
             (_, 0) => {}
             _ => reading.find("charged_not_paid", &order, format!("{} with {kept} captured charges", state.as_str())),
         }
+    }
+}
+
+/// Where nothing was to pay, the provider has nothing to give back: our own row says it.
+fn is_given_back(account: &Account, charge: &Charge) -> bool {
+    match charge.money.amount {
+        0 => account.state == PaymentState::Refunded,
+        amount => charge.refunded >= amount,
     }
 }
 

@@ -86,6 +86,20 @@ async fn late_money_goes_back_when_there_is_no_unit(#[case] engine: Engine) {
 
 #[apply(every_engine)]
 #[tokio::test]
+async fn an_order_of_price_nothing_that_is_paid_late_owes_nothing(#[case] engine: Engine) {
+    let free_of_charge = |sale: &mut sale::Sale| sale.items[0].price.amount = 0;
+    let shop = Shop::selling(engine, |sale| sale.units(1).with(free_of_charge)).await;
+    let late = shop.expired().await;
+    let paid = shop.order().await.id;
+    shop.captured_after_all(late, 1).await;
+    shop.pay(paid, "sandbox_ok", "pay").await.unwrap();
+    shop.calm_down().await;
+    assert_eq!((shop.state(late).await, shop.state(paid).await), (OrderState::Refunded, OrderState::Paid));
+    shop.close().await;
+}
+
+#[apply(every_engine)]
+#[tokio::test]
 async fn late_money_gets_a_unit_though_that_of_an_earlier_attempt_went_back(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
     let order = shop.order().await.id;

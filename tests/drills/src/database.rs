@@ -31,7 +31,8 @@ impl Looks {
 
 /// The rows that events may change, as one line: equal lines say that nothing has changed.
 pub(crate) const EVERYTHING: &str = "SELECT \
-    'orders ' || (SELECT string_agg(n, ' ' ORDER BY n) FROM (SELECT state || '=' || count(*) AS n FROM orders GROUP BY state) o) \
+    'orders ' || (SELECT string_agg(n, ' ' ORDER BY n) FROM (SELECT state || '/' || financial_state || '=' || count(*) AS n \
+      FROM orders GROUP BY state, financial_state) o) \
     || '; holds ' || (SELECT string_agg(n, ' ' ORDER BY n) FROM (SELECT state || '=' || count(*) AS n FROM holds GROUP BY state) h) \
     || '; payments ' || (SELECT string_agg(n, ' ' ORDER BY n) FROM (SELECT state || '=' || count(*) AS n FROM payments GROUP BY state) p) \
     || '; charges ' || (SELECT string_agg(n, ' ' ORDER BY n) FROM (SELECT state || '=' || count(*) AS n FROM sandbox_charges GROUP BY state) c) \
