@@ -1,7 +1,7 @@
 //! The mail worker: sends the mail of each order event at least once, always with the same message id.
 //!
 //! The texts are in [`web::mails`]; a mail carries no secret. When the mail server fails, the event is delivered again; no
-//! order is touched.
+//! order is touched. An event whose address the keys at hand do not open goes to the dead letters and counts as not sent.
 
 use std::sync::Arc;
 
@@ -24,6 +24,21 @@ use web::{
 
 use crate::reserve::contact_place;
 
+/// Why an event goes to the dead letters. No other process sends its mail, so a person has to deliver it again.
+const SEALED: &str = "the address cannot be opened with the keys of this process";
+
+/// What an event leads to.
+enum Letter {
+    /// Nothing: the order has no address, or the mail is outdated.
+    None,
+    /// To an address that this process has no key for.
+    Sealed,
+    Mail {
+        mail: Mail,
+        trace_id: String,
+    },
+}
+
 /// Writes and sends the mails of orders.
 pub struct MailWorker {
     database: Database,
@@ -38,12 +53,16 @@ impl MailWorker {
         Self { database, mailer, keys, public_url: public_url.trim_end_matches('/').to_owned() }
     }
 
-    /// Sends the mail of an event, unless it was sent before.
-    async fn send_once(&self, event: &Event) -> Result<(), StoreError> {
+    /// Sends the mail of an event, unless it was sent before; `false` when its address cannot be opened.
+    async fn send_once(&self, event: &Event) -> Result<bool, StoreError> {
         if inbox::contains(&self.database, ConsumerGroup::Mail, event.id).await? {
-            return Ok(());
+            return Ok(true);
         }
-        if let Some((mail, trace_id)) = self.mail_of(event).await? {
+        let letter = self.letter(event).await?;
+        if let Letter::Sealed = letter {
+            return Ok(false);
+        }
+        if let Letter::Mail { mail, trace_id } = letter {
             let sent = self.mailer.send(&mail).await?;
             let result = if sent == SendOutcome::Rejected { "refused" } else { "accepted" };
             metrics::counter!("openrun_mails_total", "result" => result).increment(1);
@@ -52,19 +71,15 @@ impl MailWorker {
                 SendOutcome::Accepted => tracing::info!(event.id = %event.id, trace_id, "a mail went out"),
             }
         }
-        inbox::add(&self.database, ConsumerGroup::Mail, event.id, self.database.now()).await
+        inbox::add(&self.database, ConsumerGroup::Mail, event.id, self.database.now()).await?;
+        Ok(true)
     }
 
-    /// The mail of an event, and the trace of its order; `None` when the order has no address or the mail is outdated.
-    async fn mail_of(&self, event: &Event) -> Result<Option<(Mail, String)>, StoreError> {
-        let Some(order) = orders::view(&self.database, event.order).await? else { return Ok(None) };
-        let Some(kind) = kind(event.kind, &order) else { return Ok(None) };
-        let place = contact_place(order.id);
-        let Some(to) =
-            order.contact.as_deref().and_then(|sealed| secret::open(&self.keys.personal_data, &place, sealed))
-        else {
-            return Ok(None);
-        };
+    async fn letter(&self, event: &Event) -> Result<Letter, StoreError> {
+        let Some(order) = orders::view(&self.database, event.order).await? else { return Ok(Letter::None) };
+        let (Some(kind), Some(sealed)) = (kind(event.kind, &order), &order.contact) else { return Ok(Letter::None) };
+        let opened = secret::open(&self.keys.personal_data, &contact_place(order.id), sealed);
+        let Some(to) = opened else { return Ok(Letter::Sealed) };
         let written = self.write(kind, &order).await?;
         let mail = Mail {
             message_id: message_id(event.id, &self.public_url),
@@ -73,7 +88,7 @@ impl MailWorker {
             text: written.text(),
             language: order.locale.tag(),
         };
-        Ok(Some((mail, order.trace)))
+        Ok(Letter::Mail { mail, trace_id: order.trace })
     }
 
     async fn write(&self, kind: OrderMailKind, order: &Order) -> Result<OrderMail, StoreError> {
@@ -98,14 +113,16 @@ impl MailWorker {
 #[async_trait]
 impl Handler for MailWorker {
     async fn handle(&self, batch: &[Event]) -> Result<Progress, StoreError> {
-        let has_mail = |event: &&Event| {
+        let has_mail = |(_, event): &(usize, &Event)| {
             matches!(event.kind, EventKind::OrderPlaced | EventKind::OrderPaid | EventKind::OrderFailed)
         };
-        let events: Vec<_> = batch.iter().filter(has_mail).collect();
-        let orders: Vec<_> = events.iter().map(|event| event.order).collect();
+        let events: Vec<_> = batch.iter().enumerate().filter(has_mail).collect();
+        let orders: Vec<_> = events.iter().map(|(_, event)| event.order).collect();
         let reachable = orders::with_contact(&self.database, &orders).await?;
-        for event in events.into_iter().filter(|event| reachable.contains(&event.order)) {
-            self.send_once(event).await?;
+        for (done, event) in events.into_iter().filter(|(_, event)| reachable.contains(&event.order)) {
+            if !self.send_once(event).await? {
+                return Ok(Progress::GiveUp { done, reason: SEALED });
+            }
         }
         Ok(Progress::Done)
     }

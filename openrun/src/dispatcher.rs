@@ -15,6 +15,7 @@ use web::{ApiError, Body, ErrorCode, Site, Visitor, error_response, request::tra
 use crate::{
     access_log::HotPath,
     health::{self, Health},
+    installation::Membership,
     telemetry::metrics::Metrics,
 };
 
@@ -23,6 +24,10 @@ pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_URI_BYTES: usize = 4 * 1024;
 /// The largest body that any call accepts; a larger `Content-Length` is refused before the body is read.
 const MAX_BODY_BYTES: u64 = 64 * 1024;
+/// What the process itself answers, whatever its roles are.
+const OPERATIONS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// When to ask again a process that does not belong to its installation; it looks again as often.
+const STRANGER_RETRY_AFTER_SECONDS: u32 = 3;
 
 /// Dispatches the requests of one address.
 #[derive(Clone)]
@@ -32,6 +37,8 @@ pub struct Dispatcher {
     /// Everything else; `None` in processes without the role.
     pub router: Option<Router>,
     pub health: Health,
+    /// Requests are refused while it does not fit.
+    pub membership: Membership,
     pub site: Arc<Site>,
     pub database: Database,
     pub hot_path: Arc<HotPath>,
@@ -49,6 +56,10 @@ fn immediate(response: Response<Body>) -> ResponseFuture {
 impl Dispatcher {
     pub(crate) fn dispatch(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> ResponseFuture {
         if let Some(error) = too_large(&request) {
+            return immediate(self.refuse(&request, peer, &error));
+        }
+        if !self.membership.fits() && !OPERATIONS.contains(&request.uri().path()) {
+            let error = ApiError::from(ErrorCode::StoreUnavailable).retry_after(STRANGER_RETRY_AFTER_SECONDS);
             return immediate(self.refuse(&request, peer, &error));
         }
         if let Some(waiting_room) = &self.waiting_room {
@@ -108,7 +119,7 @@ impl Dispatcher {
 
     async fn operations(&self, request: &Request<Incoming>, peer: SocketAddr) -> Option<Response<Body>> {
         let path = request.uri().path();
-        if matches!(path, "/healthz" | "/readyz" | "/metrics") && !request.method().is_safe() {
+        if OPERATIONS.contains(&path) && !request.method().is_safe() {
             return Some(self.refuse(request, peer, &ApiError::from(ErrorCode::MethodNotAllowed).allow("GET,HEAD")));
         }
         match path {

@@ -1,7 +1,8 @@
 //! Whether this process belongs to the installation that its database names: same keys, same public address.
 //!
-//! A process that does not is not ready: what it signs would be refused elsewhere, and its links would lead elsewhere. It
-//! looks again all the time, so it is ready as soon as the others are gone or somebody has run `openrun installation adopt`.
+//! A process that does not is not ready, answers no request and runs none of its roles: what it signs would be refused
+//! elsewhere, its links would lead elsewhere, and what others have sealed it cannot open. It looks again all the time, so it
+//! begins as soon as the others are gone or somebody has run `openrun installation adopt`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,6 +17,8 @@ use stores::{
     },
     periodic::Periodic,
 };
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::{config::Config, lifecycle::Lifecycle, services::Services};
 
@@ -24,12 +27,53 @@ const CHECK_IN_AFTER: Duration = Duration::from_secs(3);
 
 /// Why this process is not ready, while it is not.
 #[derive(Clone, Debug, Default)]
-pub struct Membership(Arc<ArcSwapOption<String>>);
+pub struct Membership(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    obstacle: ArcSwapOption<String>,
+    changed: Notify,
+}
 
 impl Membership {
     /// A sentence for whoever asks whether the process is ready.
     pub fn obstacle(&self) -> Option<Arc<String>> {
-        self.0.load_full()
+        self.0.obstacle.load_full()
+    }
+
+    /// Whether the process belongs to its installation.
+    pub fn fits(&self) -> bool {
+        self.0.obstacle.load().is_none()
+    }
+
+    /// Runs what `start` starts while the process belongs to its installation, until `stop`: each time that it begins to
+    /// belong there, `start` is called with a token that is cancelled when it does no longer.
+    pub async fn run_while_it_fits(&self, stop: CancellationToken, mut start: impl FnMut(CancellationToken)) {
+        while self.until(true, &stop).await {
+            let running = stop.child_token();
+            start(running.clone());
+            self.until(false, &stop).await;
+            running.cancel();
+        }
+    }
+
+    /// Waits until the process fits, or does not; `false` when it stops before.
+    async fn until(&self, fits: bool, stop: &CancellationToken) -> bool {
+        loop {
+            let changed = self.0.changed.notified();
+            if stop.is_cancelled() || self.fits() == fits {
+                return !stop.is_cancelled();
+            }
+            tokio::select! {
+                () = changed => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    fn set(&self, obstacle: Option<String>) {
+        self.0.obstacle.store(obstacle.map(Arc::new));
+        self.0.changed.notify_waiters();
     }
 
     fn note(&self, fit: &Fit, identity: &Identity) {
@@ -38,11 +82,11 @@ impl Membership {
             tracing::warn!("the public address is {} now; it was {before}", identity.public_url);
         }
         if let Some(obstacle) = &obstacle
-            && self.0.load().as_deref() != Some(obstacle)
+            && self.obstacle().as_deref() != Some(obstacle)
         {
             tracing::error!("not ready: {obstacle}");
         }
-        self.0.store(obstacle.map(Arc::new));
+        self.set(obstacle);
     }
 }
 
@@ -110,4 +154,43 @@ pub async fn show(database: &Database) -> anyhow::Result<Value> {
 pub async fn adopt(database: &Database, config: &Config, keys: &Keys) -> anyhow::Result<Value> {
     installation::adopt(database, &identity(config, keys), database.now()).await?;
     show(database).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_runs_while_there_is_an_obstacle() {
+        let (membership, stop) = (Membership::default(), CancellationToken::new());
+        let (started, runs) = mpsc::channel();
+        let start = move |running| started.send(running).unwrap();
+        let obstacle = || Some("other keys".to_owned());
+        membership.set(obstacle());
+        let (member, stopped) = (membership.clone(), stop.clone());
+        let work = TaskTracker::new().spawn(async move { member.run_while_it_fits(stopped, start).await });
+        let next = async || {
+            tokio::task::yield_now().await;
+            runs.try_recv().ok()
+        };
+        assert!(next().await.is_none(), "not before it fits");
+        membership.set(obstacle());
+        assert!(next().await.is_none(), "another look changes nothing");
+        for _ in 0..2 {
+            membership.set(None);
+            let running: CancellationToken = next().await.unwrap();
+            membership.set(None);
+            assert!(next().await.is_none() && !running.is_cancelled(), "what runs goes on");
+            membership.set(obstacle());
+            running.cancelled().await;
+        }
+        stop.cancel();
+        work.await.unwrap();
+        membership.set(None);
+        assert!(next().await.is_none(), "a process that stops starts nothing");
+    }
 }

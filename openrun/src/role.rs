@@ -7,72 +7,85 @@ use checkout::{
     stock::StockWorker,
 };
 use stores::events::{ConsumerGroup, Handler};
+use tokio_util::sync::CancellationToken;
 
-use crate::{config::Role, lifecycle::Lifecycle, services::Services};
+use crate::{config::Role, installation::Membership, lifecycle::Lifecycle, services::Services};
 
-/// Starts the loops of this process's roles. The waiting room and the checkout answer requests; they have none.
-pub fn start(services: &Services, lifecycle: &Lifecycle) {
+/// Runs the loops of this process's roles while it belongs to its installation.
+pub fn start(services: &Services, membership: &Membership, lifecycle: &Lifecycle) {
+    let (services, membership, of_roles) = (services.clone(), membership.clone(), lifecycle.clone());
+    let stop = lifecycle.soft.clone();
+    spawn_loop(lifecycle, "roles", async move {
+        membership.run_while_it_fits(stop, |stop| start_loops(&services, &of_roles, &stop)).await;
+    });
+}
+
+/// The waiting room and the checkout answer requests; they have no loops.
+fn start_loops(services: &Services, lifecycle: &Lifecycle, stop: &CancellationToken) {
     for role in &services.config.roles {
         match role {
             Role::WaitingRoom | Role::Checkout => {}
-            Role::Admission => admission(services, lifecycle),
-            Role::Relay => relay(services, lifecycle),
-            Role::Payments => payments(services, lifecycle),
-            Role::Stock => stock(services, lifecycle),
-            Role::Mail => mail(services, lifecycle),
+            Role::Admission => admission(services, lifecycle, stop),
+            Role::Relay => relay(services, lifecycle, stop),
+            Role::Payments => payments(services, lifecycle, stop),
+            Role::Stock => stock(services, lifecycle, stop),
+            Role::Mail => mail(services, lifecycle, stop),
         }
     }
 }
 
-fn admission(services: &Services, lifecycle: &Lifecycle) {
+fn admission(services: &Services, lifecycle: &Lifecycle, stop: &CancellationToken) {
     let loops = ::admission::Services {
         database: services.database.clone(),
         queue: Arc::clone(&services.queue),
         leader: process_name(),
     };
-    let (tracker, stop) = (lifecycle.tracker.clone(), lifecycle.soft.clone());
+    let (tracker, stop) = (lifecycle.tracker.clone(), stop.clone());
     spawn_loop(lifecycle, "admission", async move { ::admission::role::run(loops, &tracker, stop).await });
 }
 
-fn relay(services: &Services, lifecycle: &Lifecycle) {
+fn relay(services: &Services, lifecycle: &Lifecycle, stop: &CancellationToken) {
     let relay = Relay::new(services.database.clone(), Arc::clone(&services.log), &process_name());
-    let stop = lifecycle.soft.clone();
+    let stop = stop.clone();
     spawn_loop(lifecycle, "relay", async move { relay.run(stop).await });
 }
 
-fn payments(services: &Services, lifecycle: &Lifecycle) {
+fn payments(services: &Services, lifecycle: &Lifecycle, stop: &CancellationToken) {
     let worker = PaymentWorker::new(services.database.clone(), Arc::clone(&services.provider), &lifecycle.tracker);
     let worker = Arc::new(worker);
-    subscribe(services, lifecycle, ConsumerGroup::Payments, Arc::clone(&worker) as Arc<dyn Handler>);
-    let stop = lifecycle.soft.clone();
+    subscribe((services, lifecycle, stop), ConsumerGroup::Payments, Arc::clone(&worker) as Arc<dyn Handler>);
+    let stop = stop.clone();
     spawn_loop(lifecycle, "open payments", async move { worker.run(stop).await });
 }
 
-fn stock(services: &Services, lifecycle: &Lifecycle) {
+fn stock(services: &Services, lifecycle: &Lifecycle, stop: &CancellationToken) {
     let worker = Arc::new(StockWorker::new(services.database.clone(), Arc::clone(&services.queue)));
-    subscribe(services, lifecycle, ConsumerGroup::Stock, Arc::clone(&worker) as Arc<dyn Handler>);
-    let stop = lifecycle.soft.clone();
-    spawn_loop(lifecycle, "deadlines", async move { worker.run(stop).await });
-    let (reconciler, stop) =
-        (Reconciler::new(services.database.clone(), Arc::clone(&services.queue)), lifecycle.soft.clone());
-    spawn_loop(lifecycle, "reconciler", async move { reconciler.run(stop).await });
-    let (database, queue, stop) = (services.database.clone(), Arc::clone(&services.queue), lifecycle.soft.clone());
+    subscribe((services, lifecycle, stop), ConsumerGroup::Stock, Arc::clone(&worker) as Arc<dyn Handler>);
+    let stopped = stop.clone();
+    spawn_loop(lifecycle, "deadlines", async move { worker.run(stopped).await });
+    let (reconciler, stopped) = (Reconciler::new(services.database.clone(), Arc::clone(&services.queue)), stop.clone());
+    spawn_loop(lifecycle, "reconciler", async move { reconciler.run(stopped).await });
+    let (database, queue, stop) = (services.database.clone(), Arc::clone(&services.queue), stop.clone());
     let recovery = QueueRecovery::default();
     spawn_loop(lifecycle, "queue recovery", async move { recovery.run(&database, queue.as_ref(), stop).await });
 }
 
-fn mail(services: &Services, lifecycle: &Lifecycle) {
+fn mail(services: &Services, lifecycle: &Lifecycle, stop: &CancellationToken) {
     let worker = MailWorker::new(
         services.database.clone(),
         Arc::clone(&services.mailer),
         Arc::clone(&services.keys),
         &services.config.public_url.origin(),
     );
-    subscribe(services, lifecycle, ConsumerGroup::Mail, Arc::new(worker));
+    subscribe((services, lifecycle, stop), ConsumerGroup::Mail, Arc::new(worker));
 }
 
-fn subscribe(services: &Services, lifecycle: &Lifecycle, group: ConsumerGroup, handler: Arc<dyn Handler>) {
-    let (log, stop) = (Arc::clone(&services.log), lifecycle.soft.clone());
+fn subscribe(
+    (services, lifecycle, stop): (&Services, &Lifecycle, &CancellationToken),
+    group: ConsumerGroup,
+    handler: Arc<dyn Handler>,
+) {
+    let (log, stop) = (Arc::clone(&services.log), stop.clone());
     lifecycle.spawn(group.as_str(), async move { log.subscribe(group, handler, stop).await });
 }
 

@@ -37,7 +37,7 @@ pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifec
     let config = &services.config;
     let address = listener.local_addr()?;
     let membership = installation::join(services, lifecycle).await?;
-    let dispatcher = dispatcher(services, membership, lifecycle);
+    let dispatcher = dispatcher(services, membership.clone(), lifecycle);
     if let Some(ops) = config.ops_listen {
         let listener = bind(ops).await?;
         tracing::info!(address = %ops, "health and metrics on {ops}");
@@ -46,7 +46,7 @@ pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifec
         lifecycle.spawn("operations", listener::accept(listener, operations, lifecycle.clone(), this_runtime));
     }
     upkeep::start(&services.database, lifecycle);
-    role::start(services, lifecycle);
+    role::start(services, &membership, lifecycle);
     if let Some(waiting_room) = dispatcher.waiting_room.clone() {
         let joins = Arc::clone(&waiting_room);
         let stop = lifecycle.soft.clone();
@@ -100,7 +100,13 @@ fn dispatcher(services: &Services, membership: Membership, lifecycle: &Lifecycle
     Dispatcher {
         waiting_room,
         router: config.runs(Role::Checkout).then(|| router::router(app)),
-        health: Health::new(lifecycle.clone(), services.database.clone(), Arc::clone(&services.queue), membership),
+        health: Health::new(
+            lifecycle.clone(),
+            services.database.clone(),
+            Arc::clone(&services.queue),
+            membership.clone(),
+        ),
+        membership,
         site: Arc::clone(&services.site),
         database: services.database.clone(),
         hot_path: Arc::new(HotPath::default()),

@@ -37,6 +37,12 @@ pub enum Progress {
         done: usize,
         after_ms: u64,
     },
+    /// The first `done` events are done; the one after them cannot be handled, however often it comes, and goes to the
+    /// dead letters.
+    GiveUp {
+        done: usize,
+        reason: &'static str,
+    },
 }
 
 #[async_trait]
@@ -58,7 +64,7 @@ pub trait EventLog: Send + Sync {
     async fn append(&self, records: &[OutboxRecord]) -> Result<(), StoreError>;
 
     /// Reads the log for `group` until `stop`, batch by batch; retries while the log is unavailable. Unknown messages go
-    /// to the group's dead letters, and so do events that were deferred too often.
+    /// to the group's dead letters, and so do events that were given up or deferred too often.
     async fn subscribe(
         &self,
         group: ConsumerGroup,

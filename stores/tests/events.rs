@@ -174,7 +174,7 @@ impl Handler for Recorder {
             answer = (self.answer)(batch, done);
             let count = match answer {
                 Ok(Progress::Done) => batch.len(),
-                Ok(Progress::Again { done, .. }) => done,
+                Ok(Progress::Again { done, .. } | Progress::GiveUp { done, .. }) => done,
                 Err(_) => 0,
             };
             done.extend_from_slice(&batch[..count]);
@@ -458,6 +458,30 @@ async fn an_event_that_is_put_off_too_often_goes_to_the_dead_letters(
     assert_eq!(reader.done(2).await, [event(one, 0), event(one, 2)]);
     let letters = bench.dead_letters().await;
     assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].body, event(one, 1).to_json().into_bytes());
+    stop.cancel();
+    bench.ended().await;
+}
+
+#[apply(every_log)]
+#[tokio::test]
+async fn an_event_that_is_given_up_goes_to_the_dead_letters_at_once(
+    #[future(awt)]
+    #[case]
+    bench: Bench,
+) {
+    let one = order(1);
+    let sealed = event(one, 1);
+    let reader = Recorder::answering(move |batch, _| {
+        let sealed = batch.iter().position(|event| event.at == sealed.at);
+        Ok(sealed.map_or(Progress::Done, |done| Progress::GiveUp { done, reason: "sealed" }))
+    });
+    bench.publish(&[event(one, 0), event(one, 1), event(one, 2)]).await;
+    let stop = bench.subscribe(ConsumerGroup::Mail, &reader);
+    assert_eq!(reader.done(2).await, [event(one, 0), event(one, 2)]);
+    let given = reader.given().iter().filter(|given| **given == event(one, 1)).count();
+    let letters = bench.dead_letters().await;
+    assert_eq!((given, letters.len(), letters[0].reason.as_str()), (1, 1, "sealed"));
     assert_eq!(letters[0].body, event(one, 1).to_json().into_bytes());
     stop.cancel();
     bench.ended().await;

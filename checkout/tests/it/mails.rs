@@ -8,10 +8,10 @@ use std::{
 use async_trait::async_trait;
 use checkout::mail::MailWorker;
 use rstest_reuse::apply;
-use sale::OrderState;
+use sale::{Keys, OrderState};
 use stores::{
     StoreError,
-    events::Handler as _,
+    events::{Handler as _, Progress},
     mail::{Mail, Mailer, SendOutcome},
 };
 
@@ -40,8 +40,28 @@ impl Mailer for Postman {
 
 impl Shop {
     fn mails(&self, postman: &Arc<Postman>) -> MailWorker {
-        MailWorker::new(self.database.clone(), postman.clone(), self.keys.clone(), "https://line.example.com/")
+        self.mails_with(postman, &self.keys)
     }
+
+    fn mails_with(&self, postman: &Arc<Postman>, keys: &Arc<Keys>) -> MailWorker {
+        MailWorker::new(self.database.clone(), postman.clone(), keys.clone(), "https://line.example.com/")
+    }
+}
+
+#[apply(every_engine)]
+#[tokio::test]
+async fn an_address_that_cannot_be_opened_is_given_up_and_counts_as_not_sent(#[case] engine: Engine) {
+    let shop = Shop::open(engine, 1, 1).await;
+    shop.order().await;
+    let (postman, events) = (Arc::new(Postman::default()), shop.events().await);
+    let stranger = shop.mails_with(&postman, &Arc::new(Keys::generate()));
+    for _ in 0..2 {
+        let progress = stranger.handle(&events).await.unwrap();
+        assert!(matches!(progress, Progress::GiveUp { done: 0, .. }), "{progress:?}");
+    }
+    assert_eq!(shop.mails(&postman).handle(&events).await.unwrap(), Progress::Done);
+    assert_eq!(postman.sent.lock().unwrap().len(), 1, "whoever has the key sends it");
+    shop.close().await;
 }
 
 #[apply(every_engine)]

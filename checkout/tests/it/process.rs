@@ -49,7 +49,7 @@ impl Process {
         self.payments.handle(events).await?;
         match self.stock.handle(events).await? {
             Progress::Done => Ok(()),
-            Progress::Again { .. } => Err(StoreError::Lost),
+            Progress::Again { .. } | Progress::GiveUp { .. } => Err(StoreError::Lost),
         }
     }
 

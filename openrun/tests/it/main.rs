@@ -5,6 +5,7 @@
 
 mod faults;
 mod free_return;
+mod membership;
 mod processes;
 mod restart;
 mod steering;

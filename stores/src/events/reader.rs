@@ -47,10 +47,10 @@ impl Reader {
         let decision = self.retry.decide(attempts, batch.len(), &result);
         let handled = metrics::counter!("openrun_events_handled_total", "group" => self.group.as_str());
         handled.increment(decision.done as u64);
-        if decision.next == NextStep::GiveUp
+        if let NextStep::GiveUp(reason) = decision.next
             && let Some(message) = batch.get(decision.done)
         {
-            self.give_up(message, "deferred too often").await?;
+            self.give_up(message, reason).await?;
             *attempts = Attempts::default();
             return Ok((decision.done + 1, None));
         }

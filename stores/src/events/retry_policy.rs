@@ -43,8 +43,8 @@ pub(super) struct RetryDecision {
 pub(super) enum NextStep {
     Continue,
     Wait(Duration),
-    /// The first event that is not done was deferred too often.
-    GiveUp,
+    /// The first event that is not done goes to the dead letters, for this reason.
+    GiveUp(&'static str),
 }
 
 impl NextStep {
@@ -52,7 +52,7 @@ impl NextStep {
     pub(super) const fn wait(self) -> Option<Duration> {
         match self {
             Self::Wait(wait) => Some(wait),
-            Self::Continue | Self::GiveUp => None,
+            Self::Continue | Self::GiveUp(_) => None,
         }
     }
 }
@@ -77,7 +77,12 @@ impl RetryPolicy {
                 attempts.deferred = if done > 0 { 1 } else { attempts.deferred.saturating_add(1) };
                 let wait = self.wait(attempts.deferred).max(Duration::from_millis(after_ms));
                 let gives_up = done < given && attempts.deferred > self.max_attempts;
-                RetryDecision { done, next: if gives_up { NextStep::GiveUp } else { NextStep::Wait(wait) } }
+                let next = if gives_up { NextStep::GiveUp("deferred too often") } else { NextStep::Wait(wait) };
+                RetryDecision { done, next }
+            }
+            Ok(Progress::GiveUp { done, reason }) => {
+                *attempts = Attempts::default();
+                RetryDecision { done: done.min(given), next: NextStep::GiveUp(reason) }
             }
             Err(_) => {
                 attempts.store_errors = attempts.store_errors.saturating_add(1);
@@ -114,7 +119,16 @@ mod tests {
         assert_eq!(next(), NextStep::Wait(Duration::from_millis(10)));
         assert_eq!(next(), NextStep::Wait(Duration::from_millis(20)));
         assert_eq!(next(), NextStep::Wait(Duration::from_millis(35)));
-        assert_eq!(next(), NextStep::GiveUp);
+        assert_eq!(next(), NextStep::GiveUp("deferred too often"));
+    }
+
+    #[test]
+    fn an_event_that_is_given_up_is_not_tried_again() {
+        let mut attempts = Attempts { deferred: 2, store_errors: 1 };
+        let result = Ok(Progress::GiveUp { done: 1, reason: "sealed" });
+        let decision = POLICY.decide(&mut attempts, 2, &result);
+        assert_eq!(decision, RetryDecision { done: 1, next: NextStep::GiveUp("sealed") });
+        assert_eq!(attempts, Attempts::default());
     }
 
     #[test]

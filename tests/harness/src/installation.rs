@@ -1,10 +1,12 @@
 //! An installation: one embedded process, or two processes of every role on real engines.
 
-use std::{collections::BTreeMap, process::Stdio};
+use std::{collections::BTreeMap, path::PathBuf, process::Stdio};
 
 use tempfile::TempDir;
 
 use crate::{client::Client, engines::Engines, process::Process, program::Program};
+
+const KEYS_FILE: &str = "keys.json";
 
 /// The roles that answer requests, then those that have loops only.
 const ROLES: [&str; 7] = ["waiting-room", "checkout", "admission", "relay", "payments", "stock", "mail"];
@@ -77,7 +79,7 @@ impl Installation {
     /// Keys that all processes share, and nothing that runs.
     fn empty(program: &Program, engines: Option<Engines>, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("make a folder for the installation");
-        let keys = folder.path().join("keys.json");
+        let keys = folder.path().join(KEYS_FILE);
         let mut environment: BTreeMap<String, String> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         environment.insert("OPENRUN_KEYS_FILE".to_owned(), keys.display().to_string());
@@ -105,6 +107,11 @@ impl Installation {
     pub fn keep_folder(&mut self) {
         self.folder.disable_cleanup(true);
         println!("logs and data of every process stay in {}", self.folder.path().display());
+    }
+
+    /// The file whose keys all processes share.
+    pub fn keys_file(&self) -> PathBuf {
+        self.folder.path().join(KEYS_FILE)
     }
 
     /// Until every process is ready.
