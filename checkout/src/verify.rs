@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use sale::SaleId;
+use sale::{SaleId, SaleState};
 use serde::Serialize;
 use stores::{
     StoreError,
@@ -122,7 +122,7 @@ impl Verifier {
     /// The gate's units and holds, and the queue's numbers, against the database.
     async fn check_queue(&self, sale: &SaleId, reading: &mut Reading) -> Result<(), StoreError> {
         let Some(stocked) = sales::load(&self.database, sale).await? else { return Ok(()) };
-        if stocked.sale.closed_at.is_some() {
+        if stocked.state(self.database.now()) == SaleState::Closed {
             return Ok(());
         }
         let key = stocked.queue_key();
