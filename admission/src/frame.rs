@@ -27,15 +27,7 @@ pub fn compose(stocked: &StockedSale, observed: &Observation, trouble: Option<Tr
         waiting: observed.waiting,
         histogram: Histogram { bucket: BUCKET, live: observed.histogram.clone() },
         rate_per_minute: if calling { sale.admission.per_minute } else { 0 },
-        items: observed
-            .stock
-            .iter()
-            .map(|count| ItemLeft {
-                id: count.item.clone(),
-                left: u64::try_from(count.free).unwrap_or(0),
-                held: u64::try_from(count.held).unwrap_or(0),
-            })
-            .collect(),
+        items: observed.stock.iter().map(ItemLeft::from).collect(),
         poll_after_ms: poll_after_ms(observed.waiting),
         message: sale.message.clone(),
     }

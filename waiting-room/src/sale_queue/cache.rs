@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
-use sale::{Frame, SaleId, SaleState, Timestamp, frame::Trouble, ids::FIRST_EPOCH};
+use sale::{
+    Frame, SaleId, SaleState, Timestamp,
+    frame::{ItemLeft, Trouble},
+    ids::FIRST_EPOCH,
+};
 use stores::{
     StoreError,
     database::{
@@ -161,11 +165,6 @@ impl QueueCache {
 
 /// The frame before the leader has published one. In a later epoch places are still being restored.
 fn first_frame(stocked: &StockedSale, now: Timestamp) -> Frame {
-    let stock = stocked.stock.iter().map(|count| sale::frame::ItemLeft {
-        id: count.item.clone(),
-        left: u64::try_from(count.free).unwrap_or(0),
-        held: u64::try_from(count.held).unwrap_or(0),
-    });
     Frame {
         state: stocked.state(now),
         trouble: (stocked.sale.epoch > FIRST_EPOCH).then_some(Trouble::Restoring),
@@ -173,7 +172,7 @@ fn first_frame(stocked: &StockedSale, now: Timestamp) -> Frame {
         opens_at: stocked.sale.opens_at,
         serving: stocked.called_up_to,
         last_number: stocked.called_up_to,
-        items: stock.collect(),
+        items: stocked.stock.iter().map(ItemLeft::from).collect(),
         message: stocked.sale.message.clone(),
         ..Frame::empty(stocked.sale.id.clone())
     }

@@ -1,6 +1,6 @@
 //! What the admission leader decides by.
 
-use sale::ItemId;
+use sale::{ItemId, frame::ItemLeft};
 
 /// The state of a queue and its stock, read in one step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,4 +35,12 @@ pub struct StockCount {
     pub free: i64,
     pub held: i64,
     pub sold: i64,
+}
+
+impl From<&StockCount> for ItemLeft {
+    /// What the frame shows of these units; a negative count is shown as zero.
+    fn from(count: &StockCount) -> Self {
+        let shown = |units: i64| u64::try_from(units).unwrap_or(0);
+        Self { id: count.item.clone(), left: shown(count.free), held: shown(count.held) }
+    }
 }
