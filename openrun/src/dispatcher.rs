@@ -10,7 +10,10 @@ use hyper::body::Incoming;
 use stores::database::Database;
 use tower::ServiceExt as _;
 use waiting_room::{Route, RouteMatch, WaitingRoom};
-use web::{ApiError, Body, ErrorCode, Site, Visitor, error_response, request::trace::begin_trace};
+use web::{
+    ApiError, Body, ErrorCode, Site, Visitor, error_response,
+    request::{client_ip::is_from_this_machine, trace::begin_trace},
+};
 
 use crate::{
     access_log::HotPath,
@@ -127,7 +130,7 @@ impl Dispatcher {
             "/readyz" => Some(health::readyz(&self.health).await),
             "/metrics" => {
                 let metrics = self.metrics.as_ref()?;
-                let allowed = !metrics.loopback_only || peer.ip().to_canonical().is_loopback();
+                let allowed = !metrics.loopback_only || is_from_this_machine(peer, request.headers());
                 allowed.then(|| health::text(StatusCode::OK, metrics.render()))
             }
             _ => None,

@@ -15,6 +15,6 @@ pub enum Access {
     Seller,
     /// The same of an operator.
     Operator,
-    /// A connection from this machine.
+    /// A connection from this machine, which no proxy on it forwards.
     Loopback,
 }

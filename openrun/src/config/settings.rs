@@ -27,7 +27,8 @@ section! {
             public_url: PublicUrl = "http://localhost:8080", Origin;
 
             /// An address of its own for health and metrics, for every role, such as 0.0.0.0:9090.
-            /// Empty: /metrics on the main address, for loopback peers only.
+            /// Empty: /metrics on the main address, for this machine alone: loopback peers, and no request that a
+            /// proxy forwarded.
             ops_listen: Option<SocketAddr> = "", OrEmpty(Address);
 
             /// The folder of the embedded database and the keys. DATA_DIR below stands for it.

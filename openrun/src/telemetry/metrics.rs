@@ -12,7 +12,7 @@ const BATCH_BUCKETS: [f64; 6] = [1.0, 4.0, 16.0, 64.0, 128.0, 256.0];
 #[derive(Clone)]
 pub struct Metrics {
     pub handle: PrometheusHandle,
-    /// Whether only loopback peers may read them, as on the main address.
+    /// Whether only this machine itself may read them, as on the main address.
     pub loopback_only: bool,
 }
 

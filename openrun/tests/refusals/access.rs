@@ -78,7 +78,8 @@ fn as_others(world: &World, route: &Route) -> Vec<Row> {
         |cookies: String| call(world, route).header("cookie", cookies).header("sec-fetch-site", "same-origin");
     let stolen = |buyer: &Buyer| browser(Buyer { session: world.hana.session.clone(), ..buyer.clone() }.cookies());
     let rows = match route.access {
-        Access::Anyone | Access::Loopback => return Vec::new(),
+        Access::Anyone => return Vec::new(),
+        Access::Loopback => return forwarded(world, route),
         Access::Ticket => vec![
             refused(route, "the holder of another sale's ticket", bearer(&world.finn.ticket), 403, "wrong_sale"),
             refused(route, "a browser with a stolen ticket", stolen(&world.bora), 403, "wrong_session"),
@@ -101,6 +102,15 @@ fn as_others(world: &World, route: &Route) -> Vec<Row> {
         }
     };
     rows.concat()
+}
+
+/// A proxy on this machine forwards the request of somebody who is not.
+fn forwarded(world: &World, route: &Route) -> Vec<Row> {
+    let rows = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].map(|header| {
+        let request = call(world, route).header(header, "203.0.113.9");
+        row(format!("{} {} with {header}", route.method, route.path), request).is(404, "not_found")
+    });
+    rows.to_vec()
 }
 
 fn not_sellers(world: &World, route: &Route) -> Vec<Vec<Row>> {
