@@ -152,16 +152,38 @@ impl FromRequestParts<AppState> for TraceId {
     }
 }
 
-/// The version that `If-Match` names.
-pub struct IfMatch(pub i64);
+/// Which versions `If-Match` lets a change replace (RFC 9110, 13.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IfMatch {
+    /// `*`: whichever there is.
+    Any,
+    Versions(Vec<i64>),
+}
+
+impl IfMatch {
+    fn parse(value: &str) -> Self {
+        if value.trim() == "*" {
+            return Self::Any;
+        }
+        // A weak tag, or one that is no version, matches nothing.
+        Self::Versions(value.split(',').filter_map(|tag| tag.trim().trim_matches('"').parse().ok()).collect())
+    }
+
+    /// Whether a change may replace this version.
+    pub fn matches(&self, version: i64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Versions(versions) => versions.contains(&version),
+        }
+    }
+}
 
 impl FromRequestParts<AppState> for IfMatch {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         let value = parts.headers.get(header::IF_MATCH).ok_or(ErrorCode::PreconditionRequired)?;
-        let version = value.to_str().ok().and_then(|value| value.trim_matches('"').parse().ok());
-        Ok(Self(version.ok_or(ErrorCode::PreconditionFailed)?))
+        Ok(Self::parse(value.to_str().map_err(|_| ErrorCode::PreconditionFailed)?))
     }
 }
 
@@ -233,5 +255,27 @@ async fn read_body(request: Request) -> Result<Bytes, ApiError> {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ErrorCode::TooLarge.into()),
         Err(_) => Err(ErrorCode::MalformedRequest.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match_names_any_version_or_some() {
+        let version = 7;
+        for (value, matches) in [
+            ("*", true),
+            ("\"7\"", true),
+            ("7", true),
+            ("\"6\", \"7\"", true),
+            ("\"6\"", false),
+            ("W/\"7\"", false),
+            ("\"first\"", false),
+            ("", false),
+        ] {
+            assert_eq!(IfMatch::parse(value).matches(version), matches, "{value}");
+        }
     }
 }

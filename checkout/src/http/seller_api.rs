@@ -48,21 +48,35 @@ pub async fn make(app: &AppState, document: &serde_json::Value, caller: Caller) 
     known(app, sale.id.as_str()).await
 }
 
-/// Lays changes over a sale, when `version` is still the one that they were made from.
+/// Lays changes over a sale whose version is one of `versions`.
 pub async fn edit(
     app: &AppState,
     id: &str,
-    version: i64,
+    versions: &IfMatch,
     changes: &serde_json::Value,
     caller: Caller,
 ) -> Result<StockedSale, ApiError> {
-    let before = known(app, id).await?;
-    let changed = new_sale::patch(&before.sale, changes)?;
-    let entry = audit_entry(app, &caller, "change", changes.to_string());
-    let answer = sales::change(&app.database, &changed, version, &entry).await?;
-    let after = outcome(answer, Some(&before.sale))?;
-    restock(app, &after).await;
-    Ok(after)
+    loop {
+        let before = known(app, id).await?.sale;
+        let changed = new_sale::patch(&before, changes)?;
+        if !versions.matches(before.version) {
+            return Err(other_version(before.version));
+        }
+        let entry = audit_entry(app, &caller, "change", changes.to_string());
+        match sales::change(&app.database, &changed, before.version, &entry).await? {
+            // Somebody else's change came in between: these may be laid over that one, too.
+            ChangeOutcome::OtherVersion(_) if *versions == IfMatch::Any => {}
+            answer => {
+                let after = outcome(answer, Some(&before))?;
+                restock(app, &after).await;
+                return Ok(after);
+            }
+        }
+    }
+}
+
+fn other_version(now: i64) -> ApiError {
+    ApiError::from(ErrorCode::PreconditionFailed).detail(format!("The version is {now} now."))
 }
 
 /// Sets one of the seller's switches.
@@ -84,9 +98,7 @@ fn outcome(changed: ChangeOutcome, before: Option<&Sale>) -> Result<StockedSale,
     match changed {
         ChangeOutcome::To(sale) => Ok(*sale),
         ChangeOutcome::NotFound => Err(ErrorCode::SaleNotFound.into()),
-        ChangeOutcome::OtherVersion(version) => {
-            Err(ApiError::from(ErrorCode::PreconditionFailed).detail(format!("The version is {version} now.")))
-        }
+        ChangeOutcome::OtherVersion(version) => Err(other_version(version)),
         ChangeOutcome::BelowSold(item) => {
             let at = before.and_then(|sale| sale.items.iter().position(|known| known.id == item)).unwrap_or(0);
             let pointer = format!("/items/{at}/units");
@@ -140,7 +152,7 @@ pub async fn create(
     operation_id = "change_sale",
     tag = "seller",
     request_body = SaleChanges,
-    params(("sale" = SaleId, Path), ("If-Match" = String, Header, description = "the version that was read")),
+    params(("sale" = SaleId, Path), ("If-Match" = String, Header, description = "the version that was read; `*` for any")),
     responses(
         (status = 200, description = "The sale", body = SaleView, headers(("ETag" = String, description = "its version, for If-Match"))),
         (status = 412, description = "precondition_failed"),
@@ -152,10 +164,10 @@ pub async fn change(
     Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
     Path(id): Path<String>,
-    IfMatch(version): IfMatch,
+    versions: IfMatch,
     Json(changes): Json<Value>,
 ) -> Result<Response, ApiError> {
-    let known = edit(&app, &id, version, &changes, caller).await?;
+    let known = edit(&app, &id, &versions, &changes, caller).await?;
     Ok(sale_answer(&app, StatusCode::OK, &known))
 }
 

@@ -212,6 +212,20 @@ fn changes(world: &World) -> Vec<Row> {
             .is(412, "precondition_failed"),
         row("a change nowhere", call(world, "PATCH", "/v1/sales/nowhere").header("if-match", "\"1\"").json("{}"))
             .is(404, "sale_not_found"),
+        row("a wrong change of any version", change().header("if-match", "*").json(json!({"per_buyer_limit": 0})))
+            .is(422, "invalid_field")
+            .at("/per_buyer_limit"),
+        row(
+            "a wrong change of some versions",
+            change().header("if-match", format!("\"0\", \"{version}\"")).json(json!({"per_buyer_limit": 0})),
+        )
+        .is(422, "invalid_field")
+        .at("/per_buyer_limit"),
+        row(
+            "a change of any version nowhere",
+            call(world, "PATCH", "/v1/sales/nowhere").header("if-match", "*").json("{}"),
+        )
+        .is(404, "sale_not_found"),
         row("a change that is a list", now().json("[]")).is(400, "malformed_json"),
         row("a change that is no JSON", now().body("x")).is(415, "unsupported_media_type"),
         row("another name", now().json(json!({"id": "other"}))).is(422, "invalid_field").at("/id"),

@@ -15,7 +15,7 @@ use web::{
 
 use super::super::{
     access::{Seller, Write},
-    extract::{Form, PageRequest, Path},
+    extract::{Form, IfMatch, PageRequest, Path},
     pages::to,
     sales::known,
     seller_api::{edit, make},
@@ -71,7 +71,7 @@ pub async fn save(
     Form(typed): Form<Typed>,
 ) -> Result<Response, ApiError> {
     let version = typed.get("version").and_then(|version| version.parse().ok()).unwrap_or(0);
-    match edit(&page.app, &id, version, &document(&typed, false), caller).await {
+    match edit(&page.app, &id, &IfMatch::Versions(vec![version]), &document(&typed, false), caller).await {
         Ok(_) => Ok(to(&paths::console::saved_sale(id))),
         Err(error) => {
             let now = known(&page.app, &id).await?.sale.version;
