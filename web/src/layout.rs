@@ -16,7 +16,7 @@ pub struct Layout {
     pub language: Language,
     /// The CSP nonce of this response; see [`csp`].
     pub nonce: String,
-    /// A path (with query) that GET answers, for the language switch. After a failed POST: the page to go back to.
+    /// A path (with query) that GET answers, for the language switch. After a POST: the page that showed the form.
     pub path: String,
     /// The server's clock at rendering; scripts carry it on.
     pub now: Timestamp,

@@ -5,18 +5,34 @@ use std::io::Write as _;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use rand::RngExt as _;
 use sale::Timestamp;
 
 use crate::{
-    Body, Layout, csp,
+    Body, Layout, csp, paths,
     precompressed::{PrecompressedTemplate, SlotValues},
     request::{Visitor, language::chosen_language},
 };
 
 /// Headers of a page, with those that the server adds: as many as fit without a larger table.
 const MOST_HEADERS: usize = 12;
+
+/// The path of the page on which a request was made: for a form the page that showed it, which GET answers.
+pub fn page_of(method: &Method, path: &str) -> String {
+    if method.is_safe() {
+        return own_path(path);
+    }
+    match paths::segments(path).as_slice() {
+        ["sales", sale, "join"] => paths::sale(sale),
+        ["sales", sale, "enter"] | ["sales", sale, "line", "leave"] => paths::line(sale),
+        ["orders", order, _] => paths::order(order),
+        ["console", "sales"] => paths::console::new_sale(),
+        ["console", "sales", sale, "admission" | "pause" | "resume" | "close"] => paths::console::sale(sale),
+        ["console", "sign-out"] | ["console", "demo", "reset"] => paths::console::home(),
+        _ => own_path(path),
+    }
+}
 
 /// The path as a link of this site: a browser takes what begins with two slashes, or a slash and a backslash, for another
 /// host.
@@ -38,7 +54,7 @@ impl PageContext<'_> {
         Layout {
             language: self.visitor.language(),
             nonce: URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 12]>()),
-            path: own_path(self.visitor.uri.path()),
+            path: page_of(self.visitor.method, self.visitor.uri.path()),
             now: self.now,
         }
     }
