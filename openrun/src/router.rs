@@ -9,7 +9,7 @@ use axum::{
     extract::State,
     middleware::{from_fn, from_fn_with_state},
     response::Response,
-    routing::{MethodFilter, MethodRouter},
+    routing::{MethodFilter, MethodRouter, on},
 };
 use checkout::http::{
     AppState,
@@ -18,7 +18,7 @@ use checkout::http::{
     extract::PageRequest,
     orders, pages, sales, seller_api, seller_auth,
 };
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use utoipa::openapi::{OpenApi, Paths, RefOr, Schema};
 use utoipa_axum::router::UtoipaMethodRouter;
 use web::{Access, ApiError, ErrorCode, pages::DocsPage};
@@ -160,7 +160,75 @@ pub fn routes() -> Vec<Route> {
 }
 
 /// What is announced for later: refused in a sentence, never taken for a mistake of the caller.
-const NOT_BUILT: [&str; 2] = ["/gate/check", "/v1/passes/self"];
+#[rustfmt::skip]
+pub const NOT_BUILT: &[(&str, &str)] = &[
+    // Accounts.
+    ("POST",             "/v1/accounts"),
+    ("POST",             "/v1/accounts/verify"),
+    ("POST",             "/v1/accounts/verification"),
+    ("GET PATCH DELETE", "/v1/accounts/self"),
+    ("PUT",              "/v1/accounts/self/password"),
+    ("GET POST",         "/v1/accounts/self/addresses"),
+    ("PATCH DELETE",     "/v1/accounts/self/addresses/{address}"),
+    ("POST",             "/v1/password-resets"),
+    ("POST",             "/v1/password-resets/{token}"),
+    ("POST DELETE",      "/v1/tokens"),
+    ("POST",             "/v1/tokens/refresh"),
+    ("DELETE",           "/v1/tokens/self"),
+    ("GET",              "/v1/me"),
+    ("GET POST",         "/sign-up"),
+    ("GET POST",         "/verify"),
+    ("GET POST",         "/sign-in"),
+    ("GET POST",         "/sign-out"),
+    ("GET POST",         "/forgot"),
+    ("GET POST",         "/me"),
+    ("GET POST",         "/me/addresses"),
+    ("GET",              "/me/orders"),
+
+    // The shop.
+    ("GET",              "/v1/categories"),
+    ("GET POST",         "/v1/products"),
+    ("GET PATCH DELETE", "/v1/products/{product}"),
+    ("PUT",              "/v1/products/{product}/images/{n}"),
+    ("GET",              "/v1/cart"),
+    ("PUT DELETE",       "/v1/cart/lines/{product}"),
+    ("GET",              "/v1/wishes"),
+    ("GET PUT DELETE",   "/v1/wishes/{product}"),
+    ("POST",             "/v1/purchases"),
+    ("GET",              "/v1/purchases/{purchase}"),
+    ("POST",             "/v1/purchases/{purchase}/payments"),
+    ("GET",              "/v1/orders"),
+
+    // After the sale.
+    ("POST",             "/v1/orders/{order}/returns"),
+    ("POST",             "/v1/orders/{order}/prepare"),
+    ("POST",             "/v1/orders/{order}/ship"),
+    ("POST",             "/v1/orders/{order}/deliver"),
+    ("POST",             "/v1/orders/{order}/received"),
+    ("POST",             "/v1/orders/{order}/refunds"),
+    ("POST",             "/v1/returns/{return}/approve"),
+    ("POST",             "/v1/returns/{return}/reject"),
+    ("POST",             "/v1/returns/{return}/receive"),
+    ("POST",             "/v1/webhooks/stripe"),
+    ("POST",             "/v1/webhooks/toss"),
+
+    // The seller's desk.
+    ("DELETE",           "/v1/sales/{sale}"),
+    ("POST",             "/v1/sales/{sale}/duplicate"),
+    ("GET",              "/v1/sales/{sale}/samples"),
+    ("PATCH",            "/v1/orders/{order}"),
+
+    // Draws, raffles, invitations.
+    ("GET",              "/v1/sales/{sale}/draw"),
+    ("GET",              "/v1/sales/{sale}/tickets/self/proof"),
+    ("POST",             "/v1/sales/{sale}/invitations"),
+
+    // The line before another shop.
+    ("DELETE",           "/v1/passes/self"),
+    ("POST",             "/v1/passes/self/renew"),
+    ("GET",              "/gate/check"),
+    ("PUT",              "/v1/sales/{sale}/rules"),
+];
 
 /// The descriptions of all calls of the checkout.
 pub fn operations() -> impl Iterator<Item = Operation> {
@@ -177,8 +245,10 @@ pub fn router(app: AppState) -> Router {
         Handler::ByHand => None,
     });
     let mut router = handlers.fold(Router::new(), |router, (path, handler)| router.route(path, handler));
-    for path in NOT_BUILT {
-        router = router.route(path, axum::routing::any(not_supported));
+    for (methods, path) in NOT_BUILT {
+        let filters =
+            methods.split(' ').filter_map(|method| MethodFilter::try_from(method.parse::<Method>().ok()?).ok());
+        router = filters.fold(router, |router, method| router.route(path, on(method, not_supported)));
     }
     router
         .fallback(not_found)
@@ -217,7 +287,6 @@ async fn method_not_allowed() -> ApiError {
 mod tests {
     use std::collections::HashSet;
 
-    use http::Method;
     use waiting_room::RouteMatch;
 
     use super::*;
@@ -263,9 +332,23 @@ mod tests {
 
     #[test]
     fn no_route_stands_twice() {
+        let built = routes().into_iter().map(|route| (route.method, route.path));
+        let announced =
+            NOT_BUILT.iter().flat_map(|(methods, path)| methods.split(' ').map(move |method| (method, *path)));
         let mut seen = HashSet::new();
-        for route in routes() {
-            assert!(seen.insert((route.method, route.path)), "{} {}", route.method, route.path);
+        for (method, path) in built.chain(announced) {
+            assert!(seen.insert((method, path)), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn the_language_switch_of_every_page_leads_to_a_page() {
+        let routes = routes();
+        for route in routes.iter().filter(|route| !route.path.starts_with("/v1/")) {
+            let method: Method = route.method.parse().unwrap();
+            let page = web::page_context::page_of(&method, route.path);
+            let is_shown = |other: &Route| (other.method, other.path) == ("GET", page.as_str());
+            assert!(routes.iter().any(is_shown), "{method} {} leads to {page}", route.path);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! HTTP.
 
 use harness::http::Request;
+use openrun::router::NOT_BUILT;
 use sale::{Keys, Ticket};
 
 use crate::{
@@ -118,7 +119,6 @@ fn paths(world: &World) -> Vec<Row> {
         "/v1/sales/open/nothing",
         "/v1/sales/open/tickets/other",
         "/v1/sales/open/frame/",
-        "/v1/orders",
         "/.well-known/nothing",
         "/v1/%ff",
         "/v1/sales/open/%ff",
@@ -138,7 +138,7 @@ fn paths(world: &World) -> Vec<Row> {
     }
     for (method, path) in [
         ("PUT", "/v1/sales"),
-        ("DELETE", "/v1/sales/open"),
+        ("PUT", "/v1/sales/open"),
         ("POST", "/v1/sales/open"),
         ("POST", "/v1/sales/open/frame"),
         ("OPTIONS", "/v1/sales/open/frame"),
@@ -187,9 +187,7 @@ fn paths(world: &World) -> Vec<Row> {
     for path in ["/healthz", "/readyz", "/metrics"] {
         rows.push(at("POST", path).is(405, "method_not_allowed"));
     }
-    for (method, path) in [("DELETE", "/v1/passes/self"), ("GET", "/gate/check?dialect=nginx")] {
-        rows.push(at(method, path).is(422, "not_supported"));
-    }
+    rows.extend(not_built(world));
     for query in ["cursor=Sales!", "cursor=%ff"] {
         rows.push(at("GET", &format!("/v1/sales?{query}")).is(422, "invalid_field").at("/cursor"));
     }
@@ -199,6 +197,18 @@ fn paths(world: &World) -> Vec<Row> {
             .plain(404),
     );
     rows
+}
+
+/// What is announced for later is refused in a sentence.
+fn not_built(world: &World) -> Vec<Row> {
+    let calls = NOT_BUILT.iter().flat_map(|(methods, path)| methods.split(' ').map(move |method| (method, *path)));
+    let rows = calls.flat_map(|(method, template)| {
+        let path = template.replace("{sale}", "open").replace("{order}", &world.held);
+        let row = row(format!("{method} {template}"), Request::new(method, path));
+        let is_page = !template.starts_with("/v1/") && !template.starts_with("/gate/");
+        if is_page { row.page(422) } else { vec![row.is(422, "not_supported")] }
+    });
+    rows.collect()
 }
 
 /// Writes that a page of another site made a browser send.
