@@ -10,7 +10,6 @@ pub mod errors;
 pub mod extract;
 pub mod orders;
 pub mod pages;
-pub mod sale_schema;
 pub mod sales;
 pub mod seller_api;
 pub mod seller_auth;

@@ -6,7 +6,7 @@
 //! [`queue_recovery`] restores a lost queue, and [mail] notifies the buyer. [`verify`] compares all of it. Everything
 //! that people ask for is reached over [http].
 
-pub mod new_sale;
+pub mod sale_input;
 
 pub mod reserve;
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use checkout::{http::seller_auth::invite, queue_recovery};
+use checkout::{http::seller_auth::invite, queue_recovery, sale_input::NewSale};
 use sale::{Keys, SaleId, Timestamp};
 use serde_json::{Value, json};
 use stores::database::{
@@ -105,7 +105,7 @@ async fn open_shop(services: &Services, lifecycle: &Lifecycle) -> anyhow::Result
 async fn create_sale(services: &Services) -> anyhow::Result<()> {
     let now = services.database.now();
     let document = document(now.plus_seconds(OPENS_AFTER_SECONDS));
-    let sale = checkout::new_sale::parse(&document, now).map_err(|problem| anyhow::anyhow!("{problem:?}"))?;
+    let sale = NewSale::parse(&document).map_err(|error| anyhow::anyhow!("{error:?}"))?.into_sale(now);
     let entry = AuditEntry { at: now, actor: "demo".to_owned(), action: "create".to_owned(), detail: String::new() };
     if sales::create(&services.database, &sale, &entry).await? == CreateOutcome::Created {
         queue_recovery::open(&services.database, services.queue.as_ref(), &sale.id).await?;

@@ -17,6 +17,7 @@ use serde_json::Value;
 use web::{ApiError, ErrorCode, Layout, PageContext, Site, Visitor, request::trace};
 
 use super::AppState;
+use crate::sale_input::{AdmissionChanges, NewSale, SaleChanges};
 
 /// The largest body that any call takes.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -192,9 +193,24 @@ pub trait FromJson: Sized {
     fn from_json(document: Value) -> Result<Self, ApiError>;
 }
 
-impl FromJson for Value {
+impl FromJson for NewSale {
     fn from_json(document: Value) -> Result<Self, ApiError> {
-        Ok(document)
+        Self::parse(&document)
+    }
+}
+
+impl FromJson for SaleChanges {
+    fn from_json(document: Value) -> Result<Self, ApiError> {
+        match document {
+            Value::Object(fields) => Ok(Self::new(fields)),
+            _ => Err(ErrorCode::MalformedJson.into()),
+        }
+    }
+}
+
+impl FromJson for AdmissionChanges {
+    fn from_json(document: Value) -> Result<Self, ApiError> {
+        Self::parse(&document)
     }
 }
 

@@ -6,7 +6,6 @@ use axum::{Json as JsonAnswer, extract::State, response::Response};
 use http::{HeaderValue, StatusCode, header};
 use sale::{Admission, Sale, SaleId};
 use serde::Serialize;
-use serde_json::Value;
 use stores::database::{
     audit_log::AuditEntry,
     orders, payments,
@@ -20,11 +19,11 @@ use super::{
     AppState,
     access::{Caller, Operator, Seller, Write},
     extract::{IfMatch, Json, Path},
-    sale_schema::{AdmissionChanges, NewSale, SaleChanges},
     sales::{SaleView, known, with_sale},
 };
 use crate::{
-    new_sale, queue_recovery,
+    queue_recovery,
+    sale_input::{AdmissionChanges, NewSale, SaleChanges},
     verify::{GRACE, Report, Verifier},
 };
 
@@ -34,9 +33,9 @@ pub fn audit_entry(app: &AppState, caller: &Caller, action: &str, detail: impl I
 }
 
 /// Makes a sale and fills its queue store, so that it can be joined at once.
-pub async fn make(app: &AppState, document: &serde_json::Value, caller: Caller) -> Result<StockedSale, ApiError> {
-    let mut sale = new_sale::parse(document, app.database.now())?;
-    sale.owner = caller.person.clone().unwrap_or_default();
+pub async fn make(app: &AppState, new: NewSale, caller: Caller) -> Result<StockedSale, ApiError> {
+    let owner = caller.person.clone().unwrap_or_default();
+    let sale = Sale { owner, ..new.into_sale(app.database.now()) };
     let entry = audit_entry(app, &caller, "create", "");
     match sales::create(&app.database, &sale, &entry).await? {
         CreateOutcome::Exists => return Err(ErrorCode::SaleExists.into()),
@@ -53,16 +52,16 @@ pub async fn edit(
     app: &AppState,
     id: &str,
     versions: &IfMatch,
-    changes: &serde_json::Value,
+    changes: &SaleChanges,
     caller: Caller,
 ) -> Result<StockedSale, ApiError> {
     loop {
         let before = known(app, id).await?.sale;
-        let changed = new_sale::patch(&before, changes)?;
+        let changed = changes.apply(&before)?;
         if !versions.matches(before.version) {
             return Err(other_version(before.version));
         }
-        let entry = audit_entry(app, &caller, "change", changes.to_string());
+        let entry = audit_entry(app, &caller, "change", changes.to_json());
         match sales::change(&app.database, &changed, before.version, &entry).await? {
             // Somebody else's change came in between: these may be laid over that one, too.
             ChangeOutcome::OtherVersion(_) if *versions == IfMatch::Any => {}
@@ -135,9 +134,9 @@ async fn restock(app: &AppState, after: &StockedSale) {
 pub async fn create(
     Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
-    Json(document): Json<Value>,
+    Json(new): Json<NewSale>,
 ) -> Result<Response, ApiError> {
-    let known = make(&app, &document, caller).await?;
+    let known = make(&app, new, caller).await?;
     let mut response = sale_answer(&app, StatusCode::CREATED, &known);
     if let Ok(location) = HeaderValue::try_from(paths::api::sale(&known.sale.id)) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -165,7 +164,7 @@ pub async fn change(
     State(app): State<AppState>,
     Path(id): Path<String>,
     versions: IfMatch,
-    Json(changes): Json<Value>,
+    Json(changes): Json<SaleChanges>,
 ) -> Result<Response, ApiError> {
     let known = edit(&app, &id, &versions, &changes, caller).await?;
     Ok(sale_answer(&app, StatusCode::OK, &known))
@@ -192,9 +191,9 @@ pub async fn set_admission(
     Write(Seller(caller)): Write<Seller>,
     State(app): State<AppState>,
     Path(id): Path<String>,
-    Json(document): Json<Value>,
+    Json(changes): Json<AdmissionChanges>,
 ) -> Result<JsonAnswer<Settings>, ApiError> {
-    let known = update_admission(&app, &id, &document, caller).await?;
+    let known = update_admission(&app, &id, changes, caller).await?;
     Ok(settings(&app, &known))
 }
 
@@ -202,12 +201,11 @@ pub async fn set_admission(
 pub async fn update_admission(
     app: &AppState,
     id: &str,
-    document: &Value,
+    changes: AdmissionChanges,
     caller: Caller,
 ) -> Result<StockedSale, ApiError> {
     let in_force = known(app, id).await?.sale.admission;
-    let admission = new_sale::admission(document, in_force)?;
-    switch(app, id, Switch::Admission(admission), caller).await
+    switch(app, id, Switch::Admission(changes.apply(in_force)), caller).await
 }
 
 /// The settings now in force.

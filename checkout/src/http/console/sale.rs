@@ -29,6 +29,7 @@ use super::{
     },
     sale_form,
 };
+use crate::sale_input::AdmissionChanges;
 
 /// Acts that the page of a sale shows.
 const ACTS: i64 = 20;
@@ -184,7 +185,11 @@ pub async fn set_admission(
     Path(id): Path<String>,
     Form(form): Form<AdmissionForm>,
 ) -> Result<Response, ApiError> {
-    match update_admission(&page.app, &id, &document(&form), caller).await {
+    let updated = match AdmissionChanges::parse(&document(&form)) {
+        Ok(changes) => update_admission(&page.app, &id, changes, caller).await,
+        Err(error) => Err(error),
+    };
+    match updated {
         Ok(_) => Ok(to(&paths::console::saved_sale(id))),
         Err(error) if !error.errors.is_empty() => {
             let faults = error.errors.iter().map(admission_fault).collect();

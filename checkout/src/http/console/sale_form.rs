@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::response::Response;
 use http::StatusCode;
 use sale::{Sale, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use web::{
     ApiError, ErrorCode,
     format::{from_korean_input, korean_input},
@@ -19,6 +19,10 @@ use super::super::{
     pages::to,
     sales::known,
     seller_api::{edit, make},
+};
+use crate::sale_input::{
+    NewSale, SaleChanges,
+    values::{Amount, EnterSeconds, HoldSeconds, MaxActive, PassSeconds, PerBuyerLimit, PerMinute, Units},
 };
 
 /// Items that the form of a new sale offers; the empty ones are left out.
@@ -52,7 +56,11 @@ pub async fn create(
     page: PageRequest,
     Form(typed): Form<Typed>,
 ) -> Result<Response, ApiError> {
-    match make(&page.app, &document(&typed, true), caller).await {
+    let made = match NewSale::parse(&document(&typed, true).into()) {
+        Ok(new) => make(&page.app, new, caller).await,
+        Err(error) => Err(error),
+    };
+    match made {
         Ok(made) => Ok(to(&paths::console::sale(made.sale.id))),
         Err(error) => refused(&page, Purpose::Create, typed, error),
     }
@@ -71,7 +79,8 @@ pub async fn save(
     Form(typed): Form<Typed>,
 ) -> Result<Response, ApiError> {
     let version = typed.get("version").and_then(|version| version.parse().ok()).unwrap_or(0);
-    match edit(&page.app, &id, &IfMatch::Versions(vec![version]), &document(&typed, false), caller).await {
+    let changes = SaleChanges::new(document(&typed, false));
+    match edit(&page.app, &id, &IfMatch::Versions(vec![version]), &changes, caller).await {
         Ok(_) => Ok(to(&paths::console::saved_sale(id))),
         Err(error) => {
             let now = known(&page.app, &id).await?.sale.version;
@@ -116,7 +125,7 @@ fn item_count(values: &Typed) -> usize {
 }
 
 /// What was typed, as the document that the API takes.
-fn document(typed: &Typed, is_new: bool) -> Value {
+fn document(typed: &Typed, is_new: bool) -> Map<String, Value> {
     let text = |name: &str| typed.get(name).map(|value| value.trim()).unwrap_or_default();
     let number = |name: &str| match text(name).parse::<i64>() {
         Ok(number) => Value::from(number),
@@ -143,16 +152,17 @@ fn document(typed: &Typed, is_new: bool) -> Value {
             })
         })
         .collect();
-    let mut document = json!({
+    let document = json!({
         "name": {"ko": text("name_ko"), "en": text("name_en")},
         "opens_at": time("opens_at"), "closes_at": time("closes_at"), "items": items,
         "per_buyer_limit": number("per_buyer_limit"), "hold_seconds": number("hold_seconds"),
         "enter_seconds": number("enter_seconds"), "pass_seconds": number("pass_seconds"),
         "admission": {"per_minute": number("per_minute"), "max_active": number("max_active"), "overcall": overcall},
     });
+    let Value::Object(mut document) = document else { return Map::new() };
     if is_new {
-        document["id"] = Value::from(text("id"));
-        document["kind"] = Value::from("open_run");
+        document.insert("id".to_owned(), Value::from(text("id")));
+        document.insert("kind".to_owned(), Value::from("open_run"));
     }
     document
 }
@@ -229,6 +239,16 @@ pub(super) fn bounds(field: &str) -> Option<(u64, u64)> {
         return Some((0, 10));
     }
     let part = if field.starts_with("item_") { field.rsplit('_').next().unwrap_or(field) } else { field };
-    let (least, most) = crate::new_sale::bounds(part)?;
+    let (least, most) = match part {
+        "units" => Units::BOUNDS,
+        "amount" => Amount::BOUNDS,
+        "per_buyer_limit" => PerBuyerLimit::BOUNDS,
+        "hold_seconds" => HoldSeconds::BOUNDS,
+        "enter_seconds" => EnterSeconds::BOUNDS,
+        "pass_seconds" => PassSeconds::BOUNDS,
+        "per_minute" => PerMinute::BOUNDS,
+        "max_active" => MaxActive::BOUNDS,
+        _ => return None,
+    };
     Some((u64::try_from(least).unwrap_or(0), u64::try_from(most).unwrap_or(0)))
 }
