@@ -17,12 +17,10 @@ use std::fmt::Display;
 use ::sale::Language;
 use serde::Serialize;
 
-pub(crate) use self::{
-    checkout::CheckoutMessages, console::ConsoleFieldsMessages, line::LineMessages, sales::SalesMessages,
-};
+pub(crate) use self::{checkout::CheckoutMessages, console::ConsoleMessages, line::LineMessages, sales::SalesMessages};
 use self::{
-    common::CommonMessages, console::ConsoleMessages, error_page::ErrorMessages, line::LinePageMessages,
-    order::OrderMessages, sale::SaleMessages, sale_state::SaleStateMessages,
+    common::CommonMessages, error_page::ErrorMessages, line::LinePageMessages, order::OrderMessages,
+    sale::SaleMessages, sale_state::SaleStateMessages,
 };
 use crate::format::grouped;
 

@@ -3,6 +3,7 @@
 pub mod mailbox;
 pub mod orders;
 pub mod sale;
+mod sale_document;
 pub mod sale_form;
 pub mod sales;
 pub mod sign_in;

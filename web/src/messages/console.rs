@@ -9,10 +9,10 @@ mod sale_form;
 mod sales;
 mod sign_in;
 
-pub(crate) use self::fields::ConsoleFieldsMessages;
 use self::{
-    mailbox::ConsoleMailboxMessages, nav::ConsoleNavMessages, orders::ConsoleOrdersMessages, sale::ConsoleSaleMessages,
-    sale_form::ConsoleSaleFormMessages, sales::ConsoleSalesMessages, sign_in::ConsoleSignInMessages,
+    fields::ConsoleFieldsMessages, mailbox::ConsoleMailboxMessages, nav::ConsoleNavMessages,
+    orders::ConsoleOrdersMessages, sale::ConsoleSaleMessages, sale_form::ConsoleSaleFormMessages,
+    sales::ConsoleSalesMessages, sign_in::ConsoleSignInMessages,
 };
 
 /// All texts of the console.

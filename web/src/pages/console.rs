@@ -10,7 +10,10 @@ mod sale;
 pub use self::sale::{AdmissionForm, Change, ChangeKind, ConsoleSalePage, Live, Trouble};
 
 mod sale_form;
-pub use sale_form::{Fault, FieldFault, Purpose, SaleFormPage};
+pub use sale_form::{ItemForm, Purpose, SaleForm, SaleFormPage};
+
+mod field;
+pub use field::{Fault, FieldFault, ItemField, SaleField};
 
 mod orders;
 pub use orders::{ConsoleOrderRow, ConsoleOrdersPage};

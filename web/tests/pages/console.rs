@@ -1,12 +1,10 @@
 //! The seller's console.
 
-use std::collections::BTreeMap;
-
 use sale::{Language, OrderState, SaleState, sale::Mode, testing::won};
 use web::pages::console::{
     AdmissionForm, Change, ChangeKind, ConsoleOrderRow, ConsoleOrdersPage, ConsoleSalePage, ConsoleSaleRow,
-    ConsoleSalesPage, Fault, FieldFault, Live, MailPage, MailRow, MailboxPage, Purpose, SaleFormPage, SignIn,
-    SignInPage, Trouble,
+    ConsoleSalesPage, Fault, FieldFault, ItemField, ItemForm, Live, MailPage, MailRow, MailboxPage, Purpose, SaleField,
+    SaleForm, SaleFormPage, SignIn, SignInPage, Trouble,
 };
 
 use super::{Sample, after, layout, pick, sale_name, sample};
@@ -114,7 +112,7 @@ fn sale(language: Language) -> Vec<Sample> {
     ];
     let mut fault = page(SaleState::Open);
     "-5".clone_into(&mut fault.admission.per_minute);
-    fault.faults = vec![FieldFault { field: "per_minute".to_owned(), fault: Fault::NotBetween(0, 100_000) }];
+    fault.faults = vec![FieldFault { field: SaleField::PerMinute, fault: Fault::NotBetween(0, 100_000) }];
     let saved = ConsoleSalePage { saved: true, ..page(SaleState::Paused) };
     vec![
         sample("console-sale", page(SaleState::Open).render()),
@@ -126,44 +124,38 @@ fn sale(language: Language) -> Vec<Sample> {
 }
 
 fn form(language: Language) -> Vec<Sample> {
-    let values = [
-        ("id", "sneaker"),
-        ("name_ko", "한정판 운동화"),
-        ("name_en", "Limited sneaker"),
-        ("opens_at", "2026-11-21T18:00"),
-        ("per_buyer_limit", "1"),
-        ("item_0_id", "pair"),
-        ("item_0_amount", "189000"),
-        ("item_0_currency", "KRW"),
-        ("item_0_units", "1000"),
-        ("hold_seconds", "300"),
-        ("enter_seconds", "120"),
-        ("pass_seconds", "600"),
-        ("per_minute", "600"),
-        ("max_active", "200"),
-        ("overcall", "0"),
-    ];
+    let form = SaleForm {
+        version: "7".to_owned(),
+        id: "sneaker".to_owned(),
+        name_ko: "한정판 운동화".to_owned(),
+        name_en: "Limited sneaker".to_owned(),
+        opens_at: "2026-11-21T18:00".to_owned(),
+        per_buyer_limit: "1".to_owned(),
+        hold_seconds: "300".to_owned(),
+        items: vec![ItemForm { id: "pair".to_owned(), units: "1000".to_owned(), ..ItemForm::default() }],
+        ..SaleForm::default()
+    };
     // The Korean name of a sale stands in the English form too; the test of languages leaves fields out.
     let page = |purpose| SaleFormPage {
         layout: layout(language, "/console/sales/new"),
         purpose,
-        values: values.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        items: 1,
+        form: form.clone(),
         faults: Vec::new(),
         changed_meanwhile: false,
     };
-    let faulty = |field: &str, fault| FieldFault { field: field.to_owned(), fault };
-    let edit = || Purpose::Edit { sale: "sneaker".to_owned(), version: "7".to_owned() };
-    let empty = SaleFormPage { values: BTreeMap::new(), items: 2, ..page(Purpose::Create) };
+    let faulty = |field, fault| FieldFault { field, fault };
+    let edit = || Purpose::Edit { sale: "sneaker".to_owned() };
+    let blank = SaleForm { items: vec![ItemForm::default(); 2], ..SaleForm::default() };
+    let empty = SaleFormPage { form: blank, ..page(Purpose::Create) };
     let faults = vec![
-        faulty("id", Fault::Taken),
-        faulty("name_ko", Fault::Required),
-        faulty("closes_at", Fault::OrderOfTimes),
-        faulty("item_0_units", Fault::NotBetween(1, 1_000_000)),
-        faulty("item_0_currency", Fault::Currency),
+        faulty(SaleField::Id, Fault::Taken),
+        faulty(SaleField::NameKo, Fault::Required),
+        faulty(SaleField::ClosesAt, Fault::OrderOfTimes),
+        faulty(SaleField::Item(0, ItemField::Units), Fault::NotBetween(1, 1_000_000)),
+        faulty(SaleField::Item(0, ItemField::Currency), Fault::Currency),
     ];
     let wrong = SaleFormPage { faults, ..page(Purpose::Create) };
-    let below = vec![faulty("item_0_units", Fault::BelowSold(688))];
+    let below = vec![faulty(SaleField::Item(0, ItemField::Units), Fault::BelowSold(688))];
     let conflict = SaleFormPage { changed_meanwhile: true, faults: below, ..page(edit()) };
     vec![
         sample("console-create", empty.render()),

@@ -4,7 +4,6 @@ use axum::response::Response;
 use http::StatusCode;
 use sale::OrderState;
 use serde::Deserialize;
-use serde_json::{Number, Value, json};
 use stores::{
     database::{
         audit_log::{self, AuditEntry},
@@ -14,8 +13,8 @@ use stores::{
     queue_store::StockCount,
 };
 use web::{
-    ApiError, FieldError,
-    pages::console::{AdmissionForm, Change, ChangeKind, ConsoleSalePage, Fault, FieldFault, Live, Trouble},
+    ApiError,
+    pages::console::{AdmissionForm, Change, ChangeKind, ConsoleSalePage, FieldFault, Live, Trouble},
     paths,
 };
 
@@ -27,7 +26,7 @@ use super::{
         sales::known,
         seller_api::{self, figures, switch, update_admission},
     },
-    sale_form,
+    sale_document::{admission_document, admission_faults},
 };
 use crate::sale_input::AdmissionChanges;
 
@@ -75,12 +74,7 @@ async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Respons
     let layout = page.layout();
     let (language, nonce) = (layout.language, layout.nonce.clone());
     let entries = audit_log::latest(&app.database, &known.sale.id, ACTS).await?;
-    let in_force = known.sale.admission;
-    let admission = shown.typed.unwrap_or_else(|| AdmissionForm {
-        per_minute: in_force.per_minute.to_string(),
-        max_active: in_force.max_active.to_string(),
-        overcall: in_force.overcall.to_string(),
-    });
+    let admission = shown.typed.unwrap_or_else(|| AdmissionForm::from(known.sale.admission));
     let status = if shown.faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let html = ConsoleSalePage {
         layout,
@@ -165,44 +159,24 @@ fn change(entry: &AuditEntry) -> Change {
     Change { at: entry.at, kind }
 }
 
-/// The document of the API for what was typed. What is no number goes there as it was typed, to be refused.
-fn document(form: &AdmissionForm) -> Value {
-    let whole = |typed: &str| typed.trim().parse::<i64>().map_or_else(|_| Value::from(typed), Value::from);
-    let number = |typed: &str| {
-        let number = typed.trim().parse::<f64>().ok().and_then(Number::from_f64);
-        number.map_or_else(|| Value::from(typed), Value::from)
-    };
-    json!({
-        "per_minute": whole(&form.per_minute),
-        "max_active": whole(&form.max_active),
-        "overcall": number(&form.overcall),
-    })
-}
-
 pub async fn set_admission(
     Write(Seller(caller)): Write<Seller>,
     page: PageRequest,
     Path(id): Path<String>,
     Form(form): Form<AdmissionForm>,
 ) -> Result<Response, ApiError> {
-    let updated = match AdmissionChanges::parse(&document(&form)) {
+    let updated = match AdmissionChanges::parse(&admission_document(&form)) {
         Ok(changes) => update_admission(&page.app, &id, changes, caller).await,
         Err(error) => Err(error),
     };
     match updated {
         Ok(_) => Ok(to(&paths::console::saved_sale(id))),
         Err(error) if !error.errors.is_empty() => {
-            let faults = error.errors.iter().map(admission_fault).collect();
+            let faults = admission_faults(&form, &error.errors);
             sale_page(&page, &id, Shown { saved: false, typed: Some(form), faults }).await
         }
         Err(error) => Err(error),
     }
-}
-
-fn admission_fault(error: &FieldError) -> FieldFault {
-    let field = error.pointer.trim_start_matches('/').to_owned();
-    let fault = sale_form::bounds(&field).map_or(Fault::Invalid, |(least, most)| Fault::NotBetween(least, most));
-    FieldFault { field, fault }
 }
 
 pub async fn pause(

@@ -20,7 +20,6 @@ pub(crate) struct ConsoleFieldsMessages {
     pub(crate) fault_order_of_times: &'static str,
     pub(crate) fault_currency: &'static str,
     pub(crate) fault_below_sold: Message,
-    pub(crate) fault_not_supported: &'static str,
     pub(crate) fault_invalid: &'static str,
 }
 
@@ -40,7 +39,6 @@ pub(super) const KO: ConsoleFieldsMessages = ConsoleFieldsMessages {
     fault_order_of_times: "종료는 오픈보다 뒤여야 합니다.",
     fault_currency: "KRW처럼 영문 대문자 세 자를 입력해 주십시오.",
     fault_below_sold: Message("{}개가 이미 보관 중이거나 판매되어 더 줄일 수 없습니다."),
-    fault_not_supported: "아직 지원하지 않습니다.",
     fault_invalid: "입력할 수 없는 값입니다.",
 };
 
@@ -60,6 +58,5 @@ pub(super) const EN: ConsoleFieldsMessages = ConsoleFieldsMessages {
     fault_order_of_times: "The closing must come after the opening.",
     fault_currency: "Please enter three capital letters, such as KRW.",
     fault_below_sold: Message("{} units are already held or sold; please enter at least that many."),
-    fault_not_supported: "This is not supported yet.",
     fault_invalid: "This value is not valid.",
 };

@@ -5,6 +5,7 @@ use sale::{Admission, OrderState, SaleState, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::field::{FieldFault, SaleField, fault_message};
 use crate::{
     Layout, assets,
     pages::{Tone, rendered, script_json},
@@ -34,8 +35,8 @@ pub struct ConsoleSalePage {
     pub changes: Vec<Change>,
     /// Whether a change was just saved.
     pub saved: bool,
-    /// What was wrong with the settings that were just sent; fields `per_minute`, `max_active`, `overcall`.
-    pub faults: Vec<super::FieldFault>,
+    /// What was wrong with the settings that were just sent.
+    pub faults: Vec<FieldFault>,
 }
 
 /// The live figures.
@@ -70,7 +71,7 @@ pub struct Live {
 }
 
 /// The form of the settings of admission, as it was typed: a refused entry is kept.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct AdmissionForm {
     /// Calls per minute.
@@ -79,6 +80,16 @@ pub struct AdmissionForm {
     pub max_active: String,
     /// Share of calls beyond the free units.
     pub overcall: String,
+}
+
+impl From<Admission> for AdmissionForm {
+    fn from(in_force: Admission) -> Self {
+        Self {
+            per_minute: in_force.per_minute.to_string(),
+            max_active: in_force.max_active.to_string(),
+            overcall: in_force.overcall.to_string(),
+        }
+    }
 }
 
 /// What needs the seller's attention.
@@ -154,8 +165,8 @@ impl ConsoleSalePage {
         message.to_owned()
     }
 
-    fn fault(&self, field: &str) -> Option<String> {
-        super::sale_form::fault_words(&self.faults, field, &self.layout.messages().console.fields)
+    fn fault(&self, field: SaleField) -> Option<String> {
+        fault_message(&self.faults, field, &self.layout.messages().console)
     }
 
     fn payment_time(&self) -> String {

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
+use serde::{Deserialize, Deserializer};
 
-use crate::{Layout, assets, messages::ConsoleFieldsMessages, pages::rendered, paths};
+use super::{
+    AdmissionForm,
+    field::{FieldFault, ItemField, SaleField, fault_message},
+};
+use crate::{Layout, assets, pages::rendered, paths};
 
-/// The form. Fields: `id`, `name_ko`, `name_en`, `opens_at`, `closes_at`, `per_buyer_limit`, `hold_seconds`,
-/// `enter_seconds`, `pass_seconds`, `per_minute`, `max_active`, `overcall`, and for each item from 0 on `item_0_id`,
-/// `item_0_name_ko`, `item_0_name_en`, `item_0_amount`, `item_0_currency`, `item_0_units`. Times are
-/// `datetime-local` in Korean time; see [`crate::format::from_korean_input`].
+/// The form.
 #[derive(Clone, Debug, Template)]
 #[template(path = "console/sale_form.html")]
 pub struct SaleFormPage {
@@ -18,12 +20,10 @@ pub struct SaleFormPage {
     /// A new sale, or which one.
     pub purpose: Purpose,
     /// What stands in the fields: the sale as it is, or what was typed.
-    pub values: BTreeMap<String, String>,
-    /// How many items the form shows; a second or third may stay empty.
-    pub items: usize,
+    pub form: SaleForm,
     /// What is wrong, in the order of the fields.
     pub faults: Vec<FieldFault>,
-    /// Somebody else saved meanwhile; `version` is the new one.
+    /// Somebody else saved meanwhile; the form has the new version.
     pub changed_meanwhile: bool,
 }
 
@@ -32,50 +32,111 @@ pub struct SaleFormPage {
 pub enum Purpose {
     /// A new sale: POST `/console/sales`.
     Create,
-    /// A change: POST `/console/sales/{sale}/edit`.
-    Edit {
-        /// Id of the sale.
-        sale: String,
-        /// Its `ETag`, sent back in the hidden field `version`.
-        version: String,
-    },
+    /// A change of this sale: POST `/console/sales/{sale}/edit`.
+    Edit { sale: String },
 }
 
-/// A fault at a field.
-#[derive(Clone, Debug)]
-pub struct FieldFault {
-    /// Name of the field.
-    pub field: String,
-    /// What is wrong with it.
-    pub fault: Fault,
+/// The fields of the form, as they were typed. Times are `datetime-local` in Korean time; see
+/// [`crate::format::from_korean_input`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SaleForm {
+    /// The version of the sale that is edited, sent back in a hidden field.
+    pub version: String,
+    pub id: String,
+    pub name_ko: String,
+    pub name_en: String,
+    pub opens_at: String,
+    pub closes_at: String,
+    pub per_buyer_limit: String,
+    pub hold_seconds: String,
+    pub enter_seconds: String,
+    pub pass_seconds: String,
+    #[serde(flatten)]
+    pub admission: AdmissionForm,
+    #[serde(flatten, deserialize_with = "items")]
+    pub items: Vec<ItemForm>,
 }
 
-/// What can be wrong with a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Empty.
-    Required,
-    /// Not a whole number.
-    NotANumber,
-    /// Outside of these.
-    NotBetween(u64, u64),
-    /// Not a valid id.
-    Id,
-    /// The id is used.
-    Taken,
-    /// Not a time.
-    Time,
-    /// Closes before it opens.
-    OrderOfTimes,
-    /// Not a currency code.
-    Currency,
-    /// So many units are held or sold.
-    BelowSold(u64),
-    /// Not built yet.
-    NotSupported,
-    /// Anything else.
-    Invalid,
+/// The fields of one item.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ItemForm {
+    pub id: String,
+    pub name_ko: String,
+    pub name_en: String,
+    /// In minor units of the currency.
+    pub amount: String,
+    pub currency: String,
+    pub units: String,
 }
+
+/// The items of a form: `item_0_id`, `item_0_name_ko` and so on, then those of `item_1`.
+fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ItemForm>, D::Error> {
+    let mut fields = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let items = (0..).map_while(|at| {
+        let mut take = |part: ItemField| fields.remove(&SaleField::Item(at, part).name());
+        Some(ItemForm {
+            id: take(ItemField::Id)?,
+            name_ko: take(ItemField::NameKo).unwrap_or_default(),
+            name_en: take(ItemField::NameEn).unwrap_or_default(),
+            amount: take(ItemField::Amount).unwrap_or_default(),
+            currency: take(ItemField::Currency).unwrap_or_default(),
+            units: take(ItemField::Units).unwrap_or_default(),
+        })
+    });
+    Ok(items.collect())
+}
+
+impl SaleForm {
+    /// What was typed into a field; nothing for that of an item that the form does not have.
+    pub fn value(&self, field: SaleField) -> &str {
+        match field {
+            SaleField::Id => &self.id,
+            SaleField::NameKo => &self.name_ko,
+            SaleField::NameEn => &self.name_en,
+            SaleField::OpensAt => &self.opens_at,
+            SaleField::ClosesAt => &self.closes_at,
+            SaleField::PerBuyerLimit => &self.per_buyer_limit,
+            SaleField::HoldSeconds => &self.hold_seconds,
+            SaleField::EnterSeconds => &self.enter_seconds,
+            SaleField::PassSeconds => &self.pass_seconds,
+            SaleField::PerMinute => &self.admission.per_minute,
+            SaleField::MaxActive => &self.admission.max_active,
+            SaleField::Overcall => &self.admission.overcall,
+            SaleField::Item(at, part) => self.items.get(at).map_or("", |item| item.value(part)),
+        }
+    }
+}
+
+impl ItemForm {
+    fn value(&self, part: ItemField) -> &str {
+        match part {
+            ItemField::Id => &self.id,
+            ItemField::NameKo => &self.name_ko,
+            ItemField::NameEn => &self.name_en,
+            ItemField::Amount => &self.amount,
+            ItemField::Currency => &self.currency,
+            ItemField::Units => &self.units,
+        }
+    }
+
+    /// Whether nothing was typed; the currency may be filled in.
+    pub fn is_blank(&self) -> bool {
+        let typed = [&self.id, &self.name_ko, &self.name_en, &self.amount, &self.units];
+        typed.iter().all(|value| value.trim().is_empty())
+    }
+}
+
+const GENERAL: [SaleField; 6] = [
+    SaleField::Id,
+    SaleField::NameKo,
+    SaleField::NameEn,
+    SaleField::OpensAt,
+    SaleField::ClosesAt,
+    SaleField::PerBuyerLimit,
+];
+const WINDOWS: [SaleField; 3] = [SaleField::EnterSeconds, SaleField::PassSeconds, SaleField::HoldSeconds];
+const ADMISSION: [SaleField; 3] = [SaleField::PerMinute, SaleField::MaxActive, SaleField::Overcall];
 
 impl SaleFormPage {
     /// The page as HTML.
@@ -94,7 +155,7 @@ impl SaleFormPage {
     fn action(&self) -> String {
         match &self.purpose {
             Purpose::Create => paths::console::sales(),
-            Purpose::Edit { sale, .. } => paths::console::edit_sale(sale),
+            Purpose::Edit { sale } => paths::console::edit_sale(sale),
         }
     }
 
@@ -110,71 +171,41 @@ impl SaleFormPage {
         matches!(self.purpose, Purpose::Create)
     }
 
-    fn text(&self, name: &'static str, label: &'static str, hint: &'static str) -> Field<'_> {
-        self.field(name.to_owned(), label, hint, "text")
+    /// The legend of each group of fields, and the fields.
+    fn groups(&self) -> Vec<(String, Vec<Field<'_>>)> {
+        let messages = &self.layout.messages().console.sale_form;
+        let fields = |names: &[SaleField]| names.iter().map(|name| self.field(*name)).collect();
+        let item = |at| {
+            let parts = ItemField::ALL.map(|part| SaleField::Item(at, part));
+            (messages.item.with(at + 1), fields(&parts))
+        };
+        let mut groups = vec![(messages.general.to_owned(), fields(&GENERAL))];
+        groups.extend((0..self.form.items.len()).map(item));
+        groups.push((messages.windows.to_owned(), fields(&WINDOWS)));
+        groups.push((messages.admission.to_owned(), fields(&ADMISSION)));
+        groups
     }
 
-    fn number(&self, name: &'static str, label: &'static str, hint: &'static str) -> Field<'_> {
-        self.field(name.to_owned(), label, hint, "number")
+    fn field(&self, field: SaleField) -> Field<'_> {
+        let messages = &self.layout.messages().console;
+        Field {
+            name: field.name(),
+            label: field.label(messages),
+            hint: field.hint(messages),
+            kind: field.input_type(),
+            value: self.form.value(field),
+            fault: fault_message(&self.faults, field, messages),
+            fixed: field == SaleField::Id && !self.is_new(),
+        }
     }
 
-    fn time(&self, name: &'static str, label: &'static str, hint: &'static str) -> Field<'_> {
-        self.field(name.to_owned(), label, hint, "datetime-local")
-    }
-
-    /// The legend and the fields of every item.
-    fn item_fields(&self) -> Vec<(String, [Field<'_>; 6])> {
-        let console = &self.layout.messages().console;
-        (0..self.items).map(|index| (console.sale_form.item.with(index + 1), self.item(index))).collect()
-    }
-
-    fn item(&self, index: usize) -> [Field<'_>; 6] {
-        let console = &self.layout.messages().console;
-        let named = |part: &str| format!("item_{index}_{part}");
-        [
-            self.field(
-                named("id"),
-                console.sale_form.item_id,
-                if index == 0 { console.sale_form.id_hint } else { console.sale_form.item_hint },
-                "text",
-            ),
-            self.field(named("name_ko"), console.sale_form.name_ko, "", "text"),
-            self.field(named("name_en"), console.sale_form.name_en, "", "text"),
-            self.field(named("amount"), console.sale_form.price, console.sale_form.price_hint, "number"),
-            self.field(named("currency"), console.sale_form.currency, "", "text"),
-            self.field(named("units"), console.sale_form.units, "", "number"),
-        ]
-    }
-
-    fn field(&self, name: String, label: &'static str, hint: &'static str, kind: &'static str) -> Field<'_> {
-        let fault = fault_words(&self.faults, &name, &self.layout.messages().console.fields);
-        let value = self.values.get(&name).map_or("", String::as_str);
-        let fixed = name == "id" && !self.is_new();
-        Field { name, label, hint, kind, value, fault, fixed }
-    }
-
-    /// Label of a field that has a fault, for the list on top.
-    fn label_of(&self, name: &str) -> &'static str {
-        let console = &self.layout.messages().console;
-        let part = name.strip_prefix("item_").and_then(|rest| rest.split_once('_')).map_or(name, |(_, part)| part);
-        match part {
-            "id" if part != name => console.sale_form.item_id,
-            "id" => console.sale_form.id,
-            "name_ko" => console.sale_form.name_ko,
-            "name_en" => console.sale_form.name_en,
-            "opens_at" => console.sale_form.opens_at,
-            "closes_at" => console.sale_form.closes_at,
-            "per_buyer_limit" => console.sale_form.per_buyer,
-            "hold_seconds" => console.sale_form.hold_seconds,
-            "enter_seconds" => console.sale_form.enter_seconds,
-            "pass_seconds" => console.sale_form.pass_seconds,
-            "per_minute" => console.fields.per_minute,
-            "max_active" => console.fields.max_active,
-            "overcall" => console.fields.overcall,
-            "amount" => console.sale_form.price,
-            "currency" => console.sale_form.currency,
-            "units" => console.sale_form.units,
-            _ => console.sale_form.general,
+    /// The label of a field that has a fault, for the list on top; that of an item says which one.
+    fn label_in_list(&self, fault: &FieldFault) -> String {
+        let messages = &self.layout.messages().console;
+        let label = fault.field.label(messages);
+        match fault.field {
+            SaleField::Item(at, _) => format!("{}: {label}", messages.sale_form.item.with(at + 1)),
+            _ => label.to_owned(),
         }
     }
 }
@@ -199,20 +230,21 @@ impl Field<'_> {
     }
 }
 
-/// The fault of one field in words.
-pub(super) fn fault_words(faults: &[FieldFault], field: &str, messages: &ConsoleFieldsMessages) -> Option<String> {
-    let found = faults.iter().find(|fault| fault.field == field)?;
-    Some(match found.fault {
-        Fault::Required => messages.fault_required.to_owned(),
-        Fault::NotANumber => messages.fault_number.to_owned(),
-        Fault::NotBetween(low, high) => messages.fault_between.with_two(low, high),
-        Fault::Id => messages.fault_id.to_owned(),
-        Fault::Taken => messages.fault_taken.to_owned(),
-        Fault::Time => messages.fault_time.to_owned(),
-        Fault::OrderOfTimes => messages.fault_order_of_times.to_owned(),
-        Fault::Currency => messages.fault_currency.to_owned(),
-        Fault::BelowSold(units) => messages.fault_below_sold.with(units),
-        Fault::NotSupported => messages.fault_not_supported.to_owned(),
-        Fault::Invalid => messages.fault_invalid.to_owned(),
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_read_field_by_field_and_item_by_item() {
+        let sent = [("id", "a"), ("overcall", "0.2"), ("item_0_id", "pair"), ("item_0_units", "x"), ("item_1_id", "")];
+        let sent = sent.map(|(name, value)| (name, serde_json::Value::from(value)));
+        let form: SaleForm = serde_json::from_value(sent.into_iter().collect()).unwrap();
+        let expected =
+            [(SaleField::Id, "a"), (SaleField::Overcall, "0.2"), (SaleField::Item(0, ItemField::Units), "x")];
+        for (field, value) in expected {
+            assert_eq!(form.value(field), value, "{field:?}");
+        }
+        assert_eq!(form.items.len(), 2);
+        assert!(!form.items[0].is_blank() && form.items[1].is_blank());
+    }
 }
