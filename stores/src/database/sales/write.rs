@@ -5,6 +5,7 @@ use sale::{
     sale::{Kind, Mode},
 };
 use serde_json::json;
+use sqlx::{Any, any::AnyArguments, query::Query};
 
 use super::{StockedSale, load_in};
 use crate::{
@@ -72,43 +73,46 @@ impl Terms {
     }
 }
 
-async fn insert(tx: &mut Tx, sale: &Sale) -> Result<u64, StoreError> {
+/// A statement with the settings of a sale as its first parameters: the id, and `$2` to `$16` as [`insert`] names them.
+fn with_settings<'q>(statement: &'static str, sale: &Sale) -> Query<'q, Any, AnyArguments> {
     let message = sale.message.clone().unwrap_or_default();
+    sqlx::query(statement)
+        .bind(sale.id.to_string())
+        .bind(sale.name.ko.clone())
+        .bind(sale.name.en.clone())
+        .bind(message.ko)
+        .bind(message.en)
+        .bind(sale.opens_at.as_millis())
+        .bind(sale.closes_at.map(Timestamp::as_millis))
+        .bind(i64::from(sale.per_buyer_limit))
+        .bind(i64::from(sale.hold_seconds))
+        .bind(i64::from(sale.enter_seconds))
+        .bind(i64::from(sale.pass_seconds))
+        .bind(mode_text(sale.admission.mode))
+        .bind(i64::from(sale.admission.per_minute))
+        .bind(i64::from(sale.admission.max_active))
+        .bind(permille(sale.admission.overcall))
+        .bind(i64::from(sale.hidden))
+}
+
+async fn insert(tx: &mut Tx, sale: &Sale) -> Result<u64, StoreError> {
+    const INSERT: &str = "INSERT INTO sales (id, name_ko, name_en, message_ko, message_en, opens_at, closes_at, \
+        per_buyer_limit, hold_seconds, enter_seconds, pass_seconds, mode, per_minute, max_active, overcall_permille, hidden, \
+        kind, lobby_opens_at, entries_open_at, entries_close_at, purchase_window_seconds, owner, created_at, epoch_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $23) \
+        ON CONFLICT (id) DO NOTHING";
     let terms = Terms::of(sale.kind);
-    let result = sqlx::query(
-        "INSERT INTO sales (id, kind, lobby_opens_at, entries_open_at, entries_close_at, purchase_window_seconds, owner, \
-         hidden, name_ko, name_en, message_ko, message_en, opens_at, closes_at, per_buyer_limit, hold_seconds, \
-         enter_seconds, pass_seconds, mode, per_minute, max_active, overcall_permille, created_at, epoch_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-         $23, $23) \
-         ON CONFLICT (id) DO NOTHING",
-    )
-    .bind(sale.id.as_str())
-    .bind(sale.kind.as_str())
-    .bind(terms.lobby_opens_at)
-    .bind(terms.entries_open_at)
-    .bind(terms.entries_close_at)
-    .bind(terms.purchase_window_seconds)
-    .bind(sale.owner.as_str())
-    .bind(i64::from(sale.hidden))
-    .bind(sale.name.ko.as_str())
-    .bind(sale.name.en.as_str())
-    .bind(message.ko.as_str())
-    .bind(message.en.as_str())
-    .bind(sale.opens_at.as_millis())
-    .bind(sale.closes_at.map(Timestamp::as_millis))
-    .bind(i64::from(sale.per_buyer_limit))
-    .bind(i64::from(sale.hold_seconds))
-    .bind(i64::from(sale.enter_seconds))
-    .bind(i64::from(sale.pass_seconds))
-    .bind(mode_text(sale.admission.mode))
-    .bind(i64::from(sale.admission.per_minute))
-    .bind(i64::from(sale.admission.max_active))
-    .bind(permille(sale.admission.overcall))
-    .bind(sale.created_at.as_millis())
-    .execute(&mut **tx)
-    .await?;
-    Ok(result.rows_affected())
+    let inserted = with_settings(INSERT, sale)
+        .bind(sale.kind.as_str())
+        .bind(terms.lobby_opens_at)
+        .bind(terms.entries_open_at)
+        .bind(terms.entries_close_at)
+        .bind(terms.purchase_window_seconds)
+        .bind(sale.owner.as_str())
+        .bind(sale.created_at.as_millis())
+        .execute(&mut **tx)
+        .await?;
+    Ok(inserted.rows_affected())
 }
 
 async fn insert_items(database: &Database, tx: &mut Tx, sale: &Sale) -> Result<(), StoreError> {
@@ -147,33 +151,12 @@ pub async fn change(
     version: i64,
     entry: &AuditEntry,
 ) -> Result<ChangeOutcome, StoreError> {
+    const CHANGE: &str = "UPDATE sales SET name_ko = $2, name_en = $3, message_ko = $4, message_en = $5, opens_at = $6, \
+        closes_at = $7, per_buyer_limit = $8, hold_seconds = $9, enter_seconds = $10, pass_seconds = $11, mode = $12, \
+        per_minute = $13, max_active = $14, overcall_permille = $15, hidden = $16, version = version + 1 \
+        WHERE id = $1 AND version = $17";
     let mut tx = database.begin().await?;
-    let message = sale.message.clone().unwrap_or_default();
-    let changed = sqlx::query(
-        "UPDATE sales SET hidden = $17, name_ko = $3, name_en = $4, message_ko = $5, message_en = $6, opens_at = $7, closes_at = $8, \
-         per_buyer_limit = $9, hold_seconds = $10, enter_seconds = $11, pass_seconds = $12, mode = $13, \
-         per_minute = $14, max_active = $15, overcall_permille = $16, version = version + 1 \
-         WHERE id = $1 AND version = $2",
-    )
-    .bind(sale.id.as_str())
-    .bind(version)
-    .bind(sale.name.ko.as_str())
-    .bind(sale.name.en.as_str())
-    .bind(message.ko.as_str())
-    .bind(message.en.as_str())
-    .bind(sale.opens_at.as_millis())
-    .bind(sale.closes_at.map(Timestamp::as_millis))
-    .bind(i64::from(sale.per_buyer_limit))
-    .bind(i64::from(sale.hold_seconds))
-    .bind(i64::from(sale.enter_seconds))
-    .bind(i64::from(sale.pass_seconds))
-    .bind(mode_text(sale.admission.mode))
-    .bind(i64::from(sale.admission.per_minute))
-    .bind(i64::from(sale.admission.max_active))
-    .bind(permille(sale.admission.overcall))
-    .bind(i64::from(sale.hidden))
-    .execute(&mut *tx)
-    .await?;
+    let changed = with_settings(CHANGE, sale).bind(version).execute(&mut *tx).await?;
     if changed.rows_affected() == 0 {
         return Ok(load_in(&mut tx, &sale.id)
             .await?
