@@ -3,7 +3,7 @@
 use sale::OrderId;
 use stores::database::{
     Database,
-    holds::{self, Cancelled},
+    holds::{self, CancelOutcome},
     orders::Order,
 };
 
@@ -14,8 +14,8 @@ use crate::{CheckoutError, pay::view};
 #[tracing::instrument(skip_all, fields(order = %order))]
 pub async fn cancel(database: &Database, order: OrderId) -> Result<Order, CheckoutError> {
     match holds::cancel(database, order, database.now()).await? {
-        Cancelled::Released | Cancelled::Voiding | Cancelled::Already => view(database, order).await,
-        Cancelled::TooLate => Err(CheckoutError::CannotCancel),
-        Cancelled::NotFound => Err(CheckoutError::OrderNotFound),
+        CancelOutcome::Released | CancelOutcome::Voiding | CancelOutcome::Already => view(database, order).await,
+        CancelOutcome::TooLate => Err(CheckoutError::CannotCancel),
+        CancelOutcome::NotFound => Err(CheckoutError::OrderNotFound),
     }
 }

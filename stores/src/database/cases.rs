@@ -1,19 +1,18 @@
-//! Cases: what only a person can decide. Each is opened in the transaction of the fact that calls for one, if it has one.
+//! Cases: what only a person can decide. A case is opened in the transaction of the fact that requires it, if there is one.
 
 use sale::{OrderId, Timestamp};
 
 use super::{Database, Tx, row::unsigned};
 use crate::StoreError;
 
-/// Why a person is needed.
+/// Why a person has to decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaseKind {
     /// The provider has charged another amount or currency than the order's. The subject is the payment.
     ChargeMismatch,
-    /// The provider has taken money for an attempt under another id than the one that was committed. The subject is that
-    /// id.
+    /// The provider has captured money for an attempt under another id than the committed one. The subject is that id.
     OtherCharge,
-    /// The rows of an order refuse what has to be done with it. The subject is the order.
+    /// The rows of an order contradict the step that is due. The subject is the order.
     OrderStuck,
     /// The provider has refused a refund too often. The subject is the refund.
     RefundRefused,
@@ -38,11 +37,11 @@ pub struct NewCase {
     pub subject: String,
     /// The order that it belongs to.
     pub order: OrderId,
-    /// For whoever looks at it; no personal data.
+    /// Details for the person; no personal data.
     pub detail: String,
 }
 
-/// Opens a case; false when one of its kind is open for its subject.
+/// Opens a case. Returns false when one of its kind is open for its subject.
 pub(super) async fn open(tx: &mut Tx, case: &NewCase, now: Timestamp) -> Result<bool, StoreError> {
     let opened = sqlx::query(
         "INSERT INTO cases (kind, subject, sale, opened_at, detail) \
@@ -59,14 +58,14 @@ pub(super) async fn open(tx: &mut Tx, case: &NewCase, now: Timestamp) -> Result<
     Ok(opened.rows_affected() > 0)
 }
 
-/// Opens a case that no transaction calls for, unless one of its kind is open for its subject.
+/// Opens a case in a transaction of its own, unless one of its kind is open for its subject.
 pub async fn report(database: &Database, case: &NewCase, now: Timestamp) -> Result<(), StoreError> {
     let mut tx = database.begin().await?;
     open(&mut tx, case, now).await?;
     Ok(tx.commit().await?)
 }
 
-/// How many cases wait for a person.
+/// The number of open cases.
 pub async fn open_count(database: &Database) -> Result<u64, StoreError> {
     const COUNT: &str = "SELECT COUNT(*) FROM cases WHERE closed_at IS NULL";
     Ok(unsigned(sqlx::query_scalar(COUNT).fetch_one(database.reader()).await?))

@@ -2,7 +2,11 @@
 
 use sale::{Epoch, EpochNonce, SaleId, Timestamp};
 
-use super::{Database, Sql, Tx, row::row};
+use super::{
+    Database, Tx,
+    row::row,
+    sql::{Sql, sql},
+};
 use crate::{StoreError, queue_store::QueueKey};
 
 const QUEUE_KEY: &str = "SELECT epoch, epoch_nonce FROM sales WHERE id = $1";
@@ -66,12 +70,10 @@ pub async fn raise(
     nonce: EpochNonce,
     now: Timestamp,
 ) -> Result<Option<QueueKey>, StoreError> {
-    const RAISE: Sql = Sql {
-        postgres: "UPDATE sales SET epoch = greatest(epoch, $4) + 1, epoch_nonce = $5, epoch_at = $6 \
-                   WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3 RETURNING epoch",
-        sqlite: "UPDATE sales SET epoch = max(epoch, $4) + 1, epoch_nonce = $5, epoch_at = $6 \
-                 WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3 RETURNING epoch",
-    };
+    const RAISE: Sql = sql!(
+        "UPDATE sales SET epoch = @greatest(epoch, $4) + 1, epoch_nonce = $5, epoch_at = $6 \
+         WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3 RETURNING epoch"
+    );
     // A pass carries whole seconds, and so does its row.
     const EXTEND_PASSES: &str = "UPDATE passes SET expires_at = expires_at + $3 WHERE sale = $1 AND ended = 0 \
          AND expires_at > $2 AND NOT EXISTS (SELECT 1 FROM orders WHERE orders.pass = passes.id)";

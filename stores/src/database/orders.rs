@@ -19,7 +19,7 @@ use super::{
 };
 use crate::StoreError;
 
-/// An order with everything that belongs to it.
+/// An order with its lines, hold, payment and history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     pub id: OrderId,
@@ -50,12 +50,12 @@ pub struct Order {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct OrderLine {
     pub kind: LineKind,
-    /// `None` for what is no item: shipping, a discount.
+    /// `None` for shipping and discounts.
     pub item: Option<ItemId>,
-    /// As it was called when it was reserved.
+    /// The name at the time of the reservation.
     pub name: Text,
     pub quantity: u32,
-    /// Minor units for one, frozen when it was reserved.
+    /// Of one unit, in minor units; frozen when it was reserved.
     pub unit_amount: i64,
 }
 
@@ -75,10 +75,10 @@ pub struct Attempt {
     /// Whether the provider was called.
     #[serde(deserialize_with = "flag")]
     pub sent: bool,
-    /// Whether the charge is being called back.
+    /// Whether the charge is being voided.
     #[serde(deserialize_with = "flag")]
     pub voiding: bool,
-    /// Where the buyer has to go on.
+    /// The address where the buyer has to continue.
     pub next_action: Option<String>,
 }
 
@@ -137,7 +137,7 @@ pub async fn view(database: &Database, id: OrderId) -> Result<Option<Order>, Sto
     Ok(read(database, &[id]).await?.pop())
 }
 
-/// The order that a pass bought.
+/// The order that was bought with a pass.
 pub async fn of_pass(database: &Database, pass: PassId) -> Result<Option<OrderId>, StoreError> {
     let row = sqlx::query("SELECT id FROM orders WHERE pass = $1")
         .bind(pass.to_string())
@@ -156,14 +156,14 @@ pub async fn of_buyer(database: &Database, sale: &SaleId, buyer: BuyerId) -> Res
     read(database, &column::<_, Vec<_>>(&rows, "id")?).await
 }
 
-/// Where a page of orders ends.
+/// The last order of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub created_at: Timestamp,
     pub id: OrderId,
 }
 
-/// The orders of a sale, newest first, from after `cursor` on.
+/// The orders of a sale, newest first, after `cursor`.
 pub async fn page(
     database: &Database,
     sale: &SaleId,
@@ -185,7 +185,7 @@ pub async fn page(
     read(database, &column::<_, Vec<_>>(&rows, "id")?).await
 }
 
-/// How many orders of a sale are in each state.
+/// The number of orders of a sale in each state.
 pub async fn counts(database: &Database, sale: &SaleId) -> Result<Vec<(OrderState, u64)>, StoreError> {
     let rows = sqlx::query(
         "SELECT state, financial_state, fulfilment, count(*) AS orders FROM orders WHERE sale = $1 \
@@ -230,13 +230,13 @@ impl FromRow<'_, AnyRow> for Order {
     }
 }
 
-/// The column as the JSON document that it holds, if it holds one.
+/// The JSON document in a column; `None` for NULL.
 fn document<T: DeserializeOwned>(row: &AnyRow, column: &str) -> sqlx::Result<Option<T>> {
     let Some(text) = row.try_get::<Option<&str>, _>(column)? else { return Ok(None) };
     serde_json::from_str(text).map(Some).map_err(|_| corrupt(column))
 }
 
-/// Those of these orders whose buyers left an address to write to.
+/// Those of these orders that have an e-mail address.
 pub async fn with_contact(database: &Database, orders: &[OrderId]) -> Result<HashSet<OrderId>, StoreError> {
     const READ: Sql = sql!("SELECT id FROM orders WHERE contact IS NOT NULL AND id @in($1)");
     if orders.is_empty() {

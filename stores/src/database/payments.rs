@@ -1,7 +1,7 @@
-//! Attempts to pay: asked for by the buyer, carried out by the payment worker, recorded here.
+//! Attempts to pay: requested by the buyer, carried out by the payment worker, recorded here.
 //!
-//! A result only moves an attempt forward. What it means for the units and the order is decided in
-//! [`settle`](super::settle), apart, so that the worker that talks to the provider never touches stock.
+//! A result only moves an attempt forward. Its effect on units and order is decided in [`settle`](super::settle), so the
+//! worker that calls the provider never touches stock.
 
 mod pay;
 mod record;
@@ -14,53 +14,57 @@ use sale::{
     order::{Intent, VoidFor},
 };
 
-use super::{Database, Sql, Tx, parameters, row::row};
+use super::{
+    Database, Tx, parameters,
+    row::row,
+    sql::{Sql, sql},
+};
 use crate::{StoreError, payments::ChargeRef};
 
 pub use pay::{PayOutcome, PayRequest, pay};
 pub use record::{ChargeOutcome, ChargeReport, Recorded, record};
 pub use send::{Sending, claim_due, mark_sent};
 
-/// How long who is next has for a step before somebody looks whether it was taken: the log for bringing a request to a
-/// worker, the worker for its call, the log again for bringing the end to the units.
+/// The time limit of each step of an attempt, after which it is polled: for the log to deliver the request to a worker, for
+/// the worker to call the provider, and for the log to deliver the result to the stock worker.
 ///
-/// One time for all of them, because `due_at` is indexed: as long as a step leaves it alone, PostgreSQL writes the new
-/// row beside the old one and no index (a heap-only tuple).
+/// It is the same for all steps, because `due_at` is indexed: while a step leaves it unchanged, PostgreSQL updates no index
+/// (a heap-only tuple).
 const STEP_TIMEOUT_MS: i64 = 15_000;
 
-/// An attempt as its row says it.
+/// A row of `payments`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentRow {
     pub id: PaymentId,
-    /// The purchase that is paid for: of one order, whose id it has.
+    /// The purchase that is paid for, which has the id of its only order.
     pub order: OrderId,
     pub sale: SaleId,
     pub attempt: u32,
     pub method: String,
     pub money: Money,
-    /// Minor units that the provider has taken.
+    /// Captured by the provider, in minor units.
     pub captured: i64,
     pub state: PaymentState,
     pub intent: Option<Intent>,
     pub void_for: Option<VoidFor>,
-    /// Declined for good: no other attempt is allowed.
+    /// Declined for good: no further attempt is allowed.
     pub last: bool,
-    /// The provider's id of the charge, written down before it is confirmed: without one no money can move.
+    /// The provider's id of the charge, committed before it is confirmed: without one no money can move.
     pub provider_id: Option<String>,
-    /// How often the poller has taken it since the provider last brought it forward.
+    /// How often it was polled since its last progress.
     pub polls: u32,
-    /// A person has to look at its order.
+    /// Whether its order needs review by a person.
     pub needs_review: bool,
     pub changed_at: Timestamp,
 }
 
 impl PaymentRow {
-    /// The key of every call about this attempt.
+    /// The key of every call to the provider for this attempt.
     pub fn key(&self) -> String {
         charge_key(self.order, self.attempt)
     }
 
-    /// What names the charge at the provider, once it may have been confirmed.
+    /// The charge at the provider, once it may have been confirmed.
     pub fn charge(&self) -> Option<ChargeRef> {
         self.provider_id.clone().map(|provider_id| ChargeRef { key: self.key(), provider_id })
     }
@@ -89,13 +93,13 @@ row! {
 
 macro_rules! select_payments {
     ($rest:literal) => {
-        concat!(
+        sql!(concat!(
             "SELECT p.id, p.purchase_id, o.sale, p.attempt, p.method, p.amount, p.currency, p.captured_amount, p.state, ",
             "p.intent, p.void_for, p.last, p.provider_id, p.polls, ",
             "(CASE o.financial_state WHEN 'needs_review' THEN 1 ELSE 0 END) AS needs_review, p.changed_at FROM payments p ",
             "JOIN orders o ON o.id = p.purchase_id ",
             $rest
-        )
+        ))
     };
 }
 
@@ -125,7 +129,7 @@ fn read(rows: Vec<Columns>) -> Vec<PaymentRow> {
     rows.into_iter().map(PaymentRow::from).collect()
 }
 
-/// The attempt that a provider's key names.
+/// The attempt with this key.
 pub async fn of_key(database: &Database, key: &str) -> Result<Option<PaymentRow>, StoreError> {
     let Some((order, attempt)) = sale::ids::parse_charge_key(key) else { return Ok(None) };
     Ok(of_order(database, order).await?.into_iter().find(|payment| payment.attempt == attempt))
@@ -133,40 +137,27 @@ pub async fn of_key(database: &Database, key: &str) -> Result<Option<PaymentRow>
 
 /// All attempts of an order, the first one first.
 pub async fn of_order(database: &Database, order: OrderId) -> Result<Vec<PaymentRow>, StoreError> {
-    let rows = sqlx::query_as(select_payments!("WHERE p.purchase_id = $1 ORDER BY p.attempt"))
-        .bind(order.to_string())
-        .fetch_all(database.reader())
-        .await?;
+    const READ: Sql = select_payments!("WHERE p.purchase_id = $1 ORDER BY p.attempt");
+    let rows = sqlx::query_as(database.sql(READ)).bind(order.to_string()).fetch_all(database.reader()).await?;
     Ok(read(rows))
 }
 
-/// The attempts of these orders that are open, the first one first.
+/// The open attempts of these orders, the first one first.
 pub async fn open_of(database: &Database, orders: &[OrderId]) -> Result<Vec<PaymentRow>, StoreError> {
-    const READ: Sql = Sql {
-        postgres: select_payments!(
-            "WHERE p.purchase_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
-             AND p.state IN ('created', 'authorised', 'unknown') ORDER BY p.purchase_id, p.attempt"
-        ),
-        sqlite: select_payments!(
-            "WHERE p.purchase_id IN (SELECT value FROM json_each($1)) \
-             AND p.state IN ('created', 'authorised', 'unknown') ORDER BY p.purchase_id, p.attempt"
-        ),
-    };
+    const READ: Sql =
+        select_payments!("WHERE p.purchase_id @in($1) AND p.state IN @open ORDER BY p.purchase_id, p.attempt");
     let rows = sqlx::query_as(database.sql(READ)).bind(parameters::list(orders)).fetch_all(database.reader()).await?;
     Ok(read(rows))
 }
 
 /// These attempts, whether open or not.
 pub async fn load_all(database: &Database, ids: &[PaymentId]) -> Result<Vec<PaymentRow>, StoreError> {
-    const READ: Sql = Sql {
-        postgres: select_payments!("WHERE p.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))"),
-        sqlite: select_payments!("WHERE p.id IN (SELECT value FROM json_each($1))"),
-    };
+    const READ: Sql = select_payments!("WHERE p.id @in($1)");
     let rows = sqlx::query_as(database.sql(READ)).bind(parameters::list(ids)).fetch_all(database.reader()).await?;
     Ok(read(rows))
 }
 
-/// How long payments of a sale take from the request to the money, in milliseconds: the median of its newest orders.
+/// How long payments of a sale take from the request to the capture, in milliseconds: the median of its newest orders.
 pub async fn median_ms(database: &Database, sale: &SaleId) -> Result<Option<i64>, StoreError> {
     let mut took: Vec<i64> = sqlx::query_scalar(
         "SELECT p.changed_at - p.created_at FROM \
@@ -186,15 +177,7 @@ pub(super) async fn lock_all(
     tx: &mut Tx,
     orders: &[OrderId],
 ) -> Result<Vec<PaymentRow>, StoreError> {
-    const LOCK: Sql = Sql {
-        postgres: select_payments!(
-            "WHERE p.purchase_id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY p.purchase_id, p.attempt \
-             FOR UPDATE OF p"
-        ),
-        sqlite: select_payments!(
-            "WHERE p.purchase_id IN (SELECT value FROM json_each($1)) ORDER BY p.purchase_id, p.attempt"
-        ),
-    };
+    const LOCK: Sql = select_payments!("WHERE p.purchase_id @in($1) ORDER BY p.purchase_id, p.attempt @lock(p)");
     let rows = sqlx::query_as(database.sql(LOCK)).bind(parameters::list(orders)).fetch_all(&mut **tx).await?;
     Ok(read(rows))
 }

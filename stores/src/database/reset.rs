@@ -1,4 +1,4 @@
-//! The demo's reset: everything that people did in a sale is forgotten, the sale opens anew.
+//! The demo's reset: deletes everything that happened in a sale, and opens it again.
 
 use sale::{EpochNonce, SaleId, Timestamp};
 
@@ -8,8 +8,8 @@ use super::{
 };
 use crate::StoreError;
 
-/// What is deleted, children first. Each statement takes the sale's id.
-const FORGET: [&str; 15] = [
+/// The deletions, children first. Each statement takes the id of the sale.
+const DELETIONS: [&str; 15] = [
     "DELETE FROM sandbox_refunds WHERE charge_id IN (SELECT c.id FROM payments p \
      JOIN orders o ON o.id = p.purchase_id \
      JOIN sandbox_charges c ON c.key = 'pay:' || p.purchase_id || ':' || p.attempt WHERE o.sale = $1)",
@@ -31,8 +31,8 @@ const FORGET: [&str; 15] = [
     "DELETE FROM cases WHERE sale = $1",
 ];
 
-/// Forgets what happened in a sale and opens it at `opens_at`. The epoch is raised and numbers go on above those given, so
-/// that no ticket of before counts.
+/// Deletes what happened in a sale and opens it at `opens_at`. The epoch is raised and numbers continue above those given, so
+/// that no earlier ticket counts.
 pub async fn reset(
     database: &Database,
     sale: &SaleId,
@@ -40,9 +40,9 @@ pub async fn reset(
     entry: &AuditEntry,
 ) -> Result<(), StoreError> {
     let mut tx = database.begin().await?;
-    // First, because whoever places orders locks the items: an order is there as a whole, or is refused by the epoch.
+    // First, because placements lock the items: an order is written as a whole before, or is refused by the epoch.
     sqlx::query("UPDATE items SET held = 0, sold = 0 WHERE sale = $1").bind(sale.as_str()).execute(&mut *tx).await?;
-    for statement in FORGET {
+    for statement in DELETIONS {
         sqlx::query(statement).bind(sale.as_str()).execute(&mut *tx).await?;
     }
     sqlx::query(

@@ -47,10 +47,6 @@ pub(crate) fn corrupt_row(what: &str) -> StoreError {
     StoreError::unexpected("database", format!("a row with a bad {what}"))
 }
 
-pub(crate) fn order_id(text: &str) -> Result<OrderId, StoreError> {
-    OrderId::parse(text).ok_or_else(|| corrupt_row("order id"))
-}
-
 /// The error of a value that its column should not hold.
 pub(crate) fn corrupt(name: &str) -> Error {
     Error::ColumnDecode { index: name.to_owned(), source: "the row is corrupt".into() }

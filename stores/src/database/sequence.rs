@@ -5,8 +5,9 @@
 use sale::Term;
 
 use super::{
-    Database, Sql,
+    Database,
     row::{signed, unsigned},
+    sql::{Sql, sql},
 };
 use crate::{StoreError, queue_store::QueueKey};
 
@@ -44,12 +45,10 @@ pub async fn mark_called(
     term: Term,
     number: u64,
 ) -> Result<RaiseOutcome, StoreError> {
-    const MARK: Sql = Sql {
-        postgres: "UPDATE sales SET called_up_to = greatest(called_up_to, $5) \
-                   WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3 AND term = $4 RETURNING called_up_to",
-        sqlite: "UPDATE sales SET called_up_to = max(called_up_to, $5) \
-                 WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3 AND term = $4 RETURNING called_up_to",
-    };
+    const MARK: Sql = sql!(
+        "UPDATE sales SET called_up_to = @greatest(called_up_to, $5) \
+         WHERE id = $1 AND epoch = $2 AND epoch_nonce = $3 AND term = $4 RETURNING called_up_to"
+    );
     let raised = sqlx::query_scalar(database.sql(MARK))
         .bind(key.sale.as_str())
         .bind(key.epoch)

@@ -214,7 +214,7 @@ async fn refuse_others(
     (paid_by, now): (PaymentId, Timestamp),
 ) -> Result<(), StoreError> {
     if order.payments.iter().any(|payment| payment.state.is_open()) {
-        holds::call_back(tx, order.hold.id.order, VoidFor::Deadline, now).await?;
+        holds::void_open(database, tx, order.hold.id.order, VoidFor::Deadline, now).await?;
     }
     let is_other = |payment: &&PaymentRow| payment.id != paid_by && payment.state == PaymentState::Captured;
     for payment in order.payments.iter().filter(is_other) {

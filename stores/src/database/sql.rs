@@ -53,6 +53,18 @@ macro_rules! is_in {
     };
 }
 
+macro_rules! is_not_in {
+    ($n:literal) => {
+        Fragment {
+            name: concat!("@not_in($", $n, ")"),
+            text: Sql {
+                postgres: concat!("<> ALL (ARRAY(SELECT json_array_elements_text($", $n, "::json)))"),
+                sqlite: concat!("NOT IN (SELECT value FROM json_each($", $n, "))"),
+            },
+        }
+    };
+}
+
 /// The row lock of a table; SQLite has one writer, and no row locks.
 macro_rules! lock {
     ($table:literal) => {
@@ -84,7 +96,9 @@ pub const FRAGMENTS: &[Fragment] = &[
     is_in!("4"),
     is_in!("5"),
     is_in!("6"),
+    is_not_in!("3"),
     lock!("b"),
+    lock!("c"),
     lock!("h"),
     lock!("i"),
     lock!("p"),

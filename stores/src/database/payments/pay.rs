@@ -1,4 +1,4 @@
-//! A buyer asks to pay.
+//! Requesting an attempt to pay.
 
 use sale::{
     Currency, Event, EventKind, HoldState, OrderId, PaymentState, SaleId, Timestamp, ids::PaymentId,
@@ -27,9 +27,9 @@ pub struct PayRequest<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayOutcome {
     Requested,
-    /// Asked for before with the same key.
+    /// Requested before with the same key.
     Existing,
-    /// The same key came with another method.
+    /// The same key was used with another method.
     KeyReused,
     HoldExpired,
     InProgress,
@@ -46,7 +46,7 @@ row! {
     }
 }
 
-/// Writes an attempt to pay by a provider, and its event, in one transaction.
+/// Inserts an attempt to pay through a provider, with its event, in one transaction.
 pub async fn pay(
     database: &Database,
     provider: &str,
@@ -114,7 +114,7 @@ async fn same_key(tx: &mut Tx, request: PayRequest<'_>) -> Result<Option<PayOutc
     Ok(method.map(outcome))
 }
 
-/// Why a new attempt is not allowed, if it is not. While a person has to look at the order, its payment is under way.
+/// Why a new attempt is not allowed, if it is not. While an order needs review, its payment counts as in progress.
 fn refuse(
     (hold, deadline): (HoldState, Timestamp),
     earlier: &[PaymentRow],

@@ -1,4 +1,4 @@
-//! The provider's answers move attempts forward.
+//! Recording the provider's answers, which move attempts forward.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,43 +21,43 @@ use crate::{
     payments::{Charge, ChargeState},
 };
 
-/// What came of a call to the provider.
+/// The outcome of a call to the provider.
 #[derive(Clone, Debug)]
 pub enum ChargeOutcome {
     Known(Charge),
-    /// Nothing, because it was not called: the charge was never confirmed and never will be.
+    /// The provider was not called: the charge was never confirmed and never will be.
     NeverConfirmed,
-    /// No answer, or not in time.
+    /// No answer in time.
     Silence,
 }
 
-/// An answer on its way into the row of its attempt.
+/// An answer to record.
 #[derive(Clone, Debug)]
 pub struct ChargeReport {
     pub id: PaymentId,
     pub order: OrderId,
     pub outcome: ChargeOutcome,
-    /// When to ask about the attempt again if this brought it no further.
+    /// When to poll the attempt again if this is no progress.
     pub poll_at: Timestamp,
 }
 
-/// Where an attempt stands after an answer was recorded.
+/// The state of an attempt after an answer was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// It ended; `payment.settled` is written.
+    /// It has ended; `payment.settled` is appended.
     Ended,
-    /// It moved on to this, and there is a next step.
+    /// It has moved to this row, and there is a next step.
     Moved(Box<PaymentRow>),
-    /// Nothing new: ask again later.
+    /// No progress: poll again later.
     Same,
-    /// A person has to look at it, and nothing moves by itself any more.
+    /// It needs review, and nothing moves automatically any more.
     NeedsReview(CaseKind),
 }
 
-/// What an answer changes.
+/// The change that an answer makes.
 struct Change {
     row: PaymentRow,
-    /// The state that it leaves.
+    /// The state before.
     from: PaymentState,
     /// The charge as the provider described it, if it did.
     charge: Option<Charge>,
@@ -65,14 +65,14 @@ struct Change {
     moved: bool,
 }
 
-/// When somebody looks at an attempt again.
+/// When an attempt is processed next.
 #[derive(Clone, Copy, Debug)]
 enum Due {
-    /// Nobody carries on with it: then.
+    /// At this time: no worker continues with it now.
     At(Timestamp),
-    /// It moved, and somebody carries on with it: as before, but no later than then.
+    /// As before, but no later than this: it has moved, and a worker continues with it.
     By(Timestamp),
-    /// It ended before.
+    /// Unchanged: it had ended before.
     AsItIs,
 }
 
@@ -85,9 +85,8 @@ impl Due {
     }
 }
 
-/// Records the provider's answers about several attempts, all in one transaction. Only forward moves count, whatever order
-/// the reports come in. Whatever is authorised by now gets its intent here, once: to be captured while its hold is being
-/// paid for, to be called back otherwise.
+/// Records the provider's answers about several attempts in one transaction. Only forward moves count, in whatever order the
+/// reports arrive. An authorised attempt gets its intent here, once: capture while its hold is being paid for, void otherwise.
 pub async fn record(
     database: &Database,
     reports: &[ChargeReport],
@@ -111,7 +110,7 @@ pub async fn record(
             recorded.push(aside);
             continue;
         }
-        // Two reports about one attempt are one change, to where both lead.
+        // Two reports about one attempt are one change.
         let earlier = changes.remove(&row.id);
         let from = earlier.as_ref().map_or(row.state, |change| change.from);
         let (state, last) = forward(row.state, row.last, &report.outcome);
@@ -158,7 +157,7 @@ fn settled_event(payment: &PaymentRow, now: Timestamp) -> Event {
     Event::about(EventKind::PaymentSettled, &payment.sale, payment.order, now, nth)
 }
 
-/// Writes the changes down and reports the intents that stand now.
+/// Writes the changes and returns the current intents.
 async fn write(
     database: &Database,
     tx: &mut Tx,
@@ -225,7 +224,7 @@ row! {
 }
 
 impl Change {
-    /// The money that was taken with this change.
+    /// The money that was captured with this change.
     fn captured(&self) -> Option<MoneyMove> {
         let row = &self.row;
         (row.state == PaymentState::Captured && self.from != PaymentState::Captured).then(|| MoneyMove {
@@ -256,8 +255,7 @@ impl Change {
     }
 }
 
-/// The state after an answer. Captured money is believed whatever was known before; everything else moves only an
-/// attempt that is still open.
+/// The state after an answer. A capture counts in any state before; everything else moves only an open attempt.
 fn forward(state: PaymentState, last: bool, outcome: &ChargeOutcome) -> (PaymentState, bool) {
     let has_money = matches!(state, PaymentState::Captured | PaymentState::RefundPending | PaymentState::Refunded);
     let charge = match outcome {
@@ -325,9 +323,9 @@ mod tests {
             (P::Refunded, C::Captured, P::Refunded),
             (P::RefundPending, C::Captured, P::RefundPending),
         ];
-        for (before, told, after) in rows {
-            let answer = ChargeOutcome::Known(charge(told.clone()));
-            assert_eq!(forward(before, false, &answer).0, after, "{before:?} told {told:?}");
+        for (before, answered, after) in rows {
+            let answer = ChargeOutcome::Known(charge(answered.clone()));
+            assert_eq!(forward(before, false, &answer).0, after, "{before:?} answered {answered:?}");
         }
         assert_eq!(forward(P::Created, false, &ChargeOutcome::Silence).0, P::Unknown);
         assert_eq!(forward(P::Authorised, false, &ChargeOutcome::Silence).0, P::Authorised);

@@ -1,4 +1,4 @@
-//! Whether a report about a charge counts for its attempt, and what becomes of one that does not.
+//! Whether a report about a charge counts for its attempt, and what is done with one that does not.
 
 use sale::Timestamp;
 
@@ -7,6 +7,7 @@ use super::{
         Database, Tx,
         cases::{self, CaseKind, NewCase},
         order_transitions::{OrderTransition, move_orders},
+        sql::{Sql, sql},
     },
     PaymentRow, Recorded,
 };
@@ -15,21 +16,21 @@ use crate::{
     payments::{Charge, ChargeState},
 };
 
-/// What a report about a charge is to its attempt.
+/// How a report about a charge relates to its attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Relevance {
     /// It is about the committed charge and about our money.
     Counts,
-    /// It is about another charge that has taken nothing.
+    /// It is about another charge, which has captured nothing.
     Ignored,
-    /// The committed charge is about other money than ours.
+    /// The committed charge is about another amount or currency.
     AmountDiffers,
-    /// Another charge than the committed one has taken money.
+    /// Another charge than the committed one has captured money.
     OtherCharge,
 }
 
-/// Only the charge whose id was committed speaks for its attempt. At a provider that forgets keys, the key of an attempt may
-/// have made others. Nobody confirms those, so money that one of them has taken is for a person.
+/// Only the charge whose id was committed counts for its attempt. At a provider that forgets keys, the key of an attempt may
+/// have created others. Those are never confirmed, so if one has captured money, it needs review.
 fn relevance(charge: &Charge, payment: &PaymentRow) -> Relevance {
     let is_committed = payment.provider_id.as_ref() == Some(&charge.provider_id);
     let is_whole = charge.state != ChargeState::Captured || charge.captured == payment.money.amount;
@@ -41,25 +42,23 @@ fn relevance(charge: &Charge, payment: &PaymentRow) -> Relevance {
     }
 }
 
-/// Sets a report aside that does not count for its locked attempt; `None` when it counts.
+/// Sets a report aside that does not count for its locked attempt. Returns `None` when it counts.
 ///
-/// Where a person has to look, a case is opened, and the attempt is not asked about any more.
+/// If it needs review, a case is opened, and the attempt is no longer polled.
 pub(super) async fn set_aside(
     database: &Database,
     tx: &mut Tx,
     (payment, charge): (&PaymentRow, &Charge),
     now: Timestamp,
 ) -> Result<Option<Recorded>, StoreError> {
+    const SET_ASIDE: Sql = sql!("UPDATE payments SET due_at = NULL WHERE id = $1 AND state IN @open");
     let (kind, subject, transition) = match relevance(charge, payment) {
         Relevance::Counts => return Ok(None),
         Relevance::Ignored => return Ok(Some(Recorded::Same)),
         Relevance::AmountDiffers => (CaseKind::ChargeMismatch, payment.id.to_string(), OrderTransition::AMOUNT_DIFFERS),
         Relevance::OtherCharge => (CaseKind::OtherCharge, charge.provider_id.clone(), OrderTransition::OTHER_CHARGE),
     };
-    sqlx::query("UPDATE payments SET due_at = NULL WHERE id = $1 AND state IN ('created', 'authorised', 'unknown')")
-        .bind(payment.id.to_string())
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(database.sql(SET_ASIDE)).bind(payment.id.to_string()).execute(&mut **tx).await?;
     let case = NewCase { kind, subject, order: payment.order, detail: String::new() };
     if cases::open(tx, &case, now).await? {
         move_orders(database, tx, &[payment.order], transition, now).await?;

@@ -1,14 +1,18 @@
-//! Who calls the provider about which attempt.
+//! Claiming attempts: which worker calls the provider for which attempt.
 //!
-//! A charge is created before anything is written here, because that moves no money; it is confirmed only after its id
-//! was committed by [`mark_sent`].
+//! A charge is created before anything is written here, because that moves no money. It is confirmed only after its id was
+//! committed by [`mark_sent`].
 
 use std::collections::HashSet;
 
 use sale::{OrderId, Timestamp, ids::PaymentId};
 use serde_json::json;
 
-use super::super::{Database, Sql, Tx, hold_transitions, parameters, row::corrupt_row};
+use super::super::{
+    Database, Tx, hold_transitions, parameters,
+    row::column,
+    sql::{Sql, sql},
+};
 use crate::StoreError;
 
 /// An attempt whose charge is about to be confirmed.
@@ -18,15 +22,15 @@ pub struct Sending {
     pub order: OrderId,
     /// The provider's id of the charge that was created.
     pub provider_id: String,
-    /// When the provider will have answered if it ever does: the hold does not end before.
+    /// The latest time of an answer of the provider; the hold does not end before.
     pub answer_by: Timestamp,
-    /// Until when nobody else asks, should the caller die.
+    /// When another worker polls it, should the caller have stopped.
     pub poll_at: Timestamp,
 }
 
-/// Writes down the ids of charges that are about to be confirmed, and moves the holds' deadlines behind the time that the
-/// provider needs for an answer. Of several callers with one attempt exactly one gets a yes, in one batch as in several:
-/// the one whose charge was written down. It alone confirms.
+/// Commits the ids of charges that are about to be confirmed, and extends the deadlines of their holds to the time that the
+/// provider needs for an answer. Of several callers with one attempt, in one batch or in several, exactly one gets `true`:
+/// the one whose charge was committed. It alone confirms.
 pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> Result<Vec<bool>, StoreError> {
     const MARK: Sql = Sql {
         postgres: "UPDATE payments SET state = 'created', provider_id = r.provider_id, sent_at = $2, \
@@ -53,7 +57,7 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
     };
     let mut seen = HashSet::new();
     let mut sorted: Vec<_> = all.iter().filter(|sending| seen.insert(sending.id)).collect();
-    // In the order that others lock them in: the statement takes the rows as they come.
+    // In key order, as every transaction locks them: the statement updates the rows in this order.
     sorted.sort_unstable_by_key(|sending| (sending.order, sending.id));
     let rows: Vec<_> = sorted.iter().map(|sending| row(sending)).collect();
     let marked: Vec<String> = sqlx::query_scalar(database.sql(MARK))
@@ -68,12 +72,12 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
         extend(database, &mut tx, &parameters::rows(&ours), now).await?;
         database.commit(tx).await?;
     }
-    // The first caller's charge was written down; those after it find the attempt gone.
+    // The charge of the first caller was committed; for the others the attempt is taken.
     Ok(all.iter().map(|sending| marked.remove(&sending.id.to_string())).collect())
 }
 
-/// Moves the deadlines of holds that would end before the provider's answer, for one attempt of a purchase: whoever tries
-/// again and again keeps the units no longer for it.
+/// Extends the deadlines of holds that would end before the provider's answer, for one attempt of a purchase: repeated
+/// attempts do not keep the units any longer.
 async fn extend(database: &Database, tx: &mut Tx, rows: &str, now: Timestamp) -> Result<(), StoreError> {
     const EXTEND: Sql = Sql {
         postgres: "UPDATE holds SET deadline = r.answer_by \
@@ -107,26 +111,23 @@ async fn extend(database: &Database, tx: &mut Tx, rows: &str, now: Timestamp) ->
     Ok(())
 }
 
-/// Takes attempts whose time to ask has come; until `next` no other worker takes them.
+/// Claims up to `limit` attempts that are due to be polled. Until `next` no other worker claims them.
 pub async fn claim_due(
     database: &Database,
     now: Timestamp,
     next: Timestamp,
     limit: i64,
 ) -> Result<Vec<PaymentId>, StoreError> {
-    const CLAIM: Sql = Sql {
-        postgres: "UPDATE payments SET due_at = $2, polls = polls + 1 WHERE id IN ( \
-                     SELECT id FROM payments WHERE due_at <= $1 AND state IN ('created', 'authorised', 'unknown') \
-                     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id",
-        sqlite: "UPDATE payments SET due_at = $2, polls = polls + 1 WHERE id IN ( \
-                   SELECT id FROM payments WHERE due_at <= $1 AND state IN ('created', 'authorised', 'unknown') \
-                   ORDER BY due_at LIMIT $3) RETURNING id",
-    };
-    let ids: Vec<String> = sqlx::query_scalar(database.sql(CLAIM))
+    const CLAIM: Sql = sql!(
+        "UPDATE payments SET due_at = $2, polls = polls + 1 WHERE id IN ( \
+           SELECT p.id FROM payments p WHERE p.due_at <= $1 AND p.state IN @open ORDER BY p.due_at LIMIT $3 \
+           @skip_locked(p)) RETURNING id"
+    );
+    let claimed = sqlx::query(database.sql(CLAIM))
         .bind(now.as_millis())
         .bind(next.as_millis())
         .bind(limit)
         .fetch_all(database.writer())
         .await?;
-    ids.iter().map(|id| PaymentId::parse(id).ok_or_else(|| corrupt_row("payment id"))).collect()
+    Ok(column(&claimed, "id")?)
 }

@@ -17,7 +17,11 @@ use super::{
 };
 use crate::{
     StoreError,
-    database::{Database, Sql, Tx, row::row},
+    database::{
+        Database, Tx,
+        row::row,
+        sql::{Sql, sql},
+    },
 };
 
 /// Charges on a page of the list.
@@ -186,31 +190,22 @@ fn by_key(rows: Vec<EntryRow>, is_new: bool) -> Result<HashMap<String, (Entry, b
 
 macro_rules! select_entries {
     ($rest:literal) => {
-        concat!(
-            "SELECT id, key, method, amount, currency, state, last, answers_at, refunded, created_at FROM sandbox_charges ",
+        sql!(concat!(
+            "SELECT c.id, c.key, c.method, c.amount, c.currency, c.state, c.last, c.answers_at, c.refunded, c.created_at ",
+            "FROM sandbox_charges c ",
             $rest
-        )
+        ))
     };
 }
 
 async fn read_by_key(database: &Database, tx: &mut Tx, keys: &[&str]) -> Result<Vec<EntryRow>, StoreError> {
-    const READ: Sql = Sql {
-        postgres: select_entries!(
-            "WHERE key = ANY (ARRAY(SELECT json_array_elements_text($1::json))) AND remembered = 1"
-        ),
-        sqlite: select_entries!("WHERE key IN (SELECT value FROM json_each($1)) AND remembered = 1"),
-    };
+    const READ: Sql = select_entries!("WHERE c.key @in($1) AND c.remembered = 1");
     Ok(sqlx::query_as(database.sql(READ)).bind(json!(keys).to_string()).fetch_all(&mut **tx).await?)
 }
 
 /// The entries with these ids, locked until the transaction ends.
 pub(super) async fn lock_all(database: &Database, tx: &mut Tx, ids: &BTreeSet<&str>) -> Result<Vec<Entry>, StoreError> {
-    const LOCK: Sql = Sql {
-        postgres: select_entries!(
-            "WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY id FOR UPDATE"
-        ),
-        sqlite: select_entries!("WHERE id IN (SELECT value FROM json_each($1))"),
-    };
+    const LOCK: Sql = select_entries!("WHERE c.id @in($1) ORDER BY c.id @lock(c)");
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -244,15 +239,17 @@ pub(super) async fn save(database: &Database, tx: &mut Tx, moved: &[Entry]) -> R
 
 /// The charges of the span after this place, by time and id.
 async fn charges(database: &Database, span: Span, after: &Place, now: Timestamp) -> Result<Page, StoreError> {
-    let rows: Vec<EntryRow> = sqlx::query_as(select_entries!(
-        "WHERE created_at < $3 AND (created_at > $1 OR (created_at = $1 AND id > $2)) ORDER BY created_at, id LIMIT $4"
-    ))
-    .bind(after.at.as_millis())
-    .bind(after.id.as_str())
-    .bind(span.until.as_millis())
-    .bind(PAGE)
-    .fetch_all(database.reader())
-    .await?;
+    const READ: Sql = select_entries!(
+        "WHERE c.created_at < $3 AND (c.created_at > $1 OR (c.created_at = $1 AND c.id > $2)) \
+         ORDER BY c.created_at, c.id LIMIT $4"
+    );
+    let rows: Vec<EntryRow> = sqlx::query_as(database.sql(READ))
+        .bind(after.at.as_millis())
+        .bind(after.id.as_str())
+        .bind(span.until.as_millis())
+        .bind(PAGE)
+        .fetch_all(database.reader())
+        .await?;
     let last = rows.last().map(|row| Place { at: row.created_at, id: row.id.clone() });
     let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE);
     let next = match last.filter(|_| is_full) {
