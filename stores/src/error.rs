@@ -1,18 +1,18 @@
-//! Trouble with a store. Answers of the business are enums in `Ok`; an `Err` says that nothing is known.
+//! Errors of a store. Business outcomes are enums in `Ok`; after an `Err` the outcome is unknown.
 
 use sale::unavailable::{Unavailability, Unavailable};
 use sqlx::error::ErrorKind;
 
-/// Why a store gave no answer. Admission fails closed on each of them.
+/// Why a store gave no outcome. Admission fails closed on each.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The queue store holds another life than the caller's, or an expected key is missing. Missing never means zero.
+    /// The queue store is in another epoch than the caller, or an expected key is missing. Missing never means zero.
     #[error("the queue store lost its contents; wait until they are restored")]
     Lost,
-    /// It does not answer, or not in time: whether the step happened is unknown.
+    /// No answer in time: whether the step happened is unknown.
     #[error("the {store} does not answer: {source}")]
     Unavailable { store: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
-    /// It answered something that this program does not understand.
+    /// Its answer contradicts what this program writes.
     #[error("the {store} answered something unexpected: {detail}")]
     Unexpected { store: &'static str, detail: String },
 }
@@ -36,9 +36,9 @@ impl Unavailable for StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(source: sqlx::Error) -> Self {
         match source {
-            // It answered, and a row holds what its column should not.
+            // A row holds a value that its column should not hold.
             sqlx::Error::ColumnDecode { .. } => Self::unexpected("database", source.to_string()),
-            // It answered, and a constraint refuses what was to be written.
+            // A constraint has refused a write.
             sqlx::Error::Database(refusal) if is_of_a_constraint(&refusal.kind()) => {
                 Self::unexpected("database", refusal.message())
             }

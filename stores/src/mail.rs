@@ -48,7 +48,7 @@ pub trait Mailer: Send + Sync {
 /// RFC 5321 allows no longer address, in bytes.
 const LONGEST_ADDRESS: usize = 254;
 
-/// Whether a mail can be sent to this address. Whether anybody reads it, only a mail can tell.
+/// Whether a mail can be sent to this address. It need not exist.
 pub fn is_address(text: &str) -> bool {
     text.len() <= LONGEST_ADDRESS && text.parse::<Address>().is_ok()
 }

@@ -203,9 +203,9 @@ impl Cluster {
         config
             .set("group.id", format!("{}openrun.{}", self.prefix, group.as_str()))
             .set("group.protocol", "classic")
-            // A process that was killed holds its partitions so long. Brokers allow no less unless they are told to.
+            // A killed process keeps its partitions this long. It is the least that brokers allow by default.
             .set("session.timeout.ms", "6000")
-            // A member hears with its next heartbeat that the group gathers anew, so this is how fast partitions move.
+            // A member learns of a rebalance with its next heartbeat, so this is how fast partitions move.
             .set("heartbeat.interval.ms", "500")
             .set("auto.offset.reset", "earliest")
             // librdkafka commits what was stored, and nothing is stored before it is done: every so often, when

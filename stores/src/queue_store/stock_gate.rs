@@ -13,7 +13,7 @@ use sale::{
 use super::QueueKey;
 use crate::StoreError;
 
-/// Units that the holder of a pass asks for.
+/// Units that the holder of a pass requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
     pub hold: HoldId,

@@ -43,9 +43,9 @@ impl RedisServer {
         server.arg("--dir").arg(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
         let started = must("start redis-server; ./test installs it (package redis-server)", server.spawn());
         self.server = Some(started);
-        let asked = monotonic();
+        let since = monotonic();
         while self.command(&["PING"]).await.is_err() {
-            assert!(asked.elapsed() < REDIS_STARTS_WITHIN, "redis-server does not answer on port {}", self.port);
+            assert!(since.elapsed() < REDIS_STARTS_WITHIN, "redis-server does not answer on port {}", self.port);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

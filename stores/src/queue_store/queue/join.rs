@@ -4,7 +4,7 @@ use sale::{BuyerId, Epoch, Timestamp};
 
 use super::TicketStatus;
 
-/// A buyer who asks for a place.
+/// The request of a buyer to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinRequest {
     pub buyer: BuyerId,

@@ -10,7 +10,7 @@ pub struct Observation {
     pub serving: u64,
     /// Tickets in the queue, with the late ones at the front.
     pub waiting: u64,
-    /// Called and not yet entered; a window counts until it is swept or its buyer asks for the status.
+    /// Called and not yet entered; a window counts until it is swept or its buyer reads the status.
     pub called: u64,
     /// Entered and not finished: unused passes until they are swept, and orders that are neither final nor unknown.
     pub active: u64,
