@@ -20,7 +20,6 @@ use std::{
 };
 
 use clap::ValueEnum;
-use stores::payments::SandboxSettings;
 
 pub use self::{
     check::{check, warnings},
@@ -136,20 +135,6 @@ impl Config {
     /// The configuration as a file that reads back, with secrets hidden.
     pub fn to_toml(&self) -> String {
         Section::to_toml(self)
-    }
-}
-
-impl Sandbox {
-    /// As the adapter takes them; it says what is possible together.
-    pub fn settings(&self) -> SandboxSettings {
-        SandboxSettings {
-            latency_ms: self.latency_ms,
-            at_once: self.at_once,
-            decline_share: self.decline_share,
-            leave_share: self.leave_share,
-            timeout_share: self.timeout_share,
-            seed: self.seed.unwrap_or_else(rand::random),
-        }
     }
 }
 

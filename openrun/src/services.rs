@@ -71,7 +71,7 @@ impl Services {
         let events_url = EventsUrl::beside(&config.events_url, &config.database_url)?;
         Ok(Self {
             log: events::connect(&events_url, &database)?,
-            provider: payments::connect(&config.payments_url, &database, config.sandbox.settings())?,
+            provider: payments::connect(&config.payments_url, &database, config.payment_providers())?,
             mailer: mail::connect(&config.mail_url, &database, &keys)?,
             queue: queue_store::connect(&config.queue_url)?,
             passes: Arc::new(passes),

@@ -6,8 +6,8 @@
 //!
 //! Money is first authorised, then captured or voided. An `Err` means *unknown*, never *failed*.
 //!
-//! A further provider is one adapter beside `sandbox`, its settings, a line in [`connect`], and a case
-//! of the contract in `stores/tests/payments.rs`.
+//! A further provider is one adapter with its settings beside `sandbox`, its URL in [`URLS`] and [`connect`], and a case of
+//! the contract in `stores/tests/payments.rs`.
 
 mod sandbox;
 
@@ -168,20 +168,43 @@ pub trait PaymentProvider: Send + Sync {
 #[error("{0}")]
 pub struct BadPaymentsUrl(String);
 
+/// The URLs that name a provider.
+#[derive(Clone, Copy, Debug)]
+pub struct ProviderUrls {
+    /// Whole URLs.
+    pub words: &'static [&'static str],
+    /// Schemes that are followed by a host.
+    pub schemes: &'static [&'static str],
+    /// Schemes of planned providers, which are refused.
+    pub later: &'static [&'static str],
+    /// All that are accepted, in words.
+    pub expected: &'static str,
+}
+
+pub const URLS: ProviderUrls =
+    ProviderUrls { words: &["sandbox:"], schemes: &[], later: &["stripe:"], expected: "sandbox:" };
+
+/// The settings of every provider; the URL selects the one whose settings count.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProviderSettings {
+    pub sandbox: SandboxSettings,
+}
+
 /// The provider that `OPENRUN_PAYMENTS_URL` names.
 pub fn connect(
     url: &str,
     database: &Database,
-    settings: SandboxSettings,
+    settings: ProviderSettings,
 ) -> Result<Arc<dyn PaymentProvider>, BadPaymentsUrl> {
     match url.split_once(':') {
         Some(("sandbox", "")) => {
+            let settings = settings.sandbox;
             settings.validate().map_err(|error| BadPaymentsUrl(format!("the shares of the sandbox {error}")))?;
             Ok(Arc::new(Sandbox::new(database.clone(), settings)))
         }
         Some(("stripe", _)) => Err(BadPaymentsUrl(
             "OPENRUN_PAYMENTS_URL names Stripe, which this version does not support yet; use `sandbox:`".to_owned(),
         )),
-        _ => Err(BadPaymentsUrl("OPENRUN_PAYMENTS_URL must be `sandbox:`".to_owned())),
+        _ => Err(BadPaymentsUrl(format!("OPENRUN_PAYMENTS_URL must be {}", URLS.expected))),
     }
 }

@@ -6,20 +6,23 @@ mod rules;
 
 use std::time::Duration;
 
+use futures::{FutureExt as _, future::BoxFuture};
 use rstest::rstest;
 use sale::{Currency, Money, OrderId, Timestamp, ids::charge_key};
 use stores::{
     payments::{
-        Charge, ChargeRef, ChargeState, NewCharge, PaymentProvider, Refund, Sandbox, SandboxSettings, Span, connect,
+        Charge, ChargeRef, ChargeState, NewCharge, PaymentProvider, ProviderSettings, Refund, Sandbox, SandboxSettings,
+        Span, connect,
     },
-    testing::{Fresh, live_postgres, sqlite},
+    testing::{self, Fresh, live_postgres, sqlite},
 };
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
 /// An adapter under test, with methods that behave as their names say.
 struct Provider {
-    fresh: Fresh,
+    /// Keeps its database, where it has one.
+    _fresh: Option<Fresh>,
     port: Box<dyn PaymentProvider>,
     /// Authorised at once.
     pays: &'static str,
@@ -27,12 +30,26 @@ struct Provider {
     declines: &'static str,
     /// The buyer never decides.
     waits: &'static str,
+    /// Makes the provider forget the keys of its charges, as each does after some time.
+    forget_keys: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
 }
 
 fn sandbox(fresh: Fresh) -> Provider {
     let settings = SandboxSettings { latency_ms: 10, ..SandboxSettings::default() };
     let port = Box::new(Sandbox::new(fresh.database.clone(), settings));
-    Provider { fresh, port, pays: "sandbox_ok", declines: "sandbox_declined", waits: "sandbox_leave" }
+    let database = fresh.database.clone();
+    let forget_keys = move || {
+        let database = database.clone();
+        async move { testing::forget_keys(&database).await }.boxed()
+    };
+    Provider {
+        _fresh: Some(fresh),
+        port,
+        pays: "sandbox_ok",
+        declines: "sandbox_declined",
+        waits: "sandbox_leave",
+        forget_keys: Box::new(forget_keys),
+    }
 }
 
 #[cfg(test)]
@@ -193,7 +210,7 @@ async fn a_slow_bank_has_its_time() {
 #[tokio::test]
 async fn a_provider_that_is_not_there_is_refused_in_a_sentence() {
     let fresh = sqlite().await;
-    let connect = |url| connect(url, &fresh.database, SandboxSettings::default());
+    let connect = |url| connect(url, &fresh.database, ProviderSettings::default());
     assert!(connect("sandbox:").is_ok());
     for url in ["stripe:", "stripe:sk_test", "paypal:", ""] {
         let refused = connect(url).err().unwrap().to_string();

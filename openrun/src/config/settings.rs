@@ -7,6 +7,7 @@
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
 use ipnet::IpNet;
+use stores::payments::{ProviderSettings, SandboxSettings};
 
 use super::{
     PublicUrl, Role,
@@ -104,5 +105,26 @@ section! {
         }
         sections {}
         flags {}
+    }
+}
+
+impl Config {
+    /// The settings of the payment providers, as their adapters take them.
+    pub fn payment_providers(&self) -> ProviderSettings {
+        ProviderSettings { sandbox: self.sandbox.settings() }
+    }
+}
+
+impl Sandbox {
+    /// As the adapter takes them; it says what is possible together.
+    pub fn settings(&self) -> SandboxSettings {
+        SandboxSettings {
+            latency_ms: self.latency_ms,
+            at_once: self.at_once,
+            decline_share: self.decline_share,
+            leave_share: self.leave_share,
+            timeout_share: self.timeout_share,
+            seed: self.seed.unwrap_or_else(rand::random),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! URLs that pick the adapter of a store.
 
-use stores::{events::EventsUrl, mail::MailUrl};
+use stores::{events::EventsUrl, mail::MailUrl, payments};
 use toml::Value;
 use url::Url;
 
@@ -41,8 +41,12 @@ pub(super) const EVENTS: StoreUrl = StoreUrl {
     expected: "local: or kafka://host:port,host:port[/prefix]",
 };
 
-pub(super) const PAYMENTS: StoreUrl =
-    StoreUrl { words: &["sandbox:"], schemes: &[], later: &["stripe:"], expected: "sandbox:" };
+pub(super) const PAYMENTS: StoreUrl = StoreUrl {
+    words: payments::URLS.words,
+    schemes: payments::URLS.schemes,
+    later: payments::URLS.later,
+    expected: payments::URLS.expected,
+};
 
 pub(super) const MAIL: StoreUrl = StoreUrl {
     words: &["mailbox:"],

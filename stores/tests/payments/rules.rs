@@ -1,10 +1,7 @@
 //! What every adapter of the payment provider has to keep.
 
 use sale::{Currency, Money, ids::charge_key};
-use stores::{
-    payments::{ChargeRef, ChargeState, NewRefund, RefundProgress, Span},
-    testing,
-};
+use stores::payments::{ChargeRef, ChargeState, NewRefund, RefundProgress, Span};
 
 use crate::{LATER, Provider, START, charge, order, reference, won};
 
@@ -32,7 +29,7 @@ pub(crate) async fn the_same_key_is_the_same_charge(provider: &Provider) {
 
 pub(crate) async fn a_forgotten_key_is_never_a_second_charge(provider: &Provider) {
     let first = provider.create(provider.pays, 1).await;
-    testing::forget_keys(&provider.fresh.database).await;
+    (provider.forget_keys)().await;
     let second = provider.create(provider.pays, 1).await;
     assert_ne!(first.provider_id, second.provider_id);
     let confirmed = provider.port.confirm(&reference(&second), START).await.unwrap();

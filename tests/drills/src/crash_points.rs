@@ -11,7 +11,7 @@ use sale::{OrderId, clock::monotonic, ids::charge_key};
 use serde_json::json;
 use stores::{
     failpoint::Point,
-    payments::{self, ChargeRef, SandboxSettings},
+    payments::{self, ChargeRef, ProviderSettings},
     testing,
 };
 use tokio_util::task::TaskTracker;
@@ -155,7 +155,7 @@ async fn owe_a_refund(story: &Story) -> OrderId {
     let database = database::of(story);
     let key = charge_key(lapsed, 1);
     testing::force_charge(&database, &key, "captured").await;
-    let provider = payments::connect("sandbox:", &database, SandboxSettings::default()).expect("the sandbox");
+    let provider = payments::connect("sandbox:", &database, ProviderSettings::default()).expect("the sandbox");
     let worker = checkout::payments::PaymentWorker::new(database, provider, &TaskTracker::new());
     let charge = ChargeRef { key, provider_id: provider_id.to_owned() };
     worker.on_webhook(&charge).await.expect("a webhook about a late capture");
