@@ -10,6 +10,7 @@ use crate::sale::Kind;
 pub struct Rank(u64);
 
 impl Rank {
+    /// The position as a number, from 1.
     pub const fn get(self) -> u64 {
         self.0
     }

@@ -20,6 +20,7 @@ type NetworkLimiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, DefaultCloc
 /// How often networks are forgotten that may join at the full rate again.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
 
+/// Counts the joins of each network; `None` without a limit.
 pub struct JoinRateLimiter(Option<NetworkLimiter>);
 
 impl JoinRateLimiter {
@@ -44,7 +45,8 @@ impl JoinRateLimiter {
         })
     }
 
-    /// Forgets networks that have not joined lately, again and again until `stop`: everybody on the Internet may come once.
+    /// Forgets networks that have not joined lately, again and again until `stop`: everybody on the Internet may come
+    /// once.
     pub async fn keep_pruned(&self, stop: CancellationToken) {
         let Some(limiter) = &self.0 else { return };
         let mut periodic = Periodic::every(PRUNE_INTERVAL, "the rate limit of joins", &stop);

@@ -2,6 +2,7 @@
 
 use parking_lot::RwLock;
 
+/// A set that many threads read and few write.
 #[derive(Debug, Default)]
 pub struct NumberSet(RwLock<Vec<u64>>);
 

@@ -25,6 +25,7 @@ pub use self::{
 /// Requests of one kind that may wait for the stores at the same time; more are refused with 503.
 const MAX_WAITING_REQUESTS: usize = 20_000;
 
+/// The cache of one sale's queue, and a batcher for each step that calls the stores.
 pub struct SaleQueue {
     pub cache: Arc<QueueCache>,
     pub joins: Batcher<JoinRequest, JoinOutcome>,

@@ -33,6 +33,7 @@ const NOT_FOUND_FOR: Duration = Duration::from_millis(500);
 /// Unknown ids that are remembered; more are looked up each time.
 const MAX_NOT_FOUND: usize = 10_000;
 
+/// The registry of sale queues.
 pub struct SaleQueues {
     database: Database,
     queue_store: Arc<dyn SaleQueueStore>,

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::{encoded_frame::EncodedFrame, number_set::NumberSet, page_snapshot::PageSnapshot};
 
+/// Answers from memory; [`Self::reload`] and [`Self::refresh`] keep it fresh.
 pub struct QueueCache {
     pub(super) sale: SaleId,
     pub(super) database: Database,
@@ -63,6 +64,7 @@ impl QueueCache {
         self.frames.subscribe()
     }
 
+    /// The key of the epoch that this process knows.
     pub fn key(&self) -> QueueKey {
         self.snapshot.load().stocked.queue_key()
     }
@@ -83,6 +85,7 @@ impl QueueCache {
         self.departed.contains(number)
     }
 
+    /// Remembers that the number left the queue.
     pub fn mark_departed(&self, number: u64) {
         self.departed.insert(number);
     }
@@ -92,6 +95,7 @@ impl QueueCache {
         self.requeued.contains(number)
     }
 
+    /// Remembers that the queue store has requeued the number.
     pub fn mark_requeued(&self, number: u64) {
         self.requeued.insert(number);
     }

@@ -19,6 +19,7 @@ pub struct PassRequest {
     pub issued_at: Timestamp,
 }
 
+/// What a request for a pass came to.
 #[derive(Clone, Debug)]
 pub enum PassOutcome {
     Issued {
@@ -26,7 +27,9 @@ pub enum PassOutcome {
         /// Whether this request made the pass.
         is_new: bool,
     },
+    /// Waiting or late.
     NotCalled(TicketStatus),
+    /// Consumed, left or expired.
     Gone(TicketStatus),
 }
 
