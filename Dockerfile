@@ -12,6 +12,7 @@ COPY web web
 COPY waiting-room waiting-room
 COPY admission admission
 COPY checkout checkout
+COPY server server
 COPY openrun openrun
 COPY migrations migrations
 # Not built, but members of the workspace that Cargo reads.

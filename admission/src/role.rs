@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use futures::{FutureExt as _, future::BoxFuture};
 use sale::SaleId;
 use stores::{StoreError, database::sales, periodic::Periodic};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,7 +24,11 @@ const IDLE_PAUSE: Duration = Duration::from_millis(50);
 const FOLLOWER_PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs until `stop`. Loops live on `tracker`.
-pub async fn run(services: Services, tracker: &TaskTracker, stop: CancellationToken) {
+pub fn run(services: Services, tracker: &TaskTracker, stop: CancellationToken) -> BoxFuture<'_, ()> {
+    run_until(services, tracker, stop).boxed()
+}
+
+async fn run_until(services: Services, tracker: &TaskTracker, stop: CancellationToken) {
     let mut loops: HashMap<SaleId, CancellationToken> = HashMap::new();
     let mut periodic = Periodic::every(FOLLOWER_PAUSE, "the search for running sales", &stop);
     while periodic.is_due().await {

@@ -9,7 +9,7 @@ mod step;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use sale::{Event, EventKind, Timestamp};
 use stores::{
     StoreError,
@@ -65,7 +65,11 @@ impl PaymentWorker {
     }
 
     /// Asks about open attempts and carries out refunds until `stop`.
-    pub async fn run(&self, stop: CancellationToken) {
+    pub fn run(&self, stop: CancellationToken) -> BoxFuture<'_, ()> {
+        self.run_until(stop).boxed()
+    }
+
+    async fn run_until(&self, stop: CancellationToken) {
         let mut periodic = Periodic::every(POLL_EVERY, "the payment worker", &stop);
         while periodic.is_due().await {
             periodic.record(self.poll().await);

@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use futures::{FutureExt as _, future::BoxFuture};
 use sale::{EpochNonce, SaleId, Timestamp};
 use stores::{
     StoreError,
@@ -56,7 +57,16 @@ pub struct QueueRecovery {
 
 impl QueueRecovery {
     /// Checks all running sales until `stop`.
-    pub async fn run(mut self, database: &Database, queue: &dyn SaleQueueStore, stop: CancellationToken) {
+    pub fn run<'a>(
+        self,
+        database: &'a Database,
+        queue: &'a dyn SaleQueueStore,
+        stop: CancellationToken,
+    ) -> BoxFuture<'a, ()> {
+        self.run_until(database, queue, stop).boxed()
+    }
+
+    async fn run_until(mut self, database: &Database, queue: &dyn SaleQueueStore, stop: CancellationToken) {
         // Metrics and logs know the loop by this name.
         let mut periodic = Periodic::every(CHECK_EVERY, "the guard", &stop);
         while periodic.is_due().await {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures::{FutureExt as _, future::BoxFuture};
 use sale::{HoldId, HoldState, SaleId, Timestamp};
 use stores::{
     StoreError,
@@ -32,7 +33,11 @@ impl Reconciler {
     }
 
     /// Compares all running sales until `stop`.
-    pub async fn run(&self, stop: CancellationToken) {
+    pub fn run(&self, stop: CancellationToken) -> BoxFuture<'_, ()> {
+        self.run_until(stop).boxed()
+    }
+
+    async fn run_until(&self, stop: CancellationToken) {
         let mut before = HashMap::new();
         let mut periodic = Periodic::every(COMPARE_EVERY, "the reconciler", &stop);
         while periodic.is_due().await {

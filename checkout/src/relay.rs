@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::{FutureExt as _, future::BoxFuture};
 use sale::Timestamp;
 use stores::{
     StoreError,
@@ -80,7 +81,11 @@ impl Relay {
 
     /// Publishes events until `stop`. No `Periodic`: it is woken by new rows, backs off, and gives a batch that is under way
     /// at the stop its own time to end.
-    pub async fn run(&self, stop: CancellationToken) {
+    pub fn run(&self, stop: CancellationToken) -> BoxFuture<'_, ()> {
+        self.run_until(stop).boxed()
+    }
+
+    async fn run_until(&self, stop: CancellationToken) {
         let outage = OutageLog::new("the relay");
         let mut listener = self.database.outbox_notifier().listen();
         let mut due = Due::default();

@@ -13,6 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::{FutureExt as _, future::BoxFuture};
 use sale::{Event, EventKind, OrderId, SaleId, Timestamp, ids::EventId};
 use stores::{
     StoreError,
@@ -53,7 +54,11 @@ impl StockWorker {
     }
 
     /// Ends holds at their deadlines and synchronises the gates, until `stop`.
-    pub async fn run(&self, stop: CancellationToken) {
+    pub fn run(&self, stop: CancellationToken) -> BoxFuture<'_, ()> {
+        self.run_until(stop).boxed()
+    }
+
+    async fn run_until(&self, stop: CancellationToken) {
         let mut periodic = Periodic::every(CHECK_EVERY, "the stock worker", &stop);
         while periodic.is_due().await {
             periodic.record(self.run_once().await);

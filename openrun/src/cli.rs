@@ -7,12 +7,10 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use sale::token::Authority;
+use server::error_chain::error_chain;
 
 use self::ttl::Ttl;
-use crate::{
-    config::{ConfigErrors, PublicUrl, Role},
-    error_chain::error_chain,
-};
+use crate::config::{ConfigErrors, PublicUrl, Role};
 
 const EXIT_CODES: &str = "\
 Without a command: the demo, everything embedded, with its data in ./data/demo.

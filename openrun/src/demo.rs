@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail};
 use checkout::{http::seller_auth::invite, queue_recovery, sale_input::NewSale};
 use sale::{Keys, SaleId, Timestamp};
 use serde_json::{Value, json};
+use server::{Lifecycle, Signals};
 use stores::database::{
     Database,
     audit_log::AuditEntry,
@@ -25,7 +26,6 @@ use tokio::net::TcpListener;
 use self::buyers::Buyers;
 use crate::{
     config::Config,
-    lifecycle::{Lifecycle, Signals},
     serve::serve,
     services::{OutdatedSchema, Services},
 };

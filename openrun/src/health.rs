@@ -10,9 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::{FutureExt as _, future::BoxFuture};
 use http::{HeaderValue, Response, StatusCode, header};
 use parking_lot::Mutex;
 use sale::clock::monotonic;
+use server::{Lifecycle, Operations};
 use stores::{
     StoreError,
     database::{Database, sales},
@@ -20,7 +22,7 @@ use stores::{
 };
 use web::Body;
 
-use crate::{installation::Membership, lifecycle::Lifecycle};
+use crate::{installation::Membership, telemetry::metrics::Metrics};
 
 /// How long a reading counts: many probes at once must not burden a store that is slow already.
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -78,6 +80,30 @@ pub fn text(status: StatusCode, text: String) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// What an address serves about the process.
+pub struct OperationsRoutes {
+    pub health: Health,
+    /// `None` where metrics are served on another address.
+    pub metrics: Option<Metrics>,
+}
+
+impl Operations for OperationsRoutes {
+    fn answer<'a>(&'a self, path: &'a str, from_this_machine: bool) -> BoxFuture<'a, Option<Response<Body>>> {
+        async move {
+            match path {
+                "/healthz" => Some(healthz()),
+                "/readyz" => Some(readyz(&self.health).await),
+                _ => {
+                    let metrics = self.metrics.as_ref()?;
+                    let allowed = !metrics.loopback_only || from_this_machine;
+                    allowed.then(|| text(StatusCode::OK, metrics.render()))
+                }
+            }
+        }
+        .boxed()
+    }
 }
 
 #[derive(Clone)]

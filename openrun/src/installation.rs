@@ -4,12 +4,19 @@
 //! elsewhere, its links would lead elsewhere, and what others have sealed it cannot open. It looks again all the time, so it
 //! begins as soon as the others are gone or somebody has run `openrun installation adopt`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwapOption;
 use sale::Keys;
 use serde_json::{Value, json};
+use server::Lifecycle;
 use stores::{
     database::{
         Database,
@@ -20,7 +27,7 @@ use stores::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, lifecycle::Lifecycle, services::Services};
+use crate::{config::Config, services::Services};
 
 /// How often a process says that it is alive; a fifth of the time that it then counts as alive.
 const CHECK_IN_AFTER: Duration = Duration::from_secs(3);
@@ -32,6 +39,7 @@ pub struct Membership(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     obstacle: ArcSwapOption<String>,
+    takes_requests: Arc<AtomicBool>,
     changed: Notify,
 }
 
@@ -43,7 +51,12 @@ impl Membership {
 
     /// Whether the process belongs to its installation.
     pub fn fits(&self) -> bool {
-        self.0.obstacle.load().is_none()
+        self.0.takes_requests.load(Ordering::Relaxed)
+    }
+
+    /// The same, to be looked at for each request.
+    pub fn takes_requests(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0.takes_requests)
     }
 
     /// Runs what `start` starts while the process belongs to its installation, until `stop`: each time that it begins to
@@ -72,6 +85,7 @@ impl Membership {
     }
 
     fn set(&self, obstacle: Option<String>) {
+        self.0.takes_requests.store(obstacle.is_none(), Ordering::Relaxed);
         self.0.obstacle.store(obstacle.map(Arc::new));
         self.0.changed.notify_waiters();
     }

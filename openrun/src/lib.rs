@@ -10,21 +10,16 @@ pub mod client;
 pub mod demo;
 pub mod serve;
 
-pub mod listener;
 pub mod role;
 pub mod upkeep;
 
-pub mod dispatcher;
 pub mod openapi;
 pub mod router;
 pub mod services;
 
-pub mod access_log;
 pub mod health;
 pub mod installation;
 pub mod keys;
-pub mod lifecycle;
 pub mod telemetry;
 
 pub mod config;
-pub mod error_chain;

@@ -30,9 +30,9 @@ use crate::{health, router};
 )]
 struct Description;
 
-/// The document, made once.
-pub fn document() -> &'static OpenApi {
-    static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(describe);
+/// The document as JSON, made once.
+pub fn document() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| describe().to_json().unwrap_or_default());
     &DOCUMENT
 }
 
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_call_of_the_table_is_described_and_nothing_else() {
-        let document = serde_json::to_value(document()).unwrap();
+        let document: Value = serde_json::from_str(document()).unwrap();
         let described: HashSet<_> = operations(&document).map(|(method, path, _)| (method, path)).collect();
         let of_table = routes().into_iter().filter(is_described);
         assert_eq!(described, of_table.map(|route| (route.method.to_owned(), route.path.to_owned())).collect());
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn operation_ids_are_unique() {
-        let document = serde_json::to_value(document()).unwrap();
+        let document: Value = serde_json::from_str(document()).unwrap();
         let mut seen = HashSet::new();
         for (_, _, operation) in operations(&document) {
             assert!(seen.insert(operation["operationId"].as_str().unwrap().to_owned()), "{operation}");
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_answer_with_a_body_has_a_schema() {
-        let document = serde_json::to_value(document()).unwrap();
+        let document: Value = serde_json::from_str(document()).unwrap();
         for (method, path, operation) in operations(&document) {
             for (status, response) in operation["responses"].as_object().unwrap() {
                 let has_body = !matches!(status.as_str(), "204" | "304");
@@ -151,8 +151,9 @@ mod tests {
 
     #[test]
     fn every_reference_has_its_schema() {
-        let text = serde_json::to_string(document()).unwrap();
-        let schemas = &document().components.as_ref().unwrap().schemas;
+        let text = document();
+        let described: Value = serde_json::from_str(text).unwrap();
+        let schemas = described["components"]["schemas"].as_object().unwrap();
         for name in text.split("#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
             assert!(schemas.contains_key(name), "{name}");
         }

@@ -6,10 +6,11 @@ use checkout::{
     mail::MailWorker, payments::PaymentWorker, queue_recovery::QueueRecovery, reconcile::Reconciler, relay::Relay,
     stock::StockWorker,
 };
+use server::Lifecycle;
 use stores::events::{ConsumerGroup, Handler};
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Role, installation::Membership, lifecycle::Lifecycle, services::Services};
+use crate::{config::Role, installation::Membership, services::Services};
 
 /// Runs the loops of this process's roles while it belongs to its installation.
 pub fn start(services: &Services, membership: &Membership, lifecycle: &Lifecycle) {

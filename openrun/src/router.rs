@@ -5,7 +5,7 @@
 //! The hot path alone is matched by hand, in `waiting_room::route`; a test holds that against this table.
 
 use axum::{
-    Json, Router,
+    Router,
     extract::State,
     middleware::{from_fn, from_fn_with_state},
     response::Response,
@@ -18,12 +18,13 @@ use checkout::http::{
     extract::PageRequest,
     orders, pages, sales, seller_api, seller_auth,
 };
-use hyper::{Method, StatusCode};
-use utoipa::openapi::{OpenApi, Paths, RefOr, Schema};
+use http::{HeaderName, Method, StatusCode, header};
+use server::access_log;
+use utoipa::openapi::{Paths, RefOr, Schema};
 use utoipa_axum::router::UtoipaMethodRouter;
 use web::{Access, ApiError, ErrorCode, pages::DocsPage};
 
-use crate::{access_log, openapi};
+use crate::openapi;
 
 /// Which processes answer a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,15 +260,15 @@ pub fn router(app: AppState) -> Router {
 }
 
 /// The description of the API.
-async fn description(_: Anyone) -> Json<&'static OpenApi> {
-    Json(openapi::document())
+async fn description(_: Anyone) -> ([(HeaderName, &'static str); 1], &'static str) {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::document())
 }
 
 /// The same as a page.
 async fn docs(_: Anyone, page: PageRequest) -> Response {
     let layout = page.layout();
     let nonce = layout.nonce.clone();
-    let description = serde_json::to_value(openapi::document()).unwrap_or_default();
+    let description = serde_json::from_str(openapi::document()).unwrap_or_default();
     page.page(&nonce, StatusCode::OK, DocsPage::of(layout, &description).render())
 }
 
@@ -328,6 +329,12 @@ mod tests {
         for template in templates {
             assert!(routes.iter().any(|route| route.path == template), "{template}");
         }
+    }
+
+    #[test]
+    fn orders_are_placed_on_the_route_that_is_counted_for_them() {
+        let is_orders = |route: &Route| route.method == "POST" && route.path == access_log::ORDERS_ROUTE;
+        assert!(routes().iter().any(is_orders));
     }
 
     #[test]

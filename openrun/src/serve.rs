@@ -5,18 +5,16 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 use anyhow::Context as _;
 use checkout::{Reserver, http::AppState};
 use sale::Keys;
+use server::{Dispatcher, Lifecycle, Signals, access_log::HotPath, listener};
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::task::TaskTracker;
 use waiting_room::{WaitingRoom, join_rate_limit::JoinRateLimiter, sale_queues::SaleQueues};
 
 use crate::{
-    access_log::HotPath,
     config::{Config, Role},
-    dispatcher::Dispatcher,
-    health::Health,
+    health::{Health, OperationsRoutes},
     installation::{self, Membership},
-    lifecycle::{Lifecycle, Signals},
-    listener, role, router,
+    role, router,
     services::{OutdatedSchema, Services},
     telemetry::metrics::{Metrics, recorder},
     upkeep,
@@ -37,12 +35,14 @@ pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifec
     let config = &services.config;
     let address = listener.local_addr()?;
     let membership = installation::join(services, lifecycle).await?;
-    let dispatcher = dispatcher(services, membership.clone(), lifecycle);
+    let health =
+        Health::new(lifecycle.clone(), services.database.clone(), Arc::clone(&services.queue), membership.clone());
+    let dispatcher = dispatcher(services, health.clone(), &membership, lifecycle);
     if let Some(ops) = config.ops_listen {
         let listener = bind(ops).await?;
         tracing::info!(address = %ops, "health and metrics on {ops}");
         let this_runtime = vec![Handle::current()];
-        let operations = operations(&dispatcher);
+        let operations = operations(&dispatcher, health);
         lifecycle.spawn("operations", listener::accept(listener, operations, lifecycle.clone(), this_runtime));
     }
     upkeep::start(&services.database, lifecycle);
@@ -67,7 +67,7 @@ pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifec
 }
 
 /// What answers on the main address.
-fn dispatcher(services: &Services, membership: Membership, lifecycle: &Lifecycle) -> Dispatcher {
+fn dispatcher(services: &Services, health: Health, membership: &Membership, lifecycle: &Lifecycle) -> Dispatcher {
     let config = &services.config;
     // Batch workers need no waiting for at the stop: only connections wait for them, and the stop waits for connections.
     let workers = TaskTracker::new();
@@ -97,27 +97,23 @@ fn dispatcher(services: &Services, membership: Membership, lifecycle: &Lifecycle
         )),
         demo: services.demo,
     };
+    let metrics = config.ops_listen.is_none().then(|| Metrics { handle: recorder(), loopback_only: true });
     Dispatcher {
         waiting_room,
         router: config.runs(Role::Checkout).then(|| router::router(app)),
-        health: Health::new(
-            lifecycle.clone(),
-            services.database.clone(),
-            Arc::clone(&services.queue),
-            membership.clone(),
-        ),
-        membership,
+        operations: Arc::new(OperationsRoutes { health, metrics }),
+        takes_requests: membership.takes_requests(),
         site: Arc::clone(&services.site),
         database: services.database.clone(),
         hot_path: Arc::new(HotPath::default()),
-        metrics: config.ops_listen.is_none().then(|| Metrics { handle: recorder(), loopback_only: true }),
     }
 }
 
 /// What answers on the operations address: health and metrics alone.
-fn operations(dispatcher: &Dispatcher) -> Dispatcher {
+fn operations(dispatcher: &Dispatcher, health: Health) -> Dispatcher {
     let metrics = Some(Metrics { handle: recorder(), loopback_only: false });
-    Dispatcher { waiting_room: None, router: None, metrics, ..dispatcher.clone() }
+    let operations = Arc::new(OperationsRoutes { health, metrics });
+    Dispatcher { waiting_room: None, router: None, operations, ..dispatcher.clone() }
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

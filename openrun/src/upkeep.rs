@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use server::Lifecycle;
 use stores::{database::Database, periodic::Periodic};
 
-use crate::{lifecycle::Lifecycle, telemetry::metrics::recorder};
+use crate::telemetry::metrics::recorder;
 
 /// How often the database's clock is read. Between two readings the monotonic clock carries it on.
 const SYNC_CLOCK_AFTER: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-const CRATES: [&str; 7] = ["sale", "stores", "web", "waiting-room", "admission", "checkout", "openrun"];
+const CRATES: [&str; 8] = ["sale", "stores", "web", "waiting-room", "admission", "checkout", "server", "openrun"];
 
 #[test]
 fn every_metric_is_on_the_operators_page_and_nothing_else() {

@@ -1,6 +1,8 @@
 //! Background work that is repeated until the process stops.
 //!
 //! ARCHITECTURE.md lists all of it. A loop that is woken by something else than time keeps a form of its own, and says why.
+//! The function that runs a loop returns it boxed: so the loop is compiled in the crate that it belongs to, for speed, and
+//! not in the program that starts it.
 
 use std::{fmt::Display, mem::replace, time::Duration};
 

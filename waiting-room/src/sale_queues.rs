@@ -7,7 +7,10 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
-use futures::future::join_all;
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
 use parking_lot::Mutex;
 use sale::{SaleId, clock::monotonic};
 use stores::{
@@ -94,7 +97,11 @@ impl SaleQueues {
     }
 
     /// Refreshes every opened queue until `stop`.
-    pub async fn keep_fresh(&self, stop: CancellationToken) {
+    pub fn keep_fresh(&self, stop: CancellationToken) -> BoxFuture<'_, ()> {
+        self.refresh_until(stop).boxed()
+    }
+
+    async fn refresh_until(&self, stop: CancellationToken) {
         let mut reloaded = monotonic();
         let mut periodic = Periodic::every(QUIET_INTERVAL, "the refresh of the sale queues", &stop);
         while periodic.is_due().await {

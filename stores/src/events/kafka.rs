@@ -262,6 +262,9 @@ impl ClientContext for Context {
         }
     }
 
+    /// Nobody asks for statistics; the default would parse them.
+    fn stats_raw(&self, _: &[u8]) {}
+
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", "{error}: {reason}");
     }

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, future::BoxFuture};
 use tokio::{
     select,
     signal::unix::{Signal, SignalKind, signal},
@@ -80,12 +80,15 @@ impl Lifecycle {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<anyhow::Error> + Send + 'static,
     {
+        self.spawn_boxed(name, async move { task.await.map_err(Into::into) }.boxed());
+    }
+
+    fn spawn_boxed(&self, name: &'static str, task: BoxFuture<'static, anyhow::Result<()>>) {
         let lifecycle = self.clone();
         self.tracker.spawn(async move {
             match AssertUnwindSafe(task).catch_unwind().await {
                 Ok(Ok(())) => tracing::debug!(task = name, "a task has ended"),
                 Ok(Err(error)) => {
-                    let error: anyhow::Error = error.into();
                     tracing::error!(task = name, error = error_chain(&error), "a task failed; the process stops");
                     lifecycle.fail();
                 }

@@ -1,11 +1,17 @@
 //! Dispatches requests: the hot path to the waiting room, health and metrics to the process itself,
 //! everything else to the router.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use axum::{Router, extract::ConnectInfo};
 use futures::future::{BoxFuture, Either, Ready, ready};
-use http::{HeaderMap, Request, Response, StatusCode, header, uri::PathAndQuery};
+use http::{HeaderMap, Request, Response, header, uri::PathAndQuery};
 use hyper::body::Incoming;
 use stores::database::Database;
 use tower::ServiceExt as _;
@@ -15,12 +21,7 @@ use web::{
     request::{client_ip::is_from_this_machine, trace::begin_trace},
 };
 
-use crate::{
-    access_log::HotPath,
-    health::{self, Health},
-    installation::Membership,
-    telemetry::metrics::Metrics,
-};
+use crate::access_log::HotPath;
 
 /// Larger headers are refused with a problem document; the listener makes hyper refuse above a multiple of it.
 pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
@@ -39,14 +40,18 @@ pub struct Dispatcher {
     pub waiting_room: Option<Arc<WaitingRoom>>,
     /// Everything else; `None` in processes without the role.
     pub router: Option<Router>,
-    pub health: Health,
-    /// Requests are refused while it does not fit.
-    pub membership: Membership,
+    pub operations: Arc<dyn Operations>,
+    /// Whether the process belongs to its installation; while it does not, every request is refused.
+    pub takes_requests: Arc<AtomicBool>,
     pub site: Arc<Site>,
     pub database: Database,
     pub hot_path: Arc<HotPath>,
-    /// `None` where metrics are served on another address.
-    pub metrics: Option<Metrics>,
+}
+
+/// Health and metrics of the process.
+pub trait Operations: Send + Sync {
+    /// Answers `/healthz`, `/readyz` or `/metrics`; `None` where this address does not serve it, or only to this machine.
+    fn answer<'a>(&'a self, path: &'a str, from_this_machine: bool) -> BoxFuture<'a, Option<Response<Body>>>;
 }
 
 /// A response that is ready needs no heap allocation; every other future is boxed, so that a connection stays small.
@@ -61,7 +66,7 @@ impl Dispatcher {
         if let Some(error) = too_large(&request) {
             return immediate(self.refuse(&request, peer, &error));
         }
-        if !self.membership.fits() && !OPERATIONS.contains(&request.uri().path()) {
+        if !self.takes_requests.load(Ordering::Relaxed) && !OPERATIONS.contains(&request.uri().path()) {
             let error = ApiError::from(ErrorCode::StoreUnavailable).retry_after(STRANGER_RETRY_AFTER_SECONDS);
             return immediate(self.refuse(&request, peer, &error));
         }
@@ -122,19 +127,13 @@ impl Dispatcher {
 
     async fn operations(&self, request: &Request<Incoming>, peer: SocketAddr) -> Option<Response<Body>> {
         let path = request.uri().path();
-        if OPERATIONS.contains(&path) && !request.method().is_safe() {
+        if !OPERATIONS.contains(&path) {
+            return None;
+        }
+        if !request.method().is_safe() {
             return Some(self.refuse(request, peer, &ApiError::from(ErrorCode::MethodNotAllowed).allow("GET,HEAD")));
         }
-        match path {
-            "/healthz" => Some(health::healthz()),
-            "/readyz" => Some(health::readyz(&self.health).await),
-            "/metrics" => {
-                let metrics = self.metrics.as_ref()?;
-                let allowed = !metrics.loopback_only || is_from_this_machine(peer, request.headers());
-                allowed.then(|| health::text(StatusCode::OK, metrics.render()))
-            }
-            _ => None,
-        }
+        self.operations.answer(path, is_from_this_machine(peer, request.headers())).await
     }
 }
 
