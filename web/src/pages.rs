@@ -10,7 +10,7 @@ mod line;
 pub use line::{LinePage, LineShape, LineView, LineVisitor, Slower};
 
 mod checkout;
-pub use checkout::{CheckoutPage, CheckoutState, Choice, HeldOrder};
+pub use checkout::{CheckoutPage, CheckoutState, Choice, HeldOrder, QuantityFault};
 
 mod order;
 pub use order::{HistoryEntry, OrderLine, OrderPage};

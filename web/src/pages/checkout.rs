@@ -35,7 +35,9 @@ pub enum CheckoutState {
         hold_seconds: u64,
         /// What was typed before, if the form comes back.
         email: String,
-        /// What was wrong with the form that came back.
+        /// Whether that is no address.
+        is_email_invalid: bool,
+        /// Why the form came back.
         error: Option<ErrorCode>,
         /// Idempotency key of the reservation.
         key: String,
@@ -76,8 +78,19 @@ pub struct Choice {
     pub price: Money,
     /// Most that may be chosen now; 0 when none is free.
     pub most: u64,
-    /// What is filled in.
-    pub quantity: u64,
+    /// What is filled in: what was typed before, if the form comes back.
+    pub quantity: String,
+    /// What is wrong with it.
+    pub fault: Option<QuantityFault>,
+}
+
+/// What can be wrong with the quantity of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuantityFault {
+    /// No number of units that can be had.
+    OutOfRange,
+    /// With the other items it is more than one buyer may have.
+    AboveLimit,
 }
 
 /// An order that waits for its payment. The order page uses it too.
@@ -115,6 +128,14 @@ impl CheckoutPage {
             CheckoutState::PassUsed { .. } => messages.used,
             CheckoutState::PassExpired => messages.pass_expired,
         }
+    }
+
+    fn fault(&self, choice: &Choice, per_buyer_limit: impl Plain<u64>) -> Option<String> {
+        let messages = self.layout.messages();
+        choice.fault.map(|fault| match fault {
+            QuantityFault::OutOfRange => messages.checkout.quantity_fault.with(choice.most),
+            QuantityFault::AboveLimit => messages.sale.limit.of(per_buyer_limit),
+        })
     }
 
     fn hint(&self, hold_seconds: impl Plain<u64>) -> String {

@@ -3,7 +3,7 @@
 use sale::{Language, OrderState, testing::won};
 use web::{
     ErrorCode,
-    pages::{CheckoutPage, CheckoutState, Choice, HeldOrder, HistoryEntry, OrderLine, OrderPage},
+    pages::{CheckoutPage, CheckoutState, Choice, HeldOrder, HistoryEntry, OrderLine, OrderPage, QuantityFault},
 };
 
 use super::{Sample, after, layout, pick, sale_name, sample};
@@ -31,23 +31,45 @@ pub(super) fn checkout(language: Language) -> Vec<Sample> {
         let (sale, path) = ("sneaker".to_owned(), "/sales/sneaker/checkout");
         CheckoutPage { layout: layout(language, path), sale, sale_name: sale_name(language), state }.render()
     };
-    let choice =
-        |id: &str, name, most, quantity| Choice { id: id.to_owned(), name, price: won(189_000), most, quantity };
-    let choosing = |email: &str, error| CheckoutState::Choosing {
+    let choice = |id: &str, name, most, quantity: &str, fault| Choice {
+        id: id.to_owned(),
+        name,
+        price: won(189_000),
+        most,
+        quantity: quantity.to_owned(),
+        fault,
+    };
+    let choosing = |(quantity, fault), (email, is_email_invalid): (&str, bool), error| CheckoutState::Choosing {
         choices: vec![
-            choice("white", pick(language, "흰색 한 켤레", "One pair, white"), 2, 1),
-            choice("ink", pick(language, "먹색 한 켤레", "One pair, ink"), 0, 0),
+            choice("white", pick(language, "흰색 한 켤레", "One pair, white"), 2, quantity, fault),
+            choice("ink", pick(language, "먹색 한 켤레", "One pair, ink"), 0, "0", None),
         ],
         pass_until: after(583),
         per_buyer_limit: 2,
         hold_seconds: 300,
         email: email.to_owned(),
+        is_email_invalid,
         error,
         key: "01JD3333333333333333333333".to_owned(),
     };
     vec![
-        sample("checkout-choosing", page(choosing("", None))),
-        sample("checkout-choosing-error", page(choosing("me@example.com", Some(ErrorCode::InvalidQuantity)))),
+        sample("checkout-choosing", page(choosing(("1", None), ("", false), None))),
+        sample(
+            "checkout-choosing-quantity",
+            page(choosing(
+                ("9", Some(QuantityFault::OutOfRange)),
+                ("me@example.com", false),
+                Some(ErrorCode::InvalidQuantity),
+            )),
+        ),
+        sample(
+            "checkout-choosing-limit",
+            page(choosing(("2", Some(QuantityFault::AboveLimit)), ("", false), Some(ErrorCode::LimitReached))),
+        ),
+        sample(
+            "checkout-choosing-email",
+            page(choosing(("1", None), ("me@example", true), Some(ErrorCode::InvalidField))),
+        ),
         sample("checkout-held", page(CheckoutState::Held(held(language)))),
         sample("checkout-declined", page(CheckoutState::Declined(held(language)))),
         sample("checkout-paying", page(CheckoutState::Paying { order: ORDER.to_owned() })),

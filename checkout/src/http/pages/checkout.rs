@@ -13,7 +13,7 @@ use stores::database::{
 };
 use web::{
     ApiError, ErrorCode,
-    pages::{CheckoutPage, CheckoutState, Choice},
+    pages::{CheckoutPage, CheckoutState, Choice, QuantityFault},
     paths,
 };
 
@@ -72,24 +72,26 @@ async fn state(page: &PageRequest, known: &StockedSale, pass: &Pass) -> Result<C
     Ok(choosing(page, known, pass, &CheckoutForm::default(), None))
 }
 
+/// The form; as it was typed when it comes back with an error.
 fn choosing(
     page: &PageRequest,
     known: &StockedSale,
     pass: &Pass,
     form: &CheckoutForm,
-    error: Option<ErrorCode>,
+    error: Option<&ApiError>,
 ) -> CheckoutState {
     let language = page.visitor().language();
     let limit = u64::from(known.sale.per_buyer_limit);
     let choices = known.sale.items.iter().zip(&known.stock).enumerate().map(|(at, (item, count))| {
         let most = u64::try_from(count.free).unwrap_or(0).min(limit);
-        let typed = form.quantity(item.id.as_str()).and_then(|typed| typed.trim().parse().ok());
+        let typed = form.quantity(item.id.as_str());
         Choice {
             id: item.id.to_string(),
             name: item.name.in_language(language).to_owned(),
             price: item.price,
             most,
-            quantity: typed.unwrap_or_else(|| u64::from(at == 0).min(most)),
+            quantity: typed.cloned().unwrap_or_else(|| u64::from(at == 0).min(most).to_string()),
+            fault: error.and_then(|error| form.quantity_fault(item.id.as_str(), most, error)),
         }
     });
     CheckoutState::Choosing {
@@ -98,7 +100,8 @@ fn choosing(
         per_buyer_limit: limit,
         hold_seconds: known.sale.hold_seconds.into(),
         email: form.email.clone(),
-        error,
+        is_email_invalid: error.is_some_and(is_about_the_email),
+        error: error.map(|error| error.code),
         key: fresh_key(),
     }
 }
@@ -136,21 +139,54 @@ impl CheckoutForm {
         self.quantities.get(&format!("quantity_{item}"))
     }
 
-    fn body(&self, language: &str) -> ReserveBody {
+    /// The quantities that were typed, as lines of an order.
+    fn lines(&self) -> Vec<RequestedLine> {
         let lines = self.quantities.iter().filter_map(|(name, value)| {
             let item = name.strip_prefix("quantity_")?.to_owned();
-            // What is no number is refused as no quantity, like 0 alone.
-            Some(RequestedLine { item, quantity: value.trim().parse().unwrap_or(0) })
+            let typed = value.trim();
+            // What is no number is refused, like 0 alone.
+            let quantity = typed.parse().unwrap_or(if typed.is_empty() { 0 } else { -1 });
+            Some(RequestedLine { item, quantity })
         });
         let mut lines: Vec<RequestedLine> = lines.collect();
         if lines.iter().any(|line| line.quantity != 0) {
             lines.retain(|line| line.quantity != 0);
         }
+        lines
+    }
+
+    /// What an error says about the quantity of an item of which `most` can be had.
+    fn quantity_fault(&self, item: &str, most: u64, error: &ApiError) -> Option<QuantityFault> {
+        let lines = self.lines();
+        let at = lines.iter().position(|line| line.item == item);
+        let is_named = |pointer: &str| match pointer.strip_prefix("/lines") {
+            Some("") => true,
+            Some(rest) => rest.split('/').nth(1).and_then(|index| index.parse().ok()) == at,
+            None => false,
+        };
+        if at.is_some() && error.errors.iter().any(|error| is_named(&error.pointer)) {
+            return Some(QuantityFault::OutOfRange);
+        }
+        let quantity = at.map_or(0, |at| lines[at].quantity);
+        match error.code {
+            ErrorCode::SoldOut if u64::try_from(quantity).is_ok_and(|quantity| quantity > most) => {
+                Some(QuantityFault::OutOfRange)
+            }
+            ErrorCode::LimitReached if quantity > 0 => Some(QuantityFault::AboveLimit),
+            _ => None,
+        }
+    }
+
+    fn body(&self, language: &str) -> ReserveBody {
         let email = Some(self.email.trim()).filter(|email| !email.is_empty());
         let contact =
             email.map(|email| RequestedContact { email: email.to_owned(), locale: Some(language.to_owned()) });
-        ReserveBody { lines, contact }
+        ReserveBody { lines: self.lines(), contact }
     }
+}
+
+fn is_about_the_email(error: &ApiError) -> bool {
+    error.errors.iter().any(|error| error.pointer == "/contact/email")
 }
 
 pub async fn reserve(
@@ -189,8 +225,43 @@ const fn is_about_the_form(code: ErrorCode) -> bool {
 async fn refused(page: &PageRequest, pass: &Pass, form: &CheckoutForm, error: &ApiError) -> Result<Response, ApiError> {
     let known = known(&page.app, pass.sale.as_str()).await?;
     let state = match state(page, &known, pass).await? {
-        CheckoutState::Choosing { .. } => choosing(page, &known, pass, form, Some(error.code)),
+        CheckoutState::Choosing { .. } => choosing(page, &known, pass, form, Some(error)),
         elsewhere => elsewhere,
     };
     Ok(checkout_page(page, &known, state, error.code.status()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(quantities: &[(&str, &str)]) -> CheckoutForm {
+        let quantities = quantities.iter().map(|(item, typed)| (format!("quantity_{item}"), (*typed).to_owned()));
+        CheckoutForm { quantities: quantities.collect(), ..CheckoutForm::default() }
+    }
+
+    #[test]
+    fn an_error_marks_the_quantity_that_it_is_about() {
+        let at = |pointer| ApiError::field(ErrorCode::InvalidQuantity, pointer);
+        let typed = form(&[("ink", "0"), ("red", "x"), ("white", "-1")]);
+        let fault = |item, error: &ApiError| typed.quantity_fault(item, 2, error);
+        // What was left at nothing is no line.
+        assert_eq!(fault("red", &at("/lines/0/quantity")), Some(QuantityFault::OutOfRange));
+        assert_eq!(fault("white", &at("/lines/1/quantity")), Some(QuantityFault::OutOfRange));
+        assert_eq!(fault("ink", &at("/lines/0/quantity")), None);
+        let nothing = form(&[("ink", "0"), ("white", "0")]);
+        assert_eq!(nothing.quantity_fault("white", 2, &at("/lines/1/quantity")), Some(QuantityFault::OutOfRange));
+        assert_eq!(nothing.quantity_fault("ink", 2, &at("/contact/email")), None);
+    }
+
+    #[test]
+    fn what_is_too_much_is_marked_where_it_was_chosen() {
+        let typed = form(&[("ink", "0"), ("white", "2")]);
+        let fault = |item, most, code: ErrorCode| typed.quantity_fault(item, most, &code.into());
+        assert_eq!(fault("white", 2, ErrorCode::LimitReached), Some(QuantityFault::AboveLimit));
+        assert_eq!(fault("ink", 2, ErrorCode::LimitReached), None);
+        assert_eq!(fault("white", 1, ErrorCode::SoldOut), Some(QuantityFault::OutOfRange));
+        assert_eq!(fault("white", 2, ErrorCode::SoldOut), None);
+        assert_eq!(fault("white", 2, ErrorCode::PassUsed), None);
+    }
 }
