@@ -8,6 +8,7 @@ pub mod access;
 pub mod console;
 pub mod errors;
 pub mod extract;
+pub mod live_figures;
 pub mod orders;
 pub mod pages;
 pub mod sales;

@@ -16,7 +16,7 @@ use checkout::http::{
     access::{self as guards, Anyone, Guard, Operator, OwnOrder, PassHolder, Principal, Seller},
     console, errors,
     extract::PageRequest,
-    orders, pages, sales, seller_api, seller_auth,
+    live_figures, orders, pages, sales, seller_api, seller_auth,
 };
 use http::{HeaderName, Method, StatusCode, header};
 use server::access_log;
@@ -117,7 +117,7 @@ pub fn routes() -> Vec<Route> {
         POST   "/v1/sales/{sale}/pause"             Checkout Seller     api  seller_api::pause;
         POST   "/v1/sales/{sale}/resume"            Checkout Seller     api  seller_api::resume;
         POST   "/v1/sales/{sale}/close"             Checkout Seller     api  seller_api::close;
-        GET    "/v1/sales/{sale}/live"              Checkout Seller     api  seller_api::live;
+        GET    "/v1/sales/{sale}/live"              Checkout Seller     api  live_figures::show;
         GET    "/v1/sales/{sale}/orders"            Checkout Seller     api  orders::list;
         GET    "/v1/sales/{sale}/verify"            Checkout Operator   api  seller_api::verify;
         POST   "/v1/sellers"                        Checkout Operator   api  seller_auth::add;

@@ -11,6 +11,7 @@ pub mod frame;
 pub mod ids;
 pub mod keys;
 pub mod language;
+pub mod live_figures;
 pub mod money;
 #[cfg(feature = "openapi")]
 mod openapi;
@@ -33,6 +34,7 @@ pub use frame::Frame;
 pub use ids::{BuyerId, Epoch, EpochNonce, HoldId, ItemId, OrderId, PassId, SaleId, SessionId, Term};
 pub use keys::Keys;
 pub use language::{Language, Text};
+pub use live_figures::{LiveFigures, UnitCounts};
 pub use money::{Currency, Money};
 pub use order::{HoldState, OrderState, PaymentState};
 pub use pass::{Pass, PassClaims};

@@ -8,10 +8,8 @@ use sale::{Admission, Sale, SaleId};
 use serde::Serialize;
 use stores::database::{
     audit_log::AuditEntry,
-    orders, payments,
     sales::{self, ChangeOutcome, CreateOutcome, StockedSale, Switch},
 };
-use stores::queue_store::StockCount;
 use utoipa::ToSchema;
 use web::{ApiError, ErrorCode, paths};
 
@@ -273,79 +271,6 @@ pub async fn close(
     Path(id): Path<String>,
 ) -> Result<JsonAnswer<Settings>, ApiError> {
     Ok(settings(&app, &switch(&app, &id, Switch::Close, caller).await?))
-}
-
-/// The sale's figures at this moment.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Live {
-    pub state: sale::SaleState,
-    pub waiting: u64,
-    pub called: u64,
-    pub active: u64,
-    pub max_active: u32,
-    pub called_total: u64,
-    pub admitted_total: u64,
-    pub rate_per_minute: u32,
-    pub units: Units,
-    pub orders: std::collections::BTreeMap<String, u64>,
-    /// total − free − held − sold; anything but 0 is a fault.
-    pub conservation: i64,
-    /// Median seconds from the request of a payment to the money, of the newest orders; `null` before the first.
-    pub payment_seconds: Option<f64>,
-}
-
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Units {
-    pub total: i64,
-    pub free: i64,
-    pub held: i64,
-    pub sold: i64,
-}
-
-/// Reads the figures: the line's and the units' from the queue store in one step, the rest from the database.
-pub async fn figures(app: &AppState, id: &str) -> Result<Live, ApiError> {
-    let known = known(app, id).await?;
-    let now = app.database.now();
-    let key = known.queue_key();
-    let seen = app.queue.observe(&key, 1).await?;
-    let orders = orders::counts(&app.database, &known.sale.id).await?;
-    let paying = payments::median_ms(&app.database, &known.sale.id).await?;
-    let total = i64::try_from(known.sale.units()).unwrap_or(i64::MAX);
-    // The gate counts free, held and sold in one step; the database says how many exist. Their sum must agree.
-    let sum = |count: fn(&StockCount) -> i64| seen.stock.iter().map(count).fold(0, i64::saturating_add);
-    let units = Units { total, free: sum(|c| c.free), held: sum(|c| c.held), sold: sum(|c| c.sold) };
-    let state = known.state(now);
-    Ok(Live {
-        state,
-        waiting: seen.waiting,
-        called: seen.called,
-        active: seen.active,
-        max_active: known.sale.admission.max_active,
-        called_total: seen.called_total,
-        admitted_total: seen.admitted_total,
-        rate_per_minute: if state == sale::SaleState::Open { known.sale.admission.per_minute } else { 0 },
-        conservation: units.total - units.free - units.held - units.sold,
-        payment_seconds: paying.map(|ms| f64::from(i32::try_from(ms).unwrap_or(i32::MAX)) / 1_000.0),
-        units,
-        orders: orders.into_iter().map(|(state, count)| (state.as_str().to_owned(), count)).collect(),
-    })
-}
-
-/// The sale's figures at this moment.
-#[utoipa::path(
-    get,
-    path = "/v1/sales/{sale}/live",
-    operation_id = "show_live_figures",
-    tag = "seller",
-    params(("sale" = SaleId, Path)),
-    responses((status = 200, description = "The figures", body = Live))
-)]
-pub async fn live(
-    _: Seller,
-    State(app): State<AppState>,
-    Path(id): Path<String>,
-) -> Result<JsonAnswer<Live>, ApiError> {
-    Ok(JsonAnswer(figures(&app, &id).await?))
 }
 
 /// Compares queue, stock, database, event log and payments; only differences that last over two reads count.

@@ -7,7 +7,7 @@ mod sales;
 pub use sales::{ConsoleSaleRow, ConsoleSalesPage};
 
 mod sale;
-pub use self::sale::{AdmissionForm, Change, ChangeKind, ConsoleSalePage, Live, Trouble};
+pub use self::sale::{AdmissionForm, Change, ChangeKind, ConsoleSalePage, Trouble};
 
 mod sale_form;
 pub use sale_form::{ItemForm, Purpose, SaleForm, SaleFormPage};

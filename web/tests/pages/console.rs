@@ -1,9 +1,11 @@
 //! The seller's console.
 
-use sale::{Language, OrderState, SaleState, sale::Mode, testing::won};
+use std::collections::BTreeMap;
+
+use sale::{Language, LiveFigures, OrderState, SaleState, UnitCounts, sale::Mode, testing::won};
 use web::pages::console::{
     AdmissionForm, Change, ChangeKind, ConsoleOrderRow, ConsoleOrdersPage, ConsoleSalePage, ConsoleSaleRow,
-    ConsoleSalesPage, Fault, FieldFault, ItemField, ItemForm, Live, MailPage, MailRow, MailboxPage, Purpose, SaleField,
+    ConsoleSalesPage, Fault, FieldFault, ItemField, ItemForm, MailPage, MailRow, MailboxPage, Purpose, SaleField,
     SaleForm, SaleFormPage, SignIn, SignInPage, Trouble,
 };
 
@@ -46,25 +48,24 @@ fn sales(language: Language) -> Vec<Sample> {
     vec![sample("console-sales", page(rows, true)), sample("console-sales-none", page(Vec::new(), false))]
 }
 
-fn live() -> Live {
-    Live {
+fn figures(state: SaleState) -> LiveFigures {
+    LiveFigures {
+        state,
         waiting: 8431,
         called: 14,
         active: 186,
+        max_active: 200,
         called_total: 1204,
         admitted_total: 1190,
         rate_per_minute: 600,
-        total: 1000,
-        free: 312,
-        held: 31,
-        sold: 657,
-        conservation: 0,
-        orders: vec![
+        units: UnitCounts { total: 1000, free: 312, held: 31, sold: 657 },
+        orders: BTreeMap::from([
             (OrderState::Paid, 657),
             (OrderState::PendingPayment, 19),
             (OrderState::PaymentProcessing, 12),
             (OrderState::PaymentFailed, 44),
-        ],
+        ]),
+        conservation: 0,
         payment_seconds: Some(1.84),
     }
 }
@@ -74,9 +75,8 @@ fn sale(language: Language) -> Vec<Sample> {
         layout: layout(language, "/console/sales/sneaker"),
         sale: "sneaker".to_owned(),
         name: sale_name(language),
-        state,
         opens_at: after(-900),
-        live: live(),
+        figures: figures(state),
         admission: AdmissionForm { per_minute: "600".into(), max_active: "200".into(), overcall: "0".into() },
         trouble: Vec::new(),
         changes: [
@@ -101,7 +101,7 @@ fn sale(language: Language) -> Vec<Sample> {
         faults: Vec::new(),
     };
     let mut trouble = page(SaleState::Open);
-    trouble.live.conservation = 2;
+    trouble.figures.conservation = 2;
     trouble.trouble = vec![
         Trouble::Store,
         Trouble::Conservation(2),

@@ -2,19 +2,16 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use sale::OrderState;
+use sale::{LiveFigures, OrderState};
 use serde::Deserialize;
-use stores::{
-    database::{
-        audit_log::{self, AuditEntry},
-        outbox,
-        sales::{StockedSale, Switch},
-    },
-    queue_store::StockCount,
+use stores::database::{
+    audit_log::{self, AuditEntry},
+    outbox,
+    sales::Switch,
 };
 use web::{
     ApiError,
-    pages::console::{AdmissionForm, Change, ChangeKind, ConsoleSalePage, FieldFault, Live, Trouble},
+    pages::console::{AdmissionForm, Change, ChangeKind, ConsoleSalePage, FieldFault, Trouble},
     paths,
 };
 
@@ -22,9 +19,10 @@ use super::{
     super::{
         access::{Caller, Seller, Write},
         extract::{Form, PageRequest, Path, Query},
+        live_figures,
         pages::to,
         sales::known,
-        seller_api::{self, figures, switch, update_admission},
+        seller_api::{switch, update_admission},
     },
     sale_document::{admission_document, admission_faults},
 };
@@ -63,9 +61,12 @@ pub async fn show(
 async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Response, ApiError> {
     let app = &page.app;
     let known = known(app, id).await?;
-    let (live, mut trouble) = match figures(app, id).await {
-        Ok(figures) => (live(&figures), trouble(&figures)),
-        Err(_) => (quiet(&known), vec![Trouble::Store]),
+    let (figures, mut trouble) = match live_figures::read(app, &known).await {
+        Ok(figures) => {
+            let trouble = trouble(&figures);
+            (figures, trouble)
+        }
+        Err(_) => (live_figures::of_database_alone(app, &known), vec![Trouble::Store]),
     };
     let waiting_events = outbox::unpublished_count(&app.database).await?;
     if waiting_events > MANY_EVENTS {
@@ -80,9 +81,8 @@ async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Respons
         layout,
         sale: id.to_owned(),
         name: known.sale.name.in_language(language).to_owned(),
-        state: known.state(app.database.now()),
         opens_at: known.sale.opens_at,
-        live,
+        figures,
         admission,
         trouble,
         changes: entries.iter().map(change).collect(),
@@ -93,50 +93,8 @@ async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Respons
     Ok(page.page(&nonce, status, html))
 }
 
-fn live(figures: &seller_api::Live) -> Live {
-    let count = |number: i64| u64::try_from(number).unwrap_or(0);
-    let orders = figures.orders.iter().filter_map(|(state, orders)| Some((OrderState::parse(state)?, *orders)));
-    Live {
-        waiting: figures.waiting,
-        called: figures.called,
-        active: figures.active,
-        called_total: figures.called_total,
-        admitted_total: figures.admitted_total,
-        rate_per_minute: figures.rate_per_minute.into(),
-        total: count(figures.units.total),
-        free: count(figures.units.free),
-        held: count(figures.units.held),
-        sold: count(figures.units.sold),
-        conservation: figures.conservation,
-        orders: orders.collect(),
-        payment_seconds: figures.payment_seconds,
-    }
-}
-
-/// What the database alone can say while the line does not answer.
-fn quiet(known: &StockedSale) -> Live {
-    let sum = |count: fn(&StockCount) -> i64| {
-        u64::try_from(known.stock.iter().map(count).fold(0, i64::saturating_add)).unwrap_or(0)
-    };
-    Live {
-        waiting: 0,
-        called: 0,
-        active: 0,
-        called_total: 0,
-        admitted_total: 0,
-        rate_per_minute: 0,
-        total: known.sale.units(),
-        free: sum(|count| count.free),
-        held: sum(|count| count.held),
-        sold: sum(|count| count.sold),
-        conservation: 0,
-        orders: Vec::new(),
-        payment_seconds: None,
-    }
-}
-
-fn trouble(figures: &seller_api::Live) -> Vec<Trouble> {
-    let orders = |state: OrderState| figures.orders.get(state.as_str()).copied().filter(|orders| *orders > 0);
+fn trouble(figures: &LiveFigures) -> Vec<Trouble> {
+    let orders = |state: OrderState| figures.orders.get(&state).copied().filter(|orders| *orders > 0);
     let found = [
         (figures.conservation != 0).then_some(Trouble::Conservation(figures.conservation)),
         orders(OrderState::NeedsReview).map(Trouble::NeedsReview),

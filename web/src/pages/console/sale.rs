@@ -1,13 +1,14 @@
 //! `/console/sales/{sale}`: one sale, live, and its controls.
 
 use askama::Template;
-use sale::{Admission, OrderState, SaleState, Timestamp};
+use sale::{Admission, LiveFigures, OrderState, SaleState, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::field::{FieldFault, SaleField, fault_message};
 use crate::{
     Layout, assets,
+    messages::Plain,
     pages::{Tone, rendered, script_json},
 };
 
@@ -21,12 +22,10 @@ pub struct ConsoleSalePage {
     pub sale: String,
     /// Its name in the page's language.
     pub name: String,
-    /// Where it stands.
-    pub state: SaleState,
     /// The opening.
     pub opens_at: Timestamp,
     /// The figures as `GET /v1/sales/{sale}/live` gives them.
-    pub live: Live,
+    pub figures: LiveFigures,
     /// The settings in force.
     pub admission: AdmissionForm,
     /// What needs attention, worst first.
@@ -37,37 +36,6 @@ pub struct ConsoleSalePage {
     pub saved: bool,
     /// What was wrong with the settings that were just sent.
     pub faults: Vec<FieldFault>,
-}
-
-/// The live figures.
-#[derive(Clone, Debug, Default)]
-pub struct Live {
-    /// In the line, not called.
-    pub waiting: u64,
-    /// Called, not yet in.
-    pub called: u64,
-    /// Inside.
-    pub active: u64,
-    /// Calls since the opening.
-    pub called_total: u64,
-    /// Passes since the opening.
-    pub admitted_total: u64,
-    /// The rate in force.
-    pub rate_per_minute: u64,
-    /// All units.
-    pub total: u64,
-    /// Free units.
-    pub free: u64,
-    /// Held units.
-    pub held: u64,
-    /// Sold units.
-    pub sold: u64,
-    /// total − free − held − sold.
-    pub conservation: i64,
-    /// How many orders are in each state.
-    pub orders: Vec<(OrderState, u64)>,
-    /// Median seconds from the request to the result of a payment, if any has been made.
-    pub payment_seconds: Option<f64>,
 }
 
 /// The form of the settings of admission, as it was typed: a refused entry is kept.
@@ -165,24 +133,29 @@ impl ConsoleSalePage {
         message.to_owned()
     }
 
+    /// Units as the page shows them, in figures and as the width of a bar.
+    fn count(units: impl Plain<i64>) -> u64 {
+        u64::try_from(units.plain()).unwrap_or(0)
+    }
+
     fn fault(&self, field: SaleField) -> Option<String> {
         fault_message(&self.faults, field, &self.layout.messages().console)
     }
 
     fn payment_time(&self) -> String {
         let seconds_message = &self.layout.messages().console.sale.payment_seconds;
-        self.live
+        self.figures
             .payment_seconds
             .map_or_else(|| "–".to_owned(), |seconds| seconds_message.with(format_args!("{seconds:.1}")))
     }
 
     const fn is_over(&self) -> bool {
-        matches!(self.state, SaleState::Closed)
+        matches!(self.figures.state, SaleState::Closed)
     }
 
     /// Every state of orders and of the sale with its label, so that the script can show states that come up later.
     fn data(&self) -> String {
-        let messages = self.layout.messages();
+        let (messages, units) = (self.layout.messages(), self.figures.units);
         let labels: serde_json::Map<String, serde_json::Value> = OrderState::ALL
             .iter()
             .map(|state| (state.as_str().to_owned(), messages.order.state(state).label.into()))
@@ -193,11 +166,11 @@ impl ConsoleSalePage {
             .collect();
         script_json(&json!({
             "sale": self.sale,
-            "state": self.state.as_str(),
+            "state": self.figures.state.as_str(),
             "states": states,
-            "called_total": self.live.called_total,
-            "rate": self.live.rate_per_minute,
-            "units": [self.live.free, self.live.held, self.live.sold],
+            "called_total": self.figures.called_total,
+            "rate": self.figures.rate_per_minute,
+            "units": [units.free, units.held, units.sold],
             "labels": labels,
             "good": messages.console.sale.conservation_good,
             "bad": messages.console.sale.conservation_bad,

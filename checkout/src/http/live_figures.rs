@@ -1,0 +1,80 @@
+//! The figures of a running sale, as the API and the console show them.
+
+use axum::{Json, extract::State};
+use sale::{LiveFigures, SaleId, SaleState, UnitCounts};
+use stores::{
+    database::{orders, payments, sales::StockedSale},
+    queue_store::StockCount,
+};
+use web::ApiError;
+
+use super::{AppState, access::Seller, extract::Path, sales::known};
+
+/// The sale's figures at this moment.
+#[utoipa::path(
+    get,
+    path = "/v1/sales/{sale}/live",
+    operation_id = "show_live_figures",
+    tag = "seller",
+    params(("sale" = SaleId, Path)),
+    responses((status = 200, description = "The figures", body = LiveFigures))
+)]
+pub async fn show(
+    _: Seller,
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<LiveFigures>, ApiError> {
+    let known = known(&app, &id).await?;
+    Ok(Json(read(&app, &known).await?))
+}
+
+/// Reads the figures: the queue's and the units' from the queue store in one step, the rest from the database.
+pub async fn read(app: &AppState, known: &StockedSale) -> Result<LiveFigures, ApiError> {
+    let observed = app.queue.observe(&known.queue_key(), 1).await?;
+    let orders = orders::counts(&app.database, &known.sale.id).await?;
+    let payment_ms = payments::median_ms(&app.database, &known.sale.id).await?;
+    let of_database = of_database_alone(app, known);
+    // The gate counts free, held and sold in one step; the database says how many exist. Their sum must agree.
+    let units = units(known, &observed.stock);
+    Ok(LiveFigures {
+        waiting: observed.waiting,
+        called: observed.called,
+        active: observed.active,
+        called_total: observed.called_total,
+        admitted_total: observed.admitted_total,
+        rate_per_minute: if of_database.state == SaleState::Open { known.sale.admission.per_minute } else { 0 },
+        conservation: units.unaccounted(),
+        payment_seconds: payment_ms.map(|ms| f64::from(i32::try_from(ms).unwrap_or(i32::MAX)) / 1_000.0),
+        units,
+        orders: orders.into_iter().collect(),
+        ..of_database
+    })
+}
+
+/// What the database alone can say while the queue store does not answer.
+pub fn of_database_alone(app: &AppState, known: &StockedSale) -> LiveFigures {
+    LiveFigures {
+        state: known.state(app.database.now()),
+        waiting: 0,
+        called: 0,
+        active: 0,
+        max_active: known.sale.admission.max_active,
+        called_total: 0,
+        admitted_total: 0,
+        rate_per_minute: 0,
+        units: units(known, &known.stock),
+        orders: std::collections::BTreeMap::new(),
+        conservation: 0,
+        payment_seconds: None,
+    }
+}
+
+fn units(known: &StockedSale, stock: &[StockCount]) -> UnitCounts {
+    let sum = |count: fn(&StockCount) -> i64| stock.iter().map(count).fold(0, i64::saturating_add);
+    UnitCounts {
+        total: i64::try_from(known.sale.units()).unwrap_or(i64::MAX),
+        free: sum(|count| count.free),
+        held: sum(|count| count.held),
+        sold: sum(|count| count.sold),
+    }
+}
