@@ -6,11 +6,13 @@ use sale::{
     order::{Fulfilment, LineKind},
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 use stores::database::orders::{Attempt, HistoryStep, Order};
 use utoipa::ToSchema;
 
 /// The order of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(examples(held_example, paid_example))]
 pub struct OrderView {
     pub id: OrderId,
     /// What it was bought with; its own id where it was bought alone.
@@ -90,6 +92,49 @@ impl From<&Order> for OrderView {
             history: order.history.iter().map(StepView::from).collect(),
         }
     }
+}
+
+/// An order whose units are held, as a reservation is answered.
+fn held_example() -> Value {
+    json!({
+        "id": "019aa5f2-6e10-7c3d-8f41-5b2a9c7e1d04",
+        "purchase": "019aa5f2-6e10-7c3d-8f41-5b2a9c7e1d04",
+        "sale": "sneaker",
+        "state": "pending_payment",
+        "fulfilment": "none",
+        "lines": [{
+            "kind": "item",
+            "item": "pair",
+            "name": {"ko": "한 켤레", "en": "One pair"},
+            "quantity": 1,
+            "price": {"amount": 189_000, "currency": "KRW"},
+        }],
+        "total": {"amount": 189_000, "currency": "KRW"},
+        "hold_until": "2026-11-21T09:05:12.000Z",
+        "payment": null,
+        "next_action": null,
+        "created_at": "2026-11-21T09:00:12.000Z",
+        "history": [{"state": "pending_payment", "at": "2026-11-21T09:00:12.000Z"}],
+    })
+}
+
+/// The same order, paid.
+fn paid_example() -> Value {
+    let mut order = held_example();
+    order["state"] = json!("paid");
+    order["hold_until"] = Value::Null;
+    order["payment"] = json!({
+        "id": "019aa5f2-b7c8-7a90-9d15-3e6f0c2b8a71",
+        "attempt": 1,
+        "state": "captured",
+        "method": "sandbox_ok",
+    });
+    order["history"] = json!([
+        {"state": "pending_payment", "at": "2026-11-21T09:00:12.000Z"},
+        {"state": "payment_processing", "at": "2026-11-21T09:00:31.000Z"},
+        {"state": "paid", "at": "2026-11-21T09:00:32.000Z"},
+    ]);
+    order
 }
 
 fn next_action(attempt: &Attempt) -> Option<NextAction> {

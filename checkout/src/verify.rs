@@ -31,6 +31,14 @@ const EVENT_AGE_MS: i64 = 10_000;
 
 /// What was compared, and what did not fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(examples(
+    json!({"differences": 0, "checked": {"orders": 657, "holds": 688, "payments": 701, "items": 1, "gate_holds": 31}, "found": []}),
+    json!({
+        "differences": 1,
+        "checked": {"orders": 657, "holds": 688, "payments": 701, "items": 1, "gate_holds": 32},
+        "found": [{"what": "hold_in_gate_only", "id": "019aa5f2-6e10-7c3d-8f41-5b2a9c7e1d04.1", "detail": ""}],
+    })
+))]
 pub struct Report {
     pub differences: usize,
     pub checked: BTreeMap<&'static str, u64>,

@@ -149,6 +149,72 @@ mod tests {
         }
     }
 
+    /// What of an example its schema does not allow. A part of a schema does not know the fields of the others.
+    fn misfit(document: &Value, schema: &Value, is_part: bool, example: &Value, at: &str) -> Option<String> {
+        if let Some(reference) = schema["$ref"].as_str() {
+            let schema = document.pointer(reference.trim_start_matches('#'))?;
+            return misfit(document, schema, is_part, example, at);
+        }
+        if let Some(parts) = schema["allOf"].as_array() {
+            return parts.iter().find_map(|part| misfit(document, part, true, example, at));
+        }
+        let misfit = |schema: &Value, example: &Value, at: &str| misfit(document, schema, false, example, at);
+        if let Some(choices) = schema["oneOf"].as_array() {
+            let fits = choices.iter().any(|choice| misfit(choice, example, at).is_none());
+            return (!fits).then(|| format!("{at}: {example} is none of {choices:?}"));
+        }
+        let types = match &schema["type"] {
+            Value::Array(types) => types.clone(),
+            of_type => vec![of_type.clone()],
+        };
+        let of_type = match example {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let is_allowed =
+            types.iter().any(|allowed| *allowed == of_type || *allowed == "number" && of_type == "integer");
+        if !is_allowed || schema["enum"].as_array().is_some_and(|values| !values.contains(example)) {
+            return Some(format!("{at}: {example} is no {schema}"));
+        }
+        match example {
+            Value::Array(items) => items.iter().find_map(|item| misfit(&schema["items"], item, at)),
+            Value::Object(fields) => {
+                let required = schema["required"].as_array().into_iter().flatten();
+                let missing = required.filter_map(Value::as_str).find(|key| !fields.contains_key(*key));
+                let wrong = || {
+                    fields.iter().find_map(|(key, value)| {
+                        let field = schema["properties"].get(key).unwrap_or(&schema["additionalProperties"]);
+                        match field {
+                            Value::Null if is_part => None,
+                            Value::Null | Value::Bool(false) => Some(format!("{at}/{key} is no field")),
+                            field => misfit(field, value, &format!("{at}/{key}")),
+                        }
+                    })
+                };
+                missing.map(|key| format!("{at}/{key} is missing")).or_else(wrong)
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn every_example_fits_its_schema() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut examples = 0;
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            for example in schema["examples"].as_array().into_iter().flatten() {
+                assert_eq!(misfit(&document, schema, false, example, name), None);
+                examples += 1;
+            }
+        }
+        assert!(examples >= 15, "{examples}");
+    }
+
     #[test]
     fn every_reference_has_its_schema() {
         let text = document();

@@ -9,6 +9,20 @@ use crate::{order::OrderState, sale::SaleState};
 /// The sale's figures at this moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(examples(json!({
+    "state": "open",
+    "waiting": 8431,
+    "called": 14,
+    "active": 186,
+    "max_active": 200,
+    "called_total": 1204,
+    "admitted_total": 1190,
+    "rate_per_minute": 600,
+    "units": {"total": 1000, "free": 312, "held": 31, "sold": 657},
+    "orders": {"pending_payment": 19, "payment_processing": 12, "payment_failed": 44, "paid": 657},
+    "conservation": 0,
+    "payment_seconds": 1.84,
+}))))]
 pub struct LiveFigures {
     pub state: SaleState,
     /// In the queue, not called.

@@ -1,5 +1,7 @@
 //! The figures of a running sale, as the API and the console show them.
 
+use std::collections::BTreeMap;
+
 use axum::{Json, extract::State};
 use sale::{LiveFigures, SaleId, SaleState, UnitCounts};
 use stores::{
@@ -63,7 +65,7 @@ pub fn of_database_alone(app: &AppState, known: &StockedSale) -> LiveFigures {
         admitted_total: 0,
         rate_per_minute: 0,
         units: units(known, &known.stock),
-        orders: std::collections::BTreeMap::new(),
+        orders: BTreeMap::new(),
         conservation: 0,
         payment_seconds: None,
     }

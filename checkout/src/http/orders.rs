@@ -71,6 +71,7 @@ fn requested_line(at: usize, line: &Value) -> Result<RequestedLine, ApiError> {
 
 /// The body of `POST /v1/orders/{order}/payments`.
 #[derive(ToSchema)]
+#[schema(examples(json!({"method": "sandbox_ok"})))]
 pub struct PaymentBody {
     /// One of the provider's methods.
     pub method: String,

@@ -8,6 +8,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use sale::{Admission, Item, SaleId, SaleState, Text, Timestamp, sale::Kind};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use stores::database::sales::{self, StockedSale};
 use utoipa::ToSchema;
 use web::{ApiError, ErrorCode};
@@ -23,6 +24,7 @@ const PAGE: i64 = 50;
 
 /// A sale on the wire.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(examples(example))]
 pub struct SaleView {
     pub id: SaleId,
     pub kind: Kind,
@@ -80,6 +82,32 @@ impl SaleView {
     pub fn for_seller(known: &StockedSale, now: Timestamp) -> Self {
         Self { admission: Some(known.sale.admission), ..Self::new(known, now) }
     }
+}
+
+/// A sale as its seller sees it.
+fn example() -> Value {
+    json!({
+        "id": "sneaker",
+        "kind": "open_run",
+        "state": "open",
+        "name": {"ko": "한정판 운동화", "en": "Limited sneaker"},
+        "message": null,
+        "opens_at": "2026-11-21T09:00:00.000Z",
+        "closes_at": null,
+        "items": [{
+            "id": "pair",
+            "name": {"ko": "한 켤레", "en": "One pair"},
+            "price": {"amount": 189_000, "currency": "KRW"},
+            "units": 1000,
+            "left": 312,
+        }],
+        "per_buyer_limit": 1,
+        "hold_seconds": 300,
+        "enter_seconds": 120,
+        "pass_seconds": 600,
+        "version": 1,
+        "admission": {"mode": "manual", "per_minute": 600, "max_active": 200, "overcall": 0.0},
+    })
 }
 
 /// A list and where it goes on.

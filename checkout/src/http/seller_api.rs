@@ -208,6 +208,15 @@ pub async fn update_admission(
 
 /// The settings now in force.
 #[derive(Serialize, ToSchema)]
+#[schema(examples(json!({
+    "mode": "manual",
+    "per_minute": 600,
+    "max_active": 200,
+    "overcall": 0.0,
+    "state": "open",
+    "paused": false,
+    "version": 2,
+})))]
 pub struct Settings {
     #[serde(flatten)]
     admission: Admission,

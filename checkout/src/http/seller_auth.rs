@@ -33,6 +33,10 @@ pub const SESSION_SECONDS: i64 = 12 * 3600;
 
 /// A one-time link into the console.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "sign_in_url": "https://line.example.com/console/sign-in/b4Qk3nWm0yT6cV9rL2sXeg",
+    "expires_at": "2026-11-21T09:15:00.000Z",
+})))]
 pub struct SignInLink {
     pub sign_in_url: String,
     pub expires_at: Timestamp,
@@ -53,6 +57,7 @@ pub async fn invite(keys: &Keys, database: &Database, site: &Site, email: &str) 
 
 /// The body of `POST /v1/sellers`.
 #[derive(ToSchema)]
+#[schema(examples(json!({"email": "seller@example.com"})))]
 pub struct SellerBody {
     pub email: String,
 }

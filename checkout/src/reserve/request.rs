@@ -26,6 +26,10 @@ const MAX_LINES: usize = 100;
 
 /// The body of `POST /v1/sales/{sale}/orders`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[schema(examples(
+    json!({"lines": [{"item": "pair", "quantity": 1}]}),
+    json!({"lines": [{"item": "pair", "quantity": 2}], "contact": {"email": "you@example.com", "locale": "en"}})
+))]
 pub struct ReserveBody {
     pub lines: Vec<RequestedLine>,
     #[serde(default)]
