@@ -244,12 +244,12 @@ fn answers_go_to_stdout_and_refusals_to_stderr() {
     let (url, _) = serve(vec![("application/json", r#"{"id":"shoes"}"#)]);
     let answer = folder.run_with("sale show shoes", &[("OPENRUN_PUBLIC_URL", &url)]);
     assert_eq!((answer.code, answer.out.as_str()), (0, "{\n  \"id\": \"shoes\"\n}\n"));
-    let problem = r#"{"title":"there is a sale of this name","code":"sale_exists","trace_id":"t1"}"#;
+    let problem = r#"{"title":"a sale with this id already exists","code":"sale_exists","trace_id":"t1"}"#;
     let (url, _) = serve(vec![("application/problem+json", problem)]);
     folder.write("sale.json", "{}");
     let answer = folder.run(&format!("sale create sale.json --server {url}"));
     assert_eq!((answer.code, answer.out.as_str()), (1, ""));
-    assert_eq!(answer.words, "the server refused: there is a sale of this name (409 sale_exists t1)\n");
+    assert_eq!(answer.words, "the server refused: a sale with this id already exists (409 sale_exists t1)\n");
 }
 
 /// The Markdown files of the repository.
