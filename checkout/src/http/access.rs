@@ -25,7 +25,7 @@ use web::{Access, ApiError, ErrorCode, SameOrigin, Visitor};
 use super::{
     AppState,
     extract::{Path, visitor},
-    sales::known,
+    sales::load_sale,
 };
 use sale::OrderId;
 
@@ -211,7 +211,7 @@ impl FromRequestParts<AppState> for PassHolder {
         match pass(visitor(&app.site, parts), app, &sale) {
             Ok(pass) => Ok(Self(pass)),
             // That the sale does not exist is the better reason.
-            Err(error) => Err(known(app, sale.as_str()).await.err().unwrap_or(error)),
+            Err(error) => Err(load_sale(app, sale.as_str()).await.err().unwrap_or(error)),
         }
     }
 }

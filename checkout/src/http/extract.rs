@@ -23,11 +23,11 @@ use crate::sale_input::{AdmissionChanges, NewSale, SaleChanges};
 const LARGEST_BODY: usize = 64 * 1024;
 
 /// A body that was sent without a listener has nobody at its other end.
-const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+const UNKNOWN_PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Whoever sends the request whose head this is.
 pub fn visitor<'r>(site: &'r Site, parts: &'r Parts) -> Visitor<'r> {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(NOBODY, |peer| peer.0);
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(UNKNOWN_PEER, |peer| peer.0);
     Visitor::new(site, parts, peer)
 }
 
@@ -45,7 +45,7 @@ impl RequestHead {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
-            peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(NOBODY, |peer| peer.0),
+            peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(UNKNOWN_PEER, |peer| peer.0),
         }
     }
 
@@ -104,12 +104,12 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Path<T> {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         match axum::extract::Path::from_request_parts(parts, app).await {
             Ok(axum::extract::Path(ids)) => Ok(Self(ids)),
-            Err(_) => Err(nothing_there(parts.uri.path()).into()),
+            Err(_) => Err(code_of_nothing_at(parts.uri.path()).into()),
         }
     }
 }
 
-fn nothing_there(path: &str) -> ErrorCode {
+fn code_of_nothing_at(path: &str) -> ErrorCode {
     match path.strip_prefix("/v1").unwrap_or(path).split('/').nth(1) {
         Some("sales") => ErrorCode::SaleNotFound,
         Some("orders") => ErrorCode::OrderNotFound,

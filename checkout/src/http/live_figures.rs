@@ -10,7 +10,7 @@ use stores::{
 };
 use web::ApiError;
 
-use super::{AppState, access::Seller, extract::Path, sales::known};
+use super::{AppState, access::Seller, extract::Path, sales::load_sale};
 
 /// The sale's figures at this moment.
 #[utoipa::path(
@@ -26,25 +26,25 @@ pub async fn show(
     State(app): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<LiveFigures>, ApiError> {
-    let known = known(&app, &id).await?;
-    Ok(Json(read(&app, &known).await?))
+    let stocked = load_sale(&app, &id).await?;
+    Ok(Json(read(&app, &stocked).await?))
 }
 
 /// Reads the figures: the queue's and the units' from the queue store in one step, the rest from the database.
-pub async fn read(app: &AppState, known: &StockedSale) -> Result<LiveFigures, ApiError> {
-    let observed = app.queue.observe(&known.queue_key(), 1).await?;
-    let orders = orders::counts(&app.database, &known.sale.id).await?;
-    let payment_ms = payments::median_ms(&app.database, &known.sale.id).await?;
-    let of_database = of_database_alone(app, known);
+pub async fn read(app: &AppState, stocked: &StockedSale) -> Result<LiveFigures, ApiError> {
+    let observed = app.queue.observe(&stocked.queue_key(), 1).await?;
+    let orders = orders::counts(&app.database, &stocked.sale.id).await?;
+    let payment_ms = payments::median_ms(&app.database, &stocked.sale.id).await?;
+    let of_database = of_database_alone(app, stocked);
     // The gate counts free, held and sold in one step; the database says how many exist. Their sum must agree.
-    let units = units(known, &observed.stock);
+    let units = units(stocked, &observed.stock);
     Ok(LiveFigures {
         waiting: observed.waiting,
         called: observed.called,
         active: observed.active,
         called_total: observed.called_total,
         admitted_total: observed.admitted_total,
-        rate_per_minute: if of_database.state == SaleState::Open { known.sale.admission.per_minute } else { 0 },
+        rate_per_minute: if of_database.state == SaleState::Open { stocked.sale.admission.per_minute } else { 0 },
         conservation: units.unaccounted(),
         payment_seconds: payment_ms.map(|ms| f64::from(i32::try_from(ms).unwrap_or(i32::MAX)) / 1_000.0),
         units,
@@ -54,27 +54,27 @@ pub async fn read(app: &AppState, known: &StockedSale) -> Result<LiveFigures, Ap
 }
 
 /// What the database alone can say while the queue store does not answer.
-pub fn of_database_alone(app: &AppState, known: &StockedSale) -> LiveFigures {
+pub fn of_database_alone(app: &AppState, stocked: &StockedSale) -> LiveFigures {
     LiveFigures {
-        state: known.state(app.database.now()),
+        state: stocked.state(app.database.now()),
         waiting: 0,
         called: 0,
         active: 0,
-        max_active: known.sale.admission.max_active,
+        max_active: stocked.sale.admission.max_active,
         called_total: 0,
         admitted_total: 0,
         rate_per_minute: 0,
-        units: units(known, &known.stock),
+        units: units(stocked, &stocked.stock),
         orders: BTreeMap::new(),
         conservation: 0,
         payment_seconds: None,
     }
 }
 
-fn units(known: &StockedSale, stock: &[StockCount]) -> UnitCounts {
+fn units(stocked: &StockedSale, stock: &[StockCount]) -> UnitCounts {
     let sum = |count: fn(&StockCount) -> i64| stock.iter().map(count).fold(0, i64::saturating_add);
     UnitCounts {
-        total: i64::try_from(known.sale.units()).unwrap_or(i64::MAX),
+        total: i64::try_from(stocked.sale.units()).unwrap_or(i64::MAX),
         free: sum(|count| count.free),
         held: sum(|count| count.held),
         sold: sum(|count| count.sold),

@@ -19,7 +19,7 @@ use super::{
     AppState,
     access::{OwnOrder, PassHolder, Seller, Write},
     extract::{FromJson, IdempotencyKey, Json, Path, Query, TraceId},
-    sales::{Cursor, Page, known},
+    sales::{Cursor, Page, load_sale},
 };
 use crate::{
     OrderView, ReserveRequest, cancel, pay,
@@ -205,7 +205,7 @@ const PRIVATE: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, HeaderV
 
 /// A page of a sale's orders and where the next one begins: `{created_at in ms}.{order}`.
 pub async fn page(app: &AppState, sale: &str, cursor: Option<&str>) -> Result<(Vec<Order>, Option<String>), ApiError> {
-    let sale = known(app, sale).await?.sale.id;
+    let sale = load_sale(app, sale).await?.sale.id;
     let after =
         cursor.map(|cursor| parse_cursor(cursor).ok_or_else(|| ApiError::field(ErrorCode::InvalidField, "/cursor")));
     let orders = orders::page(&app.database, &sale, after.transpose()?, PAGE).await?;

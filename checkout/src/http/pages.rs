@@ -14,8 +14,8 @@ use web::{
 
 use super::extract::PageRequest;
 
-/// On to another page.
-pub(super) fn to(path: &str) -> Response {
+/// Leads to another page after a form.
+pub(super) fn redirect(path: &str) -> Response {
     see_other(path).map(Body::new)
 }
 

@@ -53,17 +53,17 @@ pub struct ItemView {
 }
 
 impl SaleView {
-    pub fn new(known: &StockedSale, now: Timestamp) -> Self {
-        let sale = &known.sale;
+    pub fn new(stocked: &StockedSale, now: Timestamp) -> Self {
+        let sale = &stocked.sale;
         let items = sale
             .items
             .iter()
-            .zip(&known.stock)
+            .zip(&stocked.stock)
             .map(|(item, count)| ItemView { item: item.clone(), left: u64::try_from(count.free).unwrap_or(0) });
         Self {
             id: sale.id.clone(),
             kind: sale.kind,
-            state: known.state(now),
+            state: stocked.state(now),
             name: sale.name.clone(),
             message: sale.message.clone(),
             opens_at: sale.opens_at,
@@ -79,8 +79,8 @@ impl SaleView {
     }
 
     /// The same for its seller.
-    pub fn for_seller(known: &StockedSale, now: Timestamp) -> Self {
-        Self { admission: Some(known.sale.admission), ..Self::new(known, now) }
+    pub fn for_seller(stocked: &StockedSale, now: Timestamp) -> Self {
+        Self { admission: Some(stocked.sale.admission), ..Self::new(stocked, now) }
     }
 }
 
@@ -135,7 +135,7 @@ pub fn with_sale(status: StatusCode, view: &SaleView) -> Response {
 }
 
 /// The sale of this id, as the database has it now.
-pub async fn known(app: &AppState, id: &str) -> Result<StockedSale, ApiError> {
+pub async fn load_sale(app: &AppState, id: &str) -> Result<StockedSale, ApiError> {
     let id: SaleId = id.parse().map_err(|_| ErrorCode::SaleNotFound)?;
     sales::load(&app.database, &id).await?.ok_or_else(|| ErrorCode::SaleNotFound.into())
 }
@@ -163,8 +163,8 @@ pub async fn list(
     let ids = sales::list(&app.database, PAGE, after.transpose()?.as_ref()).await?;
     let mut data = Vec::with_capacity(ids.len());
     for id in &ids {
-        if let Some(known) = sales::load(&app.database, id).await? {
-            data.push(SaleView::new(&known, app.database.now()));
+        if let Some(stocked) = sales::load(&app.database, id).await? {
+            data.push(SaleView::new(&stocked, app.database.now()));
         }
     }
     let full = i64::try_from(ids.len()).is_ok_and(|count| count == PAGE);
@@ -185,8 +185,8 @@ pub async fn show(
     State(app): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let known = known(&app, &id).await?;
+    let stocked = load_sale(&app, &id).await?;
     let now = app.database.now();
-    let view = if principal.is_seller() { SaleView::for_seller(&known, now) } else { SaleView::new(&known, now) };
+    let view = if principal.is_seller() { SaleView::for_seller(&stocked, now) } else { SaleView::new(&stocked, now) };
     Ok(with_sale(StatusCode::OK, &view))
 }

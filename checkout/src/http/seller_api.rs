@@ -1,4 +1,4 @@
-//! The seller's side of a sale: make it, change it, steer it, watch it.
+//! The seller's side of a sale: create it, change it, control its admission, verify it.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::{
     AppState,
     access::{Caller, Operator, Seller, Write},
     extract::{IfMatch, Json, Path},
-    sales::{SaleView, known, with_sale},
+    sales::{SaleView, load_sale, with_sale},
 };
 use crate::{
     queue_recovery,
@@ -30,8 +30,8 @@ pub fn audit_entry(app: &AppState, caller: &Caller, action: &str, detail: impl I
     AuditEntry { at: app.database.now(), actor: caller.actor(), action: action.to_owned(), detail: detail.into() }
 }
 
-/// Makes a sale and fills its queue store, so that it can be joined at once.
-pub async fn make(app: &AppState, new: NewSale, caller: Caller) -> Result<StockedSale, ApiError> {
+/// Creates a sale and fills its queue store, so that it can be joined at once.
+pub async fn create_sale(app: &AppState, new: NewSale, caller: Caller) -> Result<StockedSale, ApiError> {
     let owner = caller.person.clone().unwrap_or_default();
     let sale = Sale { owner, ..new.into_sale(app.database.now()) };
     let entry = audit_entry(app, &caller, "create", "");
@@ -40,13 +40,13 @@ pub async fn make(app: &AppState, new: NewSale, caller: Caller) -> Result<Stocke
         CreateOutcome::Created => {}
     }
     if let Err(fault) = queue_recovery::open(&app.database, app.queue.as_ref(), &sale.id).await {
-        tracing::warn!(sale = %sale.id, %fault, "the new sale's line is filled by the stock role");
+        tracing::warn!(sale = %sale.id, %fault, "the queue of the new sale is filled by the stock role");
     }
-    known(app, sale.id.as_str()).await
+    load_sale(app, sale.id.as_str()).await
 }
 
-/// Lays changes over a sale whose version is one of `versions`.
-pub async fn edit(
+/// Changes a sale whose version is one of `versions`.
+pub async fn change_sale(
     app: &AppState,
     id: &str,
     versions: &IfMatch,
@@ -54,14 +54,14 @@ pub async fn edit(
     caller: Caller,
 ) -> Result<StockedSale, ApiError> {
     loop {
-        let before = known(app, id).await?.sale;
+        let before = load_sale(app, id).await?.sale;
         let changed = changes.apply(&before)?;
         if !versions.matches(before.version) {
             return Err(other_version(before.version));
         }
         let entry = audit_entry(app, &caller, "change", changes.to_json());
         match sales::change(&app.database, &changed, before.version, &entry).await? {
-            // Somebody else's change came in between: these may be laid over that one, too.
+            // Another change came in between; this one may be applied to its version, too.
             ChangeOutcome::OtherVersion(_) if *versions == IfMatch::Any => {}
             answer => {
                 let after = outcome(answer, Some(&before))?;
@@ -77,7 +77,7 @@ fn other_version(now: i64) -> ApiError {
 }
 
 /// Sets one of the seller's switches.
-pub async fn switch(app: &AppState, id: &str, switch: Switch, caller: Caller) -> Result<StockedSale, ApiError> {
+pub async fn set_switch(app: &AppState, id: &str, switch: Switch, caller: Caller) -> Result<StockedSale, ApiError> {
     let id: SaleId = id.parse().map_err(|_| ErrorCode::SaleNotFound)?;
     let (name, detail) = match switch {
         Switch::Pause => ("pause", String::new()),
@@ -90,14 +90,14 @@ pub async fn switch(app: &AppState, id: &str, switch: Switch, caller: Caller) ->
     outcome(answer, None)
 }
 
-/// What became of a change of `before`, whose items give the pointers.
+/// The sale as it was changed, or why it was not; the items of `before` give the pointers.
 fn outcome(changed: ChangeOutcome, before: Option<&Sale>) -> Result<StockedSale, ApiError> {
     match changed {
         ChangeOutcome::To(sale) => Ok(*sale),
         ChangeOutcome::NotFound => Err(ErrorCode::SaleNotFound.into()),
         ChangeOutcome::OtherVersion(version) => Err(other_version(version)),
         ChangeOutcome::BelowSold(item) => {
-            let at = before.and_then(|sale| sale.items.iter().position(|known| known.id == item)).unwrap_or(0);
+            let at = before.and_then(|sale| sale.items.iter().position(|other| other.id == item)).unwrap_or(0);
             let pointer = format!("/items/{at}/units");
             Err(ApiError::field(ErrorCode::InvalidField, pointer)
                 .detail("Units that are held or sold cannot be taken away."))
@@ -105,17 +105,17 @@ fn outcome(changed: ChangeOutcome, before: Option<&Sale>) -> Result<StockedSale,
     }
 }
 
-/// Tells the gate of changed units. Should it not answer, the reconciler does.
+/// Sets the changed units at the gate. If it does not answer, the reconciler does so later.
 async fn restock(app: &AppState, after: &StockedSale) {
     let key = after.queue_key();
     for item in &after.sale.items {
         if let Err(fault) = app.queue.restock(&key, &item.id, item.units, after.sale.version).await {
-            tracing::warn!(sale = %after.sale.id, %fault, "the gate hears of the changed units later");
+            tracing::warn!(sale = %after.sale.id, %fault, "the reconciler sets the changed units at the gate");
         }
     }
 }
 
-/// Makes a sale.
+/// Creates a sale.
 #[utoipa::path(
     post,
     path = "/v1/sales",
@@ -134,9 +134,9 @@ pub async fn create(
     State(app): State<AppState>,
     Json(new): Json<NewSale>,
 ) -> Result<Response, ApiError> {
-    let known = make(&app, new, caller).await?;
-    let mut response = sale_answer(&app, StatusCode::CREATED, &known);
-    if let Ok(location) = HeaderValue::try_from(paths::api::sale(&known.sale.id)) {
+    let stocked = create_sale(&app, new, caller).await?;
+    let mut response = sale_answer(&app, StatusCode::CREATED, &stocked);
+    if let Ok(location) = HeaderValue::try_from(paths::api::sale(&stocked.sale.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
@@ -164,12 +164,12 @@ pub async fn change(
     versions: IfMatch,
     Json(changes): Json<SaleChanges>,
 ) -> Result<Response, ApiError> {
-    let known = edit(&app, &id, &versions, &changes, caller).await?;
-    Ok(sale_answer(&app, StatusCode::OK, &known))
+    let stocked = change_sale(&app, &id, &versions, &changes, caller).await?;
+    Ok(sale_answer(&app, StatusCode::OK, &stocked))
 }
 
-fn sale_answer(app: &AppState, status: StatusCode, known: &StockedSale) -> Response {
-    with_sale(status, &SaleView::for_seller(known, app.database.now()))
+fn sale_answer(app: &AppState, status: StatusCode, stocked: &StockedSale) -> Response {
+    with_sale(status, &SaleView::for_seller(stocked, app.database.now()))
 }
 
 /// Sets the rate, the cap and the share of calls beyond the free units.
@@ -191,19 +191,19 @@ pub async fn set_admission(
     Path(id): Path<String>,
     Json(changes): Json<AdmissionChanges>,
 ) -> Result<JsonAnswer<Settings>, ApiError> {
-    let known = update_admission(&app, &id, changes, caller).await?;
-    Ok(settings(&app, &known))
+    let stocked = update_admission(&app, &id, changes, caller).await?;
+    Ok(settings(&app, &stocked))
 }
 
-/// Lays new settings over those in force.
+/// Changes the admission settings in force.
 pub async fn update_admission(
     app: &AppState,
     id: &str,
     changes: AdmissionChanges,
     caller: Caller,
 ) -> Result<StockedSale, ApiError> {
-    let in_force = known(app, id).await?.sale.admission;
-    switch(app, id, Switch::Admission(changes.apply(in_force)), caller).await
+    let in_force = load_sale(app, id).await?.sale.admission;
+    set_switch(app, id, Switch::Admission(changes.apply(in_force)), caller).await
 }
 
 /// The settings now in force.
@@ -225,9 +225,9 @@ pub struct Settings {
     version: i64,
 }
 
-fn settings(app: &AppState, known: &StockedSale) -> JsonAnswer<Settings> {
-    let sale = &known.sale;
-    let state = known.state(app.database.now());
+fn settings(app: &AppState, stocked: &StockedSale) -> JsonAnswer<Settings> {
+    let sale = &stocked.sale;
+    let state = stocked.state(app.database.now());
     JsonAnswer(Settings { admission: sale.admission, state, paused: sale.paused, version: sale.version })
 }
 
@@ -245,10 +245,10 @@ pub async fn pause(
     State(app): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<JsonAnswer<Settings>, ApiError> {
-    Ok(settings(&app, &switch(&app, &id, Switch::Pause, caller).await?))
+    Ok(settings(&app, &set_switch(&app, &id, Switch::Pause, caller).await?))
 }
 
-/// Goes on calling people.
+/// Resumes calling people.
 #[utoipa::path(
     post,
     path = "/v1/sales/{sale}/resume",
@@ -262,7 +262,7 @@ pub async fn resume(
     State(app): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<JsonAnswer<Settings>, ApiError> {
-    Ok(settings(&app, &switch(&app, &id, Switch::Resume, caller).await?))
+    Ok(settings(&app, &set_switch(&app, &id, Switch::Resume, caller).await?))
 }
 
 /// Closes the sale to newcomers; those inside may finish.
@@ -279,7 +279,7 @@ pub async fn close(
     State(app): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<JsonAnswer<Settings>, ApiError> {
-    Ok(settings(&app, &switch(&app, &id, Switch::Close, caller).await?))
+    Ok(settings(&app, &set_switch(&app, &id, Switch::Close, caller).await?))
 }
 
 /// Compares queue, stock, database, event log and payments; only differences that last over two reads count.
@@ -296,7 +296,7 @@ pub async fn verify(
     State(app): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<JsonAnswer<Report>, ApiError> {
-    let sale = known(&app, &id).await?.sale.id;
+    let sale = load_sale(&app, &id).await?.sale.id;
     let verifier =
         Verifier { database: app.database.clone(), queue: Arc::clone(&app.queue), provider: Arc::clone(&app.provider) };
     Ok(JsonAnswer(verifier.verify(Some(&sale), GRACE).await?))

@@ -19,7 +19,7 @@ use super::super::{
 const MAILS: i64 = 100;
 
 pub async fn list(_: Seller, page: PageRequest) -> Result<Response, ApiError> {
-    let mails = letters(&page.app).list(MAILS).await?;
+    let mails = mailbox(&page.app).list(MAILS).await?;
     let layout = page.layout();
     let nonce = layout.nonce.clone();
     let html = MailboxPage { layout, mails: mails.iter().map(mail_row).collect() }.render();
@@ -27,7 +27,7 @@ pub async fn list(_: Seller, page: PageRequest) -> Result<Response, ApiError> {
 }
 
 pub async fn show(_: Seller, page: PageRequest, Path(id): Path<i64>) -> Result<Response, ApiError> {
-    let found = letters(&page.app).show(id).await?.ok_or(ErrorCode::NotFound)?;
+    let found = mailbox(&page.app).show(id).await?.ok_or(ErrorCode::NotFound)?;
     let layout = page.layout();
     let nonce = layout.nonce.clone();
     let language = language_of(&found.text).tag().to_owned();
@@ -35,7 +35,7 @@ pub async fn show(_: Seller, page: PageRequest, Path(id): Path<i64>) -> Result<R
     Ok(page.page(&nonce, StatusCode::OK, html))
 }
 
-fn letters(app: &AppState) -> Mailbox {
+fn mailbox(app: &AppState) -> Mailbox {
     Mailbox::new(app.database.clone(), app.keys.personal_data.clone())
 }
 

@@ -12,7 +12,7 @@ use super::super::{
     access::Seller,
     extract::{PageRequest, Path, Query},
     orders,
-    sales::{Cursor, known},
+    sales::{Cursor, load_sale},
 };
 
 pub async fn list(
@@ -21,11 +21,11 @@ pub async fn list(
     Path(id): Path<String>,
     Query(query): Query<Cursor>,
 ) -> Result<Response, ApiError> {
-    let known = known(&page.app, &id).await?;
+    let stocked = load_sale(&page.app, &id).await?;
     let (orders, next_cursor) = orders::page(&page.app, &id, query.cursor.as_deref()).await?;
     let layout = page.layout();
     let nonce = layout.nonce.clone();
-    let name = known.sale.name.in_language(layout.language).to_owned();
+    let name = stocked.sale.name.in_language(layout.language).to_owned();
     let orders = orders.iter().map(order_row).collect();
     let html = ConsoleOrdersPage { layout, sale: id, name, orders, next_cursor }.render();
     Ok(page.page(&nonce, StatusCode::OK, html))

@@ -1,4 +1,4 @@
-//! The page of one sale, and the buttons that steer it.
+//! The page of one sale, and the forms that control it.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -20,9 +20,9 @@ use super::{
         access::{Caller, Seller, Write},
         extract::{Form, PageRequest, Path, Query},
         live_figures,
-        pages::to,
-        sales::known,
-        seller_api::{switch, update_admission},
+        pages::redirect,
+        sales::load_sale,
+        seller_api::{self, update_admission},
     },
     sale_document::{admission_document, admission_faults},
 };
@@ -36,7 +36,7 @@ const MANY_EVENTS: u64 = 1_000;
 
 /// What the page of a sale shows beyond its figures.
 #[derive(Default)]
-struct Shown {
+struct PageState {
     saved: bool,
     /// What was typed, when it was refused.
     typed: Option<AdmissionForm>,
@@ -55,18 +55,18 @@ pub async fn show(
     Path(id): Path<String>,
     Query(query): Query<Saved>,
 ) -> Result<Response, ApiError> {
-    sale_page(&page, &id, Shown { saved: query.saved.is_some(), ..Shown::default() }).await
+    sale_page(&page, &id, PageState { saved: query.saved.is_some(), ..PageState::default() }).await
 }
 
-async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Response, ApiError> {
+async fn sale_page(page: &PageRequest, id: &str, state: PageState) -> Result<Response, ApiError> {
     let app = &page.app;
-    let known = known(app, id).await?;
-    let (figures, mut trouble) = match live_figures::read(app, &known).await {
+    let stocked = load_sale(app, id).await?;
+    let (figures, mut trouble) = match live_figures::read(app, &stocked).await {
         Ok(figures) => {
             let trouble = trouble(&figures);
             (figures, trouble)
         }
-        Err(_) => (live_figures::of_database_alone(app, &known), vec![Trouble::Store]),
+        Err(_) => (live_figures::of_database_alone(app, &stocked), vec![Trouble::Store]),
     };
     let waiting_events = outbox::unpublished_count(&app.database).await?;
     if waiting_events > MANY_EVENTS {
@@ -74,20 +74,20 @@ async fn sale_page(page: &PageRequest, id: &str, shown: Shown) -> Result<Respons
     }
     let layout = page.layout();
     let (language, nonce) = (layout.language, layout.nonce.clone());
-    let entries = audit_log::latest(&app.database, &known.sale.id, ACTS).await?;
-    let admission = shown.typed.unwrap_or_else(|| AdmissionForm::from(known.sale.admission));
-    let status = if shown.faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let entries = audit_log::latest(&app.database, &stocked.sale.id, ACTS).await?;
+    let admission = state.typed.unwrap_or_else(|| AdmissionForm::from(stocked.sale.admission));
+    let status = if state.faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let html = ConsoleSalePage {
         layout,
         sale: id.to_owned(),
-        name: known.sale.name.in_language(language).to_owned(),
-        opens_at: known.sale.opens_at,
+        name: stocked.sale.name.in_language(language).to_owned(),
+        opens_at: stocked.sale.opens_at,
         figures,
         admission,
         trouble,
         changes: entries.iter().map(change).collect(),
-        saved: shown.saved,
-        faults: shown.faults,
+        saved: state.saved,
+        faults: state.faults,
     }
     .render();
     Ok(page.page(&nonce, status, html))
@@ -128,10 +128,10 @@ pub async fn set_admission(
         Err(error) => Err(error),
     };
     match updated {
-        Ok(_) => Ok(to(&paths::console::saved_sale(id))),
+        Ok(_) => Ok(redirect(&paths::console::saved_sale(id))),
         Err(error) if !error.errors.is_empty() => {
             let faults = admission_faults(&form, &error.errors);
-            sale_page(&page, &id, Shown { saved: false, typed: Some(form), faults }).await
+            sale_page(&page, &id, PageState { saved: false, typed: Some(form), faults }).await
         }
         Err(error) => Err(error),
     }
@@ -162,6 +162,6 @@ pub async fn close(
 }
 
 async fn set_switch(page: &PageRequest, id: &str, to_set: Switch, by: Caller) -> Result<Response, ApiError> {
-    switch(&page.app, id, to_set, by).await?;
-    Ok(to(&paths::console::sale(id)))
+    seller_api::set_switch(&page.app, id, to_set, by).await?;
+    Ok(redirect(&paths::console::sale(id)))
 }

@@ -15,9 +15,9 @@ use super::{
     super::{
         access::{Seller, Write},
         extract::{Form, IfMatch, PageRequest, Path},
-        pages::to,
-        sales::known,
-        seller_api::{edit, make},
+        pages::redirect,
+        sales::load_sale,
+        seller_api::{change_sale, create_sale},
     },
     sale_document::SaleDocument,
 };
@@ -49,11 +49,11 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     let document = SaleDocument::of(&form);
     let made = match NewSale::parse(&document.for_new_sale()) {
-        Ok(new) => make(&page.app, new, caller).await,
+        Ok(new) => create_sale(&page.app, new, caller).await,
         Err(error) => Err(error),
     };
     match made {
-        Ok(made) => Ok(to(&paths::console::sale(made.sale.id))),
+        Ok(made) => Ok(redirect(&paths::console::sale(made.sale.id))),
         Err(error) if error.code == ErrorCode::SaleExists => {
             let taken = FieldFault { field: SaleField::Id, fault: Fault::Taken };
             Ok(form_page(&page, Purpose::Create, form, vec![taken]))
@@ -67,7 +67,7 @@ pub async fn create(
 }
 
 pub async fn show(_: Seller, page: PageRequest, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let form = filled_in(&known(&page.app, &id).await?.sale);
+    let form = filled_in(&load_sale(&page.app, &id).await?.sale);
     Ok(form_page(&page, Purpose::Edit { sale: id }, form, Vec::new()))
 }
 
@@ -80,11 +80,11 @@ pub async fn save(
     let version = IfMatch::Versions(form.version.parse().into_iter().collect());
     let document = SaleDocument::of(&form);
     let changes = SaleChanges::new(document.for_changes());
-    match edit(&page.app, &id, &version, &changes, caller).await {
-        Ok(_) => Ok(to(&paths::console::saved_sale(id))),
+    match change_sale(&page.app, &id, &version, &changes, caller).await {
+        Ok(_) => Ok(redirect(&paths::console::saved_sale(id))),
         Err(error) if error.errors.is_empty() && error.code != ErrorCode::PreconditionFailed => Err(error),
         Err(error) => {
-            let now = known(&page.app, &id).await?;
+            let now = load_sale(&page.app, &id).await?;
             let faults = document.faults(&form, &error.errors, &taken_units(&now));
             Ok(refused_edit(&page, id, form, now.sale.version, faults))
         }

@@ -13,7 +13,7 @@ use super::{
     super::{
         access::{Principal, Seller, Write},
         extract::PageRequest,
-        pages::to,
+        pages::redirect,
         seller_api,
     },
     sign_in,
@@ -70,5 +70,5 @@ pub async fn reset_demo(Write(Seller(caller)): Write<Seller>, page: PageRequest)
         reset::reset(&app.database, &sale, opens_at, &entry).await?;
         app.queue.forget(&sale).await?;
     }
-    Ok(to(&paths::console::home()))
+    Ok(redirect(&paths::console::home()))
 }

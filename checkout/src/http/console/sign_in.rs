@@ -13,7 +13,7 @@ use web::{
 use super::super::{
     access::{Anyone, Write},
     extract::{PageRequest, Path},
-    pages::to,
+    pages::redirect,
     seller_auth::SESSION_SECONDS,
 };
 
@@ -53,7 +53,7 @@ pub async fn sign_out(_: Write<Anyone>, page: PageRequest) -> Result<Response, A
 }
 
 fn to_console_with(cookie: HeaderValue) -> Response {
-    let mut response = to(&paths::console::home());
+    let mut response = redirect(&paths::console::home());
     response.headers_mut().append(header::SET_COOKIE, cookie);
     response
 }

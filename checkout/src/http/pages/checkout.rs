@@ -22,9 +22,9 @@ use super::{
         AppState,
         access::{PassHolder, Write},
         extract::{Form, PageRequest, TraceId},
-        sales::known,
+        sales::load_sale,
     },
-    fresh_key, held, is_key, to,
+    fresh_key, held, is_key, redirect,
 };
 use crate::{
     ReserveRequest,
@@ -33,9 +33,9 @@ use crate::{
 
 pub async fn show(PassHolder(pass): PassHolder, page: PageRequest) -> Result<Response, ApiError> {
     let pass = renewed(&page.app, pass).await?;
-    let known = known(&page.app, pass.sale.as_str()).await?;
-    let state = state(&page, &known, &pass).await?;
-    Ok(checkout_page(&page, &known, state, StatusCode::OK))
+    let stocked = load_sale(&page.app, pass.sale.as_str()).await?;
+    let state = state(&page, &stocked, &pass).await?;
+    Ok(checkout_page(&page, &stocked, state, StatusCode::OK))
 }
 
 /// The pass with the end that counts.
@@ -44,16 +44,16 @@ async fn renewed(app: &AppState, mut pass: Pass) -> Result<Pass, ApiError> {
     Ok(pass)
 }
 
-fn checkout_page(page: &PageRequest, known: &StockedSale, state: CheckoutState, status: StatusCode) -> Response {
+fn checkout_page(page: &PageRequest, stocked: &StockedSale, state: CheckoutState, status: StatusCode) -> Response {
     let layout = page.layout();
     let nonce = layout.nonce.clone();
-    let sale_name = known.sale.name.in_language(layout.language).to_owned();
-    let html = CheckoutPage { layout, sale: known.sale.id.to_string(), sale_name, state }.render();
+    let sale_name = stocked.sale.name.in_language(layout.language).to_owned();
+    let html = CheckoutPage { layout, sale: stocked.sale.id.to_string(), sale_name, state }.render();
     page.page(&nonce, status, html)
 }
 
 /// Where the holder of this pass stands.
-async fn state(page: &PageRequest, known: &StockedSale, pass: &Pass) -> Result<CheckoutState, ApiError> {
+async fn state(page: &PageRequest, stocked: &StockedSale, pass: &Pass) -> Result<CheckoutState, ApiError> {
     let app = &page.app;
     if let Some(id) = orders::of_pass(&app.database, pass.id).await? {
         let order = orders::view(&app.database, id).await?;
@@ -63,26 +63,26 @@ async fn state(page: &PageRequest, known: &StockedSale, pass: &Pass) -> Result<C
     if pass.check_time(now).is_err() {
         return Ok(CheckoutState::PassExpired);
     }
-    if known.state(now) == SaleState::Closed {
+    if stocked.state(now) == SaleState::Closed {
         return Err(ErrorCode::SaleClosed.into());
     }
-    if known.stock.iter().all(|count| count.free <= 0) {
+    if stocked.stock.iter().all(|count| count.free <= 0) {
         return Ok(CheckoutState::SoldOut { pass_until: pass.expires_at });
     }
-    Ok(choosing(page, known, pass, &CheckoutForm::default(), None))
+    Ok(choosing(page, stocked, pass, &CheckoutForm::default(), None))
 }
 
 /// The form; as it was typed when it comes back with an error.
 fn choosing(
     page: &PageRequest,
-    known: &StockedSale,
+    stocked: &StockedSale,
     pass: &Pass,
     form: &CheckoutForm,
     error: Option<&ApiError>,
 ) -> CheckoutState {
     let language = page.visitor().language();
-    let limit = u64::from(known.sale.per_buyer_limit);
-    let choices = known.sale.items.iter().zip(&known.stock).enumerate().map(|(at, (item, count))| {
+    let limit = u64::from(stocked.sale.per_buyer_limit);
+    let choices = stocked.sale.items.iter().zip(&stocked.stock).enumerate().map(|(at, (item, count))| {
         let most = u64::try_from(count.free).unwrap_or(0).min(limit);
         let typed = form.quantity(item.id.as_str());
         Choice {
@@ -98,7 +98,7 @@ fn choosing(
         choices: choices.collect(),
         pass_until: pass.expires_at,
         per_buyer_limit: limit,
-        hold_seconds: known.sale.hold_seconds.into(),
+        hold_seconds: stocked.sale.hold_seconds.into(),
         email: form.email.clone(),
         is_email_invalid: error.is_some_and(is_about_the_email),
         error: error.map(|error| error.code),
@@ -202,7 +202,7 @@ pub async fn reserve(
     let body = form.body(page.visitor().language().tag());
     let request = ReserveRequest { pass: pass.clone(), key: form.key.clone(), body, trace };
     match page.app.reserver.reserve(request).await.map_err(ApiError::from) {
-        Ok(_) => Ok(to(&paths::checkout(&pass.sale))),
+        Ok(_) => Ok(redirect(&paths::checkout(&pass.sale))),
         Err(error) if is_about_the_form(error.code) => refused(&page, &pass, &form, &error).await,
         Err(error) => Err(error),
     }
@@ -223,12 +223,12 @@ const fn is_about_the_form(code: ErrorCode) -> bool {
 
 /// The checkout again: what was typed stays, and the pass is as good as before.
 async fn refused(page: &PageRequest, pass: &Pass, form: &CheckoutForm, error: &ApiError) -> Result<Response, ApiError> {
-    let known = known(&page.app, pass.sale.as_str()).await?;
-    let state = match state(page, &known, pass).await? {
-        CheckoutState::Choosing { .. } => choosing(page, &known, pass, form, Some(error)),
+    let stocked = load_sale(&page.app, pass.sale.as_str()).await?;
+    let state = match state(page, &stocked, pass).await? {
+        CheckoutState::Choosing { .. } => choosing(page, &stocked, pass, form, Some(error)),
         elsewhere => elsewhere,
     };
-    Ok(checkout_page(page, &known, state, error.code.status()))
+    Ok(checkout_page(page, &stocked, state, error.code.status()))
 }
 
 #[cfg(test)]

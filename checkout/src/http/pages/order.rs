@@ -15,14 +15,14 @@ use super::{
     super::{
         access::{OwnOrder, Write},
         extract::{Form, PageRequest},
-        sales::known,
+        sales::load_sale,
     },
-    held, is_key, lines, to,
+    held, is_key, lines, redirect,
 };
 use crate::{cancel, pay};
 
 pub async fn show(OwnOrder(order): OwnOrder, page: PageRequest) -> Result<Response, ApiError> {
-    let known = known(&page.app, order.sale.as_str()).await?;
+    let stocked = load_sale(&page.app, order.sale.as_str()).await?;
     let layout = page.layout();
     let (language, nonce) = (layout.language, layout.nonce.clone());
     let now = page.app.database.now();
@@ -32,7 +32,7 @@ pub async fn show(OwnOrder(order): OwnOrder, page: PageRequest) -> Result<Respon
         layout,
         order: order.id.to_string(),
         sale: order.sale.to_string(),
-        sale_name: known.sale.name.in_language(language).to_owned(),
+        sale_name: stocked.sale.name.in_language(language).to_owned(),
         state: order.state,
         lines: lines(&order, language),
         total: order.total,
@@ -73,10 +73,10 @@ pub async fn pay(
     }
     let choice = PayRequest { order: order.id, idempotency_key: &form.key, method: &form.method };
     pay::pay(&page.app.database, page.app.provider.as_ref(), choice).await?;
-    Ok(to(&paths::order(order.id)))
+    Ok(redirect(&paths::order(order.id)))
 }
 
 pub async fn cancel(Write(OwnOrder(order)): Write<OwnOrder>, page: PageRequest) -> Result<Response, ApiError> {
     cancel::cancel(&page.app.database, order.id).await?;
-    Ok(to(&paths::order(order.id)))
+    Ok(redirect(&paths::order(order.id)))
 }
