@@ -71,14 +71,12 @@ pub struct NewItem {
     name: Name,
     #[schema(inline)]
     price: Price,
-    /// Units that exist.
     #[schema(inline)]
     units: Units,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 struct Price {
-    /// In minor units of the currency: 1250 USD is 12.50 dollars.
     #[schema(inline)]
     amount: Amount,
     currency: Currency,

@@ -109,7 +109,6 @@ pub struct AdmissionChanges {
     /// Buyers called or inside at the same time.
     #[schema(inline)]
     max_active: Option<MaxActive>,
-    /// Share of calls beyond the units that are free: 0.1 calls eleven people for ten units.
     #[schema(inline, nullable = false)]
     overcall: Option<Overcall>,
 }

@@ -1,4 +1,7 @@
 //! The values in the documents of a sale. A type knows its bounds: its reader keeps them, and its schema shows them.
+//!
+//! The schemas stand inline in those of the documents. A field whose schema is inline and not nullable must have no doc
+//! comment: utoipa would make a second schema of it, of an object, that the value has to fit as well.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -22,6 +25,7 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whole<const MIN: i64, const MAX: i64>(i64);
 
+/// Units that exist.
 pub type Units = Whole<1, 10_000_000>;
 /// In minor units of the currency.
 pub type Amount = Whole<0, 1_000_000_000_000>;
@@ -85,7 +89,11 @@ impl FromField for Overcall {
 impl PartialSchema for Overcall {
     fn schema() -> RefOr<Schema> {
         let (min, max) = Self::BOUNDS;
-        of_type(Type::Number).minimum(Some(min)).maximum(Some(max)).into()
+        of_type(Type::Number)
+            .minimum(Some(min))
+            .maximum(Some(max))
+            .description(Some("Share of calls beyond the units that are free: 0.1 calls eleven people for ten units."))
+            .into()
     }
 }
 
