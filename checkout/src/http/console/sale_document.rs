@@ -58,7 +58,7 @@ impl SaleDocument {
         self.fields.clone()
     }
 
-    /// The errors of the document as faults of the form; `taken` units of each item are held or sold.
+    /// The errors of the document as faults of the form, in its order; `taken` units of each item are held or sold.
     pub(super) fn faults(&self, form: &SaleForm, errors: &[FieldError], taken: &[u64]) -> Vec<FieldFault> {
         let faults = errors.iter().map(|error| {
             let field = self.field(&error.pointer);
@@ -66,10 +66,12 @@ impl SaleDocument {
             let fault = if of_all_items { Fault::Invalid } else { fault(field, form.value(field).trim(), taken) };
             FieldFault { field, fault }
         });
-        faults.collect()
+        let mut faults: Vec<FieldFault> = faults.collect();
+        faults.sort_by_key(|fault| fault.field);
+        faults
     }
 
-    /// The field that a JSON pointer speaks of.
+    /// The field that a JSON pointer names.
     fn field(&self, pointer: &str) -> SaleField {
         let parts: Vec<&str> = pointer.trim_start_matches('/').split('/').collect();
         match parts.as_slice() {
@@ -282,6 +284,19 @@ mod tests {
         let missing = all.map(|part| FieldFault { field: SaleField::Item(0, part), fault: Fault::Required });
         assert_eq!(faults(&with(|form| form.items.clear())), missing);
         assert_eq!(faults(&with(|form| form.items = vec![ItemForm::default(); 3])), missing);
+    }
+
+    #[test]
+    fn faults_come_in_the_order_of_the_form() {
+        let form = with(|form| {
+            form.per_buyer_limit.clear();
+            form.pass_seconds.clear();
+            form.hold_seconds.clear();
+            form.items[0].id.clear();
+        });
+        let fields: Vec<SaleField> = faults(&form).iter().map(|fault| fault.field).collect();
+        let item = SaleField::Item(0, ItemField::Id);
+        assert_eq!(fields, [SaleField::PerBuyerLimit, item, SaleField::PassSeconds, SaleField::HoldSeconds]);
     }
 
     #[test]

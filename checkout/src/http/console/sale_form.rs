@@ -95,7 +95,7 @@ pub async fn save(
 fn refused_edit(page: &PageRequest, sale: String, form: SaleForm, now: i64, faults: Vec<FieldFault>) -> Response {
     let version = now.to_string();
     let changed_meanwhile = form.version != version;
-    let form = SaleForm { version, ..form };
+    let form = SaleForm { version, id: sale.clone(), ..form };
     render(page, StatusCode::UNPROCESSABLE_ENTITY, |layout| SaleFormPage {
         layout,
         purpose: Purpose::Edit { sale },

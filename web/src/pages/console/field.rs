@@ -2,8 +2,8 @@
 
 use crate::messages::ConsoleMessages;
 
-/// A field of a sale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A field of a sale, in the order of its form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SaleField {
     Id,
     NameKo,
@@ -11,18 +11,18 @@ pub enum SaleField {
     OpensAt,
     ClosesAt,
     PerBuyerLimit,
-    HoldSeconds,
+    /// A field of the item at this index.
+    Item(usize, ItemField),
     EnterSeconds,
     PassSeconds,
+    HoldSeconds,
     PerMinute,
     MaxActive,
     Overcall,
-    /// A field of the item at this index.
-    Item(usize, ItemField),
 }
 
-/// A field of an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A field of an item, in the order of the form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemField {
     Id,
     NameKo,
