@@ -192,7 +192,7 @@ pub(super) const KO: ErrorMessages = ErrorMessages {
     malformed: ["요청을 처리할 수 없습니다", "브라우저가 보낸 내용이 완전하지 않습니다. 페이지를 다시 열어 주십시오."],
     conflict: ["그사이 다른 사람이 변경했습니다", "다시 열어서 한 번 더 변경해 주십시오."],
     sign_in_needed: ["로그인해 주십시오", "콘솔은 로그인 링크로 열립니다."],
-    not_supported: ["아직 지원하지 않습니다", "아직 지원하지 않는 설정입니다. 제외하고 다시 시도해 주십시오."],
+    not_supported: ["아직 지원하지 않습니다", "아직 제공하지 않는 기능입니다. 이 기능 없이 이용해 주십시오."],
 };
 
 pub(super) const EN: ErrorMessages = ErrorMessages {
@@ -255,8 +255,5 @@ pub(super) const EN: ErrorMessages = ErrorMessages {
     malformed: ["We could not read this request", "The browser sent something incomplete. Please open the page again."],
     conflict: ["Somebody else changed this in the meantime", "Please open it again and repeat your change."],
     sign_in_needed: ["Please sign in", "The console opens with a sign-in link."],
-    not_supported: [
-        "This is not supported yet",
-        "Openrun does not support this setting yet. Please leave it out and try again.",
-    ],
+    not_supported: ["This is not supported yet", "Openrun does not offer this yet. Please go on without it."],
 };
