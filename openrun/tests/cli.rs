@@ -172,7 +172,7 @@ fn a_server_that_is_not_there_is_told_in_a_sentence() {
 fn a_fail_point_that_is_none_keeps_the_server_from_starting() {
     let answer = Folder::new().run_with("serve", &[("OPENRUN_FAIL_POINT", "nowhere")]);
     assert_ne!(answer.code, 0);
-    assert!(answer.words.contains("`nowhere` is none"), "{}", answer.words);
+    assert!(answer.words.contains("`nowhere` is not a fail point"), "{}", answer.words);
 }
 
 #[test]
