@@ -126,9 +126,6 @@ impl StockWorker {
 
     /// Settles the orders of these causes in one transaction; returns those whose money came late.
     async fn settle_together(&self, causes: &[Cause]) -> Result<Vec<OrderId>, StoreError> {
-        if causes.is_empty() {
-            return Ok(Vec::new());
-        }
         let outcomes = settle::settle(&self.database, causes, self.database.now()).await?;
         let mut has_moved = false;
         let mut ends: BTreeMap<SaleId, Vec<HoldEnd>> = BTreeMap::new();

@@ -35,7 +35,7 @@ impl Aside {
     }
 
     /// Carries `work` out on all of `parts` together; where rows refuse it, on ever smaller slices of them, until the one to
-    /// blame stands alone and is set aside. Answers what the slices came to.
+    /// blame stands alone and is set aside. Returns the outcomes of the slices.
     ///
     /// # Errors
     /// When a store gives no answer, which says nothing about any order.
@@ -48,7 +48,8 @@ impl Aside {
     where
         Work: Future<Output = Result<R, StoreError>>,
     {
-        let (mut slices, mut outcomes) = (vec![parts], Vec::new());
+        let mut slices = if parts.is_empty() { Vec::new() } else { vec![parts] };
+        let mut outcomes = Vec::new();
         while let Some(slice) = slices.pop() {
             match (work(slice).await, slice) {
                 (Err(StoreError::Unexpected { .. }), [_, _, ..]) => {
