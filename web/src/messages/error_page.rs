@@ -167,7 +167,7 @@ pub(super) const KO: ErrorMessages = ErrorMessages {
     hold_expired: ["결제 시간이 끝났습니다", "상품이 다음 분께 넘어갔습니다. 다시 줄을 설 수 있습니다."],
     limit_reached: ["1인당 구매 한도에 도달했습니다", "모두가 같은 수량까지만 살 수 있습니다."],
     invalid_quantity: ["선택할 수 없는 수량입니다", "1개부터 1인당 구매 한도까지 골라 주십시오."],
-    invalid_field: ["입력한 내용을 확인해 주십시오", "돌아가서 입력한 내용을 고친 다음 다시 보내 주십시오."],
+    invalid_field: ["입력한 내용을 확인해 주십시오", "고친 다음 다시 보내 주십시오."],
     in_flight: ["아직 처리하고 있습니다", "처음 보내신 요청을 처리하고 있습니다. 잠시 뒤에 다시 확인해 주십시오."],
     key_reused: ["다른 내용으로 이미 보낸 양식입니다", "페이지를 다시 열고 한 번 더 골라 주십시오."],
     rate_limited: [
@@ -224,7 +224,7 @@ pub(super) const EN: ErrorMessages = ErrorMessages {
         "This quantity is not possible",
         "Please choose a quantity between one and the limit per buyer.",
     ],
-    invalid_field: ["Please check the form", "Go back and check what you entered."],
+    invalid_field: ["Please check the form", "Correct what you entered and send it again."],
     in_flight: ["We are still working on it", "Your first request is being processed. Please check again in a moment."],
     key_reused: [
         "This form was already sent with different contents",
