@@ -4,7 +4,7 @@
 //! loops that may run in several processes: the [relay] puts events on the log, the [payments] worker talks to the
 //! provider, the [stock] worker lets units and orders follow, [reconcile] frees what a crash left in the gate,
 //! [`queue_recovery`] restores a lost queue, and [mail] notifies the buyer. [`verify`] compares all of it. Everything
-//! that people ask for is reached over [http].
+//! that is requested over HTTP is in [http].
 
 pub mod sale_input;
 

@@ -136,10 +136,10 @@ enum SaleCommand {
     Show { sale: sale::SaleId },
 }
 
-/// Which server to ask.
+/// Which server to call.
 #[derive(Debug, clap::Args)]
 struct Api {
-    /// The server to ask; without it, that of the configuration's public URL.
+    /// The server to call; without it, that of the configuration's public URL.
     #[arg(long, global = true, value_name = "URL")]
     server: Option<PublicUrl>,
 }

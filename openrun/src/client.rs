@@ -208,7 +208,7 @@ fn is_problem(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.starts_with("application/problem+json"))
 }
 
-/// What went wrong, where in the document, and what to ask for in the log.
+/// What went wrong, where in the document, and the trace id to look for in the log.
 fn sentence(status: StatusCode, problem: &ApiError) -> String {
     let words = [&problem.detail, &problem.title, &problem.code].into_iter().find(|words| !words.is_empty());
     let words = words.cloned().unwrap_or_else(|| status.to_string());

@@ -29,13 +29,13 @@ const FRESH_FOR: Duration = Duration::from_millis(500);
 /// A store that takes longer does not answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Sales that are looked at for notes.
-const MOST_NOTES: usize = 20;
+/// Sales that are checked for notes at most.
+const MAX_NOTES: usize = 20;
 
-/// What a probe hears.
+/// The answer to a readiness probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// The process takes work. The notes tell, one line each, what is in trouble and keeps nobody from being served.
+    /// The process takes work. Each line of the notes names something that is in trouble without keeping it from that.
     Ready {
         notes: String,
     },
@@ -154,7 +154,7 @@ impl Health {
             return String::new();
         };
         let mut notes = String::new();
-        for sale in running.iter().take(MOST_NOTES) {
+        for sale in running.iter().take(MAX_NOTES) {
             match tokio::time::timeout(TIMEOUT, self.queue.current_key(sale)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(StoreError::Lost)) => _ = writeln!(notes, "the line of {sale} is being restored"),

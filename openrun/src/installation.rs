@@ -44,7 +44,7 @@ struct State {
 }
 
 impl Membership {
-    /// A sentence for whoever asks whether the process is ready.
+    /// Why the process is not ready, in a sentence.
     pub fn obstacle(&self) -> Option<Arc<String>> {
         self.0.obstacle.load_full()
     }

@@ -106,7 +106,7 @@ pub enum Principal {
 }
 
 impl Principal {
-    /// Who asks: the bearer of a token, the session of the console, or that of a buyer.
+    /// The bearer of a token, the session of the console, or that of a buyer.
     async fn of(visitor: Visitor<'_>, app: &AppState) -> Self {
         match caller(visitor, app).await.map(|caller| caller.authority) {
             Ok(Authority::Operator) => Self::Operator,
@@ -148,7 +148,7 @@ impl Caller {
     }
 }
 
-/// Who the token of the request, or the session of its console, speaks for.
+/// The seller or operator that the token of the request, or the session of its console, belongs to.
 async fn caller(visitor: Visitor<'_>, app: &AppState) -> Result<Caller, ApiError> {
     let now = app.database.now();
     if let Some(token) = visitor.bearer() {

@@ -30,7 +30,7 @@ pub fn error_response(error: &ApiError, visitor: Visitor<'_>, now: Timestamp) ->
 }
 
 /// In axum's handlers an error travels in the extensions of an empty response, because only the middleware around them
-/// knows who asks: it makes the answer with [`error_response`].
+/// knows the request: it makes the answer with [`error_response`].
 impl IntoResponse for ApiError {
     fn into_response(self) -> AxumResponse {
         let mut response = AxumResponse::default();
@@ -46,7 +46,7 @@ impl IntoResponse for ErrorCode {
     }
 }
 
-/// Whether programs ask for this path; every other one is a page.
+/// Whether this path is for programs; every other one is a page.
 fn is_for_programs(path: &str) -> bool {
     const TREES: [&str; 3] = ["/v1", "/.well-known", "/gate"];
     const PLACES: [&str; 5] = ["/openapi.json", "/docs", "/healthz", "/readyz", "/metrics"];

@@ -1,4 +1,4 @@
-//! The language of a request: the visible switch (`?lang=`), the cookie that it left, what the browser asks for.
+//! The language of a request: the visible switch (`?lang=`), the cookie that it left, what the browser accepts.
 
 use http::{HeaderMap, header};
 use sale::Language;

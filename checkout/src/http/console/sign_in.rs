@@ -17,7 +17,7 @@ use super::super::{
     seller_auth::SESSION_SECONDS,
 };
 
-/// The page that tells how to sign in, or asks to.
+/// The page that says how to sign in, or signs in.
 pub(super) fn sign_in_page(page: &PageRequest, state: SignIn, status: StatusCode) -> Response {
     let layout = page.layout();
     let nonce = layout.nonce.clone();
