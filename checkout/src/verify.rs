@@ -148,7 +148,7 @@ impl Verifier {
         }
         if seen.last_number > stocked.allocated_up_to {
             let detail = format!("{} > {}", seen.last_number, stocked.allocated_up_to);
-            reading.find("number_above_allocated", sale, detail);
+            reading.find("number_above_ceiling", sale, detail);
         }
         let in_gate: BTreeSet<_> = self.queue.holds(&key).await?.iter().map(|hold| hold.hold.to_string()).collect();
         let live: BTreeSet<_> = consistency::live_holds(&self.database, sale).await?.into_iter().collect();

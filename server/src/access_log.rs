@@ -17,6 +17,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use futures::{FutureExt as _, future::BoxFuture};
 use http::{Method, StatusCode, request::Parts};
 use metrics::{Counter, Histogram};
 use sale::clock::monotonic;
@@ -104,8 +105,12 @@ impl Busy {
     }
 }
 
-/// Counts and tells of a request that is not answered from memory.
-pub async fn log(request: Request, next: Next) -> Response {
+/// Counts and tells of a request that is not answered from memory. Boxed, so that it is compiled here.
+pub fn log(request: Request, next: Next) -> BoxFuture<'static, Response> {
+    log_request(request, next).boxed()
+}
+
+async fn log_request(request: Request, next: Next) -> Response {
     let matched = request.extensions().get::<MatchedPath>();
     if request.method() == Method::POST && matched.is_some_and(|path| path.as_str() == ORDERS.route) {
         return ORDERS.tell(request, next).await;

@@ -6,7 +6,7 @@ pub mod threads;
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -34,7 +34,18 @@ const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// Accepts connections until the soft stop, then lets the open ones finish. Connections are distributed over `runtimes`
 /// in turn.
-pub async fn accept(
+///
+/// Boxed, so that the tasks of the connections are compiled here.
+pub fn accept(
+    listener: TcpListener,
+    dispatcher: Dispatcher,
+    lifecycle: Lifecycle,
+    runtimes: Vec<Handle>,
+) -> BoxFuture<'static, anyhow::Result<()>> {
+    accept_until_stopped(listener, dispatcher, lifecycle, runtimes).boxed()
+}
+
+async fn accept_until_stopped(
     listener: TcpListener,
     dispatcher: Dispatcher,
     lifecycle: Lifecycle,

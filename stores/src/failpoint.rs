@@ -77,7 +77,7 @@ impl Point {
             Self::HoldReleased => "hold_released",
             Self::EffectDone => "effect_done",
             Self::RefundSent => "refund_sent",
-            Self::CalledUpToRaised => "called_up_to_raised",
+            Self::CalledUpToRaised => "cursor_raised",
             Self::TicketEntered => "ticket_entered",
             Self::ChargeCreated => "charge_created",
             Self::ChargeRecorded => "charge_recorded",

@@ -9,6 +9,7 @@ use axum::{
     handler::Handler,
     routing::{MethodFilter, MethodRouter, on},
 };
+use futures::{FutureExt as _, future::BoxFuture};
 use http::request::Parts;
 use sale::{
     BuyerId, Pass, SaleId, Ticket,
@@ -206,6 +207,17 @@ impl FromRequestParts<AppState> for PassHolder {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        Self::of(parts, app).await
+    }
+}
+
+impl PassHolder {
+    /// Boxed, so that it is compiled here and not with each handler.
+    fn of<'a>(parts: &'a mut Parts, app: &'a AppState) -> BoxFuture<'a, Result<Self, ApiError>> {
+        Self::read(parts, app).boxed()
+    }
+
+    async fn read(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let Path(sale) = Path::<String>::from_request_parts(parts, app).await?;
         let sale: SaleId = sale.parse().map_err(|_| ErrorCode::SaleNotFound)?;
         match pass(visitor(&app.site, parts), app, &sale) {

@@ -6,12 +6,18 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use futures::{FutureExt as _, future::BoxFuture};
 use web::{ApiError, error_response};
 
 use super::{AppState, extract::RequestHead};
 
 /// Answers for handlers and extractors that failed: a problem document for programs, a page for people.
-pub async fn answer_errors(State(app): State<AppState>, request: Request, next: Next) -> Response {
+/// Boxed, so that it is compiled here.
+pub fn answer_errors(State(app): State<AppState>, request: Request, next: Next) -> BoxFuture<'static, Response> {
+    answer_error(app, request, next).boxed()
+}
+
+async fn answer_error(app: AppState, request: Request, next: Next) -> Response {
     let head = RequestHead::of(&request);
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<ApiError>() {

@@ -9,6 +9,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use futures::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode;
@@ -221,16 +222,25 @@ impl<T: FromJson> FromRequest<AppState> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
-        let media_type = media_type(request.headers());
-        if !media_type.eq_ignore_ascii_case("application/json") && !media_type.ends_with("+json") {
-            return Err(ErrorCode::UnsupportedMediaType.into());
-        }
-        let malformed = |detail: String| ApiError::from(ErrorCode::MalformedJson).detail(detail);
-        match serde_json::from_slice(&read_body(request).await?) {
-            Ok(document @ Value::Object(_)) => T::from_json(document).map(Self),
-            Ok(_) => Err(malformed("expected an object".to_owned())),
-            Err(error) => Err(malformed(error.to_string())),
-        }
+        read_object(request).await.and_then(T::from_json).map(Self)
+    }
+}
+
+/// Boxed, so that it is compiled here and not with each handler.
+fn read_object(request: Request) -> BoxFuture<'static, Result<Value, ApiError>> {
+    read_json(request).boxed()
+}
+
+async fn read_json(request: Request) -> Result<Value, ApiError> {
+    let media_type = media_type(request.headers());
+    if !media_type.eq_ignore_ascii_case("application/json") && !media_type.ends_with("+json") {
+        return Err(ErrorCode::UnsupportedMediaType.into());
+    }
+    let malformed = |detail: String| ApiError::from(ErrorCode::MalformedJson).detail(detail);
+    match serde_json::from_slice(&read_body(request).await?) {
+        Ok(document @ Value::Object(_)) => Ok(document),
+        Ok(_) => Err(malformed("expected an object".to_owned())),
+        Err(error) => Err(malformed(error.to_string())),
     }
 }
 

@@ -140,7 +140,7 @@ const RULES: &[(&str, Sql)] = &[
         ),
     ),
     (
-        "pass_beyond_called_up_to",
+        "called_beyond_cursor",
         sql!(
             "SELECT p.sale || '/' || p.number AS id FROM passes p JOIN sales s ON s.id = p.sale \
              WHERE ($1 = '' OR p.sale = $1) AND p.number > s.called_up_to"
