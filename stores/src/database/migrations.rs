@@ -122,3 +122,25 @@ pub(super) async fn schema(database: &Database) -> Result<Schema, StoreError> {
     let is_whole = migrator.iter().all(|own| applied.iter().any(|other| is_ours(own, other)));
     Ok(if is_whole { Schema::UpToDate } else { Schema::Outdated })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The SHA-384 of each released step, in PostgreSQL's dialect and in SQLite's. A change of the schema is a new step.
+    const RELEASED: [[&str; 2]; 1] = [[
+        "ed7b1c4042f3b98cd5de6feabb240808a618df28a59f30e7ea4114eb967096c7a37551e2c62638ed8d3d297e3736f846",
+        "d118d204308476feb4c88a510565d17a71fe39beb6cf3c2ebda56bf6cbca0174dc6c67fae57358cde42f0ea78a565e52",
+    ]];
+
+    #[test]
+    fn a_step_that_was_released_never_changes() {
+        for (nth, dialect) in [Dialect::Postgres, Dialect::Sqlite].into_iter().enumerate() {
+            let migrator = migrator(dialect);
+            let released = RELEASED.map(|step| step[nth].to_owned());
+            let hex =
+                |step: &Migration| step.checksum.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+            assert_eq!(migrator.iter().take(RELEASED.len()).map(hex).collect::<Vec<_>>(), released, "{dialect:?}");
+        }
+    }
+}
