@@ -17,9 +17,16 @@ pub mod seller_auth;
 
 use std::sync::Arc;
 
-use sale::{Keys, pass::PassIssuer};
-use stores::{database::Database, payments::PaymentProvider, queue_store::SaleQueueStore};
-use web::Site;
+use sale::{Keys, SaleId, pass::PassIssuer};
+use stores::{
+    database::{
+        Database,
+        sales::{StockedSale, load},
+    },
+    payments::PaymentProvider,
+    queue_store::SaleQueueStore,
+};
+use web::{ApiError, ErrorCode, Site};
 
 use crate::Reserver;
 
@@ -35,4 +42,10 @@ pub struct AppState {
     pub reserver: Arc<Reserver>,
     /// The demo can be reset, and says what to try.
     pub demo: bool,
+}
+
+/// The sale of this id, as the database has it now.
+pub async fn load_sale(app: &AppState, id: &str) -> Result<StockedSale, ApiError> {
+    let id: SaleId = id.parse().map_err(|_| ErrorCode::SaleNotFound)?;
+    load(&app.database, &id).await?.ok_or_else(|| ErrorCode::SaleNotFound.into())
 }

@@ -13,8 +13,10 @@ pub mod serve;
 pub mod role;
 pub mod upkeep;
 
-pub mod openapi;
 pub mod router;
+
+pub mod openapi;
+pub mod route;
 pub mod services;
 
 pub mod health;

@@ -3,12 +3,10 @@
 
 mod refusals;
 
-use std::sync::LazyLock;
-
 use utoipa::{
     OpenApi as _,
     openapi::{
-        OpenApi, OpenApiBuilder, PathItem, Paths,
+        OpenApiBuilder, PathItem, Paths,
         path::Operation,
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
         tag::TagBuilder,
@@ -16,7 +14,7 @@ use utoipa::{
 };
 use web::Access;
 
-use crate::{health, router};
+use crate::{health, route::Route};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -29,12 +27,6 @@ use crate::{health, router};
     components(schemas(web::error::Problem<'_>))
 )]
 struct Description;
-
-/// The document as JSON, made once.
-pub fn document() -> &'static str {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(|| describe().to_json().unwrap_or_default());
-    &DOCUMENT
-}
 
 const SECURITY_SCHEMES: [(&str, &str); 3] = [
     ("ticket", "The ticket that a join answered"),
@@ -50,14 +42,15 @@ const TAGS: [(&str, &str); 5] = [
     ("operations", "Operations"),
 ];
 
-fn describe() -> OpenApi {
+/// Describes the calls among `routes`, as JSON.
+pub fn describe(mut routes: Vec<Route>) -> String {
     let mut openapi = Description::openapi();
     openapi.merge(waiting_room::Description::openapi());
-    for (schemas, paths) in router::operations() {
+    for (schemas, paths) in routes.iter_mut().filter_map(Route::take_operation) {
         openapi.components.get_or_insert_default().schemas.extend(schemas);
         openapi.merge(OpenApiBuilder::new().paths(paths).build());
     }
-    for route in router::routes() {
+    for route in routes {
         if let Some(operation) = operation(&mut openapi.paths, route.method, route.path) {
             operation.security = security(route.access);
             refusals::describe(operation, &route);
@@ -71,7 +64,7 @@ fn describe() -> OpenApi {
     }
     let tags = TAGS.map(|(name, words)| TagBuilder::new().name(name).description(Some(words)).build());
     openapi.tags = Some(tags.into());
-    openapi
+    openapi.to_json().unwrap_or_default()
 }
 
 fn operation<'p>(paths: &'p mut Paths, method: &str, path: &str) -> Option<&'p mut Operation> {
@@ -104,8 +97,10 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::*;
-    use crate::router::{Route, routes};
+    use crate::{
+        route::Route,
+        router::{description, routes},
+    };
 
     fn operations(document: &Value) -> impl Iterator<Item = (String, String, &Value)> {
         let paths = document["paths"].as_object().unwrap().iter();
@@ -121,7 +116,7 @@ mod tests {
 
     #[test]
     fn every_call_of_the_table_is_described_and_nothing_else() {
-        let document: Value = serde_json::from_str(document()).unwrap();
+        let document: Value = serde_json::from_str(description()).unwrap();
         let described: HashSet<_> = operations(&document).map(|(method, path, _)| (method, path)).collect();
         let of_table = routes().into_iter().filter(is_described);
         assert_eq!(described, of_table.map(|route| (route.method.to_owned(), route.path.to_owned())).collect());
@@ -129,7 +124,7 @@ mod tests {
 
     #[test]
     fn operation_ids_are_unique() {
-        let document: Value = serde_json::from_str(document()).unwrap();
+        let document: Value = serde_json::from_str(description()).unwrap();
         let mut seen = HashSet::new();
         for (_, _, operation) in operations(&document) {
             assert!(seen.insert(operation["operationId"].as_str().unwrap().to_owned()), "{operation}");
@@ -138,7 +133,7 @@ mod tests {
 
     #[test]
     fn every_answer_with_a_body_has_a_schema() {
-        let document: Value = serde_json::from_str(document()).unwrap();
+        let document: Value = serde_json::from_str(description()).unwrap();
         for (method, path, operation) in operations(&document) {
             for (status, response) in operation["responses"].as_object().unwrap() {
                 let has_body = !matches!(status.as_str(), "204" | "304");
@@ -204,7 +199,7 @@ mod tests {
 
     #[test]
     fn every_example_fits_its_schema() {
-        let document: Value = serde_json::from_str(document()).unwrap();
+        let document: Value = serde_json::from_str(description()).unwrap();
         let mut examples = 0;
         for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
             for example in schema["examples"].as_array().into_iter().flatten() {
@@ -217,7 +212,7 @@ mod tests {
 
     #[test]
     fn every_reference_has_its_schema() {
-        let text = document();
+        let text = description();
         let described: Value = serde_json::from_str(text).unwrap();
         let schemas = described["components"]["schemas"].as_object().unwrap();
         for name in text.split("#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()) {

@@ -4,12 +4,14 @@
 //! handler. A handler whose first argument is not the guard of its line does not compile; see [`checkout::http::access`].
 //! The hot path alone is matched by hand, in `waiting_room::route`; a test holds that against this table.
 
+use std::sync::LazyLock;
+
 use axum::{
     Router,
     extract::State,
     middleware::{from_fn, from_fn_with_state},
     response::Response,
-    routing::{MethodFilter, MethodRouter, on},
+    routing::{MethodFilter, on},
 };
 use checkout::http::{
     AppState,
@@ -20,41 +22,13 @@ use checkout::http::{
 };
 use http::{HeaderName, Method, StatusCode, header};
 use server::access_log;
-use utoipa::openapi::{Paths, RefOr, Schema};
 use utoipa_axum::router::UtoipaMethodRouter;
 use web::{Access, ApiError, ErrorCode, pages::DocsPage};
 
-use crate::openapi;
-
-/// Which processes answer a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServedBy {
-    WaitingRoom,
-    Checkout,
-    /// Whatever its roles are.
-    Every,
-}
-
-/// A route of the program.
-pub struct Route {
-    pub method: &'static str,
-    /// Ids stand in braces.
-    pub path: &'static str,
-    pub served_by: ServedBy,
-    pub access: Access,
-    handler: Handler,
-}
-
-enum Handler {
-    /// [`waiting_room::WaitingRoom`] or the listener.
-    ByHand,
-    Page(MethodRouter<AppState>),
-    /// A call with its description.
-    Api(MethodRouter<AppState>, Operation),
-}
-
-/// What utoipa knows of a handler: the schemas that it names, and itself.
-pub type Operation = (Vec<(String, RefOr<Schema>)>, Paths);
+use crate::{
+    openapi,
+    route::{Handler, Route, ServedBy},
+};
 
 /// One [`Route`] for each line.
 macro_rules! routes {
@@ -150,7 +124,7 @@ pub fn routes() -> Vec<Route> {
         GET    "/console/mailbox/{mail}"            Checkout Seller     page console::mailbox::show;
 
         // What describes the API.
-        GET    "/openapi.json"                      Checkout Anyone     page description;
+        GET    "/openapi.json"                      Checkout Anyone     page openapi_json;
         GET    "/docs"                              Checkout Anyone     page docs;
 
         // Operations.
@@ -231,12 +205,10 @@ pub const NOT_BUILT: &[(&str, &str)] = &[
     ("PUT",              "/v1/sales/{sale}/rules"),
 ];
 
-/// The descriptions of all calls of the checkout.
-pub fn operations() -> impl Iterator<Item = Operation> {
-    routes().into_iter().filter_map(|route| match route.handler {
-        Handler::Api(_, operation) => Some(operation),
-        Handler::ByHand | Handler::Page(_) => None,
-    })
+/// The description of the API as JSON, made once.
+pub fn description() -> &'static str {
+    static DESCRIPTION: LazyLock<String> = LazyLock::new(|| openapi::describe(routes()));
+    &DESCRIPTION
 }
 
 /// The routes of the checkout.
@@ -260,15 +232,15 @@ pub fn router(app: AppState) -> Router {
 }
 
 /// The description of the API.
-async fn description(_: Anyone) -> ([(HeaderName, &'static str); 1], &'static str) {
-    ([(header::CONTENT_TYPE, "application/json")], openapi::document())
+async fn openapi_json(_: Anyone) -> ([(HeaderName, &'static str); 1], &'static str) {
+    ([(header::CONTENT_TYPE, "application/json")], description())
 }
 
 /// The same as a page.
 async fn docs(_: Anyone, page: PageRequest) -> Response {
     let layout = page.layout();
     let nonce = layout.nonce.clone();
-    let description = serde_json::from_str(openapi::document()).unwrap_or_default();
+    let description = serde_json::from_str(description()).unwrap_or_default();
     page.page(&nonce, StatusCode::OK, DocsPage::of(layout, &description).render())
 }
 

@@ -26,7 +26,7 @@ use web::{Access, ApiError, ErrorCode, SameOrigin, Visitor};
 use super::{
     AppState,
     extract::{Path, visitor},
-    sales::load_sale,
+    load_sale,
 };
 use sale::OrderId;
 

@@ -10,7 +10,7 @@ use stores::{
 };
 use web::ApiError;
 
-use super::{AppState, access::Seller, extract::Path, sales::load_sale};
+use super::{AppState, access::Seller, extract::Path, load_sale};
 
 /// The sale's figures at this moment.
 #[utoipa::path(

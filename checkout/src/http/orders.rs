@@ -20,7 +20,8 @@ use super::{
     AppState,
     access::{OwnOrder, PassHolder, Seller, Write},
     extract::{FromJson, IdempotencyKey, Json, Path, Query, TraceId},
-    sales::{Cursor, Page, load_sale},
+    load_sale,
+    sales::{Cursor, Page},
 };
 use crate::{
     OrderView, ReserveRequest, cancel, pay,

@@ -17,6 +17,7 @@ use super::{
     AppState,
     access::{Anyone, Principal},
     extract::{Path, Query},
+    load_sale,
 };
 
 /// Sales on one page of a list.
@@ -132,12 +133,6 @@ pub fn with_sale(status: StatusCode, view: &SaleView) -> Response {
     let mut response = (status, Json(view)).into_response();
     response.headers_mut().insert(header::ETAG, etag(view.version));
     response
-}
-
-/// The sale of this id, as the database has it now.
-pub async fn load_sale(app: &AppState, id: &str) -> Result<StockedSale, ApiError> {
-    let id: SaleId = id.parse().map_err(|_| ErrorCode::SaleNotFound)?;
-    sales::load(&app.database, &id).await?.ok_or_else(|| ErrorCode::SaleNotFound.into())
 }
 
 /// All sales, newest opening first.

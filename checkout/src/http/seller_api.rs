@@ -17,7 +17,8 @@ use super::{
     AppState,
     access::{Caller, Operator, Seller, Write},
     extract::{IfMatch, Json, Path},
-    sales::{SaleView, load_sale, with_sale},
+    load_sale,
+    sales::{SaleView, with_sale},
 };
 use crate::{
     queue_recovery,

@@ -13,7 +13,7 @@ use utoipa::openapi::{
 };
 use web::{Access, ErrorCode};
 
-use crate::router::Route;
+use crate::route::Route;
 
 type Codes = BTreeMap<u16, Vec<ErrorCode>>;
 
@@ -119,7 +119,7 @@ mod tests {
     /// Status and description of everything that the handlers say themselves.
     fn described_by_handlers() -> Vec<(StatusCode, String)> {
         let mut descriptions = waiting_room::Description::openapi();
-        for (_, paths) in router::operations() {
+        for (_, paths) in router::routes().iter_mut().filter_map(Route::take_operation) {
             descriptions.merge(OpenApiBuilder::new().paths(paths).build());
         }
         let items = descriptions.paths.paths.into_values();

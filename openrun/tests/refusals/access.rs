@@ -2,7 +2,7 @@
 //! and from another site's page.
 
 use harness::http::Request;
-use openrun::router::{Route, routes};
+use openrun::{route::Route, router::routes};
 use web::Access;
 
 use crate::{

@@ -11,8 +11,8 @@ use web::{
 use super::super::{
     access::Seller,
     extract::{PageRequest, Path, Query},
-    orders,
-    sales::{Cursor, load_sale},
+    load_sale, orders,
+    sales::Cursor,
 };
 
 pub async fn list(

@@ -19,9 +19,8 @@ use super::{
     super::{
         access::{Caller, Seller, Write},
         extract::{Form, PageRequest, Path, Query},
-        live_figures,
+        live_figures, load_sale,
         pages::redirect,
-        sales::load_sale,
         seller_api::{self, update_admission},
     },
     sale_document::{admission_document, admission_faults},

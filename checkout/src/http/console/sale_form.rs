@@ -15,8 +15,8 @@ use super::{
     super::{
         access::{Seller, Write},
         extract::{Form, IfMatch, PageRequest, Path},
+        load_sale,
         pages::redirect,
-        sales::load_sale,
         seller_api::{change_sale, create_sale},
     },
     sale_document::SaleDocument,

@@ -22,7 +22,7 @@ use super::{
         AppState,
         access::{PassHolder, Write},
         extract::{Form, PageRequest, TraceId},
-        sales::load_sale,
+        load_sale,
     },
     fresh_key, held, is_key, redirect,
 };

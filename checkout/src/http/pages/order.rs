@@ -15,7 +15,7 @@ use super::{
     super::{
         access::{OwnOrder, Write},
         extract::{Form, PageRequest},
-        sales::load_sale,
+        load_sale,
     },
     held, is_key, lines, redirect,
 };
