@@ -1,6 +1,6 @@
 //! How many buyers may be called now: `min(rate, cap, units, waiting)`, and which of them limits it.
 
-/// What the decision depends on.
+/// The inputs of the decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Inputs {
     /// Whether the sale is open, not paused, and in no trouble.
@@ -23,7 +23,7 @@ pub struct Inputs {
     pub overcall: f64,
 }
 
-/// What prevents more calls.
+/// The limit that prevents more calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     Nobody,

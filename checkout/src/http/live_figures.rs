@@ -53,7 +53,7 @@ pub async fn read(app: &AppState, stocked: &StockedSale) -> Result<LiveFigures, 
     })
 }
 
-/// What the database alone can say while the queue store does not answer.
+/// The figures that come from the database alone; shown while the queue store does not answer.
 pub fn of_database_alone(app: &AppState, stocked: &StockedSale) -> LiveFigures {
     LiveFigures {
         state: stocked.state(app.database.now()),

@@ -11,7 +11,7 @@ use crate::sale_input::values::{
     Amount, EnterSeconds, HoldSeconds, MaxActive, Overcall, PassSeconds, PerBuyerLimit, PerMinute, Units,
 };
 
-/// What was typed, as a document of the API. What is no number or no time stands there as it was typed, to be refused.
+/// The typed form as a document of the API. A text that is no number or no time stays a text; the API refuses it.
 pub(super) struct SaleDocument {
     fields: Map<String, Value>,
     id: String,
@@ -153,7 +153,7 @@ fn time(typed: &str) -> Value {
     }
 }
 
-/// What is wrong with a field whose value the API refused.
+/// The fault of a field whose value the API refused.
 fn fault(field: SaleField, value: &str, taken: &[u64]) -> Fault {
     if value.is_empty() {
         return Fault::Required;
