@@ -40,7 +40,7 @@ use std::{sync::Arc, time::Duration};
 
 use sale::{Clock, Timestamp};
 use sqlx::{
-    Any, AnyPool, Executor as _, Transaction,
+    Any, AnyPool, Connection as _, Executor as _, Transaction,
     any::{AnyPoolOptions, install_default_drivers},
 };
 
@@ -53,6 +53,9 @@ use crate::StoreError;
 
 /// How long a request waits for a free connection before it fails.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a connection is taken for alive after it was last used. Each use ends with an answer of the server.
+const ALIVE_FOR: Duration = Duration::from_secs(1);
 
 /// How [`Database::read_whole`] begins on PostgreSQL.
 const READ_WHOLE_TABLES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = on; \
@@ -198,9 +201,13 @@ impl Database {
     }
 }
 
+/// A file does not hang up, so its connections are never tested; see [`postgres_pool`] for what a test costs.
 fn sqlite_pool(connections: u32) -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10)).after_connect(
-        |connection, _| {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .test_before_acquire(false)
+        .after_connect(|connection, _| {
             Box::pin(async move {
                 connection
                     .execute(
@@ -210,8 +217,7 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
                     .await?;
                 Ok(())
             })
-        },
-    )
+        })
 }
 
 /// Locks: a stopped process must not keep rows locked, so PostgreSQL ends its idle transaction.
@@ -221,6 +227,10 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
 /// connection that returns to the pool is rolled back; after a `BEGIN`, because PostgreSQL logs a warning for a `ROLLBACK`
 /// without a transaction.
 ///
+/// Tests: sqlx asks a connection for a sign of life before it hands it out, and drops the connection when whoever waits gives
+/// up meanwhile. A busy database would lose a connection with each request that gives up, and be busier for the new ones.
+/// So only a connection that has been idle for [`ALIVE_FOR`] is asked, which a busy one never is.
+///
 /// Plans: PostgreSQL keeps the plan of a statement, and the tables are empty when a sale opens. A plan that scans or
 /// hash-joins a whole table then would be kept while the table grows to a hundred thousand rows, so such plans are off.
 /// Statements that read whole tables use [`Database::read_whole`]. Lists of ids are `= ANY (ARRAY(…))` (`@in` in [`Sql`]),
@@ -229,6 +239,15 @@ fn postgres_pool() -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(16)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= ALIVE_FOR {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move {
                 connection
