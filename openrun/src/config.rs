@@ -6,62 +6,29 @@
 mod check;
 mod declare;
 mod error;
+mod key;
 mod kinds;
 mod layers;
 mod public_url;
 mod reader;
 mod redact;
+mod role;
 mod settings;
+mod sources;
 mod store_url;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
-
-use clap::ValueEnum;
+use std::{collections::BTreeMap, path::Path};
 
 pub use self::{
     check::{check, warnings},
     error::{ConfigError, ConfigErrors},
     public_url::PublicUrl,
     redact::redact,
+    role::Role,
     settings::{Config, Sandbox},
+    sources::{FILE_NAME, Sources},
 };
 use self::{declare::Section, layers::Layers, reader::Reader};
-
-/// The file that is read from the working directory when no other is named.
-pub const FILE_NAME: &str = "openrun.toml";
-
-/// What a process of an installation does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
-pub enum Role {
-    WaitingRoom,
-    Checkout,
-    Admission,
-    Relay,
-    Payments,
-    Stock,
-    Mail,
-}
-
-impl Role {
-    pub const ALL: [Self; 7] =
-        [Self::WaitingRoom, Self::Checkout, Self::Admission, Self::Relay, Self::Payments, Self::Stock, Self::Mail];
-}
-
-/// Where a configuration is read from.
-#[derive(Clone, Debug, Default)]
-pub struct Sources {
-    /// `--config`; without it [`FILE_NAME`] is read when it is there.
-    pub file: Option<PathBuf>,
-    /// The `OPENRUN_*` variables, from [`environment`].
-    pub environment: BTreeMap<String, String>,
-    /// `--role`; empty is all of them.
-    pub roles: Vec<Role>,
-    /// The demo has a data folder of its own.
-    pub demo: bool,
-}
 
 /// The `OPENRUN_*` variables of this process, with a replacement character where one is no UTF-8. Nothing else in the program looks at the environment.
 pub fn environment() -> BTreeMap<String, String> {

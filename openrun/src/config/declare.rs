@@ -1,22 +1,6 @@
 //! The form of a declaration, and what follows from it.
 
-use super::reader::Reader;
-
-/// A key of the configuration, without its type.
-#[derive(Debug)]
-pub(super) struct Key {
-    /// As in the file; `sandbox.seed` in a section.
-    pub(super) name: &'static str,
-    /// The value when no layer sets it, written as a variable would have it.
-    pub(super) default: &'static str,
-}
-
-impl Key {
-    /// `sandbox.seed` → `OPENRUN_SANDBOX_SEED`.
-    pub(super) fn variable(&self) -> String {
-        format!("OPENRUN_{}", self.name.replace('.', "_").to_uppercase())
-    }
-}
+use super::{key::Key, reader::Reader};
 
 /// A part of the configuration: a struct with a field for each key, section and flag.
 pub(super) trait Section: Sized {
@@ -67,9 +51,9 @@ macro_rules! section {
         }
 
         impl $crate::config::declare::Section for $Section {
-            fn keys() -> Vec<&'static $crate::config::declare::Key> {
-                static KEYS: &[$crate::config::declare::Key] = &[
-                    $( $crate::config::declare::Key { name: concat!($prefix, stringify!($key)), default: $default }, )*
+            fn keys() -> Vec<&'static $crate::config::key::Key> {
+                static KEYS: &[$crate::config::key::Key] = &[
+                    $( $crate::config::key::Key { name: concat!($prefix, stringify!($key)), default: $default }, )*
                 ];
                 [
                     KEYS.iter().collect::<Vec<_>>(),

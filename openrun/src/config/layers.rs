@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use super::{ConfigError, FILE_NAME, Sources, declare::Key};
+use super::{
+    error::ConfigError,
+    key::Key,
+    sources::{FILE_NAME, Sources},
+};
 
 const DEMO_DATA_DIR: &str = "./data/demo";
 

@@ -10,9 +10,10 @@ use ipnet::IpNet;
 use stores::payments::{ProviderSettings, SandboxSettings};
 
 use super::{
-    PublicUrl, Role,
+    PublicUrl,
     declare::section,
     kinds::{Address, Directives, Networks, NonEmptyPath, OrEmpty, Origin, Seed, Share, Switch, Whole},
+    role::Role,
     store_url::{DATABASE, EVENTS, MAIL, PAYMENTS, QUEUE},
 };
 
