@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use crate::precompressed::{Segment, compressor};
+use crate::segment::{Segment, compressor};
 
 /// A stylesheet or script as it is sent.
 pub(crate) struct Asset {

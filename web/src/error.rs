@@ -1,18 +1,11 @@
 //! Why a request is refused: one error for API and pages, with a code that programs can rely on.
 //!
-//! Handlers return an [`ApiError`]; [`error_response`] makes the answer of it, a problem document (RFC 9457) for programs
+//! Handlers return an [`ApiError`]; [`error_response`](fn@crate::error_response) makes the answer of it, a problem document (RFC 9457) for programs
 //! or a page for people.
 
-mod response;
-
-use std::sync::LazyLock;
-
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use metrics::Counter;
+use http::StatusCode;
 use sale::unavailable::{Unavailability, Unavailable};
 use serde::{Serialize, Serializer};
-
-pub use self::response::{Problem, error_response};
 
 macro_rules! codes {
     ($($variant:ident = $status:literal $text:literal: $title:literal,)+) => {
@@ -93,12 +86,6 @@ codes! {
     StoreUnavailable = 503 "store_unavailable": "The service is temporarily unavailable. It is safe to retry the request.",
     Overloaded = 503 "overloaded": "The service is overloaded. It is safe to retry the request.",
 }
-
-/// One for each of [`ErrorCode::ALL`], looked up once: a line that takes nobody refuses everybody.
-static REFUSALS: LazyLock<Vec<Counter>> = LazyLock::new(|| {
-    let counter = |code: &ErrorCode| metrics::counter!("openrun_refusals_total", "code" => code.as_str());
-    ErrorCode::ALL.iter().map(counter).collect()
-});
 
 impl Serialize for ErrorCode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -208,17 +195,6 @@ impl ApiError {
     #[must_use]
     pub fn allow(self, methods: &'static str) -> Self {
         Self { allow: Some(methods), ..self }
-    }
-
-    /// What problem document and page say in their headers. Every refusal passes here, so it is counted here.
-    fn set_headers(&self, headers: &mut HeaderMap) {
-        REFUSALS[self.code as usize].increment(1);
-        if let Some(seconds) = self.retry_after_seconds {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if let Some(methods) = self.allow {
-            headers.insert(header::ALLOW, HeaderValue::from_static(methods));
-        }
     }
 }
 

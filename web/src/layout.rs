@@ -6,7 +6,8 @@ use sale::{Language, Money, Timestamp};
 use crate::{
     format::{self, Precision, clock_element, countdown, seconds_until, time_element},
     language::own_name,
-    messages::{Messages, Plain, messages},
+    messages::{Messages, messages},
+    plain::Plain,
 };
 
 /// The layout of a page. Every page struct has one.

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod body;
 pub mod error;
+pub mod error_response;
 pub mod format;
 pub mod mails;
 pub mod page_context;
@@ -20,10 +21,14 @@ mod layout;
 
 mod assets;
 mod messages;
+mod number;
+mod plain;
+mod segment;
 
 pub use access::Access;
 pub use body::Body;
-pub use error::{ApiError, ErrorCode, FieldError, error_response};
+pub use error::{ApiError, ErrorCode, FieldError};
+pub use error_response::error_response;
 pub use layout::{Layout, csp};
 pub use page_context::PageContext;
 pub use request::{SameOrigin, Site, Visitor};

@@ -8,9 +8,12 @@ mod declined;
 mod expired;
 mod paid;
 mod placed;
+mod texts;
 
 use askama::Template;
 use sale::{Language, Money, OrderId, Timestamp};
+
+use self::texts::Texts;
 
 /// A mail about an order.
 #[derive(Clone, Debug)]
@@ -46,12 +49,6 @@ pub struct OrderMailLine {
     /// Name of the item in the language of the mail.
     pub name: String,
     pub quantity: u32,
-}
-
-/// The words of one kind of mail.
-struct Texts {
-    subject: &'static str,
-    opening: String,
 }
 
 /// The words that mails about orders share.

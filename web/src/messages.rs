@@ -11,18 +11,20 @@ mod order;
 mod sale;
 mod sale_state;
 mod sales;
-
-use std::fmt::Display;
+mod sentence;
 
 use ::sale::Language;
-use serde::Serialize;
 
 pub(crate) use self::{checkout::CheckoutMessages, console::ConsoleMessages, line::LineMessages, sales::SalesMessages};
 use self::{
-    common::CommonMessages, error_page::ErrorMessages, line::LinePageMessages, order::OrderMessages,
-    sale::SaleMessages, sale_state::SaleStateMessages,
+    common::CommonMessages,
+    error_page::ErrorMessages,
+    line::LinePageMessages,
+    order::OrderMessages,
+    sale::SaleMessages,
+    sale_state::SaleStateMessages,
+    sentence::{Message, Plural},
 };
-use crate::format::grouped;
 
 /// All texts of a language.
 pub(crate) const fn messages(language: Language) -> &'static Messages {
@@ -72,84 +74,6 @@ static EN: Messages = Messages {
     error_page: error_page::EN,
     console: console::EN,
 };
-
-/// A plain value however a template hands it over: templates pass what they loop over by reference.
-pub(crate) trait Plain<T> {
-    /// The value itself.
-    fn plain(self) -> T;
-}
-
-impl<T: Copy> Plain<T> for T {
-    fn plain(self) -> T {
-        self
-    }
-}
-
-impl<T: Copy> Plain<T> for &T {
-    fn plain(self) -> T {
-        *self
-    }
-}
-
-impl<T: Copy> Plain<T> for &&T {
-    fn plain(self) -> T {
-        **self
-    }
-}
-
-/// A sentence with one or two placeholders, written `{}`.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Message(pub(crate) &'static str);
-
-impl Message {
-    /// Fills the placeholder.
-    pub(crate) fn with(&self, value: impl Display) -> String {
-        self.0.replacen("{}", &value.to_string(), 1)
-    }
-
-    /// Fills both placeholders, in the order of the language.
-    pub(crate) fn with_two(&self, first: impl Display, second: impl Display) -> String {
-        let mut parts = self.0.splitn(3, "{}");
-        let mut next = || parts.next().unwrap_or_default();
-        format!("{}{first}{}{second}{}", next(), next(), next())
-    }
-}
-
-/// A sentence about a number, written `{n}`. Scripts get both forms and choose the same way.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Plural {
-    /// For exactly one.
-    pub(crate) one: &'static str,
-    /// For everything else.
-    pub(crate) other: &'static str,
-}
-
-impl Plural {
-    /// A language (or sentence) without a plural.
-    pub(crate) const fn same(text: &'static str) -> Self {
-        Self { one: text, other: text }
-    }
-
-    /// The whole sentence for `n`.
-    pub(crate) fn of(&self, n: impl Plain<u64>) -> String {
-        let n = n.plain();
-        self.form(n).replace("{n}", &grouped(n))
-    }
-
-    /// What stands before the number, for pages that print the number larger than its sentence.
-    pub(crate) fn before(&self, n: impl Plain<u64>) -> &'static str {
-        self.form(n.plain()).split("{n}").next().unwrap_or_default()
-    }
-
-    /// What stands after the number.
-    pub(crate) fn after(&self, n: impl Plain<u64>) -> &'static str {
-        self.form(n.plain()).split("{n}").nth(1).unwrap_or_default()
-    }
-
-    const fn form(&self, n: u64) -> &'static str {
-        if n == 1 { self.one } else { self.other }
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -10,10 +10,10 @@ mod line;
 pub use line::{LinePage, LineShape, LineView, LineVisitor, Slower};
 
 mod checkout;
-pub use checkout::{CheckoutPage, CheckoutState, Choice, HeldOrder, QuantityFault};
+pub use checkout::{CheckoutPage, CheckoutState, Choice, QuantityFault};
 
 mod order;
-pub use order::{HistoryEntry, OrderLine, OrderPage};
+pub use order::{HistoryEntry, OrderPage};
 
 mod error_page;
 pub use error_page::{ErrorPage, NextLink};
@@ -22,6 +22,9 @@ mod docs;
 pub use docs::{Call, CallGroup, DocsPage};
 
 pub mod console;
+
+mod held_order;
+pub use held_order::{HeldOrder, OrderLine};
 
 mod payment_method;
 mod tone;

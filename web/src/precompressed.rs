@@ -10,7 +10,6 @@
 //! combined from those of the segments.
 
 pub(crate) mod placeholder;
-mod segment;
 mod slot_values;
 
 use std::sync::Arc;
@@ -18,9 +17,11 @@ use std::sync::Arc;
 use crc32fast::Hasher;
 use flate2::Compress;
 
-pub(crate) use self::segment::{Segment, compressor};
 pub use self::slot_values::SlotValues;
-use crate::assets::{self, Asset};
+use crate::{
+    assets::{self, Asset},
+    segment::{Segment, compressor},
+};
 
 /// A gzip header without a name, a time and a system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];

@@ -2,7 +2,7 @@
 
 use sale::{Language, Money};
 
-use super::grouped;
+use crate::number::grouped;
 
 /// `189,000원`, `₩189,000`, `USD 12.00`.
 pub fn amount(money: Money, language: Language) -> String {

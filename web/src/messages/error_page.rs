@@ -1,7 +1,6 @@
 //! The page of a request that failed.
 
-use super::Plain;
-use crate::ErrorCode;
+use crate::{ErrorCode, plain::Plain};
 
 /// What went wrong, and what to do: two sentences for each error.
 #[derive(Debug)]

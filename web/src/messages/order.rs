@@ -2,7 +2,7 @@
 
 use sale::OrderState;
 
-use super::Plain;
+use crate::plain::Plain;
 
 /// A short label for lists, and the four answers that every state of an order gives its buyer.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use sale::SaleState;
 
-use super::Plain;
+use crate::plain::Plain;
 
 /// A label for each state.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use askama::Template;
 use sale::{Money, Timestamp};
 
-use super::{OrderLine, payment_method::is_test, rendered, time_limit};
-use crate::{ErrorCode, Layout, assets, messages::Plain};
+use super::{HeldOrder, rendered, time_limit};
+use crate::{ErrorCode, Layout, assets, plain::Plain};
 
 /// The checkout of one buyer.
 #[derive(Clone, Debug, Template)]
@@ -93,23 +93,6 @@ pub enum QuantityFault {
     AboveLimit,
 }
 
-/// An order that waits for its payment. The order page uses it too.
-#[derive(Clone, Debug)]
-pub struct HeldOrder {
-    /// Id of the order.
-    pub order: String,
-    /// What is held.
-    pub lines: Vec<OrderLine>,
-    /// All of it.
-    pub total: Money,
-    /// The end of the hold.
-    pub until: Timestamp,
-    /// Ids of payment methods; the first is chosen.
-    pub methods: Vec<String>,
-    /// Idempotency key of the payment.
-    pub key: String,
-}
-
 impl CheckoutPage {
     /// The page as HTML.
     pub fn render(&self) -> String {
@@ -141,11 +124,5 @@ impl CheckoutPage {
     fn hint(&self, hold_seconds: impl Plain<u64>) -> String {
         let messages = self.layout.messages();
         messages.checkout.reserve_hint.with(time_limit(messages, hold_seconds.plain()))
-    }
-}
-
-impl HeldOrder {
-    pub(super) fn is_test(&self) -> bool {
-        is_test(&self.methods)
     }
 }

@@ -4,19 +4,8 @@ use askama::Template;
 use sale::{Money, OrderState, Timestamp};
 use serde_json::json;
 
-use super::{HeldOrder, Tone as _, rendered, script_json};
+use super::{HeldOrder, OrderLine, Tone as _, rendered, script_json};
 use crate::{Layout, assets};
-
-/// One line of an order.
-#[derive(Clone, Debug)]
-pub struct OrderLine {
-    /// Name of the item in the page's language.
-    pub name: String,
-    /// How many.
-    pub quantity: u64,
-    /// Price of all of them.
-    pub total: Money,
-}
 
 /// A state that the order has been in.
 #[derive(Clone, Copy, Debug)]

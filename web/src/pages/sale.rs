@@ -7,7 +7,8 @@ use serde_json::json;
 use super::{Tone as _, rendered, script_json, time_limit};
 use crate::{
     Layout, assets,
-    format::{countdown, grouped, seconds_until},
+    format::{countdown, seconds_until},
+    number::grouped,
     precompressed::{PrecompressedTemplate, SlotValues, placeholder},
 };
 

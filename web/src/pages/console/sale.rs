@@ -8,8 +8,8 @@ use serde_json::json;
 use super::field::{FieldFault, SaleField, fault_message};
 use crate::{
     Layout, assets,
-    messages::Plain,
     pages::{Tone, rendered, script_json},
+    plain::Plain,
 };
 
 /// One sale.

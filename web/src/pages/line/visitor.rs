@@ -4,8 +4,9 @@ use sale::{Language, Timestamp};
 
 use super::view::{LineView, stock};
 use crate::{
-    format::{clock_element, countdown, grouped, seconds_until},
+    format::{clock_element, countdown, seconds_until},
     messages::messages,
+    number::grouped,
     precompressed::SlotValues,
 };
 

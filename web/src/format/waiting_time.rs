@@ -1,20 +1,6 @@
-//! Numbers, and waiting times as people say them.
+//! Waiting times as people say them.
 
-use crate::messages::{LineMessages, Plain};
-
-/// A number with a comma at every thousand, as both languages write it.
-pub(crate) fn grouped(n: impl Plain<u64>) -> String {
-    let digits = n.plain().to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    let (first, mut rest) = digits.split_at((digits.len() - 1) % 3 + 1);
-    grouped.push_str(first);
-    while let Some((three, after)) = rest.split_at_checked(3) {
-        grouped.push(',');
-        grouped.push_str(three);
-        rest = after;
-    }
-    grouped
-}
+use crate::messages::LineMessages;
 
 /// A waiting time as people say it, from the median and the time nine in ten do not exceed.
 pub(crate) fn waiting_time(messages: &LineMessages, p50: u64, p90: u64) -> String {
@@ -37,13 +23,6 @@ mod tests {
 
     use super::*;
     use crate::messages::messages;
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1,234,567");
-    }
 
     #[test]
     fn waiting_times_are_ranges() {

@@ -1,18 +1,27 @@
 //! The answer to a request that failed. The path alone decides who reads it: programs or people.
 
+use std::sync::LazyLock;
+
 use axum_core::response::{IntoResponse, Response as AxumResponse};
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use metrics::Counter;
 use sale::Timestamp;
 use serde::Serialize;
 
-use super::{ApiError, ErrorCode, FieldError};
 use crate::{
     body::Body,
+    error::{ApiError, ErrorCode, FieldError},
     page_context::{PageContext, see_other},
     pages::{ErrorPage, NextLink},
     paths,
     request::Visitor,
 };
+
+/// One for each of [`ErrorCode::ALL`], looked up once: a line that takes nobody refuses everybody.
+static REFUSALS: LazyLock<Vec<Counter>> = LazyLock::new(|| {
+    let counter = |code: &ErrorCode| metrics::counter!("openrun_refusals_total", "code" => code.as_str());
+    ErrorCode::ALL.iter().map(counter).collect()
+});
 
 /// A problem document for programs, a page for people.
 pub fn error_response(error: &ApiError, visitor: Visitor<'_>, now: Timestamp) -> Response<Body> {
@@ -69,7 +78,7 @@ fn page(error: &ApiError, context: PageContext<'_>) -> Response<Body> {
         trace_id: context.visitor.trace_id(),
     };
     let mut response = context.page(&nonce, error.code.status(), page.render());
-    error.set_headers(response.headers_mut());
+    set_headers(error, response.headers_mut());
     response
 }
 
@@ -148,16 +157,27 @@ fn problem(error: &ApiError, trace_id: &str) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    error.set_headers(headers);
+    set_headers(error, headers);
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"openrun\""));
     }
     response
 }
 
+/// What problem document and page say in their headers. Every refusal passes here, so it is counted here.
+fn set_headers(error: &ApiError, headers: &mut HeaderMap) {
+    REFUSALS[error.code as usize].increment(1);
+    if let Some(seconds) = error.retry_after_seconds {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(methods) = error.allow {
+        headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, Method};
+    use http::Method;
 
     use super::*;
     use crate::request::tests::site;
