@@ -44,11 +44,8 @@ use sqlx::{
     any::{AnyPoolOptions, install_default_drivers},
 };
 
+use self::outbox_notifier::OutboxNotifier;
 pub use self::sql::Sql;
-use self::{
-    migrations::{MigrationError, Schema},
-    outbox_notifier::OutboxNotifier,
-};
 use crate::StoreError;
 
 /// How long a request waits for a free connection before it fails.
@@ -150,16 +147,6 @@ impl Database {
         let now = sqlx::query_scalar(self.sql(NOW)).fetch_one(&self.read).await?;
         self.clock.set(Timestamp::from_millis(now));
         Ok(())
-    }
-
-    /// Brings the schema up to date.
-    pub async fn migrate(&self) -> Result<(), MigrationError> {
-        migrations::run(self).await
-    }
-
-    /// Whether the schema is the one of this program.
-    pub async fn schema(&self) -> Result<Schema, StoreError> {
-        migrations::schema(self).await
     }
 
     /// This database's side of a statement.

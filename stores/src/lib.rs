@@ -5,6 +5,7 @@
 //! authority, with one module per business step.
 
 pub mod batch;
+mod charge;
 pub mod database;
 pub mod error;
 pub mod events;

@@ -51,6 +51,16 @@ impl From<sqlx::Error> for MigrationError {
     }
 }
 
+/// What the schema is to this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    UpToDate,
+    /// Steps are missing, or all of them.
+    Outdated,
+    /// Made before the first release.
+    BeforeFirstRelease,
+}
+
 fn migrator(dialect: Dialect) -> Migrator {
     let migrations = (1..).zip(STEPS).map(|(version, step)| {
         let sql = SqlStr::from_static(step.sql.of(dialect));
@@ -62,65 +72,58 @@ fn migrator(dialect: Dialect) -> Migrator {
     migrator
 }
 
-/// Brings the schema up to date.
-pub(super) async fn run(database: &Database) -> Result<(), MigrationError> {
-    let mut connection = AnyConnection::connect_with(&database.write.connect_options()).await?;
-    if database.dialect == Dialect::Sqlite {
-        // A table that SQLite cannot change is written anew, and what leads to it must not end with the old one.
-        connection
-            .execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = OFF")
-            .await?;
+impl Database {
+    /// Brings the schema up to date.
+    pub async fn migrate(&self) -> Result<(), MigrationError> {
+        let mut connection = AnyConnection::connect_with(&self.write.connect_options()).await?;
+        if self.dialect == Dialect::Sqlite {
+            // A table that SQLite cannot change is written anew, and what leads to it must not end with the old one.
+            connection
+                .execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = OFF")
+                .await?;
+        }
+        migrator(self.dialect).run_direct(None, &mut connection, false).await.map_err(|fault| match fault {
+            MigrateError::VersionMismatch(1) => MigrationError::BeforeFirstRelease,
+            other => MigrationError::Failed(other),
+        })?;
+        if self.dialect == Dialect::Sqlite
+            && let Some(table) = broken_reference(&mut connection).await?
+        {
+            return Err(MigrationError::BrokenReference { table });
+        }
+        Ok(connection.close().await?)
     }
-    migrator(database.dialect).run_direct(None, &mut connection, false).await.map_err(|fault| match fault {
-        MigrateError::VersionMismatch(1) => MigrationError::BeforeFirstRelease,
-        other => MigrationError::Failed(other),
-    })?;
-    if database.dialect == Dialect::Sqlite
-        && let Some(table) = broken_reference(&mut connection).await?
-    {
-        return Err(MigrationError::BrokenReference { table });
+
+    /// Whether the schema is the one of this program, by the steps that were applied.
+    pub async fn schema(&self) -> Result<Schema, StoreError> {
+        let applied = sqlx::query_as::<Any, (i64, Vec<u8>)>(
+            "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version",
+        );
+        let applied = match applied.fetch_all(&self.read).await {
+            Ok(applied) => applied,
+            // There is no such table before the first step.
+            Err(sqlx::Error::Database(_)) => return Ok(Schema::Outdated),
+            Err(fault) => return Err(fault.into()),
+        };
+        let migrator = migrator(self.dialect);
+        let is_ours = |own: &Migration, (version, checksum): &(i64, Vec<u8>)| {
+            own.version == *version && *own.checksum == **checksum
+        };
+        let first = migrator.iter().next();
+        if let (Some(own), Some(other)) = (first, applied.first())
+            && !is_ours(own, other)
+        {
+            return Ok(Schema::BeforeFirstRelease);
+        }
+        let is_whole = migrator.iter().all(|own| applied.iter().any(|other| is_ours(own, other)));
+        Ok(if is_whole { Schema::UpToDate } else { Schema::Outdated })
     }
-    Ok(connection.close().await?)
 }
 
 async fn broken_reference(connection: &mut AnyConnection) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar::<Any, String>("SELECT \"table\" FROM pragma_foreign_key_check() LIMIT 1")
         .fetch_optional(connection)
         .await
-}
-
-/// What the schema is to this program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schema {
-    UpToDate,
-    /// Steps are missing, or all of them.
-    Outdated,
-    /// Made before the first release.
-    BeforeFirstRelease,
-}
-
-/// Looks at the steps that were applied.
-pub(super) async fn schema(database: &Database) -> Result<Schema, StoreError> {
-    let applied = sqlx::query_as::<Any, (i64, Vec<u8>)>(
-        "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version",
-    );
-    let applied = match applied.fetch_all(&database.read).await {
-        Ok(applied) => applied,
-        // There is no such table before the first step.
-        Err(sqlx::Error::Database(_)) => return Ok(Schema::Outdated),
-        Err(fault) => return Err(fault.into()),
-    };
-    let migrator = migrator(database.dialect);
-    let is_ours =
-        |own: &Migration, (version, checksum): &(i64, Vec<u8>)| own.version == *version && *own.checksum == **checksum;
-    let first = migrator.iter().next();
-    if let (Some(own), Some(other)) = (first, applied.first())
-        && !is_ours(own, other)
-    {
-        return Ok(Schema::BeforeFirstRelease);
-    }
-    let is_whole = migrator.iter().all(|own| applied.iter().any(|other| is_ours(own, other)));
-    Ok(if is_whole { Schema::UpToDate } else { Schema::Outdated })
 }
 
 #[cfg(test)]

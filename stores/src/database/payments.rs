@@ -19,7 +19,7 @@ use super::{
     row::row,
     sql::{Sql, sql},
 };
-use crate::{StoreError, payments::ChargeRef};
+use crate::{StoreError, charge::ChargeRef};
 
 pub use pay::{PayOutcome, PayRequest, pay};
 pub use record::{ChargeOutcome, ChargeReport, Recorded, record};

@@ -11,125 +11,24 @@
 //!    one by one, so that only those in conflict are refused.
 
 mod decide;
+mod new_order;
 mod read;
 mod write;
 
-use sale::{
-    BuyerId, Currency, HoldState, ItemId, Language, Money, OrderId, OrderState, PassId, SaleId, Text, Timestamp,
-    ids::PurchaseId,
-    order::{Fulfilment, LineKind},
+pub use self::{
+    decide::PlaceOutcome,
+    new_order::{NewOrder, PricedLine},
 };
-
 use self::{
     decide::{Availability, decide},
     read::{existing, is_current, lock_buyers, lock_items},
     write::write,
 };
-use super::{
-    Database,
-    orders::{CurrentHold, HistoryStep, Order, OrderLine},
-};
+use super::Database;
 use crate::{StoreError, queue_store::QueueKey};
 
 /// How often an order that is placed alone may lose a race before the request fails.
 const ATTEMPTS: usize = 3;
-
-/// An order whose units the gate has reserved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewOrder {
-    pub id: OrderId,
-    pub pass: PassId,
-    pub number: u64,
-    pub buyer: BuyerId,
-    pub lines: Vec<PricedLine>,
-    pub currency: Currency,
-    /// SHA-256 of the request, to tell a repeated key with another body.
-    pub request_hash: String,
-    pub locale: Language,
-    /// The sealed e-mail address.
-    pub contact: Option<Vec<u8>>,
-    /// W3C trace id of the request.
-    pub trace: String,
-}
-
-/// Units of one item, with its name and price at the time of the order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PricedLine {
-    pub item: ItemId,
-    pub name: Text,
-    pub quantity: u32,
-    /// Of one unit, in minor units of the currency.
-    pub unit_amount: i64,
-}
-
-impl NewOrder {
-    /// The order as it is once it was placed.
-    pub fn placed(self, sale: &SaleId, at: Timestamp, hold_until: Timestamp) -> Order {
-        let total = Money { amount: self.amount(), currency: self.currency };
-        Order {
-            id: self.id,
-            purchase: PurchaseId::of(self.id),
-            sale: sale.clone(),
-            pass: Some(self.pass),
-            number: Some(self.number),
-            buyer: self.buyer,
-            state: OrderState::PendingPayment,
-            fulfilment: Fulfilment::None,
-            request_hash: self.request_hash,
-            total,
-            locale: self.locale,
-            contact: self.contact,
-            trace: self.trace,
-            created_at: at,
-            lines: self
-                .lines
-                .into_iter()
-                .map(|line| OrderLine {
-                    kind: LineKind::Item,
-                    item: Some(line.item),
-                    name: line.name,
-                    quantity: line.quantity,
-                    unit_amount: line.unit_amount,
-                })
-                .collect(),
-            hold: Some(CurrentHold { state: HoldState::Held, deadline: hold_until }),
-            payment: None,
-            history: vec![HistoryStep { state: OrderState::PendingPayment, at }],
-        }
-    }
-
-    fn units(&self) -> i64 {
-        self.lines.iter().map(|line| i64::from(line.quantity)).sum()
-    }
-
-    fn amount(&self) -> i64 {
-        let of = |line: &PricedLine| line.unit_amount.saturating_mul(i64::from(line.quantity));
-        self.lines.iter().map(of).fold(0, i64::saturating_add)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlaceOutcome {
-    /// Placed at `at`, with its units held until `hold_until`.
-    Placed {
-        at: Timestamp,
-        hold_until: Timestamp,
-    },
-    /// Placed earlier by the same request.
-    Existing,
-    /// The same key was used by another request.
-    KeyReused,
-    /// The pass was used for this other order.
-    PassUsed {
-        order: OrderId,
-    },
-    /// The gate that reserved the units is of an earlier epoch.
-    EpochMoved,
-    OutOfStock,
-    LimitReached,
-    /// The hold was freed in the gate before it was placed; this id must never be placed.
-    Ended,
-}
 
 /// Places orders of one sale, whose units the gate has reserved in the epoch of `key`.
 pub async fn place(database: &Database, key: &QueueKey, orders: &[NewOrder]) -> Result<Vec<PlaceOutcome>, StoreError> {
@@ -205,22 +104,4 @@ async fn place_checked(
     }
     database.commit(tx).await?;
     Ok(Some(outcomes))
-}
-
-/// Terms of the sale that every order of it is placed under.
-#[derive(Clone, Copy, Debug)]
-struct Terms {
-    /// Units that one buyer may have.
-    limit: i64,
-    hold_seconds: i64,
-}
-
-impl Terms {
-    const fn hold_until(self, now: Timestamp) -> Timestamp {
-        now.plus_seconds(self.hold_seconds)
-    }
-
-    const fn placed(self, now: Timestamp) -> PlaceOutcome {
-        PlaceOutcome::Placed { at: now, hold_until: self.hold_until(now) }
-    }
 }

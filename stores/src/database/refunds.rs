@@ -20,7 +20,7 @@ use super::{
     row::row,
     sql::{Sql, sql},
 };
-use crate::{StoreError, payments::ChargeRef};
+use crate::{StoreError, charge::ChargeRef};
 
 /// A refund that is to be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]

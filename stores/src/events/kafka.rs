@@ -3,6 +3,7 @@
 //! One topic, `openrun.orders`, keyed by the order's id, so that the events of an order lie in one partition in their
 //! order. One Kafka consumer group per [`ConsumerGroup`]. Unavailable brokers are retried and never end the process.
 
+mod context;
 mod subscription;
 mod topic;
 
@@ -17,20 +18,18 @@ use std::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use rdkafka::{
-    ClientConfig, ClientContext, TopicPartitionList,
+    ClientConfig,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance},
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord, Producer as _},
-    topic_partition_list::TopicPartitionListElem,
 };
-use tokio::{sync::Notify, time::sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Cluster, ConsumerGroup, EventLog, Handler, OutboxRecord, RetryPolicy,
-    kafka::{subscription::Subscription, topic::Topic},
+    kafka::{context::Context, subscription::Subscription, topic::Topic},
     reader::Reader,
 };
 use crate::{StoreError, database::Database, outage::OutageLog};
@@ -228,62 +227,5 @@ impl Cluster {
 impl From<KafkaError> for StoreError {
     fn from(source: KafkaError) -> Self {
         Self::unavailable("event log", source)
-    }
-}
-
-/// Receives the callbacks of librdkafka.
-#[derive(Debug, Default)]
-struct Context {
-    /// Revoked partitions that the subscription has not dropped yet.
-    revoked: Mutex<Vec<i32>>,
-    revocation: Notify,
-}
-
-impl Context {
-    fn take_revoked(&self) -> Vec<i32> {
-        std::mem::take(&mut self.revoked.lock())
-    }
-}
-
-impl ClientContext for Context {
-    /// librdkafka logs every step of an outage, for debugging only. The outage itself is logged once, by its
-    /// [`OutageLog`].
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-                tracing::error!(target: "librdkafka", "{facility}: {message}");
-            }
-            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
-                tracing::debug!(target: "librdkafka", "{facility}: {message}");
-            }
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-                tracing::trace!(target: "librdkafka", "{facility}: {message}");
-            }
-        }
-    }
-
-    /// Nobody asks for statistics; the default would parse them.
-    fn stats_raw(&self, _: &[u8]) {}
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(target: "librdkafka", "{error}: {reason}");
-    }
-}
-
-impl ConsumerContext for Context {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(partitions) = rebalance {
-            self.revoked.lock().extend(partitions.elements().iter().map(TopicPartitionListElem::partition));
-            self.revocation.notify_one();
-        }
-    }
-
-    /// A partition that was paused when it was lost comes back running.
-    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(partitions) = rebalance
-            && let Err(trouble) = consumer.resume(&TopicPartitionList::clone(partitions))
-        {
-            tracing::debug!(target: "librdkafka", "resume: {trouble}");
-        }
     }
 }

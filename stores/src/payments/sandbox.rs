@@ -15,6 +15,7 @@
 //! | `sandbox_random` | one of the above, by the shares of the settings and a hash of the key |
 
 mod bank;
+mod books;
 mod charges;
 mod ledger;
 mod refunds;
@@ -134,6 +135,6 @@ impl PaymentProvider for Sandbox {
     }
 
     async fn list(&self, span: Span, cursor: Option<&str>, now: Timestamp) -> Result<Page, StoreError> {
-        ledger::list(&self.database, span, cursor, now).await
+        books::list(&self.database, span, cursor, now).await
     }
 }

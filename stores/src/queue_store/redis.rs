@@ -56,9 +56,6 @@ use crate::{
     },
 };
 
-/// The store's name in errors.
-const STORE: &str = "queue store";
-
 /// The queue store in the Redis server at a URL.
 #[derive(Debug)]
 pub struct RedisQueueStore {

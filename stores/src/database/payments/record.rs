@@ -14,11 +14,11 @@ use super::{
         row::row,
     },
     PaymentRow, STEP_TIMEOUT_MS, lock_all,
-    relevance::set_aside,
+    relevance::{SetAside, set_aside},
 };
 use crate::{
     StoreError,
-    payments::{Charge, ChargeState},
+    charge::{Charge, ChargeState},
 };
 
 /// The outcome of a call to the provider.
@@ -106,8 +106,13 @@ pub async fn record(
         if let ChargeOutcome::Known(charge) = &report.outcome
             && let Some(aside) = set_aside(database, &mut tx, (row, charge), now).await?
         {
-            row.needs_review |= matches!(aside, Recorded::NeedsReview(_));
-            recorded.push(aside);
+            recorded.push(match aside {
+                SetAside::Ignored => Recorded::Same,
+                SetAside::NeedsReview(kind) => {
+                    row.needs_review = true;
+                    Recorded::NeedsReview(kind)
+                }
+            });
             continue;
         }
         // Two reports about one attempt are one change.

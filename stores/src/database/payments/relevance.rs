@@ -9,11 +9,11 @@ use super::{
         order_transitions::{OrderTransition, move_orders},
         sql::{Sql, sql},
     },
-    PaymentRow, Recorded,
+    PaymentRow,
 };
 use crate::{
     StoreError,
-    payments::{Charge, ChargeState},
+    charge::{Charge, ChargeState},
 };
 
 /// How a report about a charge relates to its attempt.
@@ -27,6 +27,15 @@ enum Relevance {
     AmountDiffers,
     /// Another charge than the committed one has captured money.
     OtherCharge,
+}
+
+/// What became of a report that does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SetAside {
+    /// It changes nothing.
+    Ignored,
+    /// A case is open, and the attempt is no longer polled.
+    NeedsReview(CaseKind),
 }
 
 /// Only the charge whose id was committed counts for its attempt. At a provider that forgets keys, the key of an attempt may
@@ -50,11 +59,11 @@ pub(super) async fn set_aside(
     tx: &mut Tx,
     (payment, charge): (&PaymentRow, &Charge),
     now: Timestamp,
-) -> Result<Option<Recorded>, StoreError> {
+) -> Result<Option<SetAside>, StoreError> {
     const SET_ASIDE: Sql = sql!("UPDATE payments SET due_at = NULL WHERE id = $1 AND state IN @open");
     let (kind, subject, transition) = match relevance(charge, payment) {
         Relevance::Counts => return Ok(None),
-        Relevance::Ignored => return Ok(Some(Recorded::Same)),
+        Relevance::Ignored => return Ok(Some(SetAside::Ignored)),
         Relevance::AmountDiffers => (CaseKind::ChargeMismatch, payment.id.to_string(), OrderTransition::AMOUNT_DIFFERS),
         Relevance::OtherCharge => (CaseKind::OtherCharge, charge.provider_id.clone(), OrderTransition::OTHER_CHARGE),
     };
@@ -63,7 +72,7 @@ pub(super) async fn set_aside(
     if cases::open(tx, &case, now).await? {
         move_orders(database, tx, &[payment.order], transition, now).await?;
     }
-    Ok(Some(Recorded::NeedsReview(kind)))
+    Ok(Some(SetAside::NeedsReview(kind)))
 }
 
 #[cfg(test)]

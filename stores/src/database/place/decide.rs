@@ -2,9 +2,51 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sale::{BuyerId, ItemId, OrderId, PassId};
+use sale::{BuyerId, ItemId, OrderId, PassId, Timestamp};
 
-use super::{NewOrder, PlaceOutcome};
+use super::new_order::NewOrder;
+
+/// What became of an order that was to be placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceOutcome {
+    /// Placed at `at`, with its units held until `hold_until`.
+    Placed {
+        at: Timestamp,
+        hold_until: Timestamp,
+    },
+    /// Placed earlier by the same request.
+    Existing,
+    /// The same key was used by another request.
+    KeyReused,
+    /// The pass was used for this other order.
+    PassUsed {
+        order: OrderId,
+    },
+    /// The gate that reserved the units is of an earlier epoch.
+    EpochMoved,
+    OutOfStock,
+    LimitReached,
+    /// The hold was freed in the gate before it was placed; this id must never be placed.
+    Ended,
+}
+
+/// Terms of the sale that every order of it is placed under.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// Units that one buyer may have.
+    pub(super) limit: i64,
+    pub(super) hold_seconds: i64,
+}
+
+impl Terms {
+    pub(super) const fn hold_until(self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.hold_seconds)
+    }
+
+    pub(super) const fn placed(self, now: Timestamp) -> PlaceOutcome {
+        PlaceOutcome::Placed { at: now, hold_until: self.hold_until(now) }
+    }
+}
 
 /// Orders that exist already, and holds that must never be placed.
 #[derive(Debug, Default)]
@@ -70,7 +112,7 @@ pub(super) fn decide(
 
 #[cfg(test)]
 mod tests {
-    use sale::{Currency, Language, Text, Timestamp};
+    use sale::{Currency, Language, Text};
 
     use super::*;
     use crate::database::place::PricedLine;

@@ -4,7 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use sale::{BuyerId, ItemId, OrderId, PassId};
 
-use super::{NewOrder, Terms, decide::Existing};
+use super::{
+    decide::{Existing, Terms},
+    new_order::NewOrder,
+};
 use crate::{
     StoreError,
     database::{

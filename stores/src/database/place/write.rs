@@ -8,7 +8,7 @@ use std::{
 use sale::{Currency, Event, EventKind, OrderId, PassId, SaleId, Timestamp, ids::EventId};
 use serde::Serialize;
 
-use super::{NewOrder, Terms};
+use super::{decide::Terms, new_order::NewOrder};
 use crate::{
     StoreError,
     database::{Database, Tx, parameters},

@@ -12,7 +12,7 @@ use super::{
     },
     RefundRow,
 };
-use crate::{StoreError, payments::RefundProgress};
+use crate::{StoreError, charge::RefundProgress};
 
 /// How often a provider may refuse a refund before it needs review.
 const MAX_REFUSALS: u32 = 30;
@@ -178,7 +178,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::payments::ChargeRef;
+    use crate::charge::ChargeRef;
 
     fn refund(refusals: u32, silences: u32) -> RefundRow {
         let at = Timestamp::from_millis(1);

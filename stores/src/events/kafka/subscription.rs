@@ -16,7 +16,7 @@ use rdkafka::{
 use tokio::{sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, topic::Topic};
+use super::{context::Context, topic::Topic};
 use crate::{
     StoreError,
     events::{

@@ -9,7 +9,7 @@ use rdkafka::{
 };
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-use super::{Cluster, Context};
+use super::{Cluster, context::Context};
 use crate::StoreError;
 
 /// So many processes can share a group's work. More can be added to the topic by hand; orders then change their

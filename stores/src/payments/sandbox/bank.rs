@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use sale::{Timestamp, ids::parse_charge_key};
 use sha2::{Digest as _, Sha256};
 
-use super::{charges::Standing, settings::SandboxSettings};
+use super::settings::SandboxSettings;
 
 /// The slow bank's time, longer than a worker waits for one call.
 const SLOW_MS: i64 = 3_000;
@@ -68,14 +68,6 @@ impl Bank {
             Self::Authorises | Self::Declines { .. } | Self::LosesTheAnswer => Some(latency_ms),
             Self::Leaves => None,
             Self::IsSlow => Some(SLOW_MS),
-        }
-    }
-
-    /// What the ledger keeps of it: how the bank answers, and whether for good.
-    pub(super) const fn verdict(self) -> (Standing, bool) {
-        match self {
-            Self::Authorises | Self::LosesTheAnswer | Self::IsSlow | Self::Leaves => (Standing::Authorised, false),
-            Self::Declines { last } => (Standing::Declined, last),
         }
     }
 }

@@ -70,7 +70,10 @@ impl Entry {
 
     /// The bank has the charge from now on, and answers then.
     pub(super) fn confirm(&mut self, bank: Bank, answers_at: Option<Timestamp>) {
-        (self.standing, self.last) = bank.verdict();
+        (self.standing, self.last) = match bank {
+            Bank::Authorises | Bank::LosesTheAnswer | Bank::IsSlow | Bank::Leaves => (Standing::Authorised, false),
+            Bank::Declines { last } => (Standing::Declined, last),
+        };
         self.answers_at = answers_at;
     }
 

@@ -1,18 +1,14 @@
 //! The ledger: what was created, confirmed, captured and voided, many calls in one transaction.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sale::{Currency, Money, Timestamp};
 use serde_json::json;
 
 use super::{
-    super::{NewCharge, Page, Span},
+    super::{NewCharge, Span},
     bank::{Bank, Clerks},
     charges::{Entry, Standing},
-    refunds,
     settings::SandboxSettings,
 };
 use crate::{
@@ -23,9 +19,6 @@ use crate::{
         sql::{Sql, sql},
     },
 };
-
-/// Charges on a page of the list.
-const PAGE: i64 = 500;
 
 /// A call on the ledger, with its time. All but the first name a charge by its id.
 #[derive(Clone, Debug)]
@@ -237,8 +230,26 @@ pub(super) async fn save(database: &Database, tx: &mut Tx, moved: &[Entry]) -> R
     Ok(())
 }
 
-/// The charges of the span after this place, by time and id.
-async fn charges(database: &Database, span: Span, after: &Place, now: Timestamp) -> Result<Page, StoreError> {
+/// Where a page of the books begins: after an entry of that time and id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) at: Timestamp,
+    pub(super) id: String,
+}
+
+impl Place {
+    pub(super) const fn beginning_of(span: Span) -> Self {
+        Self { at: span.from, id: String::new() }
+    }
+}
+
+/// The charges of a span after this place, by time and id, and where the next page begins if this one is full.
+pub(super) async fn list(
+    database: &Database,
+    span: Span,
+    after: &Place,
+    limit: i64,
+) -> Result<(Vec<Entry>, Option<Place>), StoreError> {
     const READ: Sql = select_entries!(
         "WHERE c.created_at < $3 AND (c.created_at > $1 OR (c.created_at = $1 AND c.id > $2)) \
          ORDER BY c.created_at, c.id LIMIT $4"
@@ -247,90 +258,10 @@ async fn charges(database: &Database, span: Span, after: &Place, now: Timestamp)
         .bind(after.at.as_millis())
         .bind(after.id.as_str())
         .bind(span.until.as_millis())
-        .bind(PAGE)
+        .bind(limit)
         .fetch_all(database.reader())
         .await?;
+    let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
     let last = rows.last().map(|row| Place { at: row.created_at, id: row.id.clone() });
-    let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE);
-    let next = match last.filter(|_| is_full) {
-        Some(place) => Cursor::Charges(place),
-        None => Cursor::Refunds(Place::beginning_of(span)),
-    };
-    let charges = entries(rows)?.iter().map(|entry| entry.charge(now)).collect();
-    Ok(Page { charges, refunds: Vec::new(), next: Some(next.to_string()) })
-}
-
-/// A page of the books: first all charges of the span, then all refunds.
-pub(super) async fn list(
-    database: &Database,
-    span: Span,
-    cursor: Option<&str>,
-    now: Timestamp,
-) -> Result<Page, StoreError> {
-    match cursor.map_or(Some(Cursor::Charges(Place::beginning_of(span))), Cursor::parse) {
-        Some(Cursor::Charges(after)) => charges(database, span, &after, now).await,
-        Some(Cursor::Refunds(after)) => {
-            let (refunds, last) = refunds::list(database, span, &after, PAGE).await?;
-            Ok(Page { charges: Vec::new(), refunds, next: last.map(|place| Cursor::Refunds(place).to_string()) })
-        }
-        None => Err(StoreError::unexpected("sandbox", "no such page")),
-    }
-}
-
-/// Where a page begins: after an entry of that time and id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) at: Timestamp,
-    pub(super) id: String,
-}
-
-impl Place {
-    const fn beginning_of(span: Span) -> Self {
-        Self { at: span.from, id: String::new() }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Cursor {
-    Charges(Place),
-    Refunds(Place),
-}
-
-impl Cursor {
-    fn parse(text: &str) -> Option<Self> {
-        let (kind, place) = text.split_once(':')?;
-        let (at, id) = place.split_once(':')?;
-        let place = Place { at: Timestamp::from_millis(at.parse().ok()?), id: id.to_owned() };
-        match kind {
-            "charges" => Some(Self::Charges(place)),
-            "refunds" => Some(Self::Refunds(place)),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, place) = match self {
-            Self::Charges(place) => ("charges", place),
-            Self::Refunds(place) => ("refunds", place),
-        };
-        write!(f, "{kind}:{}:{}", place.at.as_millis(), place.id)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_reads_back() {
-        let place = Place { at: Timestamp::from_millis(7), id: "ch_1".to_owned() };
-        for cursor in [Cursor::Charges(place.clone()), Cursor::Refunds(place)] {
-            assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
-        }
-        for bad in ["", "charges", "charges:x:ch_1", "mails:7:ch_1"] {
-            assert_eq!(Cursor::parse(bad), None, "{bad}");
-        }
-    }
+    Ok((entries(rows)?, last.filter(|_| is_full)))
 }

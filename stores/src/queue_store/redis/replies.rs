@@ -6,7 +6,7 @@ use bytes::Bytes;
 use redis::Value;
 use sale::{HoldId, Timestamp, frame::BUCKET, sale::Line as OrderLine};
 
-use super::STORE;
+use super::server::STORE;
 use crate::{
     StoreError,
     queue_store::{

@@ -11,8 +11,10 @@ use std::{
 use parking_lot::Mutex;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, aio::MultiplexedConnection};
 
-use super::STORE;
 use crate::StoreError;
+
+/// The store's name in errors.
+pub(super) const STORE: &str = "queue store";
 
 /// Longer than any step takes. After a timeout it is unknown whether the step happened; callers retry.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
