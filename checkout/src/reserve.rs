@@ -1,8 +1,9 @@
 //! Reserve: units for the holder of a pass, first at the gate, then in the database, which decides.
 //!
-//! Reservations that arrive while others are in flight are batched: one script for all of a sale, then one transaction. The order's id is derived from the pass and the buyer's key, so the same request after a crash finishes
-//! the same order. A refusal consumes nothing: what the gate reserved for an order that the database then refused goes back at
-//! once, after its id was marked as never to be placed.
+//! Reservations that arrive while others are in flight are batched: one script for all of a sale, then one transaction. The
+//! order's id is derived from the pass and the buyer's key, so the same request after a crash finishes the same order. A
+//! refusal consumes nothing: what the gate reserved for an order that the database then refused goes back at once, after its
+//! id was marked as never to be placed.
 
 mod pipeline;
 mod request;
@@ -21,13 +22,11 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::request::contact_place;
 pub use self::request::{RequestedContact, RequestedLine, ReserveBody};
 use self::{
-    pipeline::{PendingReservation, PipelineOutcome, ReservePipeline},
+    pipeline::{MAX_IN_FLIGHT, PendingReservation, PipelineOutcome, ReservePipeline},
     request::ValidatedRequest,
 };
 use crate::CheckoutError;
 
-/// Reservations in flight in one process at most: some seconds of what the database carries.
-const MAX_IN_FLIGHT: usize = 10_000;
 /// How often an order id may turn out to be marked by the reconciler before the buyer is asked to retry. Each mark
 /// means that the request's process died, or that the database refused, some seconds ago.
 const MAX_GENERATIONS: u8 = 8;

@@ -1,22 +1,28 @@
 //! What a seller sends to create or change a sale, parsed from JSON: every wrong field is named at once, by its JSON
 //! pointer. The schemas of the API come from the same types.
 
+mod admission;
 mod changes;
+mod items;
 mod reader;
 pub mod values;
 
 use sale::{
-    Admission, Currency, Item, ItemId, Money, Sale, SaleId, Timestamp,
+    Admission, Item, Sale, SaleId, Timestamp,
     sale::{Kind, Mode},
 };
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use web::ApiError;
 
-pub use self::changes::{AdmissionChanges, SaleChanges};
+pub use self::{
+    admission::AdmissionChanges,
+    changes::SaleChanges,
+    items::{Items, NewItem},
+};
 use self::{
     reader::{Errors, FromField, Object, Refused},
-    values::{Amount, EnterSeconds, HoldSeconds, Items, Message, Name, PassSeconds, PerBuyerLimit, Units},
+    values::{EnterSeconds, HoldSeconds, Message, Name, PassSeconds, PerBuyerLimit},
 };
 
 /// Admission unless the seller says otherwise: ten a second, two hundred inside.
@@ -61,25 +67,6 @@ pub struct NewSale {
     #[schema(inline)]
     pass_seconds: Option<PassSeconds>,
     admission: Option<AdmissionChanges>,
-}
-
-/// An item of a new sale.
-#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
-pub struct NewItem {
-    id: ItemId,
-    #[schema(inline)]
-    name: Name,
-    #[schema(inline)]
-    price: Price,
-    #[schema(inline)]
-    units: Units,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
-struct Price {
-    #[schema(inline)]
-    amount: Amount,
-    currency: Currency,
 }
 
 impl NewSale {
@@ -155,31 +142,6 @@ impl FromField for NewSale {
             pass_seconds: pass_seconds?,
             admission: admission?,
         })
-    }
-}
-
-impl FromField for NewItem {
-    fn from_field(value: &Value, pointer: &str, errors: &mut Errors) -> Result<Self, Refused> {
-        let mut object = Object::at(value, pointer, errors)?;
-        let (id, name) = (object.required("id"), object.required("name"));
-        let (price, units) = (object.required("price"), object.required("units"));
-        Ok(Self { id: id?, name: name?, price: price?, units: units? })
-    }
-}
-
-impl FromField for Price {
-    fn from_field(value: &Value, pointer: &str, errors: &mut Errors) -> Result<Self, Refused> {
-        let field = |key| value.get(key).unwrap_or(&Value::Null);
-        let amount = Amount::from_field(field("amount"), &format!("{pointer}/amount"), errors);
-        let currency = Currency::from_field(field("currency"), &format!("{pointer}/currency"), errors);
-        Ok(Self { amount: amount?, currency: currency? })
-    }
-}
-
-impl From<NewItem> for Item {
-    fn from(new: NewItem) -> Self {
-        let price = Money { amount: new.price.amount.get(), currency: new.price.currency };
-        Self { id: new.id, name: new.name.0, price, units: new.units.to_u32() }
     }
 }
 

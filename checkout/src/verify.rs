@@ -4,24 +4,23 @@
 //! is read twice, a grace apart, and only what is found both times counts.
 
 mod money;
+mod report;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use sale::{SaleId, SaleState};
-use serde::Serialize;
 use stores::{
     StoreError,
     database::{Database, consistency, sales},
     payments::PaymentProvider,
     queue_store::SaleQueueStore,
 };
-use utoipa::ToSchema;
 
-pub use self::money::{Books, read_books};
+use self::report::{Reading, compare};
+pub use self::{
+    money::{Books, read_books},
+    report::{Finding, Report},
+};
 use crate::reconcile::differences;
 
 /// What `openrun verify` waits between its two reads: longer than any event takes on its way.
@@ -29,54 +28,11 @@ pub const GRACE: Duration = Duration::from_secs(2);
 /// How old an event may be before it should be on the log.
 const EVENT_AGE_MS: i64 = 10_000;
 
-/// What was compared, and what did not fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(examples(
-    json!({"differences": 0, "checked": {"orders": 657, "holds": 688, "payments": 701, "items": 1, "gate_holds": 31}, "found": []}),
-    json!({
-        "differences": 1,
-        "checked": {"orders": 657, "holds": 688, "payments": 701, "items": 1, "gate_holds": 32},
-        "found": [{"what": "hold_in_gate_only", "id": "019aa5f2-6e10-7c3d-8f41-5b2a9c7e1d04.1", "detail": ""}],
-    })
-))]
-pub struct Report {
-    pub differences: usize,
-    pub checked: BTreeMap<&'static str, u64>,
-    pub found: Vec<Finding>,
-}
-
-/// One thing that does not fit.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-pub struct Finding {
-    pub what: &'static str,
-    /// An order, hold, payment, event, `sale/item` or `sale/buyer`.
-    pub id: String,
-    pub detail: String,
-}
-
 /// The stores to compare.
 pub struct Verifier {
     pub database: Database,
     pub queue: Arc<dyn SaleQueueStore>,
     pub provider: Arc<dyn PaymentProvider>,
-}
-
-/// One read of everything.
-#[derive(Debug, Default)]
-struct Reading {
-    checked: BTreeMap<&'static str, u64>,
-    found: Vec<Finding>,
-}
-
-impl Reading {
-    fn count(&mut self, what: &'static str, n: u64) {
-        let counted = self.checked.entry(what).or_default();
-        *counted = counted.saturating_add(n);
-    }
-
-    fn find(&mut self, what: &'static str, id: &impl ToString, detail: impl Into<String>) {
-        self.found.push(Finding { what, id: id.to_string(), detail: detail.into() });
-    }
 }
 
 impl Verifier {
@@ -94,7 +50,7 @@ impl Verifier {
     async fn read(&self, sale: Option<&SaleId>) -> Result<Reading, StoreError> {
         let mut reading = Reading::default();
         self.check_rows(sale, &mut reading).await?;
-        money::check(self, sale, &mut reading).await?;
+        money::check(&self.database, self.provider.as_ref(), sale, &mut reading).await?;
         self.check_events(sale, &mut reading).await?;
         let all = match sale {
             Some(sale) => vec![sale.clone()],
@@ -160,33 +116,5 @@ impl Verifier {
             reading.find("hold_in_database_only", hold, "");
         }
         Ok(())
-    }
-}
-
-/// What both reads found, as the second one saw it.
-fn compare(first: &[Finding], second: Reading) -> Report {
-    let before: BTreeSet<_> = first.iter().map(|found| (found.what, found.id.as_str())).collect();
-    let found: Vec<_> =
-        second.found.into_iter().filter(|found| before.contains(&(found.what, found.id.as_str()))).collect();
-    Report { differences: found.len(), checked: second.checked, found }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_found_twice_counts() {
-        let found = |what, id: &str, detail: &str| Finding { what, id: id.to_owned(), detail: detail.to_owned() };
-        let first = [found("a", "1", "x"), found("a", "2", "")];
-        let second = Reading { found: vec![found("a", "1", "y"), found("b", "2", "")], ..Reading::default() };
-        let report = compare(&first, second);
-        assert_eq!((report.differences, report.found), (1, vec![found("a", "1", "y")]));
-    }
-
-    #[test]
-    fn a_report_without_differences_says_so() {
-        let text = serde_json::to_string(&Report::default()).unwrap();
-        assert_eq!(text, r#"{"differences":0,"checked":{},"found":[]}"#);
     }
 }

@@ -20,11 +20,11 @@ use stores::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{
-    MAX_IN_FLIGHT,
-    request::{ValidatedRequest, priced_lines},
-};
+use super::request::{ValidatedRequest, priced_lines};
 use crate::CheckoutError;
+
+/// Reservations in flight in one process at most: some seconds of what the database carries.
+pub(super) const MAX_IN_FLIGHT: usize = 10_000;
 
 /// One reservation on its way through the pipeline.
 pub(super) struct PendingReservation {

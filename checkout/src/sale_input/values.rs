@@ -3,23 +3,18 @@
 //! The schemas stand inline in those of the documents. A field whose schema is inline and not nullable must have no doc
 //! comment: utoipa would make a second schema of it, of an object, that the value has to fit as well.
 
-use std::{borrow::Cow, collections::HashSet};
-
 use sale::{Currency, ItemId, SaleId, Text, Timestamp, sale::Kind, sale::Mode};
 use serde_json::Value;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema,
+        ObjectBuilder, RefOr, Schema,
         schema::{SchemaType, Type},
     },
 };
 use web::ErrorCode;
 
-use super::{
-    NewItem,
-    reader::{Errors, FromField, Refused},
-};
+use super::reader::{Errors, FromField, Refused};
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,52 +123,6 @@ impl<const MAX: usize> PartialSchema for Bilingual<MAX> {
 }
 
 impl<const MAX: usize> ToSchema for Bilingual<MAX> {}
-
-/// The items of a sale: different ids, one currency.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Items(pub Vec<NewItem>);
-
-impl Items {
-    pub const MAX: usize = 50;
-}
-
-impl FromField for Items {
-    fn from_field(value: &Value, pointer: &str, errors: &mut Errors) -> Result<Self, Refused> {
-        let list = errors.require(value.as_array().filter(|list| list.len() <= Self::MAX), pointer)?;
-        if list.is_empty() {
-            // A line before another shop's checkout.
-            return errors.refuse(pointer, ErrorCode::NotSupported);
-        }
-        let read = |(at, item): (usize, &Value)| NewItem::from_field(item, &format!("{pointer}/{at}"), errors);
-        let items: Vec<Result<NewItem, Refused>> = list.iter().enumerate().map(read).collect();
-        let items: Vec<NewItem> = items.into_iter().collect::<Result<_, _>>()?;
-        let mut seen = HashSet::new();
-        for (at, item) in items.iter().enumerate() {
-            errors.check(seen.insert(&item.id), &format!("{pointer}/{at}/id"));
-            let is_same = item.price.currency == items[0].price.currency;
-            errors.check(is_same, &format!("{pointer}/{at}/price/currency"));
-        }
-        Ok(Self(items))
-    }
-}
-
-impl PartialSchema for Items {
-    fn schema() -> RefOr<Schema> {
-        let item = Ref::from_schema_name(NewItem::name());
-        ArrayBuilder::new().items(item).min_items(Some(1)).max_items(Some(Self::MAX)).into()
-    }
-}
-
-impl ToSchema for Items {
-    fn name() -> Cow<'static, str> {
-        "Items".into()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.push((NewItem::name().into_owned(), NewItem::schema()));
-        NewItem::schemas(schemas);
-    }
-}
 
 impl FromField for SaleId {
     fn from_field(value: &Value, pointer: &str, errors: &mut Errors) -> Result<Self, Refused> {

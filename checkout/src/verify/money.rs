@@ -13,7 +13,7 @@ use stores::{
     payments::{Charge, ChargeState, PaymentProvider, Refund, RefundProgress, Span},
 };
 
-use super::{Reading, Verifier};
+use super::report::Reading;
 
 /// Attempts that are compared at once.
 const PAGE: i64 = 500;
@@ -46,8 +46,12 @@ pub async fn read_books(
 }
 
 /// Compares the payments of a sale, or of all, with the books since the sale was made.
-pub(super) async fn check(verifier: &Verifier, sale: Option<&SaleId>, reading: &mut Reading) -> Result<(), StoreError> {
-    let database = &verifier.database;
+pub(super) async fn check(
+    database: &Database,
+    provider: &dyn PaymentProvider,
+    sale: Option<&SaleId>,
+    reading: &mut Reading,
+) -> Result<(), StoreError> {
     let from = match sale {
         None => Timestamp::default(),
         Some(sale) => {
@@ -56,7 +60,7 @@ pub(super) async fn check(verifier: &Verifier, sale: Option<&SaleId>, reading: &
         }
     };
     let until = database.now().plus_millis(CLOCKS_APART_MS);
-    let books = read_books(verifier.provider.as_ref(), from, until).await?;
+    let books = read_books(provider, from, until).await?;
     let mut charges: HashMap<_, _> =
         books.charges.into_iter().map(|charge| (charge.provider_id.clone(), charge)).collect();
     let (mut after, mut of_these) = (None, HashSet::new());
