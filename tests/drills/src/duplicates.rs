@@ -6,8 +6,8 @@ use futures::FutureExt as _;
 use harness::story::{Story, until};
 use rand::seq::SliceRandom as _;
 use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
 };
 use sale::clock::monotonic;
 use stores::events::{Cluster, ConsumerGroup, EventLog as _, EventsUrl, KafkaLog, RetryPolicy};
@@ -16,6 +16,7 @@ use crate::{
     assertions,
     database::{self, EVERYTHING, Looks},
     drill::Drill,
+    event_log::{KAFKA_ANSWERS, config, partitions, topic},
     event_recorder::EventRecorder,
     fixture::Fixture,
 };
@@ -25,8 +26,6 @@ const TIMES: usize = 10;
 const EVERY: Duration = Duration::from_secs(1);
 /// Until the log has been read to its end.
 const READ_WITHIN: Duration = Duration::from_mins(2);
-/// How long an answer of Kafka may take.
-pub(crate) const KAFKA_ANSWERS: Duration = Duration::from_secs(10);
 /// The roles that read the log.
 const READERS: [&str; 3] = ["payments-", "stock-", "mail-"];
 
@@ -114,31 +113,6 @@ fn cluster_of(story: &Story) -> Cluster {
 
 fn consumer(cluster: &Cluster, group: ConsumerGroup) -> BaseConsumer {
     config(cluster, group.as_str()).create().expect("a consumer")
-}
-
-/// How a group reads.
-pub(crate) fn config(cluster: &Cluster, group: &str) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", &cluster.brokers)
-        .set("group.id", format!("{}openrun.{group}", cluster.prefix))
-        .set("enable.auto.commit", "false");
-    config
-}
-
-pub(crate) fn topic(cluster: &Cluster) -> String {
-    format!("{}openrun.orders", cluster.prefix)
-}
-
-/// The partitions of the topic.
-pub(crate) fn partitions<Context: ConsumerContext>(consumer: &impl Consumer<Context>, cluster: &Cluster) -> Vec<i32> {
-    let metadata = consumer.fetch_metadata(Some(&topic(cluster)), KAFKA_ANSWERS).expect("ask Kafka for the topic");
-    metadata
-        .topics()
-        .iter()
-        .flat_map(rdkafka::metadata::MetadataTopic::partitions)
-        .map(rdkafka::metadata::MetadataPartition::id)
-        .collect()
 }
 
 /// Puts a group back to the beginning; false while Kafka still counts dead members in.

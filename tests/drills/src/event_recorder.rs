@@ -10,7 +10,7 @@ use rdkafka::{
 use stores::events::OutboxRecord;
 use tokio::{pin, select, time::sleep};
 
-use crate::duplicates::{KAFKA_ANSWERS, config, partitions, topic};
+use crate::event_log::{KAFKA_ANSWERS, config, partitions, topic};
 
 /// A piece of recording until the log's end.
 const A_WHILE: Duration = Duration::from_millis(100);

@@ -12,6 +12,7 @@ mod crash_points;
 mod database;
 mod drill;
 mod duplicates;
+mod event_log;
 mod event_recorder;
 mod fixture;
 mod flushall;
