@@ -1,4 +1,5 @@
-//! Money that came after the units had gone back: units again if there are any within the limit, else the money.
+//! Money that was captured after the units were freed: the units are reserved again if there are any within the limit, else
+//! the money is refunded.
 
 use sale::{OrderId, Timestamp};
 use stores::{
@@ -9,23 +10,23 @@ use stores::{
 
 use super::decide;
 
-/// What became of money that came late.
+/// The outcome of a late payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LateMoney {
-    /// The order is paid; the gate has to be told that its new hold is sold.
+    /// The order is paid; the gate has to be synchronised with its new hold.
     Sold,
-    /// Not enough is left, or the buyer has reached the limit: the money is owed back.
+    /// Not enough is left, or the buyer has reached the limit: a refund is owed.
     OwedBack,
     /// The gate is of an epoch that is over: try again.
     EpochMoved,
-    /// Settled by somebody else.
+    /// Another worker has settled it.
     Nothing,
 }
 
-/// Takes units again, at the gate first, or owes the money back.
+/// Reserves the units again, at the gate first, or owes a refund.
 ///
-/// The gate is asked while the order is locked, because it does not remember a hold that has ended: two workers that ask
-/// one after the other would take twice. This happens rarely enough for a transaction that waits for the gate.
+/// The gate is called while the order is locked, because it does not remember a hold that has ended: two workers that call
+/// one after the other would reserve twice. This happens rarely enough for a transaction that waits for the gate.
 pub async fn reacquire(
     database: &Database,
     gate: &dyn StockGate,
@@ -36,20 +37,21 @@ pub async fn reacquire(
     if decide(late.hold(), late.payments(), now) != Decision::Late {
         return Ok(LateMoney::Nothing);
     }
-    let wanted = late.wanted().await?;
-    let taken = if wanted.is_closed {
+    let reacquisition = late.reacquisition().await?;
+    let outcome = if reacquisition.is_closed {
         ReservationOutcome::SoldOut
     } else {
-        gate.reacquire(&wanted.key, &wanted.take, now).await?
+        gate.reacquire(&reacquisition.key, &reacquisition.reservation, now).await?
     };
-    let Some(has_room) = late.has_room(&wanted).await? else { return Ok(LateMoney::EpochMoved) };
-    if taken == ReservationOutcome::Reserved && has_room {
-        late.sell(&wanted.take, now).await?;
+    let Some(has_room) = late.has_room(&reacquisition).await? else { return Ok(LateMoney::EpochMoved) };
+    if outcome == ReservationOutcome::Reserved && has_room {
+        late.sell(&reacquisition.reservation, now).await?;
         return Ok(LateMoney::Sold);
     }
     late.owe_back(now).await?;
-    if taken == ReservationOutcome::Reserved {
-        gate.end_holds(&wanted.key, &[HoldEnd { hold: wanted.take.hold, ending: HoldEnding::Released }]).await?;
+    if outcome == ReservationOutcome::Reserved {
+        let released = HoldEnd { hold: reacquisition.reservation.hold, ending: HoldEnding::Released };
+        gate.end_holds(&reacquisition.key, &[released]).await?;
     }
     Ok(LateMoney::OwedBack)
 }

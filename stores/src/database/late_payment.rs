@@ -41,7 +41,7 @@ pub struct LatePayment {
 pub struct Reacquisition {
     pub key: QueueKey,
     /// The units of the hold that ended, under a new one.
-    pub take: Reservation,
+    pub reservation: Reservation,
     /// Nothing is sold after the end of a sale, and a closed sale has no gate any more.
     pub is_closed: bool,
 }
@@ -76,7 +76,8 @@ impl LatePayment {
         &self.payments
     }
 
-    pub async fn wanted(&mut self) -> Result<Reacquisition, StoreError> {
+    /// Reads the units to reserve again, under the terms of the sale as they are now.
+    pub async fn reacquisition(&mut self) -> Result<Reacquisition, StoreError> {
         const READ: &str = "SELECT o.number, s.per_buyer_limit, s.closed_at, l.item, l.quantity \
             FROM orders o JOIN sales s ON s.id = o.sale JOIN hold_lines l ON l.order_id = o.id \
             WHERE o.id = $1 AND l.n = $2 ORDER BY l.item";
@@ -89,7 +90,7 @@ impl LatePayment {
         let lines = rows.iter().map(|row| Line { item: row.item.clone(), quantity: row.quantity });
         Ok(Reacquisition {
             key: queue_key_in(&mut self.tx, &self.hold.sale).await?,
-            take: Reservation {
+            reservation: Reservation {
                 hold: self.next,
                 place: Place {
                     buyer: self.hold.buyer.ok_or_else(|| corrupt_row("buyer"))?,
@@ -104,15 +105,15 @@ impl LatePayment {
 
     /// Locks the items and the buyer, and returns whether the units are free and within the limit; `None` when the gate that
     /// reserved them is of an earlier epoch.
-    pub async fn has_room(&mut self, wanted: &Reacquisition) -> Result<Option<bool>, StoreError> {
-        let is_free = self.is_free(&wanted.take).await?;
-        let is_within = self.is_within_limit(&wanted.take).await?;
+    pub async fn has_room(&mut self, reacquisition: &Reacquisition) -> Result<Option<bool>, StoreError> {
+        let is_free = self.is_free(&reacquisition.reservation).await?;
+        let is_within = self.is_within_limit(&reacquisition.reservation).await?;
         // Read after the items are locked: raising the epoch locks them too.
-        let is_alive = queue_key_in(&mut self.tx, &self.hold.sale).await? == wanted.key;
+        let is_alive = queue_key_in(&mut self.tx, &self.hold.sale).await? == reacquisition.key;
         Ok(is_alive.then_some(is_free && is_within))
     }
 
-    async fn is_free(&mut self, take: &Reservation) -> Result<bool, StoreError> {
+    async fn is_free(&mut self, reservation: &Reservation) -> Result<bool, StoreError> {
         const ITEMS: Sql = Sql {
             postgres: "SELECT i.total - i.held - i.sold - u.value::bigint AS left_over FROM items i \
                        JOIN json_each_text($2::json) AS u ON u.key = i.id WHERE i.sale = $1 ORDER BY i.id FOR UPDATE OF i",
@@ -121,47 +122,47 @@ impl LatePayment {
         };
         let found = sqlx::query(self.database.sql(ITEMS))
             .bind(self.hold.sale.as_str())
-            .bind(units_of(take))
+            .bind(units_of(reservation))
             .fetch_all(&mut *self.tx)
             .await?;
         let left_over: Vec<i64> = column(&found, "left_over")?;
-        Ok(left_over.len() == take.lines.len() && left_over.iter().all(|units| *units >= 0))
+        Ok(left_over.len() == reservation.lines.len() && left_over.iter().all(|units| *units >= 0))
     }
 
-    async fn is_within_limit(&mut self, take: &Reservation) -> Result<bool, StoreError> {
+    async fn is_within_limit(&mut self, reservation: &Reservation) -> Result<bool, StoreError> {
         const BUYER: Sql = sql!("SELECT b.units FROM buyers b WHERE b.sale = $1 AND b.buyer = $2 @lock(b)");
         let bought: i64 = sqlx::query_scalar(self.database.sql(BUYER))
             .bind(self.hold.sale.as_str())
-            .bind(take.place.buyer.to_string())
+            .bind(reservation.place.buyer.to_string())
             .fetch_one(&mut *self.tx)
             .await?;
-        Ok(bought.saturating_add(i64::from(quantity(&take.lines))) <= i64::from(take.limit))
+        Ok(bought.saturating_add(i64::from(quantity(&reservation.lines))) <= i64::from(reservation.limit))
     }
 
     /// Sells units that are free and locked, under the new hold. The gate is to be synced with it afterwards.
-    pub async fn sell(mut self, take: &Reservation, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn sell(mut self, reservation: &Reservation, now: Timestamp) -> Result<(), StoreError> {
         let order = self.hold.id.order;
-        self.count_sold(take).await?;
+        self.count_sold(reservation).await?;
         sqlx::query(
             "INSERT INTO holds (order_id, n, sale, buyer, state, units, deadline, created_at, gate_synced) \
              VALUES ($1, $2, $3, $4, 'committed', $5, $6, $6, 0)",
         )
         .bind(order.to_string())
-        .bind(i64::from(take.hold.n))
+        .bind(i64::from(reservation.hold.n))
         .bind(self.hold.sale.as_str())
-        .bind(take.place.buyer.to_string())
-        .bind(units_of(take))
+        .bind(reservation.place.buyer.to_string())
+        .bind(units_of(reservation))
         .bind(now.as_millis())
         .execute(&mut *self.tx)
         .await?;
         move_orders(&self.database, &mut self.tx, &[order], OrderTransition::SOLD_LATE, now).await?;
-        let event = paid_event(&self.hold, take.hold, now);
+        let event = paid_event(&self.hold, reservation.hold, now);
         outbox::append(&self.database, &mut self.tx, &[event]).await?;
         mark_settled(&self.database, &mut self.tx, &[order]).await?;
         self.database.commit(self.tx).await
     }
 
-    async fn count_sold(&mut self, take: &Reservation) -> Result<(), StoreError> {
+    async fn count_sold(&mut self, reservation: &Reservation) -> Result<(), StoreError> {
         const SELL: Sql = Sql {
             postgres: "UPDATE items SET sold = sold + u.value::bigint FROM json_each_text($2::json) AS u \
                        WHERE items.sale = $1 AND items.id = u.key",
@@ -170,13 +171,13 @@ impl LatePayment {
         };
         sqlx::query(self.database.sql(SELL))
             .bind(self.hold.sale.as_str())
-            .bind(units_of(take))
+            .bind(units_of(reservation))
             .execute(&mut *self.tx)
             .await?;
         sqlx::query("UPDATE buyers SET units = units + $3 WHERE sale = $1 AND buyer = $2")
             .bind(self.hold.sale.as_str())
-            .bind(take.place.buyer.to_string())
-            .bind(i64::from(quantity(&take.lines)))
+            .bind(reservation.place.buyer.to_string())
+            .bind(i64::from(quantity(&reservation.lines)))
             .execute(&mut *self.tx)
             .await?;
         Ok(())
@@ -207,6 +208,6 @@ impl LatePayment {
     }
 }
 
-fn units_of(take: &Reservation) -> String {
-    parameters::units(take.lines.iter().map(|line| (&line.item, line.quantity)))
+fn units_of(reservation: &Reservation) -> String {
+    parameters::units(reservation.lines.iter().map(|line| (&line.item, line.quantity)))
 }
