@@ -11,6 +11,7 @@ pub mod extract;
 pub mod live_figures;
 pub mod orders;
 pub mod pages;
+pub mod paging;
 pub mod sales;
 pub mod seller_api;
 pub mod seller_auth;

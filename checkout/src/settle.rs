@@ -82,7 +82,8 @@ fn unpaid(last: &PaymentRow, deadline: Timestamp, now: Timestamp) -> Decision {
 
 #[cfg(test)]
 mod tests {
-    use sale::{Currency, HoldId, Money, ids::PaymentId, order::Intent};
+    use sale::{HoldId, ids::PaymentId};
+    use stores::testing;
 
     use super::*;
 
@@ -99,23 +100,8 @@ mod tests {
     }
 
     fn payment(attempt: u32, state: PaymentState) -> PaymentRow {
-        PaymentRow {
-            id: PaymentId::derive(NOW, &[&attempt.to_be_bytes()]),
-            order: OrderId::derive(NOW, &[]),
-            sale: "s".parse().unwrap(),
-            attempt,
-            method: String::new(),
-            money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
-            captured: i64::from(state == PaymentState::Captured),
-            state,
-            intent: Some(Intent::Capture),
-            void_for: None,
-            last: false,
-            provider_id: Some("ch".to_owned()),
-            polls: 0,
-            needs_review: false,
-            changed_at: NOW,
-        }
+        let order = OrderId::derive(NOW, &[]);
+        PaymentRow { id: PaymentId::of(order, attempt), attempt, ..testing::attempt(order, state) }
     }
 
     #[test]

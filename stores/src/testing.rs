@@ -16,8 +16,9 @@ use std::{
 };
 
 use sale::{
-    Currency, EpochNonce, Language, OrderId, Pass, Sale, Text, Timestamp,
-    testing::{ITEM, PRICE},
+    EpochNonce, Language, OrderId, Pass, PaymentState, Sale, Text, Timestamp,
+    ids::PaymentId,
+    testing::{ITEM, PRICE, won},
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
 use tempfile::TempDir;
@@ -29,6 +30,7 @@ use crate::{
         Database,
         audit_log::AuditEntry,
         epochs::{self, Loss},
+        payments::PaymentRow,
         place::{NewOrder, PricedLine},
         sales, snapshot,
     },
@@ -158,11 +160,32 @@ pub fn new_order(id: OrderId, pass: &Pass) -> NewOrder {
             quantity: 1,
             unit_amount: PRICE,
         }],
-        currency: must("read a currency", Currency::parse("KRW").ok_or("no currency")),
+        currency: won(PRICE).currency,
         request_hash: String::new(),
         locale: Language::Ko,
         contact: None,
         trace: String::new(),
+    }
+}
+
+/// The first attempt of an order to pay, of which the provider knows nothing yet.
+pub fn attempt(order: OrderId, state: PaymentState) -> PaymentRow {
+    PaymentRow {
+        id: PaymentId::of(order, 1),
+        order,
+        sale: must("read the id of a sale", "sale".parse()),
+        attempt: 1,
+        method: String::new(),
+        money: won(PRICE),
+        captured: 0,
+        state,
+        intent: None,
+        void_for: None,
+        last: false,
+        provider_id: None,
+        polls: 0,
+        needs_review: false,
+        changed_at: Timestamp::default(),
     }
 }
 

@@ -21,15 +21,12 @@ use super::{
     access::{OwnOrder, PassHolder, Seller, Write},
     extract::{FromJson, IdempotencyKey, Json, Path, Query, TraceId},
     load_sale,
-    sales::{Cursor, Page},
+    paging::{Cursor, PAGE, Page, next_cursor},
 };
 use crate::{
     OrderView, ReserveRequest, cancel, pay,
     reserve::{RequestedContact, RequestedLine, ReserveBody},
 };
-
-/// Orders on one page of a list.
-const PAGE: i64 = 50;
 
 impl FromJson for ReserveBody {
     fn from_json(document: Value) -> Result<Self, ApiError> {
@@ -205,7 +202,7 @@ pub async fn list(
     Path(sale): Path<String>,
     Query(query): Query<Cursor>,
 ) -> Result<impl IntoResponse + use<>, ApiError> {
-    let (orders, next_cursor) = page(&app, &sale, query.cursor.as_deref()).await?;
+    let (orders, next_cursor) = page(&app, &sale, &query).await?;
     let data = orders.iter().map(OrderView::from).collect();
     Ok((PRIVATE, JsonAnswer(Page::<OrderView> { data, next_cursor })))
 }
@@ -214,13 +211,10 @@ pub async fn list(
 const PRIVATE: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
 /// A page of a sale's orders and where the next one begins: `{created_at in ms}.{order}`.
-pub async fn page(app: &AppState, sale: &str, cursor: Option<&str>) -> Result<(Vec<Order>, Option<String>), ApiError> {
+pub async fn page(app: &AppState, sale: &str, cursor: &Cursor) -> Result<(Vec<Order>, Option<String>), ApiError> {
     let sale = load_sale(app, sale).await?.sale.id;
-    let after =
-        cursor.map(|cursor| parse_cursor(cursor).ok_or_else(|| ApiError::field(ErrorCode::InvalidField, "/cursor")));
-    let orders = orders::page(&app.database, &sale, after.transpose()?, PAGE).await?;
-    let full = i64::try_from(orders.len()).is_ok_and(|count| count == PAGE);
-    let next = orders.last().filter(|_| full).map(|last| format!("{}.{}", last.created_at.as_millis(), last.id));
+    let orders = orders::page(&app.database, &sale, cursor.parse(parse_cursor)?, PAGE).await?;
+    let next = next_cursor(&orders, |last| format!("{}.{}", last.created_at.as_millis(), last.id));
     Ok((orders, next))
 }
 

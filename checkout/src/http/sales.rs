@@ -7,21 +7,19 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use sale::{Admission, Item, SaleId, SaleState, Text, Timestamp, sale::Kind};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use stores::database::sales::{self, StockedSale};
 use utoipa::ToSchema;
-use web::{ApiError, ErrorCode};
+use web::ApiError;
 
 use super::{
     AppState,
     access::{Anyone, Principal},
     extract::{Path, Query},
     load_sale,
+    paging::{Cursor, PAGE, Page, next_cursor},
 };
-
-/// Sales on one page of a list.
-const PAGE: i64 = 50;
 
 /// A sale on the wire.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -111,18 +109,6 @@ fn example() -> Value {
     })
 }
 
-/// A list and where it goes on.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Page<T> {
-    pub data: Vec<T>,
-    pub next_cursor: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Cursor {
-    pub cursor: Option<String>,
-}
-
 /// The `ETag` of a sale: its version.
 pub fn etag(version: i64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
@@ -152,18 +138,15 @@ pub async fn list(
     State(app): State<AppState>,
     Query(query): Query<Cursor>,
 ) -> Result<Json<Page<SaleView>>, ApiError> {
-    let after = query
-        .cursor
-        .map(|cursor| cursor.parse::<SaleId>().map_err(|_| ApiError::field(ErrorCode::InvalidField, "/cursor")));
-    let ids = sales::list(&app.database, PAGE, after.transpose()?.as_ref()).await?;
+    let after = query.parse(|cursor| cursor.parse::<SaleId>().ok())?;
+    let ids = sales::list(&app.database, PAGE, after.as_ref()).await?;
     let mut data = Vec::with_capacity(ids.len());
     for id in &ids {
         if let Some(stocked) = sales::load(&app.database, id).await? {
             data.push(SaleView::new(&stocked, app.database.now()));
         }
     }
-    let full = i64::try_from(ids.len()).is_ok_and(|count| count == PAGE);
-    Ok(Json(Page { data, next_cursor: ids.last().filter(|_| full).map(SaleId::to_string) }))
+    Ok(Json(Page { data, next_cursor: next_cursor(&ids, SaleId::to_string) }))
 }
 
 /// One sale. Sellers see its admission settings, too.

@@ -44,10 +44,8 @@ pub(super) fn next_poll(asked: u32, now: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use sale::{
-        Currency, Money, OrderId, PaymentState,
-        ids::{PaymentId, charge_key},
-    };
+    use sale::{OrderId, PaymentState, ids::charge_key};
+    use stores::testing;
 
     use super::*;
 
@@ -76,23 +74,8 @@ mod tests {
             (P::RefundPending, None, true, Step::Nothing),
         ];
         for (state, intent, sent, expected) in rows {
-            let payment = PaymentRow {
-                id: PaymentId::derive(now, &[]),
-                order,
-                sale: "s".parse().unwrap(),
-                attempt: 1,
-                method: String::new(),
-                money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
-                captured: 0,
-                state,
-                intent,
-                void_for: None,
-                last: false,
-                provider_id: sent.then(|| "ch".to_owned()),
-                polls: 0,
-                needs_review: false,
-                changed_at: now,
-            };
+            let provider_id = sent.then(|| "ch".to_owned());
+            let payment = PaymentRow { intent, provider_id, ..testing::attempt(order, state) };
             assert_eq!(next_step(&payment), expected, "{payment:?}");
             let reviewed = if intent == Some(I::Void) { expected } else { Step::Nothing };
             let payment = PaymentRow { needs_review: true, ..payment };

@@ -150,8 +150,7 @@ async fn a_buyer_who_hears_nothing_asks_again(#[case] engine: Engine) {
 #[tokio::test]
 async fn a_request_that_no_worker_heard_of_is_found(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+    let order = shop.paying("sandbox_ok").await;
     drop(shop.new_events().await);
     shop.pass_time(16_000);
     shop.process.payments.poll().await.unwrap();
@@ -202,8 +201,7 @@ async fn workers_killed_anywhere_are_taken_over(
 ) {
     let shop = Shop::open(engine, 400, 1).await;
     for polls in (1..).step_by(step(engine)) {
-        let order = shop.order().await.id;
-        shop.pay(order, method, "pay").await.unwrap();
+        let order = shop.paying(method).await;
         let work = async |process: &Process| {
             loop {
                 let events = parsed(&process.new_events().await);

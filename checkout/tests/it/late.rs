@@ -17,17 +17,9 @@ use crate::{
 };
 
 impl Shop {
-    /// The provider says that the charge was captured after all, and its webhook hints at it.
-    async fn captured_after_all(&self, order: OrderId, attempt: u32) {
-        let key = charge_key(order, attempt);
-        testing::force_charge(&self.database, &key, "captured").await;
-        self.webhook(&key).await;
-    }
-
     /// An order whose hold has ended with nothing paid.
     async fn expired(&self) -> OrderId {
-        let order = self.order().await.id;
-        self.pay(order, "sandbox_leave", "pay").await.unwrap();
+        let order = self.paying("sandbox_leave").await;
         self.deliver().await;
         self.pass_time(300_000);
         self.loops().await;
@@ -35,6 +27,17 @@ impl Shop {
         self.deliver().await;
         assert_eq!(self.state(order).await, OrderState::Expired);
         order
+    }
+
+    /// An order that was paid after its only unit had gone to another order: a refund is owed.
+    async fn paid_without_a_unit(&self) -> (OrderId, OrderId) {
+        let order = self.expired().await;
+        let other = self.order().await.id;
+        self.captured_after_all(order, 1).await;
+        let events = self.new_events().await;
+        self.hand_over(&events).await.unwrap();
+        assert_eq!(self.state(order).await, OrderState::RefundPending);
+        (order, other)
     }
 
     async fn refunded_at_the_provider(&self, order: OrderId) -> i64 {
@@ -64,12 +67,7 @@ async fn late_money_gets_a_unit_while_there_is_one(#[case] engine: Engine) {
 #[tokio::test]
 async fn late_money_goes_back_when_there_is_no_unit(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.expired().await;
-    let other = shop.order().await.id;
-    shop.captured_after_all(order, 1).await;
-    let settled = shop.new_events().await;
-    shop.hand_over(&settled).await.unwrap();
-    assert_eq!(shop.state(order).await, OrderState::RefundPending);
+    let (order, other) = shop.paid_without_a_unit().await;
     // The refund goes through, its answer is lost: the same key again pays nothing twice.
     shop.provider.plan([Some(Fault::After)]);
     shop.process.payments.poll().await.unwrap();
@@ -102,8 +100,7 @@ async fn an_order_of_price_nothing_that_is_paid_late_owes_nothing(#[case] engine
 #[tokio::test]
 async fn late_money_gets_a_unit_though_that_of_an_earlier_attempt_went_back(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_declined_once", "first").await.unwrap();
+    let order = shop.paying("sandbox_declined_once").await;
     shop.deliver().await;
     shop.pay(order, "sandbox_leave", "second").await.unwrap();
     shop.deliver().await;
@@ -150,8 +147,7 @@ async fn late_money_waits_for_a_gate_that_is_away(#[case] engine: Engine) {
 #[tokio::test]
 async fn what_was_captured_twice_goes_back_once(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_declined_once", "first").await.unwrap();
+    let order = shop.paying("sandbox_declined_once").await;
     shop.deliver().await;
     shop.pay(order, "sandbox_ok", "second").await.unwrap();
     shop.deliver().await;
@@ -174,13 +170,9 @@ async fn what_was_captured_twice_goes_back_once(#[case] engine: Engine) {
 #[tokio::test]
 async fn a_refund_that_is_refused_too_often_needs_a_person(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.expired().await;
-    let other = shop.order().await.id;
-    shop.captured_after_all(order, 1).await;
+    let (order, other) = shop.paid_without_a_unit().await;
     // The charge is not captured any more, as far as the provider is concerned: it refuses to give anything back.
     testing::force_charge(&shop.database, &charge_key(order, 1), "voided").await;
-    let events = shop.new_events().await;
-    shop.hand_over(&events).await.unwrap();
     for refusals in 1..30 {
         shop.process.payments.poll().await.unwrap();
         assert_eq!(shop.state(order).await, OrderState::RefundPending, "after {refusals} refusals");
@@ -192,8 +184,7 @@ async fn a_refund_that_is_refused_too_often_needs_a_person(#[case] engine: Engin
     assert_eq!(shop.refunded_at_the_provider(order).await, 0);
     assert_ne!(shop.state(other).await, OrderState::NeedsReview);
     shop.deliver().await;
-    let found: Vec<_> = shop.verify().await.found.into_iter().map(|found| found.what).collect();
-    assert_eq!(found, ["captured_amount"]);
+    assert_eq!(shop.found().await, ["captured_amount"]);
     testing::force_charge(&shop.database, &charge_key(order, 1), "captured").await;
     shop.calm_down().await;
     shop.close().await;
@@ -203,11 +194,7 @@ async fn a_refund_that_is_refused_too_often_needs_a_person(#[case] engine: Engin
 #[tokio::test]
 async fn a_provider_that_is_silent_about_a_refund_is_asked_without_end(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.expired().await;
-    let other = shop.order().await.id;
-    shop.captured_after_all(order, 1).await;
-    let events = shop.new_events().await;
-    shop.hand_over(&events).await.unwrap();
+    let (order, other) = shop.paid_without_a_unit().await;
     shop.provider.plan([Some(Fault::Before); 100]);
     for silences in 1..=100 {
         shop.process.payments.poll().await.unwrap();
@@ -226,8 +213,7 @@ async fn a_provider_that_is_silent_about_a_refund_is_asked_without_end(#[case] e
 #[tokio::test]
 async fn another_amount_than_ours_needs_a_person(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_leave", "pay").await.unwrap();
+    let order = shop.paying("sandbox_leave").await;
     shop.deliver().await;
     testing::force_charge_amount(&shop.database, &charge_key(order, 1), PRICE - 1).await;
     shop.webhook(&charge_key(order, 1)).await;
@@ -237,8 +223,7 @@ async fn another_amount_than_ours_needs_a_person(#[case] engine: Engine) {
     shop.loops().await;
     shop.deliver().await;
     assert_eq!(shop.units().await, (0, 1, 0), "nothing moves by itself any more");
-    let found: Vec<_> = shop.verify().await.found.into_iter().map(|found| found.what).collect();
-    assert_eq!(found, ["other_amount"]);
+    assert_eq!(shop.found().await, ["other_amount"]);
     testing::force_charge_amount(&shop.database, &charge_key(order, 1), PRICE).await;
     shop.close().await;
 }
@@ -259,7 +244,6 @@ async fn verification_sees_money_that_the_database_forgot(#[case] engine: Engine
             sqlx::query(*statement).execute(shop.database.writer()).await.unwrap();
         }
     };
-    let found = async || shop.verify().await.found.into_iter().map(|found| found.what).collect::<Vec<_>>();
 
     write(&[
         "CREATE TABLE kept_refunds AS SELECT * FROM refunds",
@@ -267,10 +251,10 @@ async fn verification_sees_money_that_the_database_forgot(#[case] engine: Engine
     ])
     .await;
     write(&["DELETE FROM refund_lines", "DELETE FROM refunds"]).await;
-    assert_eq!(found().await, ["refund_without_record"]);
+    assert_eq!(shop.found().await, ["refund_without_record"]);
     write(&["CREATE TABLE kept_moves AS SELECT * FROM money_moves", "DELETE FROM money_moves WHERE kind = 'captured'"])
         .await;
-    assert_eq!(found().await.iter().filter(|what| **what == "money_moves").count(), 2);
+    assert_eq!(shop.found().await.iter().filter(|what| **what == "money_moves").count(), 2);
 
     write(&[
         "CREATE TABLE kept_payments AS SELECT * FROM payments",
@@ -278,7 +262,7 @@ async fn verification_sees_money_that_the_database_forgot(#[case] engine: Engine
     ])
     .await;
     write(&["DELETE FROM payment_parts", "DELETE FROM payments"]).await;
-    let forgotten = found().await;
+    let forgotten = shop.found().await;
     assert_eq!(forgotten.iter().filter(|what| **what == "charge_without_payment").count(), 2, "{forgotten:?}");
     assert!(forgotten.contains(&"move_without_payment"), "{forgotten:?}");
 

@@ -106,8 +106,7 @@ async fn each_event_has_its_mail_in_the_buyers_language(#[case] engine: Engine) 
 #[tokio::test]
 async fn a_mail_server_in_trouble_touches_no_order(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+    let order = shop.paying("sandbox_ok").await;
     shop.deliver().await;
     let postman = Arc::new(Postman { troubles: Mutex::new(3), ..Postman::default() });
     let (worker, events) = (shop.mails(&postman), shop.events().await);

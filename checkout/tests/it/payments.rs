@@ -15,8 +15,7 @@ use crate::{
 #[tokio::test]
 async fn declined_for_good_gives_the_units_back_at_once(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_declined", "pay").await.unwrap();
+    let order = shop.paying("sandbox_declined").await;
     shop.deliver().await;
     let failed = shop.view(order).await;
     assert_eq!((failed.state, failed.payment.unwrap().state), (OrderState::PaymentFailed, PaymentState::Declined));
@@ -29,8 +28,7 @@ async fn declined_for_good_gives_the_units_back_at_once(#[case] engine: Engine) 
 #[tokio::test]
 async fn declined_once_may_be_tried_again(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_declined_once", "first").await.unwrap();
+    let order = shop.paying("sandbox_declined_once").await;
     shop.deliver().await;
     let back = shop.view(order).await;
     assert_eq!((back.state, back.payment.unwrap().state), (OrderState::PendingPayment, PaymentState::Declined));
@@ -46,8 +44,7 @@ async fn declined_once_may_be_tried_again(#[case] engine: Engine) {
 #[tokio::test]
 async fn declined_once_and_left_alone_expires(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_declined_once", "first").await.unwrap();
+    let order = shop.paying("sandbox_declined_once").await;
     shop.deliver().await;
     shop.pass_time(300_000);
     shop.loops().await;
@@ -60,8 +57,7 @@ async fn declined_once_and_left_alone_expires(#[case] engine: Engine) {
 #[tokio::test]
 async fn a_payment_that_is_left_ends_with_the_hold(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_leave", "pay").await.unwrap();
+    let order = shop.paying("sandbox_leave").await;
     shop.deliver().await;
     assert_eq!(shop.state(order).await, OrderState::PaymentProcessing);
     assert_eq!(shop.pay(order, "sandbox_ok", "other").await.unwrap_err(), CheckoutError::PaymentInProgress);
@@ -83,8 +79,7 @@ async fn a_payment_that_is_left_ends_with_the_hold(#[case] engine: Engine) {
 #[tokio::test]
 async fn no_answer_yet_charged_is_paid(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_timeout", "pay").await.unwrap();
+    let order = shop.paying("sandbox_timeout").await;
     shop.deliver().await;
     shop.calm_down().await;
     assert_eq!(shop.state(order).await, OrderState::Paid);
@@ -139,8 +134,7 @@ async fn a_hold_is_extended_for_one_attempt_whatever_is_tried_after(#[case] engi
 #[tokio::test]
 async fn a_charge_that_was_never_sent_does_not_expire(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+    let order = shop.paying("sandbox_ok").await;
     let held_back = shop.new_events().await;
     shop.pass_time(400_000);
     shop.process.stock.run_once().await.unwrap();
@@ -197,8 +191,7 @@ async fn a_buyer_may_cancel_until_money_is_taken(#[case] engine: Engine) {
 #[tokio::test]
 async fn a_void_nobody_confirms_releases_nothing(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_leave", "pay").await.unwrap();
+    let order = shop.paying("sandbox_leave").await;
     shop.deliver().await;
     shop.pass_time(300_000);
     shop.process.stock.run_once().await.unwrap();
@@ -226,8 +219,7 @@ const LONG: i64 = 1_000;
 #[tokio::test]
 async fn a_void_that_comes_too_late_finds_a_paid_order(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+    let order = shop.paying("sandbox_ok").await;
     let requested = shop.new_events().await;
     // Capture happens, its answer is lost, and so are all questions until the deadline has passed.
     shop.provider.plan([None, None, Some(Fault::After)]);
@@ -249,8 +241,7 @@ async fn any_lost_call_or_answer_of_the_provider_is_asked_again(#[case] engine: 
     let step = if engine == Engine::Embedded { 1 } else { 3 };
     for nth in (0..81_usize).step_by(step) {
         let plan = [nth / 27, nth / 9 % 3, nth / 3 % 3, nth % 3].map(|fault| faults[fault]);
-        let order = shop.order().await.id;
-        shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+        let order = shop.paying("sandbox_ok").await;
         shop.provider.plan(plan);
         shop.deliver().await;
         // The provider has forgotten our keys when it is called again.
@@ -266,8 +257,7 @@ async fn any_lost_call_or_answer_of_the_provider_is_asked_again(#[case] engine: 
 #[tokio::test]
 async fn a_charge_whose_id_is_not_committed_is_never_confirmed(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+    let order = shop.paying("sandbox_ok").await;
     shop.provider.plan([Some(Fault::After)]);
     shop.deliver().await;
     testing::forget_keys(&shop.database).await;
@@ -303,8 +293,7 @@ async fn a_charge_whose_id_is_committed_is_confirmed_or_voided_by_the_poller(#[c
 #[tokio::test]
 async fn a_charge_that_could_not_be_created_ends_with_the_hold(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+    let order = shop.paying("sandbox_ok").await;
     shop.provider.plan([Some(Fault::Before); 100]);
     shop.deliver().await;
     shop.pass_time(299_000);
@@ -323,9 +312,7 @@ async fn every_event_twice_and_in_any_order_changes_nothing(#[case] engine: Engi
     let shop = Shop::open(engine, 9, 1).await;
     let mut orders = Vec::new();
     for method in ["sandbox_ok", "sandbox_declined", "sandbox_declined_once", "sandbox_leave"] {
-        let order = shop.order().await.id;
-        shop.pay(order, method, "pay").await.unwrap();
-        orders.push(order);
+        orders.push(shop.paying(method).await);
     }
     shop.deliver().await;
     shop.pay(orders[2], "sandbox_ok", "second").await.unwrap();

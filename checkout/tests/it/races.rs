@@ -128,8 +128,7 @@ async fn a_double_click_on_pay_is_one_attempt(#[case] engine: Engine) {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_many_workers_confirms_though_the_provider_forgets_keys(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+    let order = shop.paying("sandbox_ok").await;
     shop.provider.forget_keys(&shop.database, 8).await;
     let asked = payments::open_of(&shop.database, &[order]).await.unwrap();
     let second = shop.second_process().await;
@@ -155,8 +154,7 @@ async fn four_workers_do_the_work_of_one(#[case] engine: Engine) {
     let mut orders = Vec::new();
     for method in ["sandbox_ok", "sandbox_declined", "sandbox_leave"] {
         for _ in 0..5 {
-            let order = shop.order().await.id;
-            shop.pay(order, method, "pay").await.unwrap();
+            let order = shop.paying(method).await;
             orders.push((order, method));
         }
     }

@@ -33,14 +33,9 @@ impl Shop {
         payments::of_order(&self.database, order).await.unwrap()[0].provider_id.clone()
     }
 
-    async fn found(&self) -> Vec<&'static str> {
-        self.verify().await.found.into_iter().map(|found| found.what).collect()
-    }
-
     /// An order with a case: its charge is of another amount than ours.
     async fn in_review(&self, method: &str) -> OrderId {
-        let order = self.order().await.id;
-        self.pay(order, method, "pay").await.unwrap();
+        let order = self.paying(method).await;
         self.deliver().await;
         testing::force_charge_amount(&self.database, &charge_key(order, 1), PRICE - 1).await;
         self.webhook(&charge_key(order, 1)).await;
@@ -54,8 +49,7 @@ impl Shop {
 #[tokio::test]
 async fn money_under_another_id_than_the_committed_one_needs_a_person(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_slow", "pay").await.unwrap();
+    let order = shop.paying("sandbox_slow").await;
     shop.deliver().await;
     let committed = shop.committed_charge(order).await;
     let other = shop.other_charge_takes_the_money(order).await;
@@ -78,8 +72,7 @@ async fn money_under_another_id_than_the_committed_one_needs_a_person(#[case] en
 #[tokio::test]
 async fn a_paid_order_that_is_charged_once_more_needs_a_person_and_keeps_its_units(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_ok", "pay").await.unwrap();
+    let order = shop.paying("sandbox_ok").await;
     shop.deliver().await;
     assert_eq!(shop.state(order).await, OrderState::Paid);
     let other = shop.other_charge_takes_the_money(order).await;
@@ -109,8 +102,7 @@ async fn an_order_in_review_stays_so_when_its_hold_moves_on(#[case] engine: Engi
     shop.cancel(cancelled).await.unwrap();
     // Captured after all.
     let captured = shop.in_review("sandbox_leave").await;
-    testing::force_charge(&shop.database, &charge_key(captured, 1), "captured").await;
-    shop.webhook(&charge_key(captured, 1)).await;
+    shop.captured_after_all(captured, 1).await;
     shop.pass_time(400_000);
     shop.calm_down().await;
     for order in [declined, cancelled, captured] {

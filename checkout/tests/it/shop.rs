@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use rstest_reuse::template;
 use sale::{
     Clock, Event, Keys, OrderId, OrderState, Pass, SaleId, Timestamp,
+    ids::charge_key,
     sale::Place,
     testing::{ITEM, SaleBuilder, buyer, pass},
 };
@@ -219,6 +220,13 @@ impl Shop {
         pay::pay(&self.database, self.provider.as_ref(), choice).await
     }
 
+    /// A buyer with an order, whose payment was requested.
+    pub(crate) async fn paying(&self, method: &str) -> OrderId {
+        let order = self.order().await.id;
+        self.pay(order, method, "pay").await.unwrap();
+        order
+    }
+
     pub(crate) async fn cancel(&self, order: OrderId) -> Result<Order, CheckoutError> {
         cancel(&self.database, order).await
     }
@@ -243,6 +251,13 @@ impl Shop {
             let charge = ChargeRef { key: key.to_owned(), provider_id: charge.provider_id.clone() };
             self.process.payments.on_webhook(&charge).await.unwrap();
         }
+    }
+
+    /// The provider says that the charge was captured after all, and its webhook hints at it.
+    pub(crate) async fn captured_after_all(&self, order: OrderId, attempt: u32) {
+        let key = charge_key(order, attempt);
+        testing::force_charge(&self.database, &key, "captured").await;
+        self.webhook(&key).await;
     }
 
     /// What the provider has taken altogether.
@@ -319,6 +334,11 @@ impl Shop {
         let verifier =
             Verifier { database: self.database.clone(), queue: self.queue.clone(), provider: self.provider.clone() };
         verifier.verify(Some(&self.sale), Duration::ZERO).await.unwrap()
+    }
+
+    /// What verification finds now.
+    pub(crate) async fn found(&self) -> Vec<&'static str> {
+        self.verify().await.found.into_iter().map(|found| found.what).collect()
     }
 
     /// What must always hold when nothing is under way; every story ends with it.

@@ -34,9 +34,7 @@ async fn an_order_that_cannot_follow_its_payment_stops_no_other(#[case] engine: 
     let shop = Shop::open(engine, 7, 1).await;
     let mut orders = Vec::new();
     for _ in 0..7 {
-        let order = shop.order().await.id;
-        shop.pay(order, "sandbox_ok", "pay").await.unwrap();
-        orders.push(order);
+        orders.push(shop.paying("sandbox_ok").await);
     }
     let stuck = orders.remove(3);
     shop.write("UPDATE orders SET state = 'cancelled' WHERE id = $1", stuck).await;
@@ -95,8 +93,7 @@ async fn a_hold_that_cannot_end_stops_no_other(#[case] engine: Engine) {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_workers_that_race_past_a_deadline_one_finds_the_payment_unknown(#[case] engine: Engine) {
     let shop = Shop::open(engine, 1, 1).await;
-    let order = shop.order().await.id;
-    shop.pay(order, "sandbox_leave", "pay").await.unwrap();
+    let order = shop.paying("sandbox_leave").await;
     shop.deliver().await;
     shop.pass_time(301_000);
     let database = shop.second_database().await;
@@ -127,9 +124,7 @@ async fn late_money_whose_gate_does_not_answer_stops_no_other(#[case] engine: En
     let shop = Shop::open(engine, 3, 1).await;
     let mut orders = Vec::new();
     for _ in 0..3 {
-        let order = shop.order().await.id;
-        shop.pay(order, "sandbox_leave", "pay").await.unwrap();
-        orders.push(order);
+        orders.push(shop.paying("sandbox_leave").await);
     }
     shop.deliver().await;
     shop.pass_time(301_000);
@@ -139,9 +134,7 @@ async fn late_money_whose_gate_does_not_answer_stops_no_other(#[case] engine: En
     }
     assert_eq!(shop.states(&orders).await, [OrderState::Expired; 3]);
     for order in &orders {
-        let key = sale::ids::charge_key(*order, 1);
-        stores::testing::force_charge(&shop.database, &key, "captured").await;
-        shop.webhook(&key).await;
+        shop.captured_after_all(*order, 1).await;
     }
     shop.queue.plan([Some(Fault::Before)]);
     let events = shop.new_events().await;

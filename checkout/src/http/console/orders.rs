@@ -12,7 +12,7 @@ use super::super::{
     access::Seller,
     extract::{PageRequest, Path, Query},
     load_sale, orders,
-    sales::Cursor,
+    paging::Cursor,
 };
 
 pub async fn list(
@@ -22,7 +22,7 @@ pub async fn list(
     Query(query): Query<Cursor>,
 ) -> Result<Response, ApiError> {
     let stocked = load_sale(&page.app, &id).await?;
-    let (orders, next_cursor) = orders::page(&page.app, &id, query.cursor.as_deref()).await?;
+    let (orders, next_cursor) = orders::page(&page.app, &id, &query).await?;
     let layout = page.layout();
     let nonce = layout.nonce.clone();
     let name = stocked.sale.name.in_language(layout.language).to_owned();

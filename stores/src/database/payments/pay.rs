@@ -139,31 +139,15 @@ fn refuse(
 
 #[cfg(test)]
 mod tests {
-    use sale::Money;
-
     use super::*;
+    use crate::testing;
 
     #[test]
     fn a_new_attempt_needs_a_live_hold_and_no_open_one() {
         let now = Timestamp::from_millis(10);
         let later = now.plus_millis(1);
-        let attempt = |state, last| PaymentRow {
-            id: PaymentId::derive(now, &[]),
-            order: OrderId::derive(now, &[]),
-            sale: "s".parse().unwrap(),
-            attempt: 1,
-            method: String::new(),
-            money: Money { amount: 1, currency: Currency::parse("KRW").unwrap() },
-            captured: 0,
-            state,
-            intent: None,
-            void_for: None,
-            last,
-            provider_id: None,
-            polls: 0,
-            needs_review: false,
-            changed_at: now,
-        };
+        let order = OrderId::derive(now, &[]);
+        let attempt = |state, last| PaymentRow { last, ..testing::attempt(order, state) };
         let rows = [
             (HoldState::Held, later, vec![], None),
             (HoldState::Held, now, vec![], Some(PayOutcome::HoldExpired)),

@@ -77,15 +77,10 @@ pub(super) async fn set_aside(
 
 #[cfg(test)]
 mod tests {
-    use sale::{Currency, Money, OrderId, PaymentState, ids::PaymentId};
+    use sale::{Currency, Money, OrderId, PaymentState, testing::won};
 
     use super::*;
-
-    const NOW: Timestamp = Timestamp::from_millis(1);
-
-    fn won(amount: i64) -> Money {
-        Money { amount, currency: Currency::parse("KRW").unwrap() }
-    }
+    use crate::testing;
 
     fn charge(provider_id: &str, money: Money, state: ChargeState, captured: i64) -> Charge {
         Charge {
@@ -101,24 +96,9 @@ mod tests {
     }
 
     fn attempt(provider_id: Option<&str>) -> PaymentRow {
-        let order = OrderId::derive(NOW, &[]);
-        PaymentRow {
-            id: PaymentId::of(order, 1),
-            order,
-            sale: "s".parse().unwrap(),
-            attempt: 1,
-            method: String::new(),
-            money: won(5),
-            captured: 0,
-            state: PaymentState::Created,
-            intent: None,
-            void_for: None,
-            last: false,
-            provider_id: provider_id.map(str::to_owned),
-            polls: 0,
-            needs_review: false,
-            changed_at: NOW,
-        }
+        let order = OrderId::derive(Timestamp::from_millis(1), &[]);
+        let provider_id = provider_id.map(str::to_owned);
+        PaymentRow { money: won(5), provider_id, ..testing::attempt(order, PaymentState::Created) }
     }
 
     #[test]

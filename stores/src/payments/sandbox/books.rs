@@ -23,14 +23,14 @@ pub(super) async fn list(
 ) -> Result<Page, StoreError> {
     match cursor.map_or(Some(Cursor::Charges(Place::beginning_of(span))), Cursor::parse) {
         Some(Cursor::Charges(after)) => {
-            let (entries, last) = ledger::list(database, span, &after, PAGE).await?;
-            let next = last.map_or_else(|| Cursor::Refunds(Place::beginning_of(span)), Cursor::Charges);
+            let (entries, next) = ledger::list(database, span, &after, PAGE).await?;
+            let next = next.map_or_else(|| Cursor::Refunds(Place::beginning_of(span)), Cursor::Charges);
             let charges = entries.iter().map(|entry| entry.charge(now)).collect();
             Ok(Page { charges, refunds: Vec::new(), next: Some(next.to_string()) })
         }
         Some(Cursor::Refunds(after)) => {
-            let (refunds, last) = refunds::list(database, span, &after, PAGE).await?;
-            Ok(Page { charges: Vec::new(), refunds, next: last.map(|place| Cursor::Refunds(place).to_string()) })
+            let (refunds, next) = refunds::list(database, span, &after, PAGE).await?;
+            Ok(Page { charges: Vec::new(), refunds, next: next.map(|place| Cursor::Refunds(place).to_string()) })
         }
         None => Err(StoreError::unexpected("sandbox", "no such page")),
     }

@@ -241,6 +241,13 @@ impl Place {
     pub(super) const fn beginning_of(span: Span) -> Self {
         Self { at: span.from, id: String::new() }
     }
+
+    /// The place after a page of rows; `None` when it is not full, because then it is the last one.
+    pub(super) fn after<Row>(rows: &[Row], limit: i64, key: impl Fn(&Row) -> (Timestamp, &String)) -> Option<Self> {
+        let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
+        let (at, id) = rows.last().filter(|_| is_full).map(key)?;
+        Some(Self { at, id: id.clone() })
+    }
 }
 
 /// The charges of a span after this place, by time and id, and where the next page begins if this one is full.
@@ -261,7 +268,6 @@ pub(super) async fn list(
         .bind(limit)
         .fetch_all(database.reader())
         .await?;
-    let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
-    let last = rows.last().map(|row| Place { at: row.created_at, id: row.id.clone() });
-    Ok((entries(rows)?, last.filter(|_| is_full)))
+    let next = Place::after(&rows, limit, |row| (row.created_at, &row.id));
+    Ok((entries(rows)?, next))
 }

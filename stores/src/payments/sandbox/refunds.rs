@@ -117,8 +117,6 @@ pub(super) async fn list(
     .bind(limit)
     .fetch_all(database.reader())
     .await?;
-    let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
-    let last = rows.last().map(|row| Place { at: row.created_at, id: row.id.clone() });
-    let refunds = rows.into_iter().map(Refund::from).collect();
-    Ok((refunds, last.filter(|_| is_full)))
+    let next = Place::after(&rows, limit, |row| (row.created_at, &row.id));
+    Ok((rows.into_iter().map(Refund::from).collect(), next))
 }
