@@ -17,11 +17,12 @@ pub mod router;
 
 pub mod openapi;
 pub mod route;
-pub mod services;
 
 pub mod health;
 pub mod installation;
+
 pub mod keys;
+pub mod services;
 pub mod telemetry;
 
 pub mod config;

@@ -1,4 +1,4 @@
-//! The one place that knows which role does what.
+//! The one place that knows which loops a role has.
 
 use std::{future::Future, sync::Arc};
 
@@ -9,6 +9,7 @@ use checkout::{
 use server::Lifecycle;
 use stores::events::{ConsumerGroup, Handler};
 use tokio_util::sync::CancellationToken;
+use waiting_room::WaitingRoom;
 
 use crate::{config::Role, installation::Membership, services::Services};
 
@@ -21,7 +22,16 @@ pub fn start(services: &Services, membership: &Membership, lifecycle: &Lifecycle
     });
 }
 
-/// The waiting room and the checkout answer requests; they have no loops.
+/// Runs the loops that keep a waiting room up to date. They only read, so they run whether or not the process belongs to its
+/// installation.
+pub fn keep_up_to_date(waiting_room: &Arc<WaitingRoom>, lifecycle: &Lifecycle) {
+    let (room, stop) = (Arc::clone(waiting_room), lifecycle.soft.clone());
+    spawn_loop(lifecycle, "frames", async move { room.queues.keep_fresh(stop).await });
+    let (room, stop) = (Arc::clone(waiting_room), lifecycle.soft.clone());
+    spawn_loop(lifecycle, "networks", async move { room.join_rate_limiter.keep_pruned(stop).await });
+}
+
+/// The waiting room and the checkout answer requests: they are behind the listener.
 fn start_loops(services: &Services, lifecycle: &Lifecycle, stop: &CancellationToken) {
     for role in &services.config.roles {
         match role {

@@ -23,7 +23,7 @@ use crate::{
 /// Serves until a signal.
 pub async fn run(config: Config, keys: Keys, outdated: OutdatedSchema) -> anyhow::Result<ExitCode> {
     let signals = Signals::listen();
-    let listener = bind(config.listen).await?;
+    let listener = bind(config.listen, "OPENRUN_LISTEN").await?;
     let lifecycle = Lifecycle::new();
     let services = Services::open(config, keys, outdated).await?;
     serve(&services, listener, &lifecycle).await?;
@@ -39,7 +39,7 @@ pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifec
         Health::new(lifecycle.clone(), services.database.clone(), Arc::clone(&services.queue), membership.clone());
     let dispatcher = dispatcher(services, health.clone(), &membership, lifecycle);
     if let Some(ops) = config.ops_listen {
-        let listener = bind(ops).await?;
+        let listener = bind(ops, "OPENRUN_OPS_LISTEN").await?;
         tracing::info!(address = %ops, "health and metrics on {ops}");
         let this_runtime = vec![Handle::current()];
         let operations = operations(&dispatcher, health);
@@ -47,18 +47,8 @@ pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifec
     }
     upkeep::start(&services.database, lifecycle);
     role::start(services, &membership, lifecycle);
-    if let Some(waiting_room) = dispatcher.waiting_room.clone() {
-        let joins = Arc::clone(&waiting_room);
-        let stop = lifecycle.soft.clone();
-        lifecycle.spawn("frames", async move {
-            waiting_room.queues.keep_fresh(stop).await;
-            anyhow::Ok(())
-        });
-        let stop = lifecycle.soft.clone();
-        lifecycle.spawn("networks", async move {
-            joins.join_rate_limiter.keep_pruned(stop).await;
-            anyhow::Ok(())
-        });
+    if let Some(waiting_room) = &dispatcher.waiting_room {
+        role::keep_up_to_date(waiting_room, lifecycle);
     }
     let runtimes = listener::threads::start(lifecycle).context("cannot start the threads of the connections")?;
     lifecycle.spawn("listener", listener::accept(listener, dispatcher, lifecycle.clone(), runtimes));
@@ -116,8 +106,9 @@ fn operations(dispatcher: &Dispatcher, health: Health) -> Dispatcher {
     Dispatcher { waiting_room: None, router: None, operations, ..dispatcher.clone() }
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Binds the address that `variable` sets.
+async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
-        .with_context(|| format!("cannot listen on {address}; set OPENRUN_LISTEN to a free address"))
+        .with_context(|| format!("cannot listen on {address}; set {variable} to a free address"))
 }
