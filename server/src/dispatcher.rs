@@ -1,5 +1,5 @@
-//! Dispatches requests: the hot path to the waiting room, health and metrics to the process itself,
-//! everything else to the router.
+//! Dispatches requests: the hot path to the waiting room, health and metrics to the process itself, everything else to the
+//! router.
 
 use std::{
     net::SocketAddr,
@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 use waiting_room::{Route, RouteMatch, WaitingRoom};
 use web::{
     ApiError, Body, ErrorCode, Site, Visitor, error_response,
-    request::{client_ip::is_from_this_machine, trace::begin_trace},
+    request::{MAX_BODY_BYTES, client_ip::is_from_this_machine, trace::begin_trace},
 };
 
 use crate::access_log::HotPath;
@@ -26,8 +26,6 @@ use crate::access_log::HotPath;
 /// Larger headers are refused with a problem document; the listener makes hyper refuse above a multiple of it.
 pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_URI_BYTES: usize = 4 * 1024;
-/// The largest body that any call accepts; a larger `Content-Length` is refused before the body is read.
-const MAX_BODY_BYTES: u64 = 64 * 1024;
 /// What the process itself answers, whatever its roles are.
 const OPERATIONS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// When to ask again a process that does not belong to its installation; it looks again as often.
@@ -137,7 +135,8 @@ impl Dispatcher {
     }
 }
 
-/// Refuses requests that no call accepts, before anything else is done with them.
+/// Refuses requests that no call accepts, before anything else is done with them: a body by its `Content-Length`, before it is
+/// read.
 fn too_large(request: &Request<Incoming>) -> Option<ApiError> {
     if request.uri().path_and_query().map_or(0, |path: &PathAndQuery| path.as_str().len()) > MAX_URI_BYTES {
         return Some(ErrorCode::UriTooLong.into());
@@ -146,7 +145,7 @@ fn too_large(request: &Request<Incoming>) -> Option<ApiError> {
         return Some(ErrorCode::HeadersTooLarge.into());
     }
     let content_length = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
-    (content_length > MAX_BODY_BYTES).then(|| ErrorCode::TooLarge.into())
+    (content_length > MAX_BODY_BYTES as u64).then(|| ErrorCode::TooLarge.into())
 }
 
 fn size(headers: &HeaderMap) -> usize {

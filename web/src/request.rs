@@ -15,6 +15,9 @@ use ipnet::IpNet;
 
 pub use self::{csrf::SameOrigin, visitor::Visitor};
 
+/// The largest body that any call accepts.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
 /// What this installation calls its cookies and where its own pages live.
 #[derive(Clone, Debug)]
 pub struct Site {

@@ -1,8 +1,8 @@
 //! Who may call a handler, as its first argument.
 //!
-//! Each type here lets a request through or refuses it, and is named by an [`Access`]. [`guarded`] makes a route of a handler
-//! only when its first argument is the guard that the router names, and a write only when the guard stands in a [`Write`]:
-//! a handler that needs a seller cannot be registered without one.
+//! Each type here lets a request through or refuses it, and is named by an [`Access`]. [`read`] and [`write`] make a route of
+//! a handler only when its first argument is the guard that the router names, for a write inside a [`Write`]: a handler that
+//! needs a seller cannot be registered without one.
 
 use axum::{
     extract::FromRequestParts,
@@ -12,7 +12,7 @@ use axum::{
 use futures::{FutureExt as _, future::BoxFuture};
 use http::request::Parts;
 use sale::{
-    BuyerId, Pass, SaleId, Ticket,
+    BuyerId, OrderId, Pass, SaleId, Ticket,
     pass::BadPass,
     secret::hash_of,
     token::{self, Authority},
@@ -28,7 +28,6 @@ use super::{
     extract::{Path, visitor},
     load_sale,
 };
-use sale::OrderId;
 
 /// An argument that only some callers can provide.
 pub trait Guard: FromRequestParts<AppState, Rejection = ApiError> {

@@ -9,7 +9,10 @@ use axum::{
 use futures::{FutureExt as _, future::BoxFuture};
 use web::{ApiError, error_response};
 
-use super::{AppState, extract::RequestHead};
+use super::{
+    AppState,
+    extract::{RequestHead, visitor},
+};
 
 /// Answers for handlers and extractors that failed: a problem document for programs, a page for people.
 /// Boxed, so that it is compiled here.
@@ -18,8 +21,9 @@ pub fn answer_errors(State(app): State<AppState>, request: Request, next: Next) 
 }
 
 async fn answer_error(app: AppState, request: Request, next: Next) -> Response {
-    let head = RequestHead::of(&request);
-    let mut response = next.run(request).await;
+    let (parts, body) = request.into_parts();
+    let head = RequestHead::of(visitor(&app.site, &parts));
+    let mut response = next.run(Request::from_parts(parts, body)).await;
     match response.extensions_mut().remove::<ApiError>() {
         Some(error) => {
             let visitor = head.visitor(&app.site);

@@ -15,15 +15,15 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use web::{ApiError, ErrorCode, Layout, PageContext, Site, Visitor, request::trace};
+use web::{
+    ApiError, ErrorCode, Layout, PageContext, Site, Visitor,
+    request::{MAX_BODY_BYTES, trace},
+};
 
 use super::AppState;
 use crate::sale_input::{AdmissionChanges, NewSale, SaleChanges};
 
-/// The largest body that any call takes.
-const LARGEST_BODY: usize = 64 * 1024;
-
-/// A body that was sent without a listener has nobody at its other end.
+/// A request that came without a listener has nobody at its other end.
 const UNKNOWN_PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Whoever sends the request whose head this is.
@@ -41,12 +41,12 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
-    pub fn of<B>(request: &http::Request<B>) -> Self {
+    pub fn of(visitor: Visitor<'_>) -> Self {
         Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-            peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(UNKNOWN_PEER, |peer| peer.0),
+            method: visitor.method.clone(),
+            uri: visitor.uri.clone(),
+            headers: visitor.headers.clone(),
+            peer: visitor.peer,
         }
     }
 
@@ -85,14 +85,7 @@ impl FromRequestParts<AppState> for PageRequest {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
-        let visitor = visitor(&app.site, parts);
-        let head = RequestHead {
-            method: visitor.method.clone(),
-            uri: visitor.uri.clone(),
-            headers: visitor.headers.clone(),
-            peer: visitor.peer,
-        };
-        Ok(Self { app: app.clone(), head })
+        Ok(Self { app: app.clone(), head: RequestHead::of(visitor(&app.site, parts)) })
     }
 }
 
@@ -275,9 +268,9 @@ fn media_type(headers: &HeaderMap) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
-/// Reads a body of at most [`LARGEST_BODY`] bytes.
+/// Reads a body of at most [`MAX_BODY_BYTES`] bytes.
 async fn read_body(request: Request) -> Result<Bytes, ApiError> {
-    match Limited::new(request.into_body(), LARGEST_BODY).collect().await {
+    match Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ErrorCode::TooLarge.into()),
         Err(_) => Err(ErrorCode::MalformedRequest.into()),
