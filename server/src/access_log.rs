@@ -1,5 +1,5 @@
-//! What is told of every request: counted on the hot path, orders included, and in a line now and then; in a line each
-//! everywhere else.
+//! The access log and the counters of requests. Requests of the hot path and reservations are counted, and one in
+//! 1,024 has a line; every other request has a line.
 //!
 //! A line is an event of the target `access` with the fields `method`, `route`, `status`, `ms` and `trace_id`. It names
 //! the route and never the path, because paths carry ids and one-time links.
@@ -24,7 +24,7 @@ use sale::clock::monotonic;
 use waiting_room::Route;
 use web::request::trace::trace_id;
 
-/// One line for so many requests of the hot path.
+/// Of so many busy requests one has a line.
 const SAMPLE: u64 = 1_024;
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
@@ -54,12 +54,12 @@ impl Default for HotPath {
 }
 
 impl HotPath {
-    /// The moment at which the request came, when it is one to tell of.
+    /// The moment at which the request came, when it has a line.
     pub fn sample(&self) -> Option<Instant> {
         self.sampler.picks().then(monotonic)
     }
 
-    /// Counts an answer, and tells of it when `began` says so.
+    /// Counts an answer, and writes its line when it began at a sampled moment.
     pub fn answered(&self, index: usize, parts: &Parts, status: StatusCode, began: Option<Instant>) {
         self.counters[index][class(status)].increment(1);
         if let Some(began) = began {
@@ -68,7 +68,7 @@ impl HotPath {
     }
 }
 
-/// What is told of a route that everybody who is let in uses, looked up once.
+/// The counters of a route that everybody who is let in uses, looked up once.
 struct Busy {
     route: &'static str,
     counters: [Counter; 4],
@@ -91,7 +91,7 @@ impl Busy {
         }
     }
 
-    async fn tell(&self, request: Request, next: Next) -> Response {
+    async fn log(&self, request: Request, next: Next) -> Response {
         let began = monotonic();
         let trace_id = self.sampler.picks().then(|| trace_id(request.headers()));
         let response = next.run(request).await;
@@ -105,7 +105,7 @@ impl Busy {
     }
 }
 
-/// Counts and tells of a request that is not answered from memory. Boxed, so that it is compiled here.
+/// Counts and logs a request that is not answered from memory. Boxed, so that it is compiled here.
 pub fn log(request: Request, next: Next) -> BoxFuture<'static, Response> {
     log_request(request, next).boxed()
 }
@@ -113,7 +113,7 @@ pub fn log(request: Request, next: Next) -> BoxFuture<'static, Response> {
 async fn log_request(request: Request, next: Next) -> Response {
     let matched = request.extensions().get::<MatchedPath>();
     if request.method() == Method::POST && matched.is_some_and(|path| path.as_str() == ORDERS.route) {
-        return ORDERS.tell(request, next).await;
+        return ORDERS.log(request, next).await;
     }
     let route = matched.map_or("none", MatchedPath::as_str).to_owned();
     let began = monotonic();
