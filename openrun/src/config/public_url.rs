@@ -9,10 +9,6 @@ use url::{Host, Url};
 pub struct PublicUrl(Url);
 
 impl PublicUrl {
-    pub const fn as_url(&self) -> &Url {
-        &self.0
-    }
-
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }

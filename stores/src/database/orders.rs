@@ -146,16 +146,6 @@ pub async fn of_pass(database: &Database, pass: PassId) -> Result<Option<OrderId
     Ok(row.map(|row| OrderId::read(&row, "id")).transpose()?)
 }
 
-/// The orders of a buyer in a sale, newest first.
-pub async fn of_buyer(database: &Database, sale: &SaleId, buyer: BuyerId) -> Result<Vec<Order>, StoreError> {
-    let rows = sqlx::query("SELECT id FROM orders WHERE buyer = $1 AND sale = $2 ORDER BY created_at DESC LIMIT 100")
-        .bind(buyer.to_string())
-        .bind(sale.as_str())
-        .fetch_all(database.reader())
-        .await?;
-    read(database, &column::<_, Vec<_>>(&rows, "id")?).await
-}
-
 /// The last order of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
