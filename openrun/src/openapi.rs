@@ -24,7 +24,7 @@ use crate::{health, route::Route};
         license(name = "Apache-2.0 OR MIT")
     ),
     paths(health::healthz, health::readyz),
-    components(schemas(web::error_response::Problem<'_>))
+    components(schemas(web::Problem<'_>))
 )]
 struct Description;
 

@@ -7,7 +7,6 @@
 pub mod access;
 pub mod body;
 pub mod error;
-pub mod error_response;
 pub mod format;
 pub mod mails;
 pub mod page_context;
@@ -20,6 +19,7 @@ mod language;
 mod layout;
 
 mod assets;
+mod error_response;
 mod messages;
 mod number;
 mod plain;
@@ -28,7 +28,7 @@ mod segment;
 pub use access::Access;
 pub use body::Body;
 pub use error::{ApiError, ErrorCode, FieldError};
-pub use error_response::error_response;
+pub use error_response::{Problem, error_response};
 pub use layout::{Layout, csp};
 pub use page_context::PageContext;
 pub use request::{SameOrigin, Site, Visitor};

@@ -1,11 +1,11 @@
-//! What a verification finds.
+//! The report of a verification: what it compared, and its findings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What was compared, and what did not fit.
+/// The rows that a verification compared, by kind, and its findings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(examples(
     json!({"differences": 0, "checked": {"orders": 657, "holds": 688, "payments": 701, "items": 1, "gate_holds": 31}, "found": []}),
@@ -48,7 +48,7 @@ impl Reading {
     }
 }
 
-/// What both reads found, as the second one saw it.
+/// Reports the findings that both reads have, with the details of the second.
 pub(super) fn compare(first: &[Finding], second: Reading) -> Report {
     let before: BTreeSet<_> = first.iter().map(|found| (found.what, found.id.as_str())).collect();
     let found: Vec<_> =

@@ -336,7 +336,7 @@ impl Shop {
         verifier.verify(Some(&self.sale), Duration::ZERO).await.unwrap()
     }
 
-    /// What verification finds now.
+    /// Verifies the sale and returns the kinds of its findings.
     pub(crate) async fn found(&self) -> Vec<&'static str> {
         self.verify().await.found.into_iter().map(|found| found.what).collect()
     }

@@ -87,7 +87,7 @@ fn demo(file: Option<PathBuf>) -> Result<ExitCode, CommandError> {
         return Err(ConfigErrors(vec![obstacle]).into());
     }
     let config = Config::load(&sources)?;
-    // The demo prints its addresses to the terminal: a log line for every request of its buyers would bury them.
+    // The demo prints its addresses to the terminal: a log line for every request of its buyers would hide them.
     let keys = prepare(&config, &format!("access=off,{}", config.log))?;
     Ok(block_on(demo::run(config, keys))??)
 }

@@ -1,8 +1,8 @@
-//! The roles, as `--role` names them.
+//! The roles, with the names that `--role` takes.
 
 use clap::ValueEnum;
 
-/// What a process of an installation does.
+/// A part of the work of an installation; a process has one or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
 pub enum Role {
     WaitingRoom,

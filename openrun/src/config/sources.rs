@@ -1,4 +1,4 @@
-//! Where a configuration is read from.
+//! The sources of a configuration.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -7,7 +7,7 @@ use super::role::Role;
 /// The file that is read from the working directory when no other is named.
 pub const FILE_NAME: &str = "openrun.toml";
 
-/// What the layers of a configuration are read from.
+/// The sources that a configuration is read from, beside the defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// `--config`; without it [`FILE_NAME`] is read when it is there.

@@ -29,7 +29,7 @@ enum Relevance {
     OtherCharge,
 }
 
-/// What became of a report that does not count.
+/// The outcome of a report that does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SetAside {
     /// It changes nothing.

@@ -6,7 +6,7 @@ use sale::{BuyerId, ItemId, OrderId, PassId, Timestamp};
 
 use super::new_order::NewOrder;
 
-/// What became of an order that was to be placed.
+/// The outcome of placing an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlaceOutcome {
     /// Placed at `at`, with its units held until `hold_until`.
