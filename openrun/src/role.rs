@@ -28,6 +28,8 @@ pub fn keep_up_to_date(waiting_room: &Arc<WaitingRoom>, lifecycle: &Lifecycle) {
     let (room, stop) = (Arc::clone(waiting_room), lifecycle.soft.clone());
     spawn_loop(lifecycle, "frames", async move { room.queues.keep_fresh(stop).await });
     let (room, stop) = (Arc::clone(waiting_room), lifecycle.soft.clone());
+    spawn_loop(lifecycle, "sales", async move { room.queues.keep_reloaded(stop).await });
+    let (room, stop) = (Arc::clone(waiting_room), lifecycle.soft.clone());
     spawn_loop(lifecycle, "networks", async move { room.join_rate_limiter.keep_pruned(stop).await });
 }
 

@@ -30,7 +30,7 @@ const QUIET_INTERVAL: Duration = Duration::from_millis(50);
 /// How often while frames change all the time, because each of them is sent to every open stream.
 const BUSY_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the rows of sales are read again.
-const RELOAD_AFTER: Duration = Duration::from_millis(500);
+const RELOAD_INTERVAL: Duration = Duration::from_millis(500);
 /// How long an unknown id is answered without a look into the database.
 const NOT_FOUND_FOR: Duration = Duration::from_millis(500);
 /// Unknown ids that are remembered; more are looked up each time.
@@ -96,32 +96,36 @@ impl SaleQueues {
         Ok(self.opened().get(id).map_or(queue, Arc::clone))
     }
 
-    /// Refreshes every opened queue until `stop`.
+    /// Shows new frames in every opened queue until `stop`.
     pub fn keep_fresh(&self, stop: CancellationToken) -> BoxFuture<'_, ()> {
         self.refresh_until(stop).boxed()
     }
 
     async fn refresh_until(&self, stop: CancellationToken) {
-        let mut reloaded = monotonic();
         let mut periodic = Periodic::every(QUIET_INTERVAL, "the refresh of the sale queues", &stop);
         while periodic.is_due().await {
             let queues: Vec<_> = self.opened().values().cloned().collect();
-            let reload = monotonic().duration_since(reloaded) >= RELOAD_AFTER;
-            if reload {
-                reloaded = monotonic();
-            }
-            let refreshed = join_all(queues.iter().map(|queue| async move {
-                let reloaded = if reload { queue.cache.reload().await } else { Ok(()) };
-                // Without the database, too: the frame is what people see.
-                let is_new = queue.cache.refresh().await;
-                reloaded.and(is_new)
-            }))
-            .await;
+            let refreshed = join_all(queues.iter().map(|queue| queue.cache.refresh())).await;
             let busy = refreshed.iter().any(|queue| matches!(queue, Ok(true)));
             if busy {
                 periodic.pause_for(BUSY_INTERVAL);
             }
             periodic.record(refreshed.into_iter().try_for_each(|queue| queue.map(|_| ())));
+        }
+    }
+
+    /// Reads the rows of every opened queue's sale again until `stop`. Apart from the frames, which a slow database must not
+    /// keep waiting: buyers who are called already would be told that they wait.
+    pub fn keep_reloaded(&self, stop: CancellationToken) -> BoxFuture<'_, ()> {
+        self.reload_until(stop).boxed()
+    }
+
+    async fn reload_until(&self, stop: CancellationToken) {
+        let mut periodic = Periodic::every(RELOAD_INTERVAL, "the reload of the sales", &stop);
+        while periodic.is_due().await {
+            let queues: Vec<_> = self.opened().values().cloned().collect();
+            let reloaded = join_all(queues.iter().map(|queue| queue.cache.reload())).await;
+            periodic.record(reloaded.into_iter().collect::<Result<(), _>>());
         }
     }
 }

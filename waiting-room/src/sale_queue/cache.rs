@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::{encoded_frame::EncodedFrame, number_set::NumberSet, page_snapshot::PageSnapshot};
 
-/// Answers from memory; [`Self::reload`] and [`Self::refresh`] keep it fresh.
+/// Answers from memory; [`Self::reload`] and [`Self::refresh`] keep it fresh, independently of each other.
 pub struct QueueCache {
     pub(super) sale: SaleId,
     pub(super) database: Database,
@@ -103,15 +103,20 @@ impl QueueCache {
     /// Reads the sale's row again. A new epoch forgets what was known of single tickets.
     pub async fn reload(&self) -> Result<(), StoreError> {
         let Some(stocked) = sales::load(&self.database, &self.sale).await? else { return Ok(()) };
+        let stocked = Arc::new(stocked);
+        let show = || {
+            self.snapshot.rcu(|snapshot| PageSnapshot::new(Arc::clone(&snapshot.encoded), Arc::clone(&stocked)));
+        };
         let last = Arc::clone(&self.snapshot.load().stocked);
         if stocked.queue_key() != last.queue_key() {
+            // Under the lock, so that departures of the last epoch that are just being read do not count in this one.
+            let mut departures_read = self.departures_read.lock();
+            show();
+            *departures_read = 0;
             self.departed.clear();
-            *self.departures_read.lock() = 0;
             self.requeued.clear();
-        }
-        if stocked != *last {
-            let stocked = Arc::new(stocked);
-            self.snapshot.rcu(|snapshot| PageSnapshot::new(Arc::clone(&snapshot.encoded), Arc::clone(&stocked)));
+        } else if stocked != last {
+            show();
         }
         Ok(())
     }
@@ -156,13 +161,14 @@ impl QueueCache {
     async fn read_departures(&self) -> Result<(), StoreError> {
         let (key, read) = (self.key(), *self.departures_read.lock());
         let departed = self.queue_store.departed(&key, read).await?;
+        let mut departures_read = self.departures_read.lock();
         if key != self.key() {
             return Ok(());
         }
         for number in &departed {
             self.departed.insert(*number);
         }
-        *self.departures_read.lock() = read.saturating_add(departed.len() as u64);
+        *departures_read = read.saturating_add(departed.len() as u64);
         Ok(())
     }
 }
