@@ -40,7 +40,7 @@ use std::{sync::Arc, time::Duration};
 
 use sale::{Clock, Timestamp};
 use sqlx::{
-    Any, AnyPool, Connection as _, Executor as _, Transaction,
+    Any, AnyPool, Connection as _, Executor as _, SqlSafeStr, Transaction,
     any::{AnyPoolOptions, install_default_drivers},
 };
 
@@ -174,7 +174,7 @@ impl Database {
     /// Begins a transaction that reads whole tables as of one moment.
     pub(crate) async fn read_whole(&self) -> Result<Tx, StoreError> {
         Ok(match self.dialect {
-            Dialect::Postgres => self.read.begin_with(READ_WHOLE_TABLES).await?,
+            Dialect::Postgres => begin_to_the_end(&self.read, Some(READ_WHOLE_TABLES)).await?,
             Dialect::Sqlite => self.read.begin().await?,
         })
     }
@@ -182,10 +182,21 @@ impl Database {
     /// Begins a transaction that will write.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self.dialect {
-            Dialect::Postgres => self.write.begin().await?,
+            Dialect::Postgres => begin_to_the_end(&self.write, None).await?,
             Dialect::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await?,
         })
     }
+}
+
+/// Begins a transaction, whether or not the caller goes on waiting for it.
+///
+/// When a future is dropped while `BEGIN` is in flight, sqlx returns the connection to the pool with an open transaction that
+/// it does not know of, and the next single statement on it would never be committed. In a task of its own `BEGIN` is always
+/// answered, and a transaction that nobody takes is rolled back.
+async fn begin_to_the_end(pool: &AnyPool, statement: Option<&'static str>) -> sqlx::Result<Tx> {
+    let connection = pool.acquire().await?;
+    let begin = Transaction::begin(connection, statement.map(SqlSafeStr::into_sql_str));
+    tokio::spawn(begin).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// A file does not hang up, so its connections are never tested; see [`postgres_pool`] for what a test costs.
@@ -208,11 +219,6 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
 }
 
 /// Locks: a stopped process must not keep rows locked, so PostgreSQL ends its idle transaction.
-///
-/// Nor must a cancelled request: when its future is dropped while `BEGIN` is in flight, sqlx returns the connection to the
-/// pool with an open transaction that it does not know of, and the next single statement on it would never be committed. So a
-/// connection that returns to the pool is rolled back; after a `BEGIN`, because PostgreSQL logs a warning for a `ROLLBACK`
-/// without a transaction.
 ///
 /// Tests: sqlx asks a connection for a sign of life before it hands it out, and drops the connection when whoever waits gives
 /// up meanwhile. A busy database would lose a connection with each request that gives up, and be busier for the new ones.
@@ -246,12 +252,6 @@ fn postgres_pool() -> AnyPoolOptions {
                     )
                     .await?;
                 Ok(())
-            })
-        })
-        .after_release(|connection, _| {
-            Box::pin(async move {
-                connection.execute("BEGIN; ROLLBACK").await?;
-                Ok(true)
             })
         })
 }

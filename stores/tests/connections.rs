@@ -21,3 +21,17 @@ async fn live_postgres_keeps_its_connections_when_people_give_up() {
     }
     assert!(backends.len() <= CONNECTIONS, "{} connections were opened", backends.len());
 }
+
+#[tokio::test]
+async fn live_postgres_commits_what_follows_a_transaction_that_nobody_waited_for() {
+    let fresh = live_postgres().await;
+    sqlx::query("CREATE TABLE written (n bigint)").execute(fresh.database.writer()).await.unwrap();
+    for _ in 0..WHO_GIVE_UP {
+        drop(poll!(Box::pin(fresh.database.begin())));
+        sqlx::query("INSERT INTO written VALUES (1)").execute(fresh.database.writer()).await.unwrap();
+    }
+    // What an open transaction has written is seen by nobody else.
+    let other = fresh.open_again().await;
+    let row = sqlx::query("SELECT count(*) FROM written").fetch_one(other.reader()).await.unwrap();
+    assert_eq!(row.get::<i64, _>(0), i64::try_from(WHO_GIVE_UP).unwrap());
+}
