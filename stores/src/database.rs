@@ -227,7 +227,10 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
 /// Plans: PostgreSQL keeps the plan of a statement, and the tables are empty when a sale opens. A plan that scans or
 /// hash-joins a whole table then would be kept while the table grows to a hundred thousand rows, so such plans are off.
 /// Statements that read whole tables use [`Database::read_whole`]. Lists of ids are `= ANY (ARRAY(…))` (`@in` in [`Sql`]),
-/// which uses the index however small the table seems; `IN (SELECT …)` may become a join.
+/// which uses the index however small the table seems; `IN (SELECT …)` may become a join. A partial index over what waits to
+/// be done seems empty when a sale opens, and a statement that finds rows by key would go through all of it for each row; so
+/// such a statement writes what the index is over as `(…) IS TRUE`, from which PostgreSQL concludes nothing. A test looks at
+/// the plan of every statement (`stores/tests/schema/plans.rs`).
 fn postgres_pool() -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(16)

@@ -7,6 +7,8 @@ mod columns;
 mod migrations;
 #[path = "schema/picture.rs"]
 mod picture;
+#[path = "schema/plans.rs"]
+mod plans;
 #[path = "schema/statements.rs"]
 mod statements;
 #[path = "schema/words.rs"]

@@ -60,7 +60,7 @@ pub async fn lapsed(database: &Database, due: Due<'_>) -> Result<Vec<OrderId>, S
 pub async fn expire(database: &Database, orders: &[OrderId], now: Timestamp) -> Result<usize, StoreError> {
     const LOCK: Sql = sql!(
         "SELECT h.order_id, h.n, h.sale, h.buyer, h.state, h.deadline FROM holds h \
-         WHERE h.order_id @in($1) AND h.state = 'held' AND h.deadline <= $2 ORDER BY h.order_id, h.n @skip_locked(h)"
+         WHERE h.order_id @in($1) AND (h.state = 'held' AND h.deadline <= $2) IS TRUE ORDER BY h.order_id, h.n @skip_locked(h)"
     );
     let mut tx = database.begin().await?;
     let due: Vec<HoldRow> = sqlx::query_as(database.sql(LOCK))
@@ -90,8 +90,8 @@ pub async fn mark_never_placed(
          ORDER BY r.order_id, r.n ON CONFLICT DO NOTHING"
     );
     const MARKED: Sql = sql!(
-        "SELECT h.order_id, h.n FROM @hold_ids($1) JOIN holds h ON h.order_id = r.order_id AND h.n = r.n \
-         WHERE h.buyer = ''"
+        "SELECT r.order_id, r.n FROM @hold_ids($1) \
+         WHERE (SELECT h.buyer FROM holds h WHERE h.order_id = r.order_id AND h.n = r.n) = ''"
     );
     let keys = parameters::hold_ids(ids);
     let mut tx = database.begin().await?;

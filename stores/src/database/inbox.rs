@@ -38,7 +38,12 @@ pub async fn seen(
     group: ConsumerGroup,
     events: &[EventId],
 ) -> Result<HashSet<EventId>, StoreError> {
-    const READ: Sql = sql!("SELECT event_id FROM inbox WHERE consumer = $1 AND event_id @in($2)");
+    const READ: Sql = Sql {
+        postgres: "SELECT e.event_id FROM json_array_elements_text($2::json) AS e(event_id) \
+                   WHERE (SELECT true FROM inbox i WHERE i.consumer = $1 AND i.event_id = e.event_id)",
+        sqlite: "SELECT value AS event_id FROM json_each($2) \
+                 WHERE (SELECT true FROM inbox i WHERE i.consumer = $1 AND i.event_id = value)",
+    };
     let rows = sqlx::query(database.sql(READ))
         .bind(group.as_str())
         .bind(parameters::list(events))

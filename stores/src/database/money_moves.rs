@@ -161,7 +161,7 @@ pub async fn accounts(
 
 /// Those of these orders that belong to the sale.
 pub async fn of_sale(database: &Database, sale: &SaleId, orders: &[OrderId]) -> Result<HashSet<OrderId>, StoreError> {
-    const READ: Sql = sql!("SELECT id FROM orders WHERE sale = $1 AND id @in($2)");
+    const READ: Sql = sql!("SELECT id FROM orders WHERE (sale = $1) IS TRUE AND id @in($2)");
     let rows = sqlx::query(database.sql(READ))
         .bind(sale.as_str())
         .bind(parameters::list(orders))

@@ -225,7 +225,7 @@ async fn refuse_others(
 
 pub(super) async fn mark_settled(database: &Database, tx: &mut Tx, orders: &[OrderId]) -> Result<(), StoreError> {
     const MARK: Sql = sql!(
-        "UPDATE payments SET due_at = NULL WHERE purchase_id @in($1) AND due_at IS NOT NULL AND state NOT IN @open"
+        "UPDATE payments SET due_at = NULL WHERE purchase_id @in($1) AND (due_at IS NOT NULL) IS TRUE AND state NOT IN @open"
     );
     sqlx::query(database.sql(MARK)).bind(parameters::list(orders)).execute(&mut **tx).await?;
     Ok(())

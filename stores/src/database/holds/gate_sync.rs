@@ -22,7 +22,7 @@ use crate::{
 pub async fn sales_to_sync(database: &Database) -> Result<Vec<SaleId>, StoreError> {
     let rows = sqlx::query(
         "SELECT id FROM sales s WHERE closed_at IS NULL \
-         AND EXISTS (SELECT 1 FROM holds h WHERE h.sale = s.id AND h.gate_synced = 0) ORDER BY id",
+         AND (SELECT true FROM holds h WHERE h.sale = s.id AND h.gate_synced = 0 LIMIT 1) ORDER BY id",
     )
     .fetch_all(database.reader())
     .await?;
@@ -48,7 +48,7 @@ pub async fn pending_sync_of(
     orders: &[OrderId],
 ) -> Result<BTreeMap<SaleId, Vec<HoldEnd>>, StoreError> {
     const READ: Sql = sql!(
-        "SELECT order_id, n, sale, buyer, state, deadline FROM holds WHERE order_id @in($1) AND gate_synced = 0 \
+        "SELECT order_id, n, sale, buyer, state, deadline FROM holds WHERE order_id @in($1) AND (gate_synced = 0) IS TRUE \
          ORDER BY order_id, n"
     );
     let mut ends: BTreeMap<SaleId, Vec<HoldEnd>> = BTreeMap::new();

@@ -178,7 +178,7 @@ async fn write(
                      next_action = CASE WHEN r.is_known = 1 THEN r.next_action ELSE payments.next_action END, \
                      changed_at = CASE WHEN r.moved = 1 THEN $2 ELSE changed_at END, \
                      intent = CASE WHEN intent IS NULL AND r.state = 'authorised' THEN \
-                       CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.order_id = r.order_id AND h.state = 'paying') \
+                       CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.order_id = r.order_id AND (h.state = 'paying') IS TRUE) \
                        THEN 'capture' ELSE 'void' END ELSE intent END \
                    FROM json_to_recordset($1::json) AS r(id text, order_id text, was text, state text, last bigint, \
                      captured bigint, due_at bigint, authorised_until bigint, failure text, \
@@ -195,7 +195,7 @@ async fn write(
                      ELSE payments.next_action END, \
                    changed_at = CASE WHEN r.value ->> 'moved' = 1 THEN $2 ELSE changed_at END, \
                    intent = CASE WHEN intent IS NULL AND r.value ->> 'state' = 'authorised' THEN \
-                     CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.order_id = r.value ->> 'order_id' AND h.state = 'paying') \
+                     CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.order_id = r.value ->> 'order_id' AND (h.state = 'paying') IS TRUE) \
                      THEN 'capture' ELSE 'void' END ELSE intent END \
                  FROM json_each($1) AS r WHERE payments.id = r.value ->> 'id' AND payments.state = r.value ->> 'was' \
                  RETURNING id, intent",

@@ -3,9 +3,9 @@
 //! A charge is created before anything is written here, because that moves no money. It is confirmed only after its id was
 //! committed by [`mark_sent`].
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use sale::{OrderId, Timestamp, ids::PaymentId};
+use sale::{HoldId, HoldState, OrderId, Timestamp, ids::PaymentId};
 use serde_json::json;
 
 use super::super::{
@@ -35,59 +35,70 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
     const MARK: Sql = Sql {
         postgres: "UPDATE payments SET state = 'created', provider_id = r.provider_id, sent_at = $2, \
                      due_at = greatest(due_at, r.poll_at), polls = 0, changed_at = $2 \
-                   FROM json_to_recordset($1::json) AS r(id text, order_id text, provider_id text, poll_at bigint) \
+                   FROM json_to_recordset($1::json) AS r(id text, provider_id text, poll_at bigint) \
                    WHERE payments.id = r.id AND state IN ('created', 'unknown') AND sent_at IS NULL AND intent IS NULL \
-                   AND EXISTS (SELECT 1 FROM holds h WHERE h.order_id = r.order_id AND h.state = 'paying') RETURNING payments.id",
+                   RETURNING payments.id",
         sqlite: "UPDATE payments SET state = 'created', provider_id = r.value ->> 'provider_id', sent_at = $2, \
                    due_at = max(due_at, r.value ->> 'poll_at'), polls = 0, changed_at = $2 \
                  FROM json_each($1) AS r \
                  WHERE payments.id = r.value ->> 'id' AND state IN ('created', 'unknown') AND sent_at IS NULL \
-                 AND intent IS NULL \
-                 AND EXISTS (SELECT 1 FROM holds h WHERE h.order_id = r.value ->> 'order_id' AND h.state = 'paying') \
-                 RETURNING payments.id",
+                 AND intent IS NULL RETURNING payments.id",
     };
     let mut tx = database.begin().await?;
     let orders: Vec<_> = all.iter().map(|sending| sending.order).collect();
-    hold_transitions::lock_holds(database, &mut tx, &orders).await?;
-    let row = |sending: &Sending| {
-        json!({
-            "id": sending.id.to_string(), "order_id": sending.order,
-            "provider_id": sending.provider_id, "poll_at": sending.poll_at.as_millis(), "answer_by": sending.answer_by.as_millis(),
-        })
-    };
+    let holds = hold_transitions::lock_holds(database, &mut tx, &orders).await?;
+    let paying: HashMap<_, _> =
+        holds.iter().filter(|hold| hold.state == HoldState::Paying).map(|hold| (hold.id.order, hold)).collect();
     let mut seen = HashSet::new();
-    let mut sorted: Vec<_> = all.iter().filter(|sending| seen.insert(sending.id)).collect();
+    let is_first = |sending: &&Sending| paying.contains_key(&sending.order) && seen.insert(sending.id);
+    let mut sorted: Vec<_> = all.iter().filter(is_first).collect();
     // In key order, as every transaction locks them: the statement updates the rows in this order.
     sorted.sort_unstable_by_key(|sending| (sending.order, sending.id));
-    let rows: Vec<_> = sorted.iter().map(|sending| row(sending)).collect();
+    let rows: Vec<_> = sorted
+        .iter()
+        .map(|sending| {
+            json!({"id": sending.id.to_string(), "provider_id": sending.provider_id, "poll_at": sending.poll_at.as_millis()})
+        })
+        .collect();
     let marked: Vec<String> = sqlx::query_scalar(database.sql(MARK))
         .bind(parameters::rows(&rows))
         .bind(now.as_millis())
         .fetch_all(&mut *tx)
         .await?;
     let mut marked: HashSet<_> = marked.into_iter().collect();
-    let ours = sorted.iter().zip(rows).filter(|(sending, _)| marked.contains(&sending.id.to_string()));
-    let ours: Vec<_> = ours.map(|(_, row)| row).collect();
-    if !ours.is_empty() {
-        extend(database, &mut tx, &parameters::rows(&ours), now).await?;
+    if !marked.is_empty() {
+        let ends_early = |sending: &&Sending| {
+            marked.contains(&sending.id.to_string())
+                && paying.get(&sending.order).is_some_and(|hold| hold.deadline < sending.answer_by)
+        };
+        let early: Vec<_> = sorted
+            .into_iter()
+            .filter(ends_early)
+            .filter_map(|sending| Some((sending, paying.get(&sending.order)?.id)))
+            .collect();
+        extend(database, &mut tx, &early, now).await?;
         database.commit(tx).await?;
     }
     // The charge of the first caller was committed; for the others the attempt is taken.
     Ok(all.iter().map(|sending| marked.remove(&sending.id.to_string())).collect())
 }
 
-/// Extends the deadlines of holds that would end before the provider's answer, for one attempt of a purchase: repeated
-/// attempts do not keep the units any longer.
-async fn extend(database: &Database, tx: &mut Tx, rows: &str, now: Timestamp) -> Result<(), StoreError> {
+/// Extends the deadlines of these locked holds to the provider's answer, for one attempt of a purchase: repeated attempts do
+/// not keep the units any longer.
+async fn extend(
+    database: &Database,
+    tx: &mut Tx,
+    early: &[(&Sending, HoldId)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     const EXTEND: Sql = Sql {
         postgres: "UPDATE holds SET deadline = r.answer_by \
-                   FROM json_to_recordset($1::json) AS r(order_id text, answer_by bigint) \
-                   WHERE holds.order_id = r.order_id AND holds.state = 'paying' AND deadline < r.answer_by AND NOT EXISTS ( \
+                   FROM json_to_recordset($1::json) AS r(order_id text, n bigint, answer_by bigint) \
+                   WHERE holds.order_id = r.order_id AND holds.n = r.n AND NOT EXISTS ( \
                      SELECT 1 FROM payments p WHERE p.purchase_id = r.order_id AND p.extended_at IS NOT NULL) \
                    RETURNING holds.order_id",
         sqlite: "UPDATE holds SET deadline = r.value ->> 'answer_by' FROM json_each($1) AS r \
-                 WHERE holds.order_id = r.value ->> 'order_id' AND holds.state = 'paying' \
-                 AND deadline < r.value ->> 'answer_by' AND NOT EXISTS ( \
+                 WHERE holds.order_id = r.value ->> 'order_id' AND holds.n = r.value ->> 'n' AND NOT EXISTS ( \
                    SELECT 1 FROM payments p WHERE p.purchase_id = r.value ->> 'order_id' AND p.extended_at IS NOT NULL) \
                  RETURNING holds.order_id",
     };
@@ -98,7 +109,21 @@ async fn extend(database: &Database, tx: &mut Tx, rows: &str, now: Timestamp) ->
         sqlite: "UPDATE payments SET extended_at = $3 FROM json_each($1) AS r WHERE payments.id = r.value ->> 'id' \
                  AND r.value ->> 'order_id' IN (SELECT value FROM json_each($2))",
     };
-    let extended: Vec<String> = sqlx::query_scalar(database.sql(EXTEND)).bind(rows).fetch_all(&mut **tx).await?;
+    if early.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = early
+        .iter()
+        .map(|(sending, hold)| {
+            json!({
+                "id": sending.id.to_string(), "order_id": hold.order, "n": hold.n,
+                "answer_by": sending.answer_by.as_millis(),
+            })
+        })
+        .collect();
+    let rows = parameters::rows(&rows);
+    let extended: Vec<String> =
+        sqlx::query_scalar(database.sql(EXTEND)).bind(rows.as_str()).fetch_all(&mut **tx).await?;
     if extended.is_empty() {
         return Ok(());
     }
