@@ -4,11 +4,7 @@ use std::collections::HashSet;
 
 use sale::{Timestamp, ids::EventId};
 
-use super::{
-    Database, Tx, parameters,
-    row::column,
-    sql::{Sql, sql},
-};
+use super::{Database, Tx, parameters, row::column, sql::Sql};
 use crate::StoreError;
 
 /// A consumer group of the event log; each group reads every event.
