@@ -67,14 +67,12 @@ pub async fn mark_sent(database: &Database, all: &[Sending], now: Timestamp) -> 
         .await?;
     let mut marked: HashSet<_> = marked.into_iter().collect();
     if !marked.is_empty() {
-        let ends_early = |sending: &&Sending| {
-            marked.contains(&sending.id.to_string())
-                && paying.get(&sending.order).is_some_and(|hold| hold.deadline < sending.answer_by)
-        };
-        let early: Vec<_> = sorted
-            .into_iter()
-            .filter(ends_early)
-            .filter_map(|sending| Some((sending, paying.get(&sending.order)?.id)))
+        let ours = sorted.into_iter().filter(|sending| marked.contains(&sending.id.to_string()));
+        let early: Vec<_> = ours
+            .filter_map(|sending| {
+                let hold = paying.get(&sending.order)?;
+                (hold.deadline < sending.answer_by).then_some((sending, hold.id))
+            })
             .collect();
         extend(database, &mut tx, &early, now).await?;
         database.commit(tx).await?;
