@@ -204,6 +204,7 @@ mod tests {
             ("/kind", json!("auction"), ErrorCode::InvalidField),
             ("/name/ko", json!({"en": "x"}), ErrorCode::InvalidField),
             ("/opens_at", json!("soon"), ErrorCode::InvalidField),
+            ("/opens_at", json!("9999-12-31T23:59:59Z"), ErrorCode::InvalidField),
             ("/closes_at", json!("2020-01-01T00:00:00Z"), ErrorCode::InvalidField),
             ("/items", json!([]), ErrorCode::NotSupported),
             (

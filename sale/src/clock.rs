@@ -14,6 +14,11 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The beginning of 0000-01-02: a day after the first of the calendar, so that it has a date in every zone.
+    pub const EARLIEST: Self = Self(-62_167_132_800_000);
+    /// The end of 9999-12-30: a day before the last of the calendar, likewise.
+    pub const LATEST: Self = Self(253_402_214_399_999);
+
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -42,10 +47,11 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Reads an RFC 3339 text with any offset.
+    /// Reads an RFC 3339 text with any offset. `None` for a time that is not between [`Self::EARLIEST`] and [`Self::LATEST`].
     pub fn parse(text: &str) -> Option<Self> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(parsed.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
+        let parsed = i64::try_from(parsed.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)?;
+        (Self::EARLIEST..=Self::LATEST).contains(&parsed).then_some(parsed)
     }
 
     /// The date and time in UTC; the Unix epoch for instants that are outside the calendar.
@@ -167,6 +173,21 @@ mod tests {
         }
         assert_eq!(Timestamp::parse("2026-11-21T18:00:00+09:00"), Timestamp::parse("2026-11-21T09:00:00Z"));
         assert_eq!(Timestamp::parse("tomorrow"), None);
+    }
+
+    #[test]
+    fn a_time_has_a_date_in_every_zone() {
+        assert_eq!(Timestamp::parse("0000-01-02T00:00:00Z"), Some(Timestamp::EARLIEST));
+        assert_eq!(Timestamp::parse("9999-12-30T23:59:59.999Z"), Some(Timestamp::LATEST));
+        let outside = [
+            "9999-12-31T00:00:00Z",
+            "9999-12-31T23:59:59-23:59",
+            "0000-01-01T23:59:59.999Z",
+            "0000-01-01T00:00:00+23:59",
+        ];
+        for text in outside {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -40,9 +40,6 @@ pub struct FrameEvent {
 }
 
 /// The frame as server-sent events: `event: frame`, id = tick, a heartbeat every 15 seconds.
-///
-/// The response has its [`FrameSubscriber`] as an extension, for a server that can hand the socket over; its body sends
-/// the same events.
 #[utoipa::path(
     get,
     path = "/v1/sales/{sale}/stream",
@@ -56,6 +53,7 @@ pub async fn stream(app: &WaitingRoom, sale: &SaleId) -> Result<Response<Body>, 
     frames.mark_changed();
     let subscriber = FrameSubscriber { frames, stop: app.stop.clone() };
     let mut response = Response::new(subscriber.clone().into_body());
+    // For a server that can hand the socket over; the body sends the same events.
     response.extensions_mut().insert(subscriber);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -1,5 +1,4 @@
 //! What a process shows of a queue while its database does not answer.
-#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +23,8 @@ async fn frames_do_not_wait_for_the_database() {
     let sale = SaleBuilder::new(id.clone(), fresh.database.now()).build();
     let key = testing::create_sale(&fresh.database, store.as_ref(), &sale).await;
     let queue_store: Arc<dyn SaleQueueStore> = store.clone();
-    let queues = Arc::new(SaleQueues::new(fresh.database.clone(), queue_store, TaskTracker::new()));
+    let tracker = TaskTracker::new();
+    let queues = Arc::new(SaleQueues::new(fresh.database.clone(), queue_store, tracker.clone()));
     let mut frames = queues.open(&id).await.unwrap().cache.subscribe();
 
     let reader = fresh.database.reader();
@@ -33,8 +33,8 @@ async fn frames_do_not_wait_for_the_database() {
     // From here on time passes only while everything waits, so no machine is too slow.
     tokio::time::pause();
     let (refreshing, reloading) = (Arc::clone(&queues), Arc::clone(&queues));
-    tokio::spawn(async move { refreshing.keep_fresh(CancellationToken::new()).await });
-    tokio::spawn(async move { reloading.keep_reloaded(CancellationToken::new()).await });
+    tracker.spawn(async move { refreshing.keep_fresh(CancellationToken::new()).await });
+    tracker.spawn(async move { reloading.keep_reloaded(CancellationToken::new()).await });
 
     for tick in 1..=10 {
         let published = Instant::now();

@@ -69,8 +69,9 @@ pub(crate) fn utc(at: Timestamp) -> String {
     format!("{} {} UTC", utc.date(), clock(utc, Precision::Second))
 }
 
-/// To the second: no page shows more.
+/// To the second: no page shows more. A time that has no date in the zone is shown as the nearest one that has.
 fn at_offset(at: Timestamp, offset: UtcOffset) -> OffsetDateTime {
+    let at = at.clamp(Timestamp::EARLIEST, Timestamp::LATEST);
     OffsetDateTime::from_unix_timestamp(at.as_seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(offset)
 }
 
@@ -150,6 +151,20 @@ mod tests {
         assert_eq!(from_korean_input("2026-11-21T18:00"), Some(opening()));
         assert_eq!(from_korean_input("2026-11-21T18:00:01"), Some(opening().plus_seconds(1)));
         assert_eq!(from_korean_input("tomorrow"), None);
+    }
+
+    #[test]
+    fn every_time_is_shown() {
+        let ends = [i64::MIN, Timestamp::EARLIEST.as_millis(), Timestamp::LATEST.as_millis(), i64::MAX];
+        for at in ends.map(Timestamp::from_millis) {
+            let year = if at < opening() { "0000" } else { "9999" };
+            assert!(korean_input(at).starts_with(year), "{}", korean_input(at));
+            assert!(utc(at).starts_with(year), "{}", utc(at));
+            for language in [Language::Ko, Language::En] {
+                let shown = time_element(at, language, Precision::Second) + &clock_element(at, language);
+                assert!(shown.contains("<time"), "{shown}");
+            }
+        }
     }
 
     #[test]

@@ -170,7 +170,7 @@ fn fault(field: SaleField, value: &str, taken: &[u64]) -> Fault {
 fn number_fault(field: SaleField, value: &str, taken: &[u64]) -> Fault {
     let Some((min, max)) = bounds(field) else { return Fault::Invalid };
     match (value.parse::<f64>(), value.parse::<u64>(), field) {
-        (Err(_), ..) => Fault::NotANumber,
+        (Err(_), ..) if field != SaleField::Overcall => Fault::NotANumber,
         // A number that would do for another sale.
         (_, Ok(number), SaleField::Item(at, ItemField::Units)) if (min..=max).contains(&number) => {
             Fault::BelowSold(taken.get(at).copied().unwrap_or(min))
@@ -259,6 +259,11 @@ mod tests {
             (with(|form| "few".clone_into(&mut form.hold_seconds)), SaleField::HoldSeconds, Fault::NotANumber),
             (with(|form| "4".clone_into(&mut form.hold_seconds)), SaleField::HoldSeconds, Fault::NotBetween(5, 3_600)),
             (with(|form| "11".clone_into(&mut form.admission.overcall)), SaleField::Overcall, Fault::NotBetween(0, 10)),
+            (
+                with(|form| "0,2".clone_into(&mut form.admission.overcall)),
+                SaleField::Overcall,
+                Fault::NotBetween(0, 10),
+            ),
             (with(|form| form.items[0].id.clear()), item(ItemField::Id), Fault::Required),
             (with(|form| "won".clone_into(&mut form.items[0].currency)), item(ItemField::Currency), Fault::Currency),
             (
@@ -327,7 +332,7 @@ mod tests {
             [
                 FieldFault { field: SaleField::PerMinute, fault: Fault::NotBetween(0, 6_000_000) },
                 FieldFault { field: SaleField::MaxActive, fault: Fault::NotBetween(1, 1_000_000) },
-                FieldFault { field: SaleField::Overcall, fault: Fault::NotANumber },
+                FieldFault { field: SaleField::Overcall, fault: Fault::NotBetween(0, 10) },
             ]
         );
     }
