@@ -69,8 +69,13 @@ pub async fn expire(database: &Database, orders: &[OrderId], now: Timestamp) -> 
         .fetch_all(&mut *tx)
         .await?;
     if !due.is_empty() {
-        hold_transitions::release_holds(database, &mut tx, &due, (HoldState::Expired, OrderTransition::EXPIRED), now)
-            .await?;
+        let to = (HoldState::Expired, OrderTransition::EXPIRED);
+        if let Err(error) = hold_transitions::release_holds(database, &mut tx, &due, to, now).await {
+            // Not left to the connection's return to the pool: a caller that tries some of the orders again at once would
+            // pass over their rows, as locked.
+            tx.rollback().await?;
+            return Err(error);
+        }
         database.commit(tx).await?;
     }
     Ok(due.len())
