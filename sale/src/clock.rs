@@ -54,11 +54,11 @@ impl Timestamp {
         (Self::EARLIEST..=Self::LATEST).contains(&parsed).then_some(parsed)
     }
 
-    /// The date and time in UTC; the Unix epoch for instants that are outside the calendar.
+    /// The date and time in UTC; of [`Self::EARLIEST`] or [`Self::LATEST`] for an instant outside of these.
     pub fn to_utc(self) -> OffsetDateTime {
-        let seconds = OffsetDateTime::from_unix_timestamp(self.as_seconds()).ok();
-        let moment =
-            seconds.and_then(|moment| moment.checked_add(time::Duration::milliseconds(self.0.rem_euclid(1000))));
+        let at = self.clamp(Self::EARLIEST, Self::LATEST);
+        let seconds = OffsetDateTime::from_unix_timestamp(at.as_seconds()).ok();
+        let moment = seconds.and_then(|moment| moment.checked_add(time::Duration::milliseconds(at.0.rem_euclid(1000))));
         moment.unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
@@ -187,6 +187,9 @@ mod tests {
         ];
         for text in outside {
             assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+        for (at, written) in [(i64::MIN, Timestamp::EARLIEST), (i64::MAX, Timestamp::LATEST)] {
+            assert_eq!(Timestamp::parse(&Timestamp::from_millis(at).to_string()), Some(written), "{at}");
         }
     }
 

@@ -69,10 +69,8 @@ pub(crate) fn utc(at: Timestamp) -> String {
     format!("{} {} UTC", utc.date(), clock(utc, Precision::Second))
 }
 
-/// To the second: no page shows more. A time that has no date in the zone is shown as the nearest one that has.
 fn at_offset(at: Timestamp, offset: UtcOffset) -> OffsetDateTime {
-    let at = at.clamp(Timestamp::EARLIEST, Timestamp::LATEST);
-    OffsetDateTime::from_unix_timestamp(at.as_seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(offset)
+    at.to_utc().to_offset(offset)
 }
 
 /// A countdown as figures: `4:05`, `1:00:09`, `2일 03:00:00`. The scripts write the same.
