@@ -169,10 +169,12 @@ fn fault(field: SaleField, value: &str, taken: &[u64]) -> Fault {
 
 fn number_fault(field: SaleField, value: &str, taken: &[u64]) -> Fault {
     let Some((min, max)) = bounds(field) else { return Fault::Invalid };
-    match (value.parse::<f64>(), value.parse::<u64>(), field) {
-        (Err(_), ..) if field != SaleField::Overcall => Fault::NotANumber,
+    match (field, value.parse::<i128>()) {
+        // A share, not a whole number.
+        (SaleField::Overcall, _) => Fault::NotBetween(min, max),
+        (_, Err(_)) => Fault::NotANumber,
         // A number that would do for another sale.
-        (_, Ok(number), SaleField::Item(at, ItemField::Units)) if (min..=max).contains(&number) => {
+        (SaleField::Item(at, ItemField::Units), Ok(number)) if (min.into()..=max.into()).contains(&number) => {
             Fault::BelowSold(taken.get(at).copied().unwrap_or(min))
         }
         _ => Fault::NotBetween(min, max),
@@ -258,6 +260,7 @@ mod tests {
             (with(|form| "2020-01-01T09:00".clone_into(&mut form.closes_at)), SaleField::ClosesAt, Fault::OrderOfTimes),
             (with(|form| "few".clone_into(&mut form.hold_seconds)), SaleField::HoldSeconds, Fault::NotANumber),
             (with(|form| "4".clone_into(&mut form.hold_seconds)), SaleField::HoldSeconds, Fault::NotBetween(5, 3_600)),
+            (with(|form| "5.5".clone_into(&mut form.hold_seconds)), SaleField::HoldSeconds, Fault::NotANumber),
             (with(|form| "11".clone_into(&mut form.admission.overcall)), SaleField::Overcall, Fault::NotBetween(0, 10)),
             (
                 with(|form| "0,2".clone_into(&mut form.admission.overcall)),
