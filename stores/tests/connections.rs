@@ -30,7 +30,7 @@ async fn live_postgres_commits_what_follows_a_transaction_that_nobody_waited_for
         drop(poll!(Box::pin(fresh.database.begin())));
         sqlx::query("INSERT INTO written VALUES (1)").execute(fresh.database.writer()).await.unwrap();
     }
-    // What an open transaction has written is seen by nobody else.
+    // No other connection sees what an open transaction has written.
     let other = fresh.open_again().await;
     let row = sqlx::query("SELECT count(*) FROM written").fetch_one(other.reader()).await.unwrap();
     assert_eq!(row.get::<i64, _>(0), i64::try_from(WHO_GIVE_UP).unwrap());

@@ -1,4 +1,4 @@
-//! What a process shows of a queue while its database does not answer.
+//! A waiting room shows new frames while its database does not answer.
 
 use std::{sync::Arc, time::Duration};
 

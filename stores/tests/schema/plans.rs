@@ -23,7 +23,7 @@ const WHOLE: &[&str] = &["/consistency.rs", "/reset.rs"];
 const PLAN_OF: &str = "CREATE FUNCTION plan_of(call text) RETURNS text LANGUAGE plpgsql AS $$ \
     DECLARE plan json; BEGIN EXECUTE 'EXPLAIN (FORMAT JSON) EXECUTE ' || call INTO plan; RETURN plan::text; END $$";
 
-/// What is wrong with a plan.
+/// The faults of a plan, each as a sentence.
 fn faults(plan: &Value) -> Vec<String> {
     let mut found = Vec::new();
     look(plan, false, &mut found);
