@@ -31,9 +31,11 @@ use web::{ApiError, ErrorCode, Site};
 
 use crate::Reserver;
 
+/// What every request is handed: one pointer, however much stands behind it.
+pub type AppState = Arc<App>;
+
 /// What the handlers work with.
-#[derive(Clone)]
-pub struct AppState {
+pub struct App {
     pub site: Arc<Site>,
     pub keys: Arc<Keys>,
     pub passes: Arc<PassIssuer>,

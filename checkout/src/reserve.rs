@@ -8,8 +8,12 @@
 mod pipeline;
 mod request;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+};
 
+use metrics::Counter;
 use parking_lot::Mutex;
 use sale::{Keys, OrderId, Pass};
 use stores::{
@@ -30,6 +34,9 @@ use crate::CheckoutError;
 /// How often an order id may turn out to be marked by the reconciler before the buyer is asked to retry. Each mark
 /// means that the request's process died, or that the database refused, some seconds ago.
 const MAX_GENERATIONS: u8 = 8;
+
+static PLACED: LazyLock<Counter> =
+    LazyLock::new(|| metrics::counter!("openrun_orders_total", "state" => "pending_payment"));
 
 /// A request for units.
 #[derive(Clone, Debug)]
@@ -95,8 +102,7 @@ impl Reserver {
             };
             match self.run(reservation).await? {
                 PipelineOutcome::Order(order, is_new) => {
-                    let placed = metrics::counter!("openrun_orders_total", "state" => "pending_payment");
-                    placed.increment(u64::from(is_new));
+                    PLACED.increment(u64::from(is_new));
                     return Ok(ReservedOrder { order: *order, is_new });
                 }
                 PipelineOutcome::NeverPlaced => {}

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use checkout::{Reserver, http::AppState};
+use checkout::{Reserver, http::App};
 use sale::Keys;
 use server::{Dispatcher, Lifecycle, Signals, access_log::HotPath, listener};
 use tokio::{net::TcpListener, runtime::Handle};
@@ -72,7 +72,7 @@ fn dispatcher(services: &Services, health: Health, membership: &Membership, life
             stop: lifecycle.soft.clone(),
         })
     });
-    let app = AppState {
+    let app = App {
         site: Arc::clone(&services.site),
         keys: Arc::clone(&services.keys),
         passes: Arc::clone(&services.passes),
@@ -90,7 +90,7 @@ fn dispatcher(services: &Services, health: Health, membership: &Membership, life
     let metrics = config.ops_listen.is_none().then(|| Metrics { handle: recorder(), loopback_only: true });
     Dispatcher {
         waiting_room,
-        router: config.runs(Role::Checkout).then(|| router::router(app)),
+        router: config.runs(Role::Checkout).then(|| router::router(Arc::new(app))),
         operations: Arc::new(OperationsRoutes { health, metrics }),
         takes_requests: membership.takes_requests(),
         site: Arc::clone(&services.site),

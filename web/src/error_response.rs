@@ -56,7 +56,7 @@ impl IntoResponse for ErrorCode {
 }
 
 /// Whether this path is for programs; every other one is a page.
-fn is_for_programs(path: &str) -> bool {
+pub fn is_for_programs(path: &str) -> bool {
     const TREES: [&str; 3] = ["/v1", "/.well-known", "/gate"];
     const PLACES: [&str; 5] = ["/openapi.json", "/docs", "/healthz", "/readyz", "/metrics"];
     let below = |tree: &str| path.strip_prefix(tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -140,7 +140,8 @@ pub struct Problem<'a> {
     order: Option<&'a str>,
 }
 
-fn problem(error: &ApiError, trace_id: &str) -> Response<Body> {
+/// The problem document of an error.
+pub fn problem(error: &ApiError, trace_id: &str) -> Response<Body> {
     let status = error.code.status();
     let document = Problem {
         r#type: format!("urn:openrun:problem:{}", error.code.as_str()),

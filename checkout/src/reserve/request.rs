@@ -6,7 +6,7 @@ use sale::{
     Currency, ItemId, Language, OrderId, Pass, SaleState, Timestamp,
     keys::Ring,
     sale::{Line, quantity},
-    secret::seal,
+    secret::{hex, seal},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -118,7 +118,7 @@ impl ValidatedRequest {
         }
         let canonical = Canonical { lines: &self.lines, email: self.email.as_deref(), locale: self.locale };
         let text = serde_json::to_string(&canonical).unwrap_or_default();
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+        hex(&Sha256::digest(text))
     }
 }
 

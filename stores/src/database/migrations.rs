@@ -128,6 +128,8 @@ async fn broken_reference(connection: &mut AnyConnection) -> Result<Option<Strin
 
 #[cfg(test)]
 mod tests {
+    use sale::secret::hex;
+
     use super::*;
 
     /// The SHA-384 of each released step, in PostgreSQL's dialect and in SQLite's. A change of the schema is a new step.
@@ -141,9 +143,8 @@ mod tests {
         for (nth, dialect) in [Dialect::Postgres, Dialect::Sqlite].into_iter().enumerate() {
             let migrator = migrator(dialect);
             let released = RELEASED.map(|step| step[nth].to_owned());
-            let hex =
-                |step: &Migration| step.checksum.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-            assert_eq!(migrator.iter().take(RELEASED.len()).map(hex).collect::<Vec<_>>(), released, "{dialect:?}");
+            let checksums = migrator.iter().take(RELEASED.len()).map(|step| hex(&step.checksum));
+            assert_eq!(checksums.collect::<Vec<_>>(), released, "{dialect:?}");
         }
     }
 }

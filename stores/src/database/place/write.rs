@@ -5,7 +5,7 @@ use std::{
     fmt::{Display, Write as _},
 };
 
-use sale::{Currency, Event, EventKind, OrderId, PassId, SaleId, Timestamp, ids::EventId};
+use sale::{Currency, Event, EventKind, OrderId, PassId, SaleId, Timestamp, ids::EventId, secret::hex};
 use serde::Serialize;
 
 use super::{decide::Terms, new_order::NewOrder};
@@ -183,12 +183,15 @@ fn column<'r, Row, Value: Display>(rows: &'r [Row], value: impl Fn(&'r Row) -> V
         one.clear();
         // Writing to a String cannot fail.
         write!(one, "{}", value(row)).unwrap_or_default();
-        for letter in one.chars() {
-            if matches!(letter, '"' | '\\') {
-                text.push('\\');
-            }
-            text.push(letter);
+        let mut rest = one.as_str();
+        while let Some(special) = rest.find(['"', '\\']) {
+            let (plain, escaped) = rest.split_at(special);
+            text.push_str(plain);
+            text.push('\\');
+            text.push_str(&escaped[..1]);
+            rest = &escaped[1..];
         }
+        text.push_str(rest);
     }
     text.push_str(if rows.is_empty() { "}" } else { "\"}" });
     text
@@ -261,14 +264,6 @@ impl<'a> LineRow<'a> {
             unit_amount: line.unit_amount,
         })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
 }
 
 #[cfg(test)]
