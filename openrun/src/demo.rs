@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use checkout::{http::seller_auth::invite, queue_recovery, sale_input::NewSale};
 use sale::{Keys, SaleId, Timestamp};
 use serde_json::{Value, json};
-use server::{Lifecycle, Signals};
+use server::{Lifecycle, Signals, listener};
 use stores::database::{
     Database,
     audit_log::AuditEntry,
@@ -45,7 +45,7 @@ const PORTS_TRIED: u16 = 20;
 /// Runs the demo until a signal.
 pub async fn run(config: Config, keys: Keys) -> anyhow::Result<ExitCode> {
     let signals = Signals::listen();
-    let (listener, config) = listen(config).await?;
+    let (listener, config) = listen(config)?;
     let lifecycle = Lifecycle::new();
     start_anew(&config.database_url).await?;
     let services = Services { demo: true, ..Services::open(config, keys, OutdatedSchema::Migrate).await? };
@@ -74,11 +74,11 @@ async fn start_anew(database_url: &str) -> anyhow::Result<()> {
 }
 
 /// Binds the configured port or, when it is taken, the next free one; the addresses in the configuration follow.
-async fn listen(config: Config) -> anyhow::Result<(TcpListener, Config)> {
+fn listen(config: Config) -> anyhow::Result<(TcpListener, Config)> {
     let first = config.listen;
     for port in first.port()..first.port().saturating_add(PORTS_TRIED) {
         let listen = SocketAddr::new(first.ip(), port);
-        if let Ok(listener) = TcpListener::bind(listen).await {
+        if let Ok(listener) = listener::bind(listen) {
             let public_url = config.public_url.with_port(port);
             return Ok((listener, Config { listen, public_url, ..config }));
         }

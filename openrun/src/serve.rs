@@ -23,7 +23,7 @@ use crate::{
 /// Serves until a signal.
 pub async fn run(config: Config, keys: Keys, outdated: OutdatedSchema) -> anyhow::Result<ExitCode> {
     let signals = Signals::listen();
-    let listener = bind(config.listen, "OPENRUN_LISTEN").await?;
+    let listener = bind(config.listen, "OPENRUN_LISTEN")?;
     let lifecycle = Lifecycle::new();
     let services = Services::open(config, keys, outdated).await?;
     serve(&services, listener, &lifecycle).await?;
@@ -39,7 +39,7 @@ pub async fn serve(services: &Services, listener: TcpListener, lifecycle: &Lifec
         Health::new(lifecycle.clone(), services.database.clone(), Arc::clone(&services.queue), membership.clone());
     let dispatcher = dispatcher(services, health.clone(), &membership, lifecycle);
     if let Some(ops) = config.ops_listen {
-        let listener = bind(ops, "OPENRUN_OPS_LISTEN").await?;
+        let listener = bind(ops, "OPENRUN_OPS_LISTEN")?;
         tracing::info!(address = %ops, "health and metrics on {ops}");
         let this_runtime = vec![Handle::current()];
         let operations = operations(&dispatcher, health);
@@ -107,8 +107,6 @@ fn operations(dispatcher: &Dispatcher, health: Health) -> Dispatcher {
 }
 
 /// Binds the address that `variable` sets.
-async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; set {variable} to a free address"))
+fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    listener::bind(address).with_context(|| format!("cannot listen on {address}; set {variable} to a free address"))
 }

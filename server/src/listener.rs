@@ -11,7 +11,7 @@ use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     runtime::Handle,
     select,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -28,9 +28,25 @@ use crate::{
 
 /// Open connections; above it new ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 100_000;
+/// Connections that the kernel completes before they are accepted; it allows `net.core.somaxconn` at most, which is 4,096
+/// where nobody has set it. A crowd comes at once, and above the backlog the kernel drops what people send: their browsers
+/// try again after one second, then three, then seven.
+const BACKLOG: u32 = 65_535;
 /// The pause after a connection that could not be accepted: out of file descriptors, most likely, which passes as
 /// connections end.
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Listens on an address.
+///
+/// # Errors
+/// The address is taken, is not of this machine, or needs rights that the process does not have.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Otherwise a process that is started again would have to wait for the connections of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Accepts connections until the soft stop, then lets the open ones finish. Connections are distributed over `runtimes`
 /// in turn.
@@ -127,5 +143,34 @@ async fn serve(
             lifecycle.tracker.spawn(subscriber.write_to(socket, slot));
         }
         Err(error) => tracing::trace!(%error, "connection failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, net::Ipv4Addr};
+
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// More than the 1,024 that sockets listen with where nobody says how many.
+    const CROWD: usize = 1_500;
+
+    #[tokio::test]
+    async fn a_crowd_that_comes_at_once_is_connected_before_anybody_is_accepted() {
+        let somaxconn: usize = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        setrlimit(Resource::Nofile, limit).unwrap();
+        let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut connected = Vec::new();
+        for nth in 0..CROWD.min(somaxconn) {
+            let stream = timeout(Duration::from_secs(30), TcpStream::connect(address)).await;
+            connected.push(stream.unwrap_or_else(|_| panic!("connection {nth} was dropped")).unwrap());
+        }
+        drop(listener);
     }
 }
