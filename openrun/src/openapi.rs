@@ -131,6 +131,18 @@ mod tests {
         }
     }
 
+    /// The writes that take no document are named, so that no other one is described without its own.
+    #[test]
+    fn every_call_that_takes_a_document_describes_it() {
+        let without = ["cancel_order", "close_sale", "enter", "join", "pause_sale", "resume_sale"];
+        let document: Value = serde_json::from_str(description()).unwrap();
+        for (method, path, operation) in operations(&document) {
+            let id = operation["operationId"].as_str().unwrap();
+            let takes_one = matches!(method.as_str(), "POST" | "PUT" | "PATCH") && !without.contains(&id);
+            assert_eq!(operation["requestBody"].is_object(), takes_one, "{method} {path}");
+        }
+    }
+
     #[test]
     fn every_answer_with_a_body_has_a_schema() {
         let document: Value = serde_json::from_str(description()).unwrap();
