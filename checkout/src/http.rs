@@ -31,7 +31,7 @@ use web::{ApiError, ErrorCode, Site};
 
 use crate::Reserver;
 
-/// What every request is handed: one pointer, however much stands behind it.
+/// The state that all handlers share. A request that takes it copies one pointer.
 pub type AppState = Arc<App>;
 
 /// What the handlers work with.

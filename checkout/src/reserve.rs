@@ -35,6 +35,7 @@ use crate::CheckoutError;
 /// means that the request's process died, or that the database refused, some seconds ago.
 const MAX_GENERATIONS: u8 = 8;
 
+/// Counts the orders that were placed. Looked up once: every order adds to it.
 static PLACED: LazyLock<Counter> =
     LazyLock::new(|| metrics::counter!("openrun_orders_total", "state" => "pending_payment"));
 

@@ -56,7 +56,7 @@ impl IntoResponse for ErrorCode {
 }
 
 /// Whether this path is for programs; every other one is a page.
-pub fn is_for_programs(path: &str) -> bool {
+fn is_for_programs(path: &str) -> bool {
     const TREES: [&str; 3] = ["/v1", "/.well-known", "/gate"];
     const PLACES: [&str; 5] = ["/openapi.json", "/docs", "/healthz", "/readyz", "/metrics"];
     let below = |tree: &str| path.strip_prefix(tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -140,8 +140,7 @@ pub struct Problem<'a> {
     order: Option<&'a str>,
 }
 
-/// The problem document of an error.
-pub fn problem(error: &ApiError, trace_id: &str) -> Response<Body> {
+fn problem(error: &ApiError, trace_id: &str) -> Response<Body> {
     let status = error.code.status();
     let document = Problem {
         r#type: format!("urn:openrun:problem:{}", error.code.as_str()),

@@ -28,7 +28,7 @@ mod segment;
 pub use access::Access;
 pub use body::Body;
 pub use error::{ApiError, ErrorCode, FieldError};
-pub use error_response::{Problem, error_response, is_for_programs, problem};
+pub use error_response::{Problem, error_response};
 pub use layout::{Layout, csp};
 pub use page_context::PageContext;
 pub use request::{SameOrigin, Site, Visitor};

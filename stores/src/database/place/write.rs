@@ -183,15 +183,13 @@ fn column<'r, Row, Value: Display>(rows: &'r [Row], value: impl Fn(&'r Row) -> V
         one.clear();
         // Writing to a String cannot fail.
         write!(one, "{}", value(row)).unwrap_or_default();
-        let mut rest = one.as_str();
-        while let Some(special) = rest.find(['"', '\\']) {
-            let (plain, escaped) = rest.split_at(special);
-            text.push_str(plain);
+        let mut written = 0;
+        for (special, _) in one.match_indices(['"', '\\']) {
+            text.push_str(&one[written..special]);
             text.push('\\');
-            text.push_str(&escaped[..1]);
-            rest = &escaped[1..];
+            written = special;
         }
-        text.push_str(rest);
+        text.push_str(&one[written..]);
     }
     text.push_str(if rows.is_empty() { "}" } else { "\"}" });
     text
