@@ -1,6 +1,5 @@
 //! A B A B: the ceiling and the product one after the other, so that whatever else the machine does meets both.
 
-use anyhow::ensure;
 use harness::{
     http::Request,
     process::{Process, processor_time},
@@ -10,6 +9,7 @@ use crate::{
     bare::Bare,
     figure::{Figure, Round},
     settings::Settings,
+    world::await_answer,
     wrk::{Load, Shot},
 };
 
@@ -25,16 +25,7 @@ pub(crate) struct Against<'a> {
 impl Against<'_> {
     pub(crate) async fn measure(&self, settings: &Settings) -> anyhow::Result<Figure> {
         let bare = Bare::start().await?;
-        let one = self.one();
-        let answer = one.send(self.process.address)?;
-        ensure!(
-            answer.status == self.status,
-            "{} {} answers {}: {}",
-            one.method,
-            one.path,
-            answer.status,
-            answer.text()
-        );
+        let answer = await_answer(self.process, &self.one(), |answer| answer.status == self.status)?;
         bare.imitate(answer.bytes)?;
         let mut rounds = Vec::new();
         for _ in 0..settings.rounds() {

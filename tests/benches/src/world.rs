@@ -4,7 +4,11 @@
 use std::{collections::BTreeMap, fs, sync::Arc, thread::sleep, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use harness::{Program, http::Request, process::Process};
+use harness::{
+    Program,
+    http::{Answer, Request},
+    process::Process,
+};
 use sale::{Keys, Sale, SaleId, Timestamp, clock::monotonic, pass::PassIssuer, testing::SaleBuilder};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, any::install_default_drivers};
 use stores::{
@@ -19,8 +23,8 @@ use crate::settings::Settings;
 
 /// The issuer of passes; nobody connects to it.
 const PUBLIC_URL: &str = "http://localhost:8080";
-/// A frame follows the line by some ticks.
-const FRAME_FOLLOWS_WITHIN: Duration = Duration::from_secs(20);
+/// A frame follows the line by some ticks, and a busy process its stores by some more.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
     pub(crate) settings: Settings,
@@ -139,14 +143,34 @@ pub(crate) fn await_frame(
     is_so: impl Fn(&sale::Frame) -> bool,
 ) -> anyhow::Result<sale::Frame> {
     let request = Request::get(format!("/v1/sales/{}/frame", key.sale));
+    let answer = await_answer(process, &request, |answer| frame_of(answer).is_some_and(|frame| is_so(&frame)))?;
+    frame_of(&answer).context("an answer without a frame")
+}
+
+/// The frame in an answer, if it is one.
+pub(crate) fn frame_of(answer: &Answer) -> Option<sale::Frame> {
+    serde_json::from_slice(&answer.body).ok()
+}
+
+/// Asks a process until `is_so` holds of its answer.
+pub(crate) fn await_answer(
+    process: &Process,
+    request: &Request,
+    is_so: impl Fn(&Answer) -> bool,
+) -> anyhow::Result<Answer> {
     let started = monotonic();
     loop {
         let answer = request.send(process.address)?;
-        let frame: Option<sale::Frame> = serde_json::from_slice(&answer.body).ok();
-        if let Some(frame) = frame.filter(|frame| is_so(frame)) {
-            return Ok(frame);
+        if is_so(&answer) {
+            return Ok(answer);
         }
-        ensure!(started.elapsed() < FRAME_FOLLOWS_WITHIN, "the frame does not follow: {:?}", answer.body);
+        let Request { method, path, .. } = request;
+        ensure!(
+            started.elapsed() < FOLLOWS_WITHIN,
+            "{method} {path} keeps answering {}: {}",
+            answer.status,
+            answer.text()
+        );
         sleep(Duration::from_millis(50));
     }
 }
