@@ -29,7 +29,7 @@ use stores::{
 };
 use web::{ApiError, ErrorCode, Site};
 
-use crate::Reserver;
+use crate::{PaymentRequester, Reserver};
 
 /// The state that all handlers share. A request that takes it copies one pointer.
 pub type AppState = Arc<App>;
@@ -43,6 +43,7 @@ pub struct App {
     pub queue: Arc<dyn SaleQueueStore>,
     pub provider: Arc<dyn PaymentProvider>,
     pub reserver: Arc<Reserver>,
+    pub payment_requester: Arc<PaymentRequester>,
     /// The demo can be reset, and says what to try.
     pub demo: bool,
 }

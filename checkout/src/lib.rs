@@ -38,4 +38,5 @@ pub mod error;
 
 pub use error::CheckoutError;
 pub use order::OrderView;
+pub use pay::PaymentRequester;
 pub use reserve::{ReserveRequest, ReservedOrder, Reserver};

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use checkout::{Reserver, http::App};
+use checkout::{PaymentRequester, Reserver, http::App};
 use sale::Keys;
 use server::{Dispatcher, Lifecycle, Signals, access_log::HotPath, listener};
 use tokio::{net::TcpListener, runtime::Handle};
@@ -83,6 +83,11 @@ fn dispatcher(services: &Services, health: Health, membership: &Membership, life
             services.database.clone(),
             Arc::clone(&services.queue),
             Arc::clone(&services.keys),
+            &workers,
+        )),
+        payment_requester: Arc::new(PaymentRequester::new(
+            services.database.clone(),
+            Arc::clone(&services.provider),
             &workers,
         )),
         demo: services.demo,

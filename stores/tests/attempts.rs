@@ -14,6 +14,7 @@ use stores::{
     database::{
         Database,
         cases::{self, CaseKind},
+        outbox,
         payments::{
             self, ChargeOutcome, ChargeReport, PayOutcome, PayRequest, PaymentRow, Recorded, Sending, mark_sent, record,
         },
@@ -23,6 +24,8 @@ use stores::{
     queue_store,
     testing::{Fresh, create_sale, live_postgres, new_order, sqlite},
 };
+
+use PayOutcome as P;
 
 const START: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
@@ -37,8 +40,8 @@ fn every_database(
 ) {
 }
 
-/// Orders of as many buyers, each with a first attempt.
-async fn attempts(database: &Database, count: u64) -> Vec<PaymentRow> {
+/// Orders of as many buyers.
+async fn place_orders(database: &Database, count: u64) -> Vec<OrderId> {
     let queue = queue_store::connect("memory:").unwrap();
     let sale = SaleBuilder::new("sale".parse().unwrap(), START).build();
     let key = create_sale(database, queue.as_ref(), &sale).await;
@@ -50,13 +53,25 @@ async fn attempts(database: &Database, count: u64) -> Vec<PaymentRow> {
         })
         .collect();
     place::place(database, &key, &orders).await.unwrap();
-    let mut asked = Vec::new();
-    for order in &orders {
-        let request = PayRequest { order: order.id, idempotency_key: "key", method: "card" };
-        assert_eq!(payments::pay(database, "bank", request, START).await.unwrap(), PayOutcome::Requested);
-        asked.extend(payments::of_order(database, order.id).await.unwrap());
+    orders.iter().map(|order| order.id).collect()
+}
+
+/// Orders of as many buyers, each with a first attempt.
+async fn attempts(database: &Database, count: u64) -> Vec<PaymentRow> {
+    let mut attempts = Vec::new();
+    for order in place_orders(database, count).await {
+        assert_eq!(pay(database, &[request(order, "key", "card")]).await, [PayOutcome::Requested]);
+        attempts.extend(payments::of_order(database, order).await.unwrap());
     }
-    asked
+    attempts
+}
+
+fn request(order: OrderId, key: &str, method: &str) -> PayRequest {
+    PayRequest { order, idempotency_key: key.to_owned(), method: method.to_owned() }
+}
+
+async fn pay(database: &Database, requests: &[PayRequest]) -> Vec<PayOutcome> {
+    payments::pay(database, "bank", requests, START).await.unwrap()
 }
 
 fn sending(payment: &PaymentRow, provider_id: &str) -> Sending {
@@ -87,6 +102,40 @@ fn report(payment: &PaymentRow, provider_id: &str, state: ChargeState) -> Charge
 
 async fn committed(database: &Database, id: PaymentId) -> PaymentRow {
     payments::load_all(database, &[id]).await.unwrap().remove(0)
+}
+
+#[apply(every_database)]
+#[tokio::test]
+async fn requests_in_one_batch_see_those_before_them(#[future(awt)] fresh: Fresh) {
+    let orders = place_orders(&fresh.database, 3).await;
+    let nobody = OrderId::derive(START, &[b"nobody"]);
+    let requests = [
+        request(orders[2], "c", "card"),
+        request(orders[0], "a", "card"),
+        request(nobody, "a", "card"),
+        request(orders[0], "a", "card"),
+        request(orders[0], "a", "transfer"),
+        request(orders[0], "another", "card"),
+        // The key of another order is nobody else's.
+        request(orders[1], "a", "transfer"),
+    ];
+    let expected = [P::Requested, P::Requested, P::NotFound, P::Existing, P::KeyReused, P::InProgress, P::Requested];
+    assert_eq!(pay(&fresh.database, &requests).await, expected);
+    let again = [P::Existing, P::Existing, P::NotFound, P::Existing, P::KeyReused, P::InProgress, P::Existing];
+    assert_eq!(pay(&fresh.database, &requests).await, again);
+    let mut methods = Vec::new();
+    for order in orders {
+        let attempts = payments::of_order(&fresh.database, order).await.unwrap();
+        assert_eq!(
+            attempts.iter().map(|payment| (payment.attempt, payment.money)).collect::<Vec<_>>(),
+            [(1, won(PRICE))]
+        );
+        methods.push(attempts[0].method.clone());
+    }
+    assert_eq!(methods, ["card", "transfer", "card"]);
+    let events = outbox::unpublished(&fresh.database, 100).await.unwrap();
+    let requested = events.iter().filter(|(_, event)| event.body.contains("payment.requested"));
+    assert_eq!(requested.count(), 3, "each attempt is announced once");
 }
 
 #[apply(every_database)]

@@ -24,7 +24,7 @@ use super::{
     paging::{Cursor, PAGE, Page, next_cursor},
 };
 use crate::{
-    OrderView, ReserveRequest, cancel, pay,
+    OrderView, ReserveRequest, cancel,
     reserve::{RequestedContact, RequestedLine, ReserveBody},
 };
 
@@ -145,8 +145,8 @@ pub async fn begin_payment(
     IdempotencyKey(key): IdempotencyKey,
     Json(body): Json<PaymentBody>,
 ) -> Result<impl IntoResponse + use<>, ApiError> {
-    let choice = PayRequest { order: order.id, idempotency_key: &key, method: &body.method };
-    let order = pay::pay(&app.database, app.provider.as_ref(), choice).await?;
+    let request = PayRequest { order: order.id, idempotency_key: key, method: body.method };
+    let order = app.payment_requester.request(request).await?;
     Ok((StatusCode::ACCEPTED, PRIVATE, JsonAnswer(OrderView::from(&order))))
 }
 

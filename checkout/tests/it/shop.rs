@@ -9,9 +9,8 @@ use std::{
 };
 
 use checkout::{
-    CheckoutError, ReserveRequest, ReservedOrder, Reserver,
+    CheckoutError, PaymentRequester, ReserveRequest, ReservedOrder, Reserver,
     cancel::cancel,
-    pay,
     reserve::{RequestedContact, RequestedLine, ReserveBody},
     verify::{self, Books, Report, Verifier},
 };
@@ -67,6 +66,7 @@ pub(crate) struct Shop {
     pub(crate) provider: Arc<Unreliable<dyn PaymentProvider>>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) reserver: Reserver,
+    pub(crate) payment_requester: PaymentRequester,
     pub(crate) process: Process,
     pub(crate) sale: SaleId,
     /// What was taken out of the outbox.
@@ -113,6 +113,7 @@ impl Shop {
         let gate: Arc<dyn SaleQueueStore> = queue.clone();
         Self {
             reserver: Reserver::new(database.clone(), gate.clone(), keys.clone(), &TaskTracker::new()),
+            payment_requester: PaymentRequester::new(database.clone(), provider.clone(), &TaskTracker::new()),
             process: Process::new(database.clone(), gate, provider.clone()),
             fresh,
             database,
@@ -216,8 +217,8 @@ impl Shop {
     }
 
     pub(crate) async fn pay(&self, order: OrderId, method: &str, key: &str) -> Result<Order, CheckoutError> {
-        let choice = PayRequest { order, idempotency_key: key, method };
-        pay::pay(&self.database, self.provider.as_ref(), choice).await
+        let request = PayRequest { order, idempotency_key: key.to_owned(), method: method.to_owned() };
+        self.payment_requester.request(request).await
     }
 
     /// A buyer with an order, whose payment was requested.

@@ -1,5 +1,7 @@
 //! Orders whose rows refuse what has to be done with them: they stop none of the others, and go on once they are mended.
 
+use checkout::CheckoutError;
+use futures::future::join_all;
 use rstest_reuse::apply;
 use sale::{OrderId, OrderState};
 use stores::database::{
@@ -52,6 +54,31 @@ async fn an_order_that_cannot_follow_its_payment_stops_no_other(#[case] engine: 
     shop.calm_down().await;
     assert_eq!(shop.state(stuck).await, OrderState::Paid);
     assert_eq!(shop.units().await, (0, 0, 7));
+    shop.close().await;
+}
+
+#[apply(every_engine)]
+#[tokio::test]
+async fn a_payment_that_cannot_be_requested_stops_no_other(#[case] engine: Engine) {
+    const BREAK: &str = "UPDATE orders SET financial_state = 'processing' WHERE id = $1";
+    let shop = Shop::open(engine, 3, 1).await;
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        orders.push(shop.order().await.id);
+    }
+    let stuck = orders[1];
+    // Its reservation waits to be paid, its money seems to be on the way: no payment of it can begin.
+    shop.write(BREAK, stuck).await;
+    let requested = join_all(orders.iter().map(|order| shop.pay(*order, "sandbox_ok", "pay"))).await;
+    let states: Vec<_> = requested.into_iter().map(|order| order.map(|order| order.state)).collect();
+    let under_way = Ok(OrderState::PaymentProcessing);
+    assert_eq!(states, [under_way.clone(), Err(CheckoutError::StoreUnavailable), under_way]);
+    shop.deliver().await;
+    assert_eq!(shop.states(&[orders[0], orders[2]]).await, [OrderState::Paid; 2]);
+    shop.write("UPDATE orders SET financial_state = 'none' WHERE id = $1", stuck).await;
+    shop.pay(stuck, "sandbox_ok", "pay").await.unwrap();
+    shop.deliver().await;
+    assert_eq!(shop.units().await, (0, 0, 3));
     shop.close().await;
 }
 

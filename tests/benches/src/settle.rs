@@ -6,7 +6,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use harness::process::Process;
 use sale::{
     HoldId, OrderId, Pass,
@@ -37,8 +36,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Orders placed in one transaction before the measuring.
 const TOGETHER: usize = 500;
-/// Payments asked for at the same time before the measuring.
-const AT_ONCE: usize = 12;
 /// The poller leaves what was asked for before it for some seconds; the measuring shall not depend on when.
 const ASKED_LATER_MS: i64 = 600_000;
 
@@ -69,8 +66,7 @@ async fn ask_for_payments(world: &World, key: &QueueKey, count: u64) -> anyhow::
             placed.iter().all(|placed| matches!(placed, PlaceOutcome::Placed { .. })),
             "the database refused orders"
         );
-        let asked = stream::iter(&orders).map(|order| pay(world, order.id)).buffer_unordered(AT_ONCE);
-        asked.try_collect::<()>().await?;
+        pay(world, &orders).await?;
     }
     Ok(())
 }
@@ -86,11 +82,16 @@ fn take(order: &NewOrder) -> Reservation {
     Reservation { hold: HoldId::first(order.id), place, lines: lines.collect(), limit: 1 }
 }
 
-async fn pay(world: &World, order: OrderId) -> anyhow::Result<()> {
-    let choice = PayRequest { order, idempotency_key: "bench", method: "sandbox_ok" };
-    let asked =
-        payments::pay(&world.database, "sandbox", choice, world.database.now().plus_millis(ASKED_LATER_MS)).await?;
-    ensure!(asked == PayOutcome::Requested, "a payment could not be asked for: {asked:?}");
+async fn pay(world: &World, orders: &[NewOrder]) -> anyhow::Result<()> {
+    let request = |order: &NewOrder| PayRequest {
+        order: order.id,
+        idempotency_key: "bench".to_owned(),
+        method: "sandbox_ok".to_owned(),
+    };
+    let requests: Vec<_> = orders.iter().map(request).collect();
+    let now = world.database.now().plus_millis(ASKED_LATER_MS);
+    let outcomes = payments::pay(&world.database, "sandbox", &requests, now).await?;
+    ensure!(outcomes.iter().all(|outcome| *outcome == PayOutcome::Requested), "payments were refused: {outcomes:?}");
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use super::{
     },
     held, is_key, lines, redirect,
 };
-use crate::{cancel, pay};
+use crate::cancel;
 
 pub async fn show(OwnOrder(order): OwnOrder, page: PageRequest) -> Result<Response, ApiError> {
     let stocked = load_sale(&page.app, order.sale.as_str()).await?;
@@ -71,8 +71,8 @@ pub async fn pay(
     if !is_key(&form.key) {
         return Err(ErrorCode::MalformedForm.into());
     }
-    let choice = PayRequest { order: order.id, idempotency_key: &form.key, method: &form.method };
-    pay::pay(&page.app.database, page.app.provider.as_ref(), choice).await?;
+    let request = PayRequest { order: order.id, idempotency_key: form.key, method: form.method };
+    page.app.payment_requester.request(request).await?;
     Ok(redirect(&paths::order(order.id)))
 }
 

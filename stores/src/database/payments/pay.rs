@@ -1,27 +1,32 @@
 //! Requesting an attempt to pay.
 
+use std::collections::HashMap;
+
 use sale::{
-    Currency, Event, EventKind, HoldState, OrderId, PaymentState, SaleId, Timestamp, ids::PaymentId,
+    Currency, Event, EventKind, HoldId, HoldState, OrderId, PaymentState, SaleId, Timestamp, ids::PaymentId,
     order::FinancialState,
 };
+use serde_json::json;
 
 use super::{
     super::{
-        Database, Tx, hold_transitions,
+        Database, Tx,
+        hold_transitions::{self, HoldRow},
         order_transitions::{OrderTransition, move_orders},
-        outbox,
+        outbox, parameters,
         row::row,
+        sql::{Sql, sql},
     },
     PaymentRow, STEP_TIMEOUT_MS, lock_all,
 };
 use crate::StoreError;
 
 /// A buyer's request.
-#[derive(Clone, Copy, Debug)]
-pub struct PayRequest<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayRequest {
     pub order: OrderId,
-    pub idempotency_key: &'a str,
-    pub method: &'a str,
+    pub idempotency_key: String,
+    pub method: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,7 @@ pub enum PayOutcome {
 
 row! {
     struct OrderColumns {
+        id: OrderId,
         sale: SaleId,
         amount: i64,
         currency: Currency,
@@ -46,72 +52,170 @@ row! {
     }
 }
 
-/// Inserts an attempt to pay through a provider, with its event, in one transaction.
+row! {
+    struct KeyColumns {
+        purchase_id: OrderId,
+        idempotency_key: String,
+        method: String,
+    }
+}
+
+/// A locked order, and what is known of its payment.
+struct Payable {
+    order: OrderColumns,
+    hold: HoldId,
+    hold_state: HoldState,
+    deadline: Timestamp,
+    earlier: Vec<PaymentRow>,
+    /// The methods by the keys that requested them.
+    methods: HashMap<String, String>,
+}
+
+impl Payable {
+    /// Decides a request. One that is accepted counts for those after it.
+    fn decide(&mut self, request: &PayRequest, now: Timestamp) -> PayOutcome {
+        if let Some(method) = self.methods.get(&request.idempotency_key) {
+            return if *method == request.method { PayOutcome::Existing } else { PayOutcome::KeyReused };
+        }
+        let is_in_review = self.order.financial_state == FinancialState::NeedsReview;
+        if let Some(refused) = refuse((self.hold_state, self.deadline), &self.earlier, is_in_review, now) {
+            return refused;
+        }
+        self.hold_state = HoldState::Paying;
+        self.methods.insert(request.idempotency_key.clone(), request.method.clone());
+        PayOutcome::Requested
+    }
+
+    fn next_attempt(&self) -> u32 {
+        self.earlier.last().map_or(0, |payment| payment.attempt).saturating_add(1)
+    }
+}
+
+/// Inserts attempts to pay through a provider, each with its event, in one transaction, and returns the outcomes in the order
+/// of the requests. Of two requests about one order the second sees what the first has done.
 pub async fn pay(
     database: &Database,
     provider: &str,
-    request: PayRequest<'_>,
+    requests: &[PayRequest],
     now: Timestamp,
-) -> Result<PayOutcome, StoreError> {
+) -> Result<Vec<PayOutcome>, StoreError> {
     let mut tx = database.begin().await?;
-    let holds = hold_transitions::lock_holds(database, &mut tx, &[request.order]).await?;
-    let row: Option<OrderColumns> =
-        sqlx::query_as("SELECT sale, amount, currency, financial_state FROM orders WHERE id = $1")
-            .bind(request.order.to_string())
-            .fetch_optional(&mut *tx)
-            .await?;
-    let (Some(hold), Some(order)) = (hold_transitions::current_hold(&holds), row) else {
-        return Ok(PayOutcome::NotFound);
+    let orders: Vec<_> = requests.iter().map(|request| request.order).collect();
+    let mut payables = lock(database, &mut tx, &orders).await?;
+    let mut outcomes = Vec::with_capacity(requests.len());
+    let mut accepted = Vec::new();
+    for request in requests {
+        let outcome = payables.get_mut(&request.order).map_or(PayOutcome::NotFound, |order| order.decide(request, now));
+        if outcome == PayOutcome::Requested {
+            accepted.push(request);
+        }
+        outcomes.push(outcome);
+    }
+    if accepted.is_empty() {
+        return Ok(outcomes);
+    }
+    // In key order, as every transaction locks and writes.
+    accepted.sort_unstable_by_key(|request| request.order);
+    let accepted: Vec<_> = accepted
+        .into_iter()
+        .filter_map(|request| payables.get(&request.order).map(|payable| (request, payable)))
+        .collect();
+    insert(database, &mut tx, provider, &accepted, now).await?;
+    let holds: Vec<_> = accepted.iter().map(|(_, payable)| payable.hold).collect();
+    hold_transitions::move_holds(database, &mut tx, &holds, (&[HoldState::Held], HoldState::Paying)).await?;
+    let moved: Vec<_> = accepted.iter().map(|(request, _)| request.order).collect();
+    move_orders(database, &mut tx, &moved, OrderTransition::PAYMENT_REQUESTED, now).await?;
+    let event = |(request, payable): &(&PayRequest, &Payable)| {
+        Event::about(EventKind::PaymentRequested, &payable.order.sale, request.order, now, payable.next_attempt())
     };
-    if let Some(known) = same_key(&mut tx, request).await? {
-        return Ok(known);
-    }
-    let earlier = lock_all(database, &mut tx, &[request.order]).await?;
-    let is_in_review = order.financial_state == FinancialState::NeedsReview;
-    if let Some(refused) = refuse((hold.state, hold.deadline), &earlier, is_in_review, now) {
-        return Ok(refused);
-    }
-    let attempt = earlier.last().map_or(0, |payment| payment.attempt).saturating_add(1);
-    let id = PaymentId::of(request.order, attempt);
-    sqlx::query(
-        "INSERT INTO payments (id, purchase_id, attempt, idempotency_key, method, amount, currency, state, due_at, \
-         created_at, changed_at, provider) VALUES ($1, $2, $3, $4, $5, $6, $7, 'created', $8, $9, $9, $10)",
-    )
-    .bind(id.to_string())
-    .bind(request.order.to_string())
-    .bind(i64::from(attempt))
-    .bind(request.idempotency_key)
-    .bind(request.method)
-    .bind(order.amount)
-    .bind(order.currency.as_str())
-    .bind(now.plus_millis(STEP_TIMEOUT_MS).as_millis())
-    .bind(now.as_millis())
-    .bind(provider)
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query("INSERT INTO payment_parts (payment_id, order_id, amount) VALUES ($1, $2, $3)")
-        .bind(id.to_string())
-        .bind(request.order.to_string())
-        .bind(order.amount)
-        .execute(&mut *tx)
-        .await?;
-    hold_transitions::move_holds(database, &mut tx, &[hold.id], (&[HoldState::Held], HoldState::Paying)).await?;
-    move_orders(database, &mut tx, &[request.order], OrderTransition::PAYMENT_REQUESTED, now).await?;
-    let event = Event::about(EventKind::PaymentRequested, &order.sale, request.order, now, attempt);
-    outbox::append(database, &mut tx, &[event]).await?;
+    outbox::append(database, &mut tx, &accepted.iter().map(event).collect::<Vec<_>>()).await?;
     database.commit(tx).await?;
-    Ok(PayOutcome::Requested)
+    Ok(outcomes)
 }
 
-async fn same_key(tx: &mut Tx, request: PayRequest<'_>) -> Result<Option<PayOutcome>, StoreError> {
-    let method: Option<String> =
-        sqlx::query_scalar("SELECT method FROM payments WHERE purchase_id = $1 AND idempotency_key = $2")
-            .bind(request.order.to_string())
-            .bind(request.idempotency_key)
-            .fetch_optional(&mut **tx)
-            .await?;
-    let outcome = |method: String| if method == request.method { PayOutcome::Existing } else { PayOutcome::KeyReused };
-    Ok(method.map(outcome))
+/// Locks the holds and attempts of these orders. An order without a hold that was placed is left out.
+async fn lock(database: &Database, tx: &mut Tx, orders: &[OrderId]) -> Result<HashMap<OrderId, Payable>, StoreError> {
+    const ORDERS: Sql = sql!("SELECT id, sale, amount, currency, financial_state FROM orders WHERE id @in($1)");
+    const KEYS: Sql = sql!("SELECT purchase_id, idempotency_key, method FROM payments WHERE purchase_id @in($1)");
+    let ids = parameters::list(orders);
+    let mut holds: HashMap<OrderId, Vec<HoldRow>> = HashMap::new();
+    for hold in hold_transitions::lock_holds(database, tx, orders).await? {
+        holds.entry(hold.id.order).or_default().push(hold);
+    }
+    let mut earlier: HashMap<OrderId, Vec<PaymentRow>> = HashMap::new();
+    for payment in lock_all(database, tx, orders).await? {
+        earlier.entry(payment.order).or_default().push(payment);
+    }
+    let mut methods: HashMap<OrderId, HashMap<String, String>> = HashMap::new();
+    let keys: Vec<KeyColumns> = sqlx::query_as(database.sql(KEYS)).bind(ids.as_str()).fetch_all(&mut **tx).await?;
+    for row in keys {
+        methods.entry(row.purchase_id).or_default().insert(row.idempotency_key, row.method);
+    }
+    let rows: Vec<OrderColumns> = sqlx::query_as(database.sql(ORDERS)).bind(ids).fetch_all(&mut **tx).await?;
+    let payables = rows.into_iter().filter_map(|order| {
+        let id = order.id;
+        let hold = hold_transitions::current_hold(holds.get(&id)?)?;
+        let payable = Payable {
+            order,
+            hold: hold.id,
+            hold_state: hold.state,
+            deadline: hold.deadline,
+            earlier: earlier.remove(&id).unwrap_or_default(),
+            methods: methods.remove(&id).unwrap_or_default(),
+        };
+        Some((id, payable))
+    });
+    Ok(payables.collect())
+}
+
+/// Inserts an attempt for each accepted request, and the part of it that pays its order.
+async fn insert(
+    database: &Database,
+    tx: &mut Tx,
+    provider: &str,
+    accepted: &[(&PayRequest, &Payable)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const ATTEMPTS: Sql = Sql {
+        postgres: "INSERT INTO payments (id, purchase_id, attempt, idempotency_key, method, amount, currency, state, due_at, \
+                     created_at, changed_at, provider) \
+                   SELECT r.id, r.order_id, r.attempt, r.idempotency_key, r.method, r.amount, r.currency, 'created', $2, $3, \
+                     $3, $4 \
+                   FROM json_to_recordset($1::json) AS r(id text, order_id text, attempt bigint, idempotency_key text, \
+                     method text, amount bigint, currency text)",
+        sqlite: "INSERT INTO payments (id, purchase_id, attempt, idempotency_key, method, amount, currency, state, due_at, \
+                   created_at, changed_at, provider) \
+                 SELECT r.value ->> 'id', r.value ->> 'order_id', r.value ->> 'attempt', r.value ->> 'idempotency_key', \
+                   r.value ->> 'method', r.value ->> 'amount', r.value ->> 'currency', 'created', $2, $3, $3, $4 \
+                 FROM json_each($1) AS r",
+    };
+    const PARTS: Sql = Sql {
+        postgres: "INSERT INTO payment_parts (payment_id, order_id, amount) SELECT r.id, r.order_id, r.amount \
+                   FROM json_to_recordset($1::json) AS r(id text, order_id text, amount bigint)",
+        sqlite: "INSERT INTO payment_parts (payment_id, order_id, amount) \
+                 SELECT r.value ->> 'id', r.value ->> 'order_id', r.value ->> 'amount' FROM json_each($1) AS r",
+    };
+    let rows: Vec<_> = accepted
+        .iter()
+        .map(|(request, payable)| {
+            let attempt = payable.next_attempt();
+            json!({
+                "id": PaymentId::of(request.order, attempt).to_string(), "order_id": request.order, "attempt": attempt,
+                "idempotency_key": request.idempotency_key, "method": request.method,
+                "amount": payable.order.amount, "currency": payable.order.currency.as_str(),
+            })
+        })
+        .collect();
+    let rows = parameters::rows(&rows);
+    sqlx::query(database.sql(ATTEMPTS))
+        .bind(rows.as_str())
+        .bind(now.plus_millis(STEP_TIMEOUT_MS).as_millis())
+        .bind(now.as_millis())
+        .bind(provider)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(database.sql(PARTS)).bind(rows).execute(&mut **tx).await?;
+    Ok(())
 }
 
 /// Why a new attempt is not allowed, if it is not. While an order needs review, its payment counts as in progress.
