@@ -3,7 +3,7 @@
 //! Requests that arrive while others are being written are written together, in one transaction: in a rush most buyers pay at
 //! about the same time, and a transaction each would keep all connections to the database busy.
 
-use std::{collections::HashMap, slice::from_ref, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use stores::{
     StoreError,
@@ -25,19 +25,21 @@ const MAX_WAITING: usize = 10_000;
 
 /// Takes requests to pay in one process.
 pub struct PaymentRequester {
+    database: Database,
     provider: Arc<dyn PaymentProvider>,
-    requests: Batcher<PayRequest, Result<Order, CheckoutError>>,
+    /// `None` for a request that has to be made alone.
+    requests: Batcher<PayRequest, Option<Result<Order, CheckoutError>>>,
 }
 
 impl PaymentRequester {
     /// A requester whose work runs on `tracker` until it is dropped.
     pub fn new(database: Database, provider: Arc<dyn PaymentProvider>, tracker: &TaskTracker) -> Self {
-        let name = provider.name();
+        let (books, name) = (database.clone(), provider.name());
         let requests = Batcher::new("payment_requested", tracker, MAX_WAITING, move |requests: Vec<PayRequest>| {
-            let database = database.clone();
-            Box::pin(async move { Ok(request_all(&database, name, &requests).await) })
+            let books = books.clone();
+            Box::pin(async move { request_together(&books, name, &requests).await })
         });
-        Self { provider, requests }
+        Self { database, provider, requests }
     }
 
     /// Asks for a payment of an order; the same key asks for the same one.
@@ -46,31 +48,24 @@ impl PaymentRequester {
         if !self.provider.methods().contains(&request.method.as_str()) {
             return Err(CheckoutError::Invalid(vec![FieldError::new("/method", ErrorCode::UnknownMethod)]));
         }
-        match self.requests.submit(request).await {
-            Ok(answer) => answer,
+        match self.requests.submit(request.clone()).await {
+            Ok(Some(answer)) => answer,
+            // Another transaction has locked its order: the others have not waited for that.
+            Ok(None) => self.request_alone(&request).await,
+            // Any request of the batch may be to blame, and the others shall be paid.
+            Err(BatchError::Store(error)) if error.is_refusal() => self.request_alone(&request).await,
+            Err(BatchError::Store(error)) => {
+                tracing::warn!(%error, "a payment could not be requested");
+                Err(CheckoutError::StoreUnavailable)
+            }
             Err(BatchError::Overloaded) => Err(CheckoutError::Overloaded),
-            Err(BatchError::Store(_)) => Err(CheckoutError::StoreUnavailable),
         }
     }
-}
 
-async fn request_all(
-    database: &Database,
-    provider: &str,
-    requests: &[PayRequest],
-) -> Vec<Result<Order, CheckoutError>> {
-    match request_together(database, provider, requests).await {
-        Ok(answers) => answers,
-        // The rows of one order may be to blame, and the others shall be paid. What was written already is found by its key.
-        Err(StoreError::Unexpected { .. }) if requests.len() > 1 => {
-            let mut answers = Vec::with_capacity(requests.len());
-            for request in requests {
-                let alone = request_together(database, provider, from_ref(request)).await;
-                answers.extend(alone.unwrap_or_else(|error| vec![Err(CheckoutError::from(error))]));
-            }
-            answers
-        }
-        Err(error) => vec![Err(CheckoutError::from(error)); requests.len()],
+    async fn request_alone(&self, request: &PayRequest) -> Result<Order, CheckoutError> {
+        let now = self.database.now();
+        refusal(payments::pay_alone(&self.database, self.provider.name(), request, now).await?)?;
+        orders::view(&self.database, request.order).await?.ok_or(CheckoutError::OrderNotFound)
     }
 }
 
@@ -78,26 +73,28 @@ async fn request_together(
     database: &Database,
     provider: &str,
     requests: &[PayRequest],
-) -> Result<Vec<Result<Order, CheckoutError>>, StoreError> {
+) -> Result<Vec<Option<Result<Order, CheckoutError>>>, StoreError> {
     let outcomes = payments::pay(database, provider, requests, database.now()).await?;
-    let is_answered = |outcome: &PayOutcome| matches!(outcome, PayOutcome::Requested | PayOutcome::Existing);
-    let answered: Vec<_> = requests
-        .iter()
-        .zip(&outcomes)
-        .filter(|(_, outcome)| is_answered(outcome))
-        .map(|(request, _)| request.order)
-        .collect();
-    let read = if answered.is_empty() { Vec::new() } else { orders::read(database, &answered).await? };
+    let accepted = requests.iter().zip(&outcomes).filter(|(_, outcome)| refusal(**outcome).is_ok());
+    let accepted: Vec<_> = accepted.map(|(request, _)| request.order).collect();
+    let read = if accepted.is_empty() { Vec::new() } else { orders::read(database, &accepted).await? };
     let read: HashMap<_, _> = read.into_iter().map(|order| (order.id, order)).collect();
-    let answers = requests.iter().zip(outcomes).map(|(request, outcome)| match outcome {
-        PayOutcome::Requested | PayOutcome::Existing => {
-            read.get(&request.order).cloned().ok_or(CheckoutError::OrderNotFound)
-        }
+    let answers = requests.iter().zip(outcomes).map(|(request, outcome)| {
+        let order = || read.get(&request.order).cloned().ok_or(CheckoutError::OrderNotFound);
+        (outcome != PayOutcome::Locked).then(|| refusal(outcome).and_then(|()| order()))
+    });
+    Ok(answers.collect())
+}
+
+/// What the buyer is told when no payment is under way after this outcome.
+fn refusal(outcome: PayOutcome) -> Result<(), CheckoutError> {
+    match outcome {
+        PayOutcome::Requested | PayOutcome::Existing => Ok(()),
         PayOutcome::KeyReused => Err(CheckoutError::KeyReused),
         PayOutcome::HoldExpired => Err(CheckoutError::HoldExpired),
         PayOutcome::InProgress => Err(CheckoutError::PaymentInProgress),
         PayOutcome::AlreadyPaid => Err(CheckoutError::AlreadyPaid),
         PayOutcome::NotFound => Err(CheckoutError::OrderNotFound),
-    });
-    Ok(answers.collect())
+        PayOutcome::Locked => Err(CheckoutError::InFlight),
+    }
 }

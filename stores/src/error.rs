@@ -22,6 +22,17 @@ impl StoreError {
         Self::Unavailable { store, source: source.into() }
     }
 
+    /// Whether the store has answered, and refused: of several requests in one call, any one may be to blame.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Lost => false,
+            Self::Unavailable { source, .. } => {
+                matches!(source.downcast_ref::<sqlx::Error>(), Some(sqlx::Error::Database(_)))
+            }
+            Self::Unexpected { .. } => true,
+        }
+    }
+
     pub fn unexpected(store: &'static str, detail: impl Into<String>) -> Self {
         Self::Unexpected { store, detail: detail.into() }
     }

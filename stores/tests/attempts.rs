@@ -138,6 +138,25 @@ async fn requests_in_one_batch_see_those_before_them(#[future(awt)] fresh: Fresh
     assert_eq!(requested.count(), 3, "each attempt is announced once");
 }
 
+#[tokio::test]
+async fn live_postgres_lets_no_request_wait_for_the_lock_of_another_order() {
+    let fresh = live_postgres().await;
+    let orders = place_orders(&fresh.database, 3).await;
+    let mut other = fresh.database.begin().await.unwrap();
+    sqlx::query("SELECT n FROM holds WHERE order_id = $1 FOR UPDATE")
+        .bind(orders[1].to_string())
+        .fetch_one(&mut *other)
+        .await
+        .unwrap();
+    let requests: Vec<_> = orders.iter().map(|order| request(*order, "key", "card")).collect();
+    assert_eq!(pay(&fresh.database, &requests).await, [P::Requested, P::Locked, P::Requested]);
+    other.rollback().await.unwrap();
+    let alone = async |request| payments::pay_alone(&fresh.database, "bank", request, START).await.unwrap();
+    assert_eq!(alone(&requests[1]).await, P::Requested);
+    assert_eq!(alone(&requests[1]).await, P::Existing);
+    assert_eq!(pay(&fresh.database, &requests).await, [P::Existing; 3]);
+}
+
 #[apply(every_database)]
 #[tokio::test]
 async fn of_several_callers_the_one_whose_charge_is_written_down_confirms(

@@ -24,10 +24,6 @@ fn fresh_key() -> String {
     SessionId::random().expose()
 }
 
-fn is_key(key: &str) -> bool {
-    (1..=255).contains(&key.len())
-}
-
 /// An order whose units are held, with what its buyer can pay by.
 fn held(page: &PageRequest, order: &Order, language: Language) -> HeldOrder {
     HeldOrder {

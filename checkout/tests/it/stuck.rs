@@ -82,6 +82,24 @@ async fn a_payment_that_cannot_be_requested_stops_no_other(#[case] engine: Engin
     shop.close().await;
 }
 
+/// No handler lets such a key pass; whatever else the database may refuse, it refuses for whoever sent it.
+#[tokio::test]
+async fn live_postgres_refuses_the_words_of_one_request_alone() {
+    let shop = Shop::open(Engine::Live, 3, 1).await;
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        orders.push(shop.order().await.id);
+    }
+    let keys = ["one", "\0", "three"];
+    let requested = join_all(orders.iter().zip(keys).map(|(order, key)| shop.pay(*order, "sandbox_ok", key))).await;
+    let are_under_way: Vec<_> = requested.iter().map(Result::is_ok).collect();
+    assert_eq!(are_under_way, [true, false, true]);
+    shop.pay(orders[1], "sandbox_ok", "two").await.unwrap();
+    shop.deliver().await;
+    assert_eq!(shop.states(&orders).await, [OrderState::Paid; 3]);
+    shop.close().await;
+}
+
 #[apply(every_engine)]
 #[tokio::test]
 async fn a_hold_that_cannot_end_stops_no_other(#[case] engine: Engine) {

@@ -123,6 +123,8 @@ fn checkouts(world: &World) -> Vec<Row> {
         ("reserve without a key", post(&bora, "quantity_pair=1"), 400),
         ("reserve with an empty key", post(&bora, "key=&quantity_pair=1"), 400),
         ("reserve with a key too long", post(&bora, &format!("key={}&quantity_pair=1", "k".repeat(300))), 400),
+        ("reserve with a key of control characters", post(&bora, "key=%00&quantity_pair=1"), 400),
+        ("reserve with a key beyond ASCII", post(&bora, "key=%ED%95%9C&quantity_pair=1"), 400),
         ("reserve nothing", post(&bora, "key=refused"), 422),
         ("reserve no item", post(&bora, "key=refused&quantity_shoe=1"), 422),
         ("reserve 0", post(&bora, "key=refused&quantity_pair=0"), 422),
@@ -155,6 +157,7 @@ fn orders(world: &World) -> Vec<Row> {
     let pay = |order: &str, cookie: &str, form: &str| {
         own(Request::new("POST", format!("/orders/{order}/pay")), cookie).form(form)
     };
+    let pay_own = |form: &str| Request::new("POST", format!("/orders/{held}/pay")).bearer(&world.chul.pass).form(form);
     let mut rows = Vec::new();
     for (name, request, status) in [
         ("another's order", own(Request::new("GET", format!("/orders/{held}")), &bora), 404),
@@ -166,6 +169,10 @@ fn orders(world: &World) -> Vec<Row> {
             own(Request::new("POST", format!("/orders/{held}/pay")), &bora).json("{}"),
             404,
         ),
+        ("pay with a key of control characters", pay_own("key=%00&method=sandbox_ok"), 400),
+        ("pay with a key beyond ASCII", pay_own("key=%ED%95%9C&method=sandbox_ok"), 400),
+        ("pay with a key too long", pay_own(&format!("key={}&method=sandbox_ok", "k".repeat(256))), 400),
+        ("pay without a key", pay_own("method=sandbox_ok"), 400),
         ("pay by JSON", Request::new("POST", format!("/orders/{held}/pay")).bearer(&world.chul.pass).json("{}"), 415),
         ("cancel another's order", own(Request::new("POST", format!("/orders/{held}/cancel")), &bora), 404),
         ("cancel no order", own(Request::new("POST", "/orders/x/cancel"), &bora), 404),

@@ -41,6 +41,19 @@ pub(super) async fn lock_holds(
     Ok(sqlx::query_as(database.sql(LOCK)).bind(parameters::list(orders)).fetch_all(&mut **tx).await?)
 }
 
+/// The same, passing over those that another transaction has locked.
+pub(super) async fn lock_free_holds(
+    database: &Database,
+    tx: &mut Tx,
+    orders: &[OrderId],
+) -> Result<Vec<HoldRow>, StoreError> {
+    const LOCK: Sql = sql!(
+        "SELECT h.order_id, h.n, h.sale, h.buyer, h.state, h.deadline FROM holds h WHERE h.order_id @in($1) \
+         ORDER BY h.order_id, h.n @skip_locked(h)"
+    );
+    Ok(sqlx::query_as(database.sql(LOCK)).bind(parameters::list(orders)).fetch_all(&mut **tx).await?)
+}
+
 /// The current hold of an order, of all its holds in ascending order: the latest one that is not a mark.
 pub(super) fn current_hold(holds: &[HoldRow]) -> Option<&HoldRow> {
     holds.iter().rfind(|hold| hold.buyer.is_some())

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{StoreError, charge::ChargeRef};
 
-pub use pay::{PayOutcome, PayRequest, pay};
+pub use pay::{PayOutcome, PayRequest, pay, pay_alone};
 pub use record::{ChargeOutcome, ChargeReport, Recorded, record};
 pub use send::{Sending, claim_due, mark_sent};
 

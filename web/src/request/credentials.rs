@@ -16,6 +16,10 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// The client's name for an action: 1 to 255 printable characters.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<&str, ApiError> {
     let key = text(headers, &IDEMPOTENCY_KEY).unwrap_or_default();
-    let printable = key.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    if (1..=255).contains(&key.len()) && printable { Ok(key) } else { Err(ErrorCode::IdempotencyKeyMissing.into()) }
+    if is_idempotency_key(key) { Ok(key) } else { Err(ErrorCode::IdempotencyKeyMissing.into()) }
+}
+
+/// Whether a text can name an action, in a header as in a form.
+pub fn is_idempotency_key(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }

@@ -15,6 +15,7 @@ use web::{
     ApiError, ErrorCode,
     pages::{CheckoutPage, CheckoutState, Choice, QuantityFault},
     paths,
+    request::credentials::is_idempotency_key,
 };
 
 use super::{
@@ -24,7 +25,7 @@ use super::{
         extract::{Form, PageRequest, TraceId},
         load_sale,
     },
-    fresh_key, held, is_key, redirect,
+    fresh_key, held, redirect,
 };
 use crate::{
     ReserveRequest,
@@ -196,7 +197,7 @@ pub async fn reserve(
     Form(form): Form<CheckoutForm>,
 ) -> Result<Response, ApiError> {
     let pass = renewed(&page.app, pass).await?;
-    if !is_key(&form.key) {
+    if !is_idempotency_key(&form.key) {
         return Err(ErrorCode::MalformedForm.into());
     }
     let body = form.body(page.visitor().language().tag());

@@ -9,6 +9,7 @@ use web::{
     ApiError, ErrorCode,
     pages::{HistoryEntry, OrderPage},
     paths,
+    request::credentials::is_idempotency_key,
 };
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
         extract::{Form, PageRequest},
         load_sale,
     },
-    held, is_key, lines, redirect,
+    held, lines, redirect,
 };
 use crate::cancel;
 
@@ -68,7 +69,7 @@ pub async fn pay(
     page: PageRequest,
     Form(form): Form<PaymentForm>,
 ) -> Result<Response, ApiError> {
-    if !is_key(&form.key) {
+    if !is_idempotency_key(&form.key) {
         return Err(ErrorCode::MalformedForm.into());
     }
     let request = PayRequest { order: order.id, idempotency_key: form.key, method: form.method };

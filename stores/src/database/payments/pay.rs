@@ -1,6 +1,6 @@
 //! Requesting an attempt to pay.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, slice::from_ref};
 
 use sale::{
     Currency, Event, EventKind, HoldId, HoldState, OrderId, PaymentState, SaleId, Timestamp, ids::PaymentId,
@@ -14,7 +14,7 @@ use super::{
         hold_transitions::{self, HoldRow},
         order_transitions::{OrderTransition, move_orders},
         outbox, parameters,
-        row::row,
+        row::{row, unsigned},
         sql::{Sql, sql},
     },
     PaymentRow, STEP_TIMEOUT_MS, lock_all,
@@ -40,6 +40,8 @@ pub enum PayOutcome {
     InProgress,
     AlreadyPaid,
     NotFound,
+    /// Another transaction has locked the order; see [`pay_alone`].
+    Locked,
 }
 
 row! {
@@ -49,6 +51,7 @@ row! {
         amount: i64,
         currency: Currency,
         financial_state: FinancialState,
+        holds: i64,
     }
 }
 
@@ -60,7 +63,7 @@ row! {
     }
 }
 
-/// A locked order, and what is known of its payment.
+/// An order whose holds and attempts are locked, and what is known of its payment.
 struct Payable {
     order: OrderColumns,
     hold: HoldId,
@@ -92,7 +95,8 @@ impl Payable {
 }
 
 /// Inserts attempts to pay through a provider, each with its event, in one transaction, and returns the outcomes in the order
-/// of the requests. Of two requests about one order the second sees what the first has done.
+/// of the requests. Of two requests about one order the second sees what the first has done. No request waits for the lock of
+/// another one's order.
 pub async fn pay(
     database: &Database,
     provider: &str,
@@ -100,12 +104,43 @@ pub async fn pay(
     now: Timestamp,
 ) -> Result<Vec<PayOutcome>, StoreError> {
     let mut tx = database.begin().await?;
-    let orders: Vec<_> = requests.iter().map(|request| request.order).collect();
-    let mut payables = lock(database, &mut tx, &orders).await?;
+    let holds = hold_transitions::lock_free_holds(database, &mut tx, &orders_of(requests)).await?;
+    pay_locked(database, tx, holds, (provider, requests), now).await
+}
+
+/// The same for one request, which waits for the lock of its order.
+pub async fn pay_alone(
+    database: &Database,
+    provider: &str,
+    request: &PayRequest,
+    now: Timestamp,
+) -> Result<PayOutcome, StoreError> {
+    let mut tx = database.begin().await?;
+    let holds = hold_transitions::lock_holds(database, &mut tx, &[request.order]).await?;
+    let outcomes = pay_locked(database, tx, holds, (provider, from_ref(request)), now).await?;
+    outcomes.first().copied().ok_or_else(|| StoreError::unexpected("database", "a request without an outcome"))
+}
+
+fn orders_of(requests: &[PayRequest]) -> Vec<OrderId> {
+    requests.iter().map(|request| request.order).collect()
+}
+
+async fn pay_locked(
+    database: &Database,
+    mut tx: Tx,
+    holds: Vec<HoldRow>,
+    (provider, requests): (&str, &[PayRequest]),
+    now: Timestamp,
+) -> Result<Vec<PayOutcome>, StoreError> {
+    let mut orders = read(database, &mut tx, holds, &orders_of(requests)).await?;
     let mut outcomes = Vec::with_capacity(requests.len());
     let mut accepted = Vec::new();
     for request in requests {
-        let outcome = payables.get_mut(&request.order).map_or(PayOutcome::NotFound, |order| order.decide(request, now));
+        let outcome = match orders.get_mut(&request.order) {
+            Some(Some(payable)) => payable.decide(request, now),
+            Some(None) => PayOutcome::Locked,
+            None => PayOutcome::NotFound,
+        };
         if outcome == PayOutcome::Requested {
             accepted.push(request);
         }
@@ -116,10 +151,8 @@ pub async fn pay(
     }
     // In key order, as every transaction locks and writes.
     accepted.sort_unstable_by_key(|request| request.order);
-    let accepted: Vec<_> = accepted
-        .into_iter()
-        .filter_map(|request| payables.get(&request.order).map(|payable| (request, payable)))
-        .collect();
+    let accepted: Vec<_> =
+        accepted.into_iter().filter_map(|request| Some((request, orders.get(&request.order)?.as_ref()?))).collect();
     insert(database, &mut tx, provider, &accepted, now).await?;
     let holds: Vec<_> = accepted.iter().map(|(_, payable)| payable.hold).collect();
     hold_transitions::move_holds(database, &mut tx, &holds, (&[HoldState::Held], HoldState::Paying)).await?;
@@ -133,28 +166,42 @@ pub async fn pay(
     Ok(outcomes)
 }
 
-/// Locks the holds and attempts of these orders. An order without a hold that was placed is left out.
-async fn lock(database: &Database, tx: &mut Tx, orders: &[OrderId]) -> Result<HashMap<OrderId, Payable>, StoreError> {
-    const ORDERS: Sql = sql!("SELECT id, sale, amount, currency, financial_state FROM orders WHERE id @in($1)");
+/// Reads and locks what is known of the payment of these orders; `None` for one whose holds are not all among those locked.
+/// An order without a hold that was placed is left out.
+async fn read(
+    database: &Database,
+    tx: &mut Tx,
+    locked: Vec<HoldRow>,
+    orders: &[OrderId],
+) -> Result<HashMap<OrderId, Option<Payable>>, StoreError> {
+    const ORDERS: Sql = sql!(
+        "SELECT o.id, o.sale, o.amount, o.currency, o.financial_state, \
+           (SELECT count(*) FROM holds h WHERE h.order_id = o.id) AS holds FROM orders o WHERE o.id @in($1)"
+    );
     const KEYS: Sql = sql!("SELECT purchase_id, idempotency_key, method FROM payments WHERE purchase_id @in($1)");
-    let ids = parameters::list(orders);
     let mut holds: HashMap<OrderId, Vec<HoldRow>> = HashMap::new();
-    for hold in hold_transitions::lock_holds(database, tx, orders).await? {
+    for hold in locked {
         holds.entry(hold.id.order).or_default().push(hold);
     }
     let mut earlier: HashMap<OrderId, Vec<PaymentRow>> = HashMap::new();
-    for payment in lock_all(database, tx, orders).await? {
+    let free: Vec<_> = holds.keys().copied().collect();
+    for payment in lock_all(database, tx, &free).await? {
         earlier.entry(payment.order).or_default().push(payment);
     }
+    let ids = parameters::list(orders);
     let mut methods: HashMap<OrderId, HashMap<String, String>> = HashMap::new();
     let keys: Vec<KeyColumns> = sqlx::query_as(database.sql(KEYS)).bind(ids.as_str()).fetch_all(&mut **tx).await?;
     for row in keys {
         methods.entry(row.purchase_id).or_default().insert(row.idempotency_key, row.method);
     }
     let rows: Vec<OrderColumns> = sqlx::query_as(database.sql(ORDERS)).bind(ids).fetch_all(&mut **tx).await?;
-    let payables = rows.into_iter().filter_map(|order| {
+    let found = rows.into_iter().filter_map(|order| {
         let id = order.id;
-        let hold = hold_transitions::current_hold(holds.get(&id)?)?;
+        let holds = holds.remove(&id).unwrap_or_default();
+        if unsigned(order.holds) != holds.len() as u64 {
+            return Some((id, None));
+        }
+        let hold = hold_transitions::current_hold(&holds)?;
         let payable = Payable {
             order,
             hold: hold.id,
@@ -163,9 +210,9 @@ async fn lock(database: &Database, tx: &mut Tx, orders: &[OrderId]) -> Result<Ha
             earlier: earlier.remove(&id).unwrap_or_default(),
             methods: methods.remove(&id).unwrap_or_default(),
         };
-        Some((id, payable))
+        Some((id, Some(payable)))
     });
-    Ok(payables.collect())
+    Ok(found.collect())
 }
 
 /// Inserts an attempt for each accepted request, and the part of it that pays its order.
