@@ -25,6 +25,9 @@ pub fn start(directives: &str) {
     };
     let started = tracing_subscriber::registry().with(log.with_filter(filter)).try_init();
     if started.is_ok() {
-        panic::set_hook(Box::new(|panic| tracing::error!(error = %panic, "task panicked")));
+        panic::set_hook(Box::new(|panic| {
+            ::metrics::counter!("openrun_panics_total").increment(1);
+            tracing::error!(error = %panic, "task panicked");
+        }));
     }
 }

@@ -13,6 +13,9 @@ mod orders;
 #[path = "refusals/pages.rs"]
 mod pages;
 #[cfg(test)]
+#[path = "refusals/panics.rs"]
+mod panics;
+#[cfg(test)]
 #[path = "refusals/races.rs"]
 mod races;
 #[cfg(test)]

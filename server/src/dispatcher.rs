@@ -3,6 +3,7 @@
 
 use std::{
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,8 +11,11 @@ use std::{
 };
 
 use axum::{Router, extract::ConnectInfo};
-use futures::future::{BoxFuture, Either, Ready, ready};
-use http::{HeaderMap, Request, Response, header, uri::PathAndQuery};
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Either, Ready, ready},
+};
+use http::{HeaderMap, Request, Response, StatusCode, header, uri::PathAndQuery};
 use hyper::body::Incoming;
 use stores::database::Database;
 use tower::ServiceExt as _;
@@ -59,8 +63,25 @@ fn immediate(response: Response<Body>) -> ResponseFuture {
     Either::Left(ready(response))
 }
 
+fn later(response: impl Future<Output = Response<Body>> + Send + 'static) -> ResponseFuture {
+    let response = AssertUnwindSafe(response).catch_unwind();
+    Either::Right(Box::pin(response.map(|response| response.unwrap_or_else(|_| last_resort()))))
+}
+
+/// What is left to answer when even the answer to an error panicked.
+fn last_resort() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
 impl Dispatcher {
     pub(crate) fn dispatch(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> ResponseFuture {
+        let dispatched = catch_unwind(AssertUnwindSafe(|| self.dispatch_request(request, peer)));
+        dispatched.unwrap_or_else(|_| immediate(last_resort()))
+    }
+
+    fn dispatch_request(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> ResponseFuture {
         if let Some(error) = too_large(&request) {
             return immediate(self.refuse(&request, peer, &error));
         }
@@ -76,7 +97,7 @@ impl Dispatcher {
             }
         }
         let dispatcher = Arc::clone(self);
-        Either::Right(Box::pin(async move { dispatcher.dispatch_router(request, peer).await }))
+        later(async move { dispatcher.dispatch_router(request, peer).await })
     }
 
     fn dispatch_hot_path(
@@ -91,16 +112,20 @@ impl Dispatcher {
         if began.is_some() {
             begin_trace(&mut parts.headers);
         }
-        if let Some(response) = waiting_room.try_answer(&route, Visitor::new(&waiting_room.site, &parts, peer)) {
+        let visitor = Visitor::new(&waiting_room.site, &parts, peer);
+        let answer = catch_unwind(AssertUnwindSafe(|| waiting_room.try_answer(&route, visitor)));
+        if let Some(response) = answer.unwrap_or_else(|_| Some(panicked(waiting_room, visitor))) {
             self.hot_path.answered(index, &parts, response.status(), began);
             return immediate(response);
         }
         let (waiting_room, hot_path) = (Arc::clone(waiting_room), Arc::clone(&self.hot_path));
-        Either::Right(Box::pin(async move {
-            let response = waiting_room.handle(route, Visitor::new(&waiting_room.site, &parts, peer)).await;
+        later(async move {
+            let visitor = Visitor::new(&waiting_room.site, &parts, peer);
+            let handled = AssertUnwindSafe(waiting_room.handle(route, visitor)).catch_unwind().await;
+            let response = handled.unwrap_or_else(|_| panicked(&waiting_room, visitor));
             hot_path.answered(index, &parts, response.status(), began);
             response
-        }))
+        })
     }
 
     async fn dispatch_router(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
@@ -131,8 +156,15 @@ impl Dispatcher {
         if !request.method().is_safe() {
             return Some(self.refuse(request, peer, &ApiError::from(ErrorCode::MethodNotAllowed).allow("GET,HEAD")));
         }
-        self.operations.answer(path, is_from_this_machine(peer, request.headers())).await
+        let answer = self.operations.answer(path, is_from_this_machine(peer, request.headers()));
+        let answer = AssertUnwindSafe(answer).catch_unwind().await;
+        answer.unwrap_or_else(|_| Some(self.refuse(request, peer, &ErrorCode::Internal.into())))
     }
+}
+
+/// The answer of a handler that panicked; it ends this request alone. The panic hook has logged it.
+fn panicked(waiting_room: &WaitingRoom, visitor: Visitor<'_>) -> Response<Body> {
+    waiting_room.refuse(&ErrorCode::Internal.into(), visitor)
 }
 
 /// Refuses requests that no call accepts, before anything else is done with them: a body by its `Content-Length`, before it is
@@ -150,4 +182,15 @@ fn too_large(request: &Request<Incoming>) -> Option<ApiError> {
 
 fn size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).fold(0, usize::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_outside_of_every_handler_is_answered_too() {
+        let panics: fn() -> Response<Body> = || panic!("an answer that cannot be made");
+        assert_eq!(later(async move { panics() }).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
 }

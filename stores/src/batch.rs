@@ -2,11 +2,12 @@
 //! with no call in flight, a request is sent immediately.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, ThreadId},
 };
 
-use futures::future::BoxFuture;
+use futures::{FutureExt as _, future::BoxFuture};
 use sale::{
     clock::monotonic,
     unavailable::{Unavailability, Unavailable},
@@ -28,7 +29,7 @@ pub enum BatchError {
     /// Too many requests are waiting already, or the process is stopping.
     #[error("too much is waiting for the stores")]
     Overloaded,
-    /// The call that carried it failed; every request in it gets this error.
+    /// The call that carried it failed or panicked; every request in it gets this error.
     #[error(transparent)]
     Store(Arc<StoreError>),
 }
@@ -99,7 +100,12 @@ async fn work<Request, Answer, Run>(
         let (requests, replies_to): (Vec<_>, Vec<_>) = drained.drain(..).unzip();
         let count = replies_to.len();
         let sent = monotonic();
-        let outcome = run(requests).await;
+        // A panic fails the batch, not the worker: the next ones would wait for ever. The panic hook has logged it.
+        let outcome = match catch_unwind(AssertUnwindSafe(|| run(requests))) {
+            Ok(call) => AssertUnwindSafe(call).catch_unwind().await,
+            Err(panic) => Err(panic),
+        };
+        let outcome = outcome.unwrap_or_else(|_| Err(StoreError::unexpected("store", "the call panicked")));
         seconds.record(sent.elapsed().as_secs_f64());
         sizes.record(u32::try_from(count).unwrap_or(u32::MAX));
         let answers = match outcome {
@@ -148,7 +154,7 @@ fn fail<Answer>(error: StoreError, count: usize) -> Vec<Result<Answer, Arc<Store
 
 #[cfg(test)]
 mod tests {
-    use futures::future::join_all;
+    use futures::future::{join_all, lazy, ready};
 
     use super::*;
 
@@ -169,6 +175,27 @@ mod tests {
             assert_eq!(answer.unwrap() as usize, request * 2);
         }
         assert!(sizes.lock().len() <= 5, "{:?}", sizes.lock());
+    }
+
+    async fn one_panics_and_two_is_answered(batcher: Batcher<u32, u32>) {
+        assert!(matches!(batcher.submit(1).await, Err(BatchError::Store(_))));
+        assert_eq!(batcher.submit(2).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_fails_its_own_requests_and_the_next_one_is_answered() {
+        let before_its_future = Batcher::new("test", &TaskTracker::new(), 2, |requests: Vec<u32>| {
+            assert_ne!(requests, [1]);
+            Box::pin(ready(Ok(requests)))
+        });
+        one_panics_and_two_is_answered(before_its_future).await;
+        let in_its_future = Batcher::new("test", &TaskTracker::new(), 2, |requests: Vec<u32>| {
+            Box::pin(lazy(move |_| {
+                assert_ne!(requests, [1]);
+                Ok(requests)
+            }))
+        });
+        one_panics_and_two_is_answered(in_its_future).await;
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Fail points: moments between the writes to two stores at which a drill kills or stops a process, to check that the others
-//! repair what it left.
+//! repair what it left; and moments at which a test lets a task panic, to check that nothing else ends with it.
 //!
 //! Only a build with the feature `failpoints` has them; in other builds [`reached`] does nothing and [`arm`] fails. A process
-//! is armed with one point, by `OPENRUN_FAIL_POINT=point[:nth][:stop]`: the `nth` time it reaches the point it is killed with
-//! `SIGKILL`, or stopped with `SIGSTOP`.
+//! is armed with one point, by `OPENRUN_FAIL_POINT=point[:nth][:stop|:panic]`: the `nth` time it reaches the point it is
+//! killed with `SIGKILL`, or stopped with `SIGSTOP`, or the task panics.
 
 use std::{fmt, str::FromStr};
 
@@ -41,10 +41,12 @@ pub enum Point {
     ChargeCreated,
     /// 17: the id of a charge is committed, the charge is not confirmed.
     ChargeRecorded,
+    /// No crash point: the handler of a request has begun, and nothing was written.
+    HandlerBegun,
 }
 
 impl Point {
-    /// All points, by number.
+    /// All crash points, by number.
     pub const ALL: [Self; 15] = [
         Self::UnitsTaken,
         Self::OrderCommitted,
@@ -81,15 +83,21 @@ impl Point {
             Self::TicketEntered => "ticket_entered",
             Self::ChargeCreated => "charge_created",
             Self::ChargeRecorded => "charge_recorded",
+            Self::HandlerBegun => "handler_begun",
         }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().chain([Self::HandlerBegun]).find(|point| point.as_str() == name)
     }
 }
 
-/// What happens to the process.
+/// What happens to the process, or to the task alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Kill,
     Stop,
+    Panic,
 }
 
 /// Which point, the how-many-th time, and what happens then.
@@ -105,7 +113,7 @@ struct Plan {
 pub enum BadPlan {
     #[error("this binary has no fail points; build it with `--features failpoints`")]
     NotBuiltIn,
-    #[error("`{0}` is not a fail point: use `point[:nth][:stop]` with nth from 1; the points are {names}", names = Names)]
+    #[error("`{0}` is not a fail point: use `point[:nth][:stop|:panic]` with nth from 1; the points are {names}", names = Names)]
     Unknown(String),
     #[error("a fail point is armed already")]
     Armed,
@@ -115,7 +123,7 @@ struct Names;
 
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&Point::ALL.map(Point::as_str).join(", "))
+        write!(f, "{}, {}", Point::ALL.map(Point::as_str).join(", "), Point::HandlerBegun.as_str())
     }
 }
 
@@ -124,9 +132,13 @@ impl FromStr for Plan {
 
     fn from_str(text: &str) -> Result<Self, BadPlan> {
         let unknown = || BadPlan::Unknown(text.to_owned());
-        let (rest, action) = text.strip_suffix(":stop").map_or((text, Action::Kill), |rest| (rest, Action::Stop));
+        let other = [(":stop", Action::Stop), (":panic", Action::Panic)].into_iter().find_map(|(suffix, action)| {
+            let rest = text.strip_suffix(suffix)?;
+            Some((rest, action))
+        });
+        let (rest, action) = other.unwrap_or((text, Action::Kill));
         let (name, nth) = rest.split_once(':').unwrap_or((rest, "1"));
-        let point = Point::ALL.into_iter().find(|point| point.as_str() == name).ok_or_else(unknown)?;
+        let point = Point::parse(name).ok_or_else(unknown)?;
         let nth = nth.parse().ok().filter(|nth| *nth > 0).ok_or_else(unknown)?;
         Ok(Self { point, nth, action })
     }
@@ -138,6 +150,9 @@ pub fn arm(plan: &str) -> Result<(), BadPlan> {
 }
 
 /// Marks that the process is at this point. If it is armed for the point, this does not return, or not before `SIGCONT`.
+///
+/// # Panics
+/// If it is armed so.
 #[inline]
 pub fn reached(point: Point) {
     armed::reached(point);
@@ -161,6 +176,7 @@ mod armed {
         ARMED.set((plan, AtomicU32::new(0))).map_err(|_| BadPlan::Armed)
     }
 
+    #[expect(clippy::panic, reason = "what a test has armed it for")]
     pub(super) fn reached(point: Point) {
         let Some((plan, times)) = ARMED.get().filter(|(plan, _)| plan.point == point) else { return };
         if times.fetch_add(1, Ordering::SeqCst).saturating_add(1) != plan.nth {
@@ -170,6 +186,7 @@ mod armed {
         let signal = match plan.action {
             Action::Kill => Signal::KILL,
             Action::Stop => Signal::STOP,
+            Action::Panic => panic!("the fail point {}", point.as_str()),
         };
         if let Err(error) = kill_process(getpid(), signal) {
             tracing::error!("cannot send the signal of the fail point: {error}");
@@ -202,6 +219,8 @@ mod tests {
             ("units_taken:stop", plan(Point::UnitsTaken, 1, Action::Stop)),
             ("refund_sent:3", plan(Point::RefundSent, 3, Action::Kill)),
             ("refund_sent:3:stop", plan(Point::RefundSent, 3, Action::Stop)),
+            ("handler_begun:2:panic", plan(Point::HandlerBegun, 2, Action::Panic)),
+            ("handler_begun:panic:2", unknown("handler_begun:panic:2")),
             ("refund_sent:0", unknown("refund_sent:0")),
             ("refund_sent:now", unknown("refund_sent:now")),
             ("", unknown("")),

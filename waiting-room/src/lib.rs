@@ -24,7 +24,11 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use sale::{Keys, pass::PassIssuer};
-use stores::{database::Database, queue_store::SaleQueueStore};
+use stores::{
+    database::Database,
+    failpoint::{self, Point},
+    queue_store::SaleQueueStore,
+};
 use tokio_util::sync::CancellationToken;
 use web::{ApiError, Body, Site, Visitor, error_response};
 
@@ -60,6 +64,7 @@ impl WaitingRoom {
     /// has to be read; then [`Self::handle`] answers.
     pub fn try_answer(&self, route: &Route, visitor: Visitor<'_>) -> Option<Response<Body>> {
         let (Route::Join(sale) | Route::Frame(sale) | Route::Standing(sale)) = route else { return None };
+        failpoint::reached(Point::HandlerBegun);
         let queues = self.queues.opened();
         let queue = queues.get(sale)?;
         let answer = match route {
@@ -72,6 +77,7 @@ impl WaitingRoom {
 
     /// Answers one request of the hot path. No handler reads the request's body.
     pub async fn handle(&self, route: Route, visitor: Visitor<'_>) -> Response<Body> {
+        failpoint::reached(Point::HandlerBegun);
         let answer = match route {
             Route::Join(sale) => join::join(self, &sale, visitor).await,
             Route::Frame(sale) => self.queues.open(&sale).await.map(|queue| frame::frame(self, &queue.cache, visitor)),

@@ -1,13 +1,16 @@
-//! The one place at which an error of a handler becomes an answer.
+//! The one place at which an error of a handler, or its panic, becomes an answer.
+
+use std::panic::AssertUnwindSafe;
 
 use axum::{
     body::Body,
     extract::{Request, State},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use futures::{FutureExt as _, future::BoxFuture};
-use web::{ApiError, error_response};
+use stores::failpoint::{self, Point};
+use web::{ApiError, ErrorCode, error_response};
 
 use super::{
     AppState,
@@ -23,7 +26,12 @@ pub fn answer_errors(State(app): State<AppState>, request: Request, next: Next) 
 async fn answer_error(app: AppState, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let head = RequestHead::of(visitor(&app.site, &parts));
-    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let handled = AssertUnwindSafe(async {
+        failpoint::reached(Point::HandlerBegun);
+        next.run(Request::from_parts(parts, body)).await
+    });
+    // A panic ends this request alone. The panic hook has logged it.
+    let mut response = handled.catch_unwind().await.unwrap_or_else(|_| ErrorCode::Internal.into_response());
     match response.extensions_mut().remove::<ApiError>() {
         Some(error) => {
             let visitor = head.visitor(&app.site);

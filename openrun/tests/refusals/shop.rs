@@ -60,13 +60,20 @@ pub(crate) fn now() -> Timestamp {
 
 impl Shop {
     pub(crate) fn start() -> Self {
+        Self::armed(None)
+    }
+
+    /// With a fail point.
+    pub(crate) fn armed(fail_point: Option<&str>) -> Self {
         let folder = TempDir::new().unwrap();
         let environment = [
             ("OPENRUN_PUBLIC_URL", "http://localhost:8080".to_owned()),
             ("OPENRUN_DATA_DIR", folder.path().join("data").display().to_string()),
             ("OPENRUN_SANDBOX_LATENCY_MS", "10".to_owned()),
         ];
-        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let fail_point = fail_point.map(|plan| ("OPENRUN_FAIL_POINT", plan.to_owned()));
+        let environment =
+            environment.into_iter().chain(fail_point).map(|(name, value)| (name.to_owned(), value)).collect();
         let program = Program::at(env!("CARGO_BIN_EXE_openrun"));
         let mut process = Process::start(&program, "openrun", &[], folder.path(), &environment);
         process.await_ready(LOOK_EVERY);

@@ -46,7 +46,7 @@ pub(crate) const DRILL: Drill = Drill {
 /// The role that gets to a point.
 const fn role_of(point: Point) -> &'static str {
     match point {
-        Point::UnitsTaken | Point::OrderCommitted => "checkout-",
+        Point::UnitsTaken | Point::OrderCommitted | Point::HandlerBegun => "checkout-",
         Point::EventWritten | Point::EventPublished => "relay-",
         Point::PaymentWritten
         | Point::ChargeCreated
