@@ -77,11 +77,6 @@ fn last_resort() -> Response<Body> {
 
 impl Dispatcher {
     pub(crate) fn dispatch(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> ResponseFuture {
-        let dispatched = catch_unwind(AssertUnwindSafe(|| self.dispatch_request(request, peer)));
-        dispatched.unwrap_or_else(|_| immediate(last_resort()))
-    }
-
-    fn dispatch_request(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> ResponseFuture {
         if let Some(error) = too_large(&request) {
             return immediate(self.refuse(&request, peer, &error));
         }
@@ -145,7 +140,8 @@ impl Dispatcher {
 
     fn refuse(&self, request: &Request<Incoming>, peer: SocketAddr, error: &ApiError) -> Response<Body> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-        error_response(error, Visitor { site: &self.site, method, uri, headers, peer }, self.database.now())
+        let visitor = Visitor { site: &self.site, method, uri, headers, peer };
+        refused(|| error_response(error, visitor, self.database.now()))
     }
 
     async fn operations(&self, request: &Request<Incoming>, peer: SocketAddr) -> Option<Response<Body>> {
@@ -163,8 +159,13 @@ impl Dispatcher {
 }
 
 /// The answer of a handler that panicked; it ends this request alone. The panic hook has logged it.
+#[cold]
 fn panicked(waiting_room: &WaitingRoom, visitor: Visitor<'_>) -> Response<Body> {
-    waiting_room.refuse(&ErrorCode::Internal.into(), visitor)
+    refused(|| waiting_room.refuse(&ErrorCode::Internal.into(), visitor))
+}
+
+fn refused(answer: impl FnOnce() -> Response<Body>) -> Response<Body> {
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| last_resort())
 }
 
 /// Refuses requests that no call accepts, before anything else is done with them: a body by its `Content-Length`, before it is
@@ -189,8 +190,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_outside_of_every_handler_is_answered_too() {
+    async fn an_error_whose_answer_panics_is_answered_too() {
         let panics: fn() -> Response<Body> = || panic!("an answer that cannot be made");
+        assert_eq!(refused(panics).status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(later(async move { panics() }).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }
