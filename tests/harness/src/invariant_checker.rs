@@ -177,7 +177,7 @@ impl InvariantChecker {
     }
 
     /// The frame of one process: the same bytes under the same tag everywhere, and calls only go forward.
-    pub fn frame(&self, front: &str, etag: &str, bytes: &Bytes, asked: Instant) {
+    pub fn frame(&self, front: &str, etag: &str, bytes: &Bytes, (asked, answered): (Instant, Instant)) {
         let mut seen = self.seen.lock();
         let frame: Frame = match serde_json::from_slice(bytes) {
             Ok(frame) => frame,
@@ -205,7 +205,7 @@ impl InvariantChecker {
         }
         seen.check_passed_over(&frame, asked);
         if seen.serving.last().is_none_or(|(_, serving)| *serving < frame.serving) {
-            seen.serving.push((asked, frame.serving));
+            seen.serving.push((answered, frame.serving));
         }
         if seen.frame.as_ref().is_none_or(|last| last.tick <= frame.tick) {
             seen.frame = Some(frame);
@@ -253,5 +253,27 @@ impl InvariantChecker {
             Some("called") => self.called(number),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame that came late may show what was called after the ticket had asked.
+    #[test]
+    fn a_ticket_is_passed_over_only_when_the_call_was_known_before_it_asked() {
+        let checker = InvariantChecker::new(Terms::USUAL);
+        let began = monotonic();
+        let after = |seconds| began + Duration::from_secs(seconds);
+        let frame = Frame { serving: 100, ..Frame::empty("sale".parse().unwrap()) };
+        let bytes = Bytes::from(serde_json::to_vec(&frame).unwrap());
+        checker.frame("front", "tag", &bytes, (began, after(10)));
+        checker.waiting(50, after(9));
+        checker.waiting(50, after(10) + PAGE_LAGS / 2);
+        checker.waiting(101, after(60));
+        assert!(checker.seen.lock().passed_over.is_empty());
+        checker.waiting(50, after(10) + PAGE_LAGS);
+        assert_eq!(checker.seen.lock().passed_over.len(), 1);
     }
 }

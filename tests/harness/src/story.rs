@@ -276,7 +276,7 @@ async fn look_at_frame(client: &Client, front: &str, sale: &str, checker: &Invar
     let asked = monotonic();
     let Ok(answer) = client.ask(front, &Request::get(format!("/v1/sales/{sale}/frame"))).await else { return };
     if answer.status.is_success() {
-        checker.frame(front, answer.header("etag").unwrap_or_default(), &answer.body, asked);
+        checker.frame(front, answer.header("etag").unwrap_or_default(), &answer.body, (asked, monotonic()));
     }
 }
 
