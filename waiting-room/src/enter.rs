@@ -87,6 +87,10 @@ pub async fn issue_pass(
             metrics::counter!("openrun_passes_total").increment(u64::from(is_new));
             Ok(IssuedPass { pass, token, is_new })
         }
+        PassOutcome::Refused => {
+            tracing::error!(ticket.number, "the database has another pass for this ticket");
+            Err(ErrorCode::Internal.into())
+        }
         PassOutcome::NotCalled(status) => {
             tracing::trace!(?status, "not called yet");
             Err(ApiError::from(ErrorCode::NotCalled).retry_after(RETRY_AFTER_SECONDS))

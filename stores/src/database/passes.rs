@@ -45,19 +45,20 @@ row! {
     }
 }
 
-/// Commits the rows of these passes, and returns each as it is stored and whether it is new. A pass that had a row keeps its
-/// times, so a repeated request gets the same pass.
-pub async fn issue(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, bool)>, StoreError> {
+/// Commits the rows of these passes, and returns each as it is stored and whether it is new; `None` where its ticket has
+/// another pass. A pass that had a row keeps its times, so a repeated request gets the same pass.
+pub async fn issue(database: &Database, passes: &[Pass]) -> Result<Vec<Option<(Pass, bool)>>, StoreError> {
+    // Without a target: two processes that insert the same row may meet in either of its unique keys.
     const INSERT: Sql = Sql {
         postgres: "INSERT INTO passes (id, sale, number, buyer, bound, issued_at, expires_at) \
                    SELECT r.id, r.sale, r.number, r.buyer, r.bound, r.issued_at, r.expires_at \
                    FROM json_to_recordset($1::json) AS r(id text, sale text, number bigint, buyer text, \
                         bound bigint, issued_at bigint, expires_at bigint) ORDER BY r.id \
-                   ON CONFLICT (sale, number) DO NOTHING RETURNING id",
+                   ON CONFLICT DO NOTHING RETURNING id",
         sqlite: "INSERT INTO passes (id, sale, number, buyer, bound, issued_at, expires_at) \
                  SELECT value ->> 'id', value ->> 'sale', value ->> 'number', value ->> 'buyer', value ->> 'bound', \
                         value ->> 'issued_at', value ->> 'expires_at' \
-                 FROM json_each($1) WHERE true ON CONFLICT (sale, number) DO NOTHING RETURNING id",
+                 FROM json_each($1) WHERE true ON CONFLICT DO NOTHING RETURNING id",
     };
     const READ: Sql = sql!("SELECT id, sale, number, buyer, bound, issued_at, expires_at FROM passes WHERE id @in($1)");
     let rows: Vec<_> = passes
@@ -81,14 +82,8 @@ pub async fn issue(database: &Database, passes: &[Pass]) -> Result<Vec<(Pass, bo
     let stored: Vec<Columns> = sqlx::query_as(database.sql(READ)).bind(ids).fetch_all(&mut *tx).await?;
     tx.commit().await?;
     let by_id: HashMap<_, _> = stored.into_iter().map(|row| (row.id, Pass::from(row))).collect();
-    passes
-        .iter()
-        .map(|pass| {
-            let stored = by_id.get(&pass.id).cloned();
-            let stored = stored.ok_or_else(|| StoreError::unexpected("database", "a pass row of another ticket"))?;
-            Ok((stored, new.remove(&pass.id)))
-        })
-        .collect()
+    let stored = |pass: &Pass| Some((by_id.get(&pass.id).cloned()?, new.remove(&pass.id)));
+    Ok(passes.iter().map(stored).collect())
 }
 
 /// Updates the passes that have expired by `now` to the expiry of their rows: it was extended if the queue store was lost

@@ -95,6 +95,7 @@ async fn let_in(world: &World, key: &QueueKey, people: &[Person]) -> anyhow::Res
     }
     let entered = world.queue.enter(key, &asks, now).await?;
     ensure!(entered.iter().all(|entered| matches!(entered, EnterOutcome::Admitted { .. })), "not all were let in");
-    passes::issue(&world.database, &given).await?;
+    let issued = passes::issue(&world.database, &given).await?;
+    ensure!(issued.iter().all(Option::is_some), "not all have a pass");
     Ok(given)
 }

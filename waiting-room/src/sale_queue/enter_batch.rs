@@ -27,6 +27,8 @@ pub enum PassOutcome {
         /// Whether this request made the pass.
         is_new: bool,
     },
+    /// The database has another pass for the ticket.
+    Refused,
     /// Waiting or late.
     NotCalled(TicketStatus),
     /// Consumed, left or expired.
@@ -63,7 +65,9 @@ pub(super) async fn enter(cache: &QueueCache, requests: &[PassRequest]) -> Resul
         .map(|outcome| match outcome {
             EnterOutcome::Admitted { .. } => passes
                 .next()
-                .map(|(pass, is_new)| PassOutcome::Issued { pass, is_new })
+                .map(|issued| {
+                    issued.map_or(PassOutcome::Refused, |(pass, is_new)| PassOutcome::Issued { pass, is_new })
+                })
                 .ok_or_else(|| StoreError::unexpected("database", "returned fewer passes than were admitted")),
             EnterOutcome::NotCalled(status) => Ok(PassOutcome::NotCalled(status)),
             EnterOutcome::Gone(status) => Ok(PassOutcome::Gone(status)),
