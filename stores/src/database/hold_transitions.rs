@@ -38,7 +38,7 @@ pub(super) async fn lock_holds(
         "SELECT h.order_id, h.n, h.sale, h.buyer, h.state, h.deadline FROM holds h WHERE h.order_id @in($1) \
          ORDER BY h.order_id, h.n @lock(h)"
     );
-    Ok(sqlx::query_as(database.sql(LOCK)).bind(parameters::list(orders)).fetch_all(&mut **tx).await?)
+    select_holds(tx, database.sql(LOCK), orders).await
 }
 
 /// The same, passing over those that another transaction has locked.
@@ -51,7 +51,11 @@ pub(super) async fn lock_free_holds(
         "SELECT h.order_id, h.n, h.sale, h.buyer, h.state, h.deadline FROM holds h WHERE h.order_id @in($1) \
          ORDER BY h.order_id, h.n @skip_locked(h)"
     );
-    Ok(sqlx::query_as(database.sql(LOCK)).bind(parameters::list(orders)).fetch_all(&mut **tx).await?)
+    select_holds(tx, database.sql(LOCK), orders).await
+}
+
+async fn select_holds(tx: &mut Tx, select: &'static str, orders: &[OrderId]) -> Result<Vec<HoldRow>, StoreError> {
+    Ok(sqlx::query_as(select).bind(parameters::list(orders)).fetch_all(&mut **tx).await?)
 }
 
 /// The current hold of an order, of all its holds in ascending order: the latest one that is not a mark.
