@@ -86,7 +86,7 @@ async fn request_together(
     Ok(answers.collect())
 }
 
-/// What the buyer is told when no payment is under way after this outcome.
+/// Refuses a request that has begun no payment, for the reason that its outcome names.
 fn refusal(outcome: PayOutcome) -> Result<(), CheckoutError> {
     match outcome {
         PayOutcome::Requested | PayOutcome::Existing => Ok(()),

@@ -68,7 +68,7 @@ fn later(response: impl Future<Output = Response<Body>> + Send + 'static) -> Res
     Either::Right(Box::pin(response.map(|response| response.unwrap_or_else(|_| last_resort()))))
 }
 
-/// What is left to answer when even the answer to an error panicked.
+/// The answer to a request whose error page or problem document panicked too.
 fn last_resort() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

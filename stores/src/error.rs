@@ -1,7 +1,7 @@
 //! Errors of a store. Business outcomes are enums in `Ok`; after an `Err` the outcome is unknown.
 
 use sale::unavailable::{Unavailability, Unavailable};
-use sqlx::error::ErrorKind;
+use sqlx::error::{DatabaseError, ErrorKind};
 
 /// Why a store gave no outcome. Admission fails closed on each.
 #[derive(Debug, thiserror::Error)]
@@ -22,12 +22,18 @@ impl StoreError {
         Self::Unavailable { store, source: source.into() }
     }
 
-    /// Whether the store has answered, and refused: of several requests in one call, any one may be to blame.
+    /// Whether the store refused what it was given: of several requests in one call, any one may be to blame. A store that is
+    /// away, full or too busy refuses nothing, and would be busier for the same requests one by one.
     pub fn is_refusal(&self) -> bool {
+        /// Data exceptions, deadlocks and the like, locks that were not given in time: classes of SQLSTATE, see
+        /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
+        const REFUSALS: [&str; 3] = ["22", "40", "55"];
         match self {
             Self::Lost => false,
             Self::Unavailable { source, .. } => {
-                matches!(source.downcast_ref::<sqlx::Error>(), Some(sqlx::Error::Database(_)))
+                let error = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+                let code = error.and_then(DatabaseError::code);
+                code.is_some_and(|code| code.len() == 5 && REFUSALS.iter().any(|class| code.starts_with(class)))
             }
             Self::Unexpected { .. } => true,
         }

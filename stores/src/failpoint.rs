@@ -92,7 +92,7 @@ impl Point {
     }
 }
 
-/// What happens to the process, or to the task alone.
+/// How the process fails, or the task alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Kill,

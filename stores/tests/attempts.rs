@@ -11,6 +11,7 @@ use sale::{
     testing::{PRICE, SaleBuilder, buyer, pass, won},
 };
 use stores::{
+    StoreError,
     database::{
         Database,
         cases::{self, CaseKind},
@@ -155,6 +156,27 @@ async fn live_postgres_lets_no_request_wait_for_the_lock_of_another_order() {
     assert_eq!(alone(&requests[1]).await, P::Requested);
     assert_eq!(alone(&requests[1]).await, P::Existing);
     assert_eq!(pay(&fresh.database, &requests).await, [P::Existing; 3]);
+}
+
+/// Requests are made again one by one only for what one of them may be to blame for.
+#[tokio::test]
+async fn live_postgres_refuses_values_and_locks_and_is_else_away() {
+    let fresh = live_postgres().await;
+    let database = &fresh.database;
+    let order = place_orders(database, 1).await[0].to_string();
+    let mut other = database.begin().await.unwrap();
+    let lock = "SELECT n FROM holds WHERE order_id = $1 FOR UPDATE";
+    sqlx::query(lock).bind(&order).fetch_one(&mut *other).await.unwrap();
+    let rows = [
+        ("SELECT $1::json ->> 'a'", r#"{"a": "\u0000"}"#, true),
+        ("SELECT n FROM holds WHERE order_id = $1 FOR UPDATE NOWAIT", order.as_str(), true),
+        ("SELECT pg_terminate_backend(pg_backend_pid())::text || pg_sleep(10)::text || $1", "", false),
+    ];
+    for (statement, value, is_refusal) in rows {
+        let error = sqlx::query(statement).bind(value).fetch_one(database.writer()).await.map(drop).unwrap_err();
+        assert_eq!(StoreError::from(error).is_refusal(), is_refusal, "{statement}");
+    }
+    other.rollback().await.unwrap();
 }
 
 #[apply(every_database)]

@@ -54,8 +54,8 @@ pub(super) async fn lock_free_holds(
     select_holds(tx, database.sql(LOCK), orders).await
 }
 
-async fn select_holds(tx: &mut Tx, select: &'static str, orders: &[OrderId]) -> Result<Vec<HoldRow>, StoreError> {
-    Ok(sqlx::query_as(select).bind(parameters::list(orders)).fetch_all(&mut **tx).await?)
+async fn select_holds(tx: &mut Tx, statement: &'static str, orders: &[OrderId]) -> Result<Vec<HoldRow>, StoreError> {
+    Ok(sqlx::query_as(statement).bind(parameters::list(orders)).fetch_all(&mut **tx).await?)
 }
 
 /// The current hold of an order, of all its holds in ascending order: the latest one that is not a mark.

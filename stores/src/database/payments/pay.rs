@@ -147,6 +147,8 @@ async fn pay_locked(
         outcomes.push(outcome);
     }
     if accepted.is_empty() {
+        // Awaited: as long as the locks are held, the next request about one of these orders could not share a batch.
+        tx.rollback().await?;
         return Ok(outcomes);
     }
     // In key order, as every transaction locks and writes.
